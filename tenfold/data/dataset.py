@@ -1,0 +1,105 @@
+"""The values that every source produces and everything downstream consumes."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from tenfold.errors import DataError
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a split came from: `source` in words; `expected` images where the official count is known."""
+
+    source: str
+    expected: int | None = None
+
+    def partial(self, count: int) -> bool:
+        """Whether `count` images are fewer than the official split holds."""
+        return self.expected is not None and count < self.expected
+
+    def describe(self, count: int) -> str:
+        """The source in words, and how much of the official split it is where that is not all."""
+        if self.partial(count):
+            return f"{self.source}: PARTIAL, {count:,} of {self.expected:,} images"
+        return self.source
+
+
+@dataclass(frozen=True)
+class Split:
+    """Labelled images: `images` uint8 [n, height, width, channels] (array or memory map), `labels` int64 [n]."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    provenance: Provenance
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 4:
+            raise DataError(f"images are {self.images.dtype} {list(self.images.shape)}; "
+                            "expected uint8 [n, height, width, channels]")
+        if self.labels.dtype != np.int64 or self.labels.shape != self.images.shape[:1]:
+            raise DataError(f"labels are {self.labels.dtype} {list(self.labels.shape)}; "
+                            f"expected int64 [{len(self.images)}]")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: np.ndarray, source: str | None = None) -> Split:
+        """The images at `indices` (int [m]), in that order, with a word on where they come from."""
+        provenance = self.provenance if source is None else replace(self.provenance, source=source, expected=None)
+        return Split(self.images[indices], self.labels[indices], provenance)
+
+    @property
+    def partial(self) -> bool:
+        return self.provenance.partial(len(self))
+
+    def describe(self) -> str:
+        return self.provenance.describe(len(self))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A named, labelled set of images in up to three splits (None: the source has no such split)."""
+
+    name: str
+    uri: str
+    classes: tuple[str, ...]
+    train: Split
+    validation: Split | None = None
+    test: Split | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if len(self.classes) < 2:
+            raise DataError(f"data set {self.name} has {len(self.classes)} class; expected at least 2")
+        for name, split in self.splits().items():
+            if split.images.shape[1:] != self.shape:
+                raise DataError(f"{self.name}: {name} images are {split.images.shape[1:]}; expected {self.shape}")
+            if len(split) and (split.labels.min() < 0 or split.labels.max() >= len(self.classes)):
+                raise DataError(f"{self.name}: {name} labels run from {split.labels.min()} to "
+                                f"{split.labels.max()}; expected 0 to {len(self.classes) - 1}")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of every image."""
+        height, width, channels = self.train.images.shape[1:]
+        return height, width, channels
+
+    def splits(self) -> dict[str, Split]:
+        """The splits that exist, by name, in the order train, validation, test."""
+        present = ((name, getattr(self, name)) for name in SPLITS)
+        return {name: split for name, split in present if split is not None}
+
+    def fingerprint(self) -> str:
+        """SHA-256 over class names, shapes, labels and pixels of all splits, in order (hex)."""
+        digest = hashlib.sha256(repr(self.classes).encode())
+        for name, split in self.splits().items():
+            digest.update(f"{name} {split.images.shape}".encode())
+            digest.update(np.ascontiguousarray(split.labels).data)
+            digest.update(np.ascontiguousarray(split.images).data)
+        return digest.hexdigest()

@@ -1,0 +1,93 @@
+"""Every error that Tenfold raises on purpose.
+
+    TenfoldError                     exit code 1
+    ├── DataError                    a data set is missing, damaged or does not fit
+    │   └── FetchError               a download failed or brought the wrong bytes
+    ├── RunError                     a directory is no run, or lacks what is asked of it
+    ├── ImageError                   a file is no readable image
+    ├── EngineError                  the engine can't work here (wrong Keras backend, say)
+    ├── DivergedError                the loss became NaN or infinite
+    ├── StorageError                 the disk is full, read-only or gone
+    ├── MissingExtraError            an optional dependency is not installed
+    └── UsageError                   exit code 2: what was asked for can't be meant
+        ├── UnknownNameError         no such recipe, data set, class, model, …
+        └── RecipeError              a recipe with one or more mistakes
+
+The message is one line: what is wrong, what was received, what was expected, what to do. A
+`RecipeError` has one such line for each mistake.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TenfoldError(Exception):
+    """Base of all of them; `exit_code` is what the command returns."""
+
+    exit_code = 1
+
+
+class DataError(TenfoldError):
+    """A data set is missing, damaged or does not fit what is asked of it."""
+
+
+class FetchError(DataError):
+    """A download failed, stalled or brought bytes with another hash."""
+
+
+class RunError(TenfoldError):
+    """A directory is no run, or the run lacks the file that is asked of it."""
+
+
+class ImageError(TenfoldError):
+    """A file can't be read as an image."""
+
+
+class EngineError(TenfoldError):
+    """The training engine can't work in this process or on this machine."""
+
+
+class DivergedError(TenfoldError):
+    """The training loss became NaN or infinite."""
+
+
+class StorageError(TenfoldError):
+    """A file could not be written: disk full, read-only or gone."""
+
+
+class MissingExtraError(TenfoldError):
+    """An optional dependency is needed and not installed."""
+
+
+class UsageError(TenfoldError):
+    """What was asked for can't be meant: a wrong name, key or value."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A name that is not among the known ones; the message suggests the nearest."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        super().__init__(unknown(kind, name, known))
+
+
+class RecipeError(UsageError):
+    """A recipe with mistakes, all of them: one line each in `problems`."""
+
+    def __init__(self, source: str, problems: Iterable[str]) -> None:
+        self.source = source
+        self.problems = tuple(problems)
+        lines = self.problems if len(self.problems) > 1 else (f"{source}: {self.problems[0]}",)
+        head = f"{source}: {len(self.problems)} mistakes"
+        super().__init__("\n  ".join([head, *lines]) if len(self.problems) > 1 else lines[0])
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """The sentence for an unknown name: what was received, the nearest name, the known ones."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"unknown {kind} {name!r}; {hint}choose from: {', '.join(known)}"

@@ -1,0 +1,211 @@
+"""A run: the directory that one training leaves behind, and the only hand-over to everything after.
+
+Every file of a run is written here: whole or not at all (written beside, flushed, renamed). The
+directory itself is made exclusively, so two starts never share one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from tenfold.errors import RunError, StorageError
+from tenfold.recipe import Recipe
+
+if TYPE_CHECKING:
+    import keras
+
+STATUSES = ("running", "finished", "stopped", "diverged", "failed")
+HISTORY = ("epoch", "seconds", "images_per_second", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy")
+
+
+class Run:
+    """One run directory. Make one with `create`, look at one with `open`, find them with `list`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    # -- making and finding ---------------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, root: str | Path, name: str) -> Self:
+        """Make `root/name-1`, or the next free number. Raises RunError for a bad name, StorageError."""
+        if not re.fullmatch(r"[\w][\w.+-]*", name):
+            raise RunError(f"run name {name!r} can't be a directory; use letters, digits, '.', '_', '+' and '-'")
+        root = Path(root)
+        with _writing(root):
+            root.mkdir(parents=True, exist_ok=True)
+            taken = [int(p.name.rpartition("-")[2]) for p in root.glob(f"{name}-*")
+                     if p.name.rpartition("-")[0] == name and p.name.rpartition("-")[2].isdecimal()]
+            number = max(taken, default=0) + 1
+            while True:
+                path = root / f"{name}-{number}"
+                try:
+                    path.mkdir()
+                    return cls(path)
+                except FileExistsError:
+                    number += 1
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """The run at `path`. Raises RunError if that is no run directory."""
+        path = Path(path)
+        if not path.is_dir():
+            kind = "a file" if path.exists() else "nothing"
+            raise RunError(f"{path}: no run directory but {kind}; expected a directory that `tenfold train` made")
+        if not (path / "recipe.toml").is_file() or not (path / "status.json").is_file():
+            raise RunError(f"{path}: no run directory (it lacks recipe.toml or status.json); "
+                           "expected a directory that `tenfold train` made")
+        return cls(path)
+
+    @classmethod
+    def list(cls, root: str | Path) -> list[Self]:
+        """All runs in the directory `root`, oldest name first; none if there is no such directory."""
+        found = [p.parent for p in Path(root).glob("*/status.json") if (p.parent / "recipe.toml").is_file()]
+        return [cls(path) for path in sorted(found, key=_natural)]
+
+    # -- reading --------------------------------------------------------------------------------------
+
+    def recipe(self) -> Recipe:
+        """The resolved recipe that this run was made with."""
+        return Recipe.loads(self._file("recipe.toml").read_text(encoding="utf-8"), name=self.name)
+
+    def status(self) -> dict[str, Any]:
+        """`status` (one of STATUSES), `reason`, and what else was noted with it."""
+        return self.read_json("status.json")
+
+    def environment(self) -> dict[str, Any]:
+        """Versions, machine, threads, precision, seed, the data set with its fingerprint and splits."""
+        return self.read_json("environment.json")
+
+    def metrics(self) -> dict[str, Any]:
+        """Split → metric → {"value", "low", "high"}, and "per_class", "confusion_matrix"."""
+        return self.read_json("metrics.json")
+
+    def history(self) -> list[dict[str, float]]:
+        """One record an epoch, in order; a value that was not measured is left out."""
+        if not (self.path / "history.csv").is_file():
+            return []
+        rows = csv.DictReader(io.StringIO((self.path / "history.csv").read_text(encoding="utf-8")))
+        return [{k: int(v) if k == "epoch" else float(v) for k, v in row.items() if v} for row in rows]
+
+    def classes(self) -> tuple[str, ...]:
+        """The class names, in the order of the labels."""
+        return tuple(self.environment()["dataset"]["classes"])
+
+    def predictions(self, split: str = "test") -> Any:
+        """A pyarrow.Table of one split: index, label, prediction and a probability column `p_<class>` each.
+
+        Raises RunError if that split has no predictions.
+        """
+        from pyarrow import parquet
+
+        return parquet.read_table(self._file(f"predictions/{split}.parquet"))
+
+    def model(self) -> keras.Model:
+        """The finished model: uint8 or float pixels 0–255 [n, height, width, channels] in, probabilities out.
+
+        Imports Keras on PyTorch. Raises RunError if the run has no model.
+        """
+        from tenfold.modelfile import load
+
+        return load(self._file("model.keras"))
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """A JSON file of the run. Raises RunError if it is missing or damaged."""
+        try:
+            return json.loads(self._file(name).read_text(encoding="utf-8"))
+        except ValueError:
+            raise RunError(f"{self.path / name}: damaged (no valid JSON)") from None
+
+    def has(self, name: str) -> bool:
+        """Whether the run holds that file."""
+        return (self.path / name).is_file()
+
+    def _file(self, name: str) -> Path:
+        path = self.path / name
+        if not path.is_file():
+            status = self.read_json("status.json").get("status") if name != "status.json" else "unknown"
+            raise RunError(f"{self.path}: has no {name} (the run's status is {status!r})")
+        return path
+
+    # -- writing --------------------------------------------------------------------------------------
+
+    def write(self, name: str, content: bytes | str | Callable[[Path], object]) -> Path:
+        """Write one file whole or not at all: bytes, text, or a function that writes to the path given.
+
+        The function gets a temporary path with the same suffix. Raises StorageError.
+        """
+        path = self.path / name
+        temporary = path.with_name(f".{os.getpid()}-{path.name}")
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                if callable(content):
+                    content(temporary)
+                else:
+                    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+                with temporary.open("rb+") as file:
+                    os.fsync(file.fileno())
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+        return path
+
+    def write_json(self, name: str, value: Mapping[str, Any]) -> Path:
+        """Write a mapping as indented JSON. NaN is not JSON: raises ValueError for it."""
+        return self.write(name, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def write_recipe(self, recipe: Recipe) -> Path:
+        """Write the resolved recipe; `tenfold train <this file>` repeats the run."""
+        return self.write("recipe.toml", recipe.dumps())
+
+    def write_status(self, status: str, reason: str = "", **more: Any) -> Path:
+        """Write what the run is now: one of STATUSES, why, and further facts."""
+        if status not in STATUSES:
+            raise ValueError(f"status {status!r}; expected one of {STATUSES}")
+        return self.write_json("status.json", {"status": status, "reason": reason, **more})
+
+    def write_history(self, records: Iterable[Mapping[str, float]]) -> Path:
+        """Write all records as CSV; values of any further columns come after the usual ones."""
+        records = list(records)
+        extra = [k for k in dict.fromkeys(k for r in records for k in r) if k not in HISTORY]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, [*HISTORY, *extra], restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(records)
+        return self.write("history.csv", text.getvalue())
+
+
+class _writing:  # noqa: N801  (reads as a word of the language: `with _writing(path):`)
+    """Turns an OSError into one StorageError that says what the user can do."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+            raise StorageError(f"can't write {self.path}: {reason}; free some space or choose another "
+                               "directory with --runs DIR") from error
+
+
+def _natural(path: Path) -> list[object]:
+    """Sort key: runs ten after runs nine."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]
