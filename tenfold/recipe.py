@@ -130,7 +130,7 @@ class TrainSection(_Section):
     augment: dict[str, dict[str, Any]] = Field({}, description="augmentations of the training batches, by name")
     early_stopping: EarlyStopping | None = Field(None, description="table; none: train all epochs")
     plateau: Plateau | None = Field(None, description="table; none: no reduction on plateau")
-    checkpoint: Checkpoint = Field(Checkpoint(), description="table: which epoch is the best")
+    checkpoint: Checkpoint | None = Field(Checkpoint(), description="table: which epoch is kept; none: the last")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 where the processor computes in it, else float32")
     seed: Seed = Field(0, description="seed of the initial weights, the shuffling, augmentation and dropout")
@@ -197,8 +197,8 @@ class Recipe(_Body):
         return type(self).from_dict(self.to_dict(), name=self.name, overrides=overrides)
 
     def to_dict(self) -> dict[str, Any]:
-        """The name and the sections as nested dicts, complete; what is not set (none) is left out."""
-        return self.model_dump(include={"name"}) | self.model_dump(exclude={"name"}, exclude_none=True)
+        """The name and the sections as nested dicts, complete; "none" stands for what is not set."""
+        return _spell_none(self.model_dump(include={"name"}) | self.model_dump(exclude={"name"}))
 
     def dumps(self) -> str:
         """The recipe as TOML, resolved and complete; `loads` gives the same recipe back."""
@@ -286,7 +286,7 @@ def _complete_model(tree: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     given = {k: v for k, v in section.items() if k not in own}
     options = options_of(MODELS.get(name))
     try:
-        complete = options.model_validate(given).model_dump(exclude_none=True)
+        complete = options.model_validate(given).model_dump()
     except ValidationError as error:
         kept = {k: v for k, v in section.items() if k in own}
         return {**tree, "model": kept}, _explain(error, options, prefix="model", more=list(own))
@@ -343,6 +343,10 @@ def _contradictions(body: _Body) -> list[str]:
 
 def _copy(tree: Mapping[str, Any]) -> dict[str, Any]:
     return {k: _copy(v) if isinstance(v, Mapping) else v for k, v in tree.items()}
+
+
+def _spell_none(tree: dict[str, Any]) -> dict[str, Any]:
+    return {k: _spell_none(v) if isinstance(v, dict) else "none" if v is None else v for k, v in tree.items()}
 
 
 def _apply(tree: dict[str, Any], override: str, problems: list[str]) -> None:

@@ -1,0 +1,41 @@
+"""Models: functions registered in `MODELS` that draw a network with the layers they are given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tenfold.errors import UsageError
+from tenfold.recipe import ModelSection
+from tenfold.registry import MODELS
+
+if TYPE_CHECKING:
+    import keras
+
+SMALLEST = 8
+
+
+def build(
+    section: ModelSection, shape: tuple[int, int, int], classes: int, *, fast: bool = False, dtype: str = "float32"
+) -> keras.Model:
+    """Build the network of a recipe's `[model]` section, with fresh weights.
+
+    `shape` is (height, width, channels) of the images, which come as raw pixels 0–255. The fast
+    network takes float [n, channels, height, width] and gives logits [n, classes]; the plain one takes
+    [n, height, width, channels], gives probabilities, and has the same weights in the same order.
+    Raises UsageError for images below 8×8.
+    """
+    from tenfold.models.layers import Layers, keras
+
+    if min(shape[:2]) < SMALLEST and section.image_size is None:
+        raise UsageError(f"images are {shape[0]}×{shape[1]} pixels; models take {SMALLEST}×{SMALLEST} and up: "
+                         "set model.image_size=32, say")
+    layers = Layers(fast, dtype)
+    inputs = x = layers.input(shape)
+    if section.image_size is not None and shape[:2] != (section.image_size, section.image_size):
+        x = layers.resize(section.image_size)(x)
+    x = layers.rescale()(x)
+    x = MODELS.get(section.name)(layers, x, **section.options)
+    outputs: Any = layers.logits(classes)(x)
+    if not fast:
+        outputs = keras.layers.Softmax(name="probabilities")(outputs)
+    return keras.Model(inputs, outputs, name=section.name)

@@ -1,0 +1,63 @@
+"""Convolutional networks: blocks of convolutions, each ended by a pooling, then dense layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from tenfold.registry import MODELS
+
+if TYPE_CHECKING:
+    from tenfold.models.layers import Layers
+
+Filters = Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=1, max_length=16)]
+Units = Annotated[list[Annotated[int, Field(ge=1, le=65536)]], Field(max_length=8)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+
+
+@MODELS.add("cnn")
+def cnn(
+    layers: Layers,
+    x: Any,
+    *,
+    filters: Filters = [32, 64, 128],  # noqa: B006  (never changed: pydantic copies it)
+    convolutions: Annotated[int, Field(ge=1, le=8)] = 1,
+    kernel_size: Annotated[int, Field(ge=1, le=15)] = 3,
+    activation: Literal["relu", "gelu", "silu", "elu", "tanh"] = "relu",
+    norm: Literal["none", "batch", "batch-per-block"] = "none",
+    pool: Literal["max", "average"] = "max",
+    dropout: Rate = 0.0,
+    head: Literal["flatten", "global-average"] = "flatten",
+    dense: Units = [128],  # noqa: B006
+    dense_dropout: Rate = 0.0,
+) -> Any:
+    """A ConvNet: for each of `filters` a block of `convolutions`, normalisation, pooling and dropout.
+
+    Normalisation is "batch" (after each convolution, before its activation) or "batch-per-block". Padding is "same". A pooling is left out once a side has fewer than 2 pixels, so that any network
+    takes images from 8×8 up. `dense` hidden layers follow, each with `dense_dropout`.
+    """
+    for width in filters:
+        for _ in range(convolutions):
+            if norm == "batch":
+                x = layers.conv(width, kernel_size, use_bias=False)(x)
+                x = layers.activation(activation)(layers.batch_norm()(x))
+            else:
+                x = layers.conv(width, kernel_size, activation=activation)(x)
+        if norm == "batch-per-block":
+            x = layers.batch_norm()(x)
+        if min(sides(layers, x)) >= 2:
+            x = (layers.max_pool() if pool == "max" else layers.average_pool())(x)
+        if dropout:
+            x = layers.dropout(dropout)(x)
+    x = (layers.flatten() if head == "flatten" else layers.global_average_pool())(x)
+    for units in dense:
+        x = layers.dense(units, activation=activation)(x)
+        if dense_dropout:
+            x = layers.dropout(dense_dropout)(x)
+    return x
+
+
+def sides(layers: Layers, x: Any) -> tuple[int, int]:
+    """Height and width of a symbolic image tensor."""
+    return x.shape[2:4] if layers.fast else x.shape[1:3]

@@ -1,0 +1,209 @@
+"""[E] The layers that models are built from: fast ones for training, plain Keras twins for the saved file.
+
+A model function is given one `Layers` and calls its methods; whether they make the fast layers or the
+plain ones is decided here and nowhere else. Both make the same weights in the same order, so the
+weights of a trained fast model go into its plain twin as they are.
+
+The fast layers differ from Keras' own in layout and in passes over memory, not in meaning:
+
+- *layout*: they are `channels_first` and keep PyTorch's `channels_last` memory format all the way;
+  Keras' `channels_last` path on PyTorch loses it between layers.
+- *convolution, activation*: one call each, the activation in place where the gradient allows it.
+- *batch normalisation*: `torch.nn.functional.batch_norm` instead of several passes in float32.
+- *dropout*: 64 random bits serve eight values; PyTorch's own draws one value at a time on one thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from tenfold.backend import keras
+
+Activation = Literal["relu", "gelu", "silu", "elu", "tanh"]
+CHANNELS = {"fast": "channels_first", "plain": "channels_last"}
+
+_ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "relu": F.relu_, "gelu": F.gelu, "silu": F.silu, "elu": F.elu, "tanh": torch.tanh,
+}
+
+
+class Layers:
+    """Makes layers of one kind: `fast=True` for the training network, False for its plain Keras twin.
+
+    `dtype` is the Keras dtype policy of the fast layers ("float32" or "mixed_bfloat16"); plain ones
+    are always float32. Every method returns a Keras layer, to be called on a tensor.
+    """
+
+    def __init__(self, fast: bool, dtype: str = "float32") -> None:
+        self.fast = fast
+        self._format = CHANNELS["fast" if fast else "plain"]
+        self._dtype = dtype if fast else "float32"
+
+    def input(self, shape: tuple[int, int, int]) -> Any:
+        """The input for images of `shape` (height, width, channels): raw pixels, 0–255."""
+        height, width, channels = shape
+        return keras.Input((channels, height, width) if self.fast else shape, dtype="float32", name="pixels")
+
+    def rescale(self, scale: float = 1 / 255, offset: float = 0.0) -> Any:
+        """pixels × scale + offset, in float32: a bfloat16 pixel would lose its last bits first."""
+        return keras.layers.Rescaling(scale, offset, dtype="float32")
+
+    def resize(self, size: int) -> Any:
+        """Bilinear resizing of images to `size` × `size`."""
+        return keras.layers.Resizing(size, size, data_format=self._format, dtype="float32")
+
+    def conv(self, filters: int, kernel_size: int = 3, *, padding: str = "same", use_bias: bool = True,
+             activation: Activation | None = None) -> Any:
+        """A 2-D convolution with stride 1, He-initialised before a ReLU-like activation."""
+        kind = Conv2D if self.fast else keras.layers.Conv2D
+        return kind(filters, kernel_size, padding=padding, use_bias=use_bias, activation=activation,
+                    kernel_initializer="he_normal", data_format=self._format, dtype=self._dtype)
+
+    def dense(self, units: int, *, activation: Activation | None = None) -> Any:
+        """A fully connected layer."""
+        kind = Dense if self.fast else keras.layers.Dense
+        initializer = "glorot_uniform" if activation is None else "he_normal"
+        return kind(units, activation=activation, kernel_initializer=initializer, dtype=self._dtype)
+
+    def logits(self, classes: int) -> Any:
+        """The last layer: one float32 logit a class."""
+        return keras.layers.Dense(classes, dtype="float32", name="logits")
+
+    def batch_norm(self, momentum: float = 0.9, epsilon: float = 1e-3) -> Any:
+        """Batch normalisation over the channels (Ioffe & Szegedy 2015)."""
+        kind = BatchNormalization if self.fast else keras.layers.BatchNormalization
+        return kind(axis=1 if self.fast else -1, momentum=momentum, epsilon=epsilon, dtype=self._dtype)
+
+    def activation(self, name: Activation) -> Any:
+        """An elementwise non-linearity."""
+        return (ActivationLayer if self.fast else keras.layers.Activation)(name, dtype=self._dtype)
+
+    def max_pool(self, size: int = 2) -> Any:
+        """The maximum of each `size` × `size` window; a rest narrower than the window is dropped."""
+        kind = MaxPooling2D if self.fast else keras.layers.MaxPooling2D
+        return kind(size, data_format=self._format, dtype=self._dtype)
+
+    def average_pool(self, size: int = 2) -> Any:
+        """The mean of each `size` × `size` window."""
+        kind = AveragePooling2D if self.fast else keras.layers.AveragePooling2D
+        return kind(size, data_format=self._format, dtype=self._dtype)
+
+    def global_average_pool(self) -> Any:
+        """The mean of each channel."""
+        return keras.layers.GlobalAveragePooling2D(data_format=self._format, dtype=self._dtype)
+
+    def flatten(self) -> Any:
+        """All values of an image in one row, in the order height, width, channels in both kinds."""
+        return Flatten(dtype=self._dtype) if self.fast else keras.layers.Flatten()
+
+    def dropout(self, rate: float) -> Any:
+        """Zeroes a share `rate` of the values in training (Srivastava et al. 2014)."""
+        return (Dropout if self.fast else keras.layers.Dropout)(rate, dtype=self._dtype)
+
+
+# ----------------------------------------------------------------------------------------------------
+# fast layers: named as their Keras parents, hold what those hold, and compute it in fewer passes
+
+
+def _symbolic(x: Any) -> bool:
+    """Whether Keras is only tracing shapes: then its own `compute_output_spec` is what counts."""
+    return x.device.type == "meta"
+
+
+def _cast(variable: Any, x: torch.Tensor) -> torch.Tensor:
+    """The variable's tensor in the dtype of `x`; the cast is differentiable."""
+    return variable._value.to(x.dtype)
+
+
+class Conv2D(keras.layers.Conv2D):
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        kernel = _cast(self._kernel, x).permute(3, 2, 0, 1)  # Keras: height, width, in, out
+        bias = _cast(self.bias, x) if self.use_bias else None
+        y = F.conv2d(x, kernel, bias, padding=self.padding)
+        return _activate(self, y)
+
+
+class Dense(keras.layers.Dense):
+    def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
+        y = torch.addmm(_cast(self.bias, x), x, _cast(self._kernel, x))
+        return _activate(self, y)
+
+
+def _activate(layer: Any, y: torch.Tensor) -> torch.Tensor:
+    name = layer.activation.__name__
+    return y if name == "linear" else _ACTIVATIONS[name](y)
+
+
+class ActivationLayer(keras.layers.Activation):
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        name = self.activation.__name__
+        return F.relu(x) if name == "relu" else _ACTIVATIONS[name](x)  # x may be needed: not in place
+
+
+class BatchNormalization(keras.layers.BatchNormalization):
+    def call(self, x: torch.Tensor, training: bool | None = None, mask: Any = None) -> torch.Tensor:
+        mean, variance = self.moving_mean._value, self.moving_variance._value
+        gamma, beta = self.gamma._value, self.beta._value
+        if not training or not self.trainable or _symbolic(x):
+            return F.batch_norm(x, mean, variance, gamma, beta, training=False, eps=self.epsilon)
+        batch_mean, batch_variance = torch.zeros_like(mean), torch.ones_like(variance)
+        y = F.batch_norm(x, batch_mean, batch_variance, gamma, beta, training=True, momentum=1.0, eps=self.epsilon)
+        with torch.no_grad():  # PyTorch's running variance is the unbiased one, Keras' the biased one
+            count = x.numel() // x.shape[1]
+            mean.lerp_(batch_mean, 1 - self.momentum)
+            variance.lerp_(batch_variance * ((count - 1) / count), 1 - self.momentum)
+        return y
+
+
+class MaxPooling2D(keras.layers.MaxPooling2D):
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        return F.max_pool2d(x, self.pool_size)
+
+
+class AveragePooling2D(keras.layers.AveragePooling2D):
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        return F.avg_pool2d(x, self.pool_size)
+
+
+class Flatten(keras.layers.Flatten):
+    """Takes channels-first images and flattens them in channels-last order: no copy, and Keras' order."""
+
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        return (x.permute(0, 2, 3, 1) if x.ndim == 4 else x).flatten(1)
+
+    def compute_output_spec(self, inputs: Any) -> Any:
+        return keras.KerasTensor((inputs.shape[0], int(np.prod(inputs.shape[1:]))), dtype=self.compute_dtype)
+
+
+class Dropout(keras.layers.Dropout):
+    """Drops with probability round(256 × rate) / 256, scaled by exactly its inverse.
+
+    Random bits come from numpy's SFC64, seeded from PyTorch's generator: a step that seeds PyTorch
+    repeats its masks.
+    """
+
+    def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
+        threshold = round(256 * self.rate)
+        if not training or threshold == 0:
+            return x
+        if x.device.type != "cpu":
+            return F.dropout(x, self.rate)
+        return x * dropout_mask(x, threshold)
+
+
+def dropout_mask(x: torch.Tensor, threshold: int) -> torch.Tensor:
+    """0 with probability threshold/256, else 256/(256 - threshold); shape, dtype and layout of `x`."""
+    seed = int(torch.empty((), dtype=torch.int64).random_())
+    words = np.random.SFC64(seed).random_raw(-(-x.numel() // 8))
+    bits = torch.from_numpy(words.view(np.uint8)[: x.numel()])
+    mask = bits.ge(threshold).to(x.dtype).mul_(256 / (256 - threshold))
+    return mask.as_strided(x.shape, x.stride()) if _dense(x) else mask.view(x.shape)
+
+
+def _dense(x: torch.Tensor) -> bool:
+    return x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)

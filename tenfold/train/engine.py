@@ -1,0 +1,229 @@
+"""[E] The machine: threads, allocator, precision and memory layout, and one training step.
+
+Whatever depends on the hardware is decided here (and in `models/layers.py`); recipes and models say
+nothing of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import platform
+import random
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from tenfold.backend import keras
+from tenfold.errors import EngineError
+from tenfold.recipe import TrainSection
+from tenfold.registry import AUGMENTATIONS
+
+# ----------------------------------------------------------------------------------------------------
+# the machine
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the engine computes with, and why: shown by `tenfold doctor`, recorded in every run."""
+
+    device: str
+    threads: int
+    precision: str
+    precision_reason: str
+    allocator: str
+
+    @property
+    def dtype_policy(self) -> str:
+        """The Keras dtype policy of the training network."""
+        return "mixed_bfloat16" if self.precision == "bfloat16" else "float32"
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def prepare(precision: str = "auto") -> Machine:
+    """Set this process up for training: allocator, threads, denormals. Returns what was chosen.
+
+    TENFOLD_THREADS overrides the number of threads. Raises EngineError if that is no whole number.
+    """
+    threads = _threads()
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)  # values below 1e-38 are zero for a network and slow for a processor
+    chosen, reason = choose_precision(precision)
+    return Machine("cpu", threads, chosen, reason, _keep_memory())
+
+
+def choose_precision(precision: str = "auto") -> tuple[str, str]:
+    """("float32" or "bfloat16", why): bfloat16 where the processor multiplies in it."""
+    if precision != "auto":
+        return precision, "asked for"
+    units = processor_units()
+    if units["AMX-BF16"]:
+        return "bfloat16", "the processor has AMX-BF16"
+    if units["AVX512-BF16"]:
+        return "bfloat16", "the processor has AVX512-BF16"
+    return "float32", "the processor has neither AMX-BF16 nor AVX512-BF16"
+
+
+def processor_units() -> dict[str, bool]:
+    """Which of the units that matter for speed this processor has, as PyTorch sees it."""
+    cpu = torch.cpu
+    probes = {
+        "AVX2": "_is_avx2_supported", "AVX-512": "_is_avx512_supported",
+        "AVX512-BF16": "_is_avx512_bf16_supported", "AMX-BF16": "_is_amx_tile_supported",
+    }
+    return {name: bool(getattr(cpu, probe, lambda: False)()) for name, probe in probes.items()}
+
+
+def processor_name() -> str:
+    """The processor's own name for itself."""
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _threads() -> int:
+    asked = os.environ.get("TENFOLD_THREADS")
+    if asked is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not asked.isdecimal() or int(asked) < 1:
+        raise EngineError(f"TENFOLD_THREADS={asked!r}; expected a whole number of threads, 1 or more")
+    return int(asked)
+
+
+def _keep_memory() -> str:
+    """Keep glibc from handing large blocks back to the kernel, to be page-faulted in again next step."""
+    if not sys.platform.startswith("linux"):
+        return "as the system has it"
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return "as the system has it (no glibc)"
+    m_trim_threshold, m_top_pad, m_mmap_max = -1, -2, -4
+    done = mallopt(m_mmap_max, 0) and mallopt(m_trim_threshold, 2**31 - 1) and mallopt(m_top_pad, 2**26)
+    return "glibc, keeps freed blocks" if done else "as the system has it (glibc refused)"
+
+
+# ----------------------------------------------------------------------------------------------------
+# randomness: every draw is a function of (seed, epoch, step), so there is no state to lose
+
+
+def derived_seed(*key: int) -> int:
+    """A 63-bit seed from the whole numbers of `key` (numpy's SeedSequence)."""
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
+    """The order of the training images in an epoch: int64 [count]."""
+    return np.random.Generator(np.random.PCG64(derived_seed(seed, epoch, 0))).permutation(count)
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed Python, numpy and PyTorch for the body (initial weights), and put their states back after."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    keras.utils.set_random_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+
+
+# ----------------------------------------------------------------------------------------------------
+# data on the device
+
+
+@dataclass(frozen=True)
+class Resident:
+    """A split as tensors: images uint8 [n, height, width, channels], labels int64 [n]."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+    @classmethod
+    def of(cls, images: np.ndarray, labels: np.ndarray) -> Resident:
+        return cls(_tensor(images), _tensor(labels))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def _tensor(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
+
+
+def _pixels(images: torch.Tensor) -> torch.Tensor:
+    """uint8 [n, height, width, channels] → float32 [n, channels, height, width], channels_last in memory."""
+    return images.permute(0, 3, 1, 2).float()
+
+
+# ----------------------------------------------------------------------------------------------------
+# one step
+
+
+class Trainer:
+    """A fast network, its optimizer and its loss: one step, one pass of evaluation.
+
+    `class_weights` is float [classes] or None. State is the model's and the optimizer's variables.
+    """
+
+    def __init__(self, model: Any, optimizer: Any, section: TrainSection, classes: int,
+                 class_weights: np.ndarray | None = None) -> None:
+        self.model, self.optimizer, self.classes = model, optimizer, classes
+        self._smoothing = section.label_smoothing
+        self._augmentations = [(AUGMENTATIONS.get(name), options) for name, options in section.augment.items()]
+        self._weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)
+        self._parameters = [v.value for v in model.trainable_variables]
+        optimizer.build(model.trainable_variables)
+
+    def step(self, images: torch.Tensor, labels: torch.Tensor, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """One update on a batch: uint8 [b, height, width, channels], int64 [b]. Returns (loss, correct)."""
+        torch.default_generator.manual_seed(seed)
+        x, targets = _pixels(images), labels
+        for function, options in self._augmentations:
+            x, targets = function(x, targets, self.classes, **options)
+        for parameter in self._parameters:
+            parameter.grad = None
+        logits = self.model(x, training=True)
+        loss = self._loss(logits, targets)
+        loss.backward()
+        with torch.no_grad():
+            self.optimizer.apply([parameter.grad for parameter in self._parameters])
+            truth = targets.argmax(1) if targets.is_floating_point() else targets
+            return loss.detach(), (logits.detach().argmax(1) == truth).sum()
+
+    def _loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if self._weights is None:
+            return F.cross_entropy(logits, targets, label_smoothing=self._smoothing)
+        losses = F.cross_entropy(logits, targets, label_smoothing=self._smoothing, reduction="none")
+        weights = targets @ self._weights if targets.is_floating_point() else self._weights[targets]
+        return (losses * weights).mean()
+
+    def logits(self, images: torch.Tensor, batch_size: int) -> torch.Tensor:
+        """Logits of uint8 images [n, height, width, channels] in inference mode: float32 [n, classes]."""
+        with torch.inference_mode():
+            batches = [self.model(_pixels(batch), training=False) for batch in images.split(batch_size)]
+            return torch.cat(batches).float()
+
+    def evaluate(self, split: Resident, batch_size: int) -> tuple[float, float]:
+        """(cross-entropy, accuracy) on a split, without augmentation, smoothing or class weights."""
+        logits = self.logits(split.images, batch_size)
+        hits = int((logits.argmax(1) == split.labels).sum())
+        return float(F.cross_entropy(logits, split.labels)), hits / len(split)
+
+
+def batches(order: np.ndarray, batch_size: int) -> Sequence[torch.Tensor]:
+    """Split an order into batches of at most `batch_size` whose sizes differ by at most one image."""
+    count = -(-len(order) // batch_size)
+    return torch.from_numpy(order).tensor_split(count)

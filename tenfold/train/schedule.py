@@ -1,0 +1,102 @@
+"""Decisions of the training loop as pure functions of the recipe, the step and the records so far.
+
+A record is one epoch's mapping of values (`loss`, `val_loss`, …). Because nothing is remembered
+outside the records, a resumed training decides as the uninterrupted one would have.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from tenfold.recipe import EarlyStopping, Plateau, TrainSection
+
+Record = Mapping[str, float]
+
+
+# -- the learning rate of a step -----------------------------------------------------------------------
+
+
+def constant(progress: float) -> float:
+    """1 throughout."""
+    return 1.0
+
+
+def cosine(progress: float) -> float:
+    """Half a cosine from 1 to 0 (Loshchilov & Hutter 2017, without restarts)."""
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def linear_decay(progress: float) -> float:
+    """A straight line from 1 to 0."""
+    return 1 - progress
+
+
+def one_cycle(progress: float) -> float:
+    """From 1/25 up to 1 over the first 30 %, then down to 4e-6, both as half cosines (Smith & Topin 2018)."""
+    start, end, peak = 1 / 25, 1 / 25e4, 0.3
+    if progress < peak:
+        return 1 + (start - 1) * cosine(progress / peak)
+    return end + (1 - end) * cosine((progress - peak) / (1 - peak))
+
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": constant, "cosine": cosine, "one-cycle": one_cycle, "linear-decay": linear_decay,
+}
+
+
+def learning_rate(section: TrainSection, step: int, steps_per_epoch: int) -> float:
+    """The scheduled learning rate of a step (from 0), before any reduction on plateau.
+
+    `warmup` epochs rise linearly to the peak, then the schedule runs over the remaining steps.
+    """
+    warmup = round(section.warmup * steps_per_epoch)
+    if step < warmup:
+        return section.learning_rate * (step + 1) / warmup
+    remaining = section.epochs * steps_per_epoch - warmup
+    progress = (step - warmup) / max(remaining - 1, 1)
+    return section.learning_rate * SCHEDULES[section.schedule](min(progress, 1.0))
+
+
+# -- decisions after an epoch ----------------------------------------------------------------------------
+
+
+def improves(value: float, best: float | None, monitor: str, min_delta: float) -> bool:
+    """Whether `value` is better than `best` by more than `min_delta`: up for accuracies, down for losses."""
+    if best is None:
+        return True
+    return value - min_delta > best if monitor.endswith("accuracy") else value + min_delta < best
+
+
+def best_epoch(records: Sequence[Record], monitor: str, min_delta: float = 0.0, start: int = 0) -> int | None:
+    """The index (from 0) of the best epoch: the first of equals, improving by more than `min_delta`."""
+    best, index = None, None
+    for i, record in enumerate(records):
+        if i >= start and monitor in record and improves(record[monitor], best, monitor, min_delta):
+            best, index = record[monitor], i
+    return index
+
+
+def stops_early(records: Sequence[Record], rule: EarlyStopping) -> bool:
+    """Whether `keras.callbacks.EarlyStopping` would stop after the last record."""
+    best = best_epoch(records, rule.monitor, rule.min_delta, rule.start_from_epoch)
+    last = len(records) - 1
+    return best is not None and last > best and last - best >= rule.patience
+
+
+def plateau_learning_rate(records: Sequence[Record], rule: Plateau, initial: float) -> float:
+    """The learning rate that `keras.callbacks.ReduceLROnPlateau` has set after the last record."""
+    rate, best, wait, cooldown = initial, None, 0, 0
+    for record in records:
+        value = record[rule.monitor]
+        if cooldown > 0:
+            cooldown, wait = cooldown - 1, 0
+        if improves(value, best, rule.monitor, rule.min_delta):
+            best, wait = value, 0
+        elif cooldown == 0:
+            wait += 1
+            if wait >= rule.patience and np.float32(rate) > np.float32(rule.min_lr):
+                rate, cooldown, wait = max(rate * rule.factor, rule.min_lr), rule.cooldown, 0
+    return rate
