@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,25 +14,32 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a split came from: `source` in words; `expected` images where the official count is known."""
+    """Where a split came from: `source` in words; `expected` images where the official count is known.
+
+    `from_partial` marks images chosen from a split that was itself partial: `source` says which.
+    """
 
     source: str
     expected: int | None = None
+    from_partial: bool = False
 
     def partial(self, count: int) -> bool:
-        """Whether `count` images are fewer than the official split holds."""
-        return self.expected is not None and count < self.expected
+        """Whether `count` images are fewer than the official split holds, or were chosen from fewer."""
+        return self.from_partial or (self.expected is not None and count < self.expected)
 
     def describe(self, count: int) -> str:
         """The source in words, and how much of the official split it is where that is not all."""
-        if self.partial(count):
+        if self.expected is not None and count < self.expected:
             return f"{self.source}: PARTIAL, {count:,} of {self.expected:,} images"
         return self.source
 
 
 @dataclass(frozen=True)
 class Split:
-    """Labelled images: `images` uint8 [n, height, width, channels] (array or memory map), `labels` int64 [n]."""
+    """Labelled images: `images` uint8 [n, height, width, channels] and `labels` int64 [n].
+
+    Both may be arrays or memory maps. Raises DataError if they are anything else.
+    """
 
     images: np.ndarray
     labels: np.ndarray
@@ -50,15 +57,21 @@ class Split:
         return len(self.labels)
 
     def take(self, indices: np.ndarray, source: str | None = None) -> Split:
-        """The images at `indices` (int [m]), in that order, with a word on where they come from."""
-        provenance = self.provenance if source is None else replace(self.provenance, source=source, expected=None)
+        """The images at `indices` (int [m]), in that order, with a word on where they come from.
+
+        With a `source` of their own the images are no longer measured against the official count,
+        but the split stays partial if this one is.
+        """
+        provenance = self.provenance if source is None else Provenance(source, from_partial=self.partial)
         return Split(self.images[indices], self.labels[indices], provenance)
 
     @property
     def partial(self) -> bool:
+        """Whether the source lacks some of the images that the official split holds."""
         return self.provenance.partial(len(self))
 
     def describe(self) -> str:
+        """Where the images come from, in words, and whether that is all of them."""
         return self.provenance.describe(len(self))
 
 
@@ -79,7 +92,8 @@ class Dataset:
             raise DataError(f"data set {self.name} has {len(self.classes)} class; expected at least 2")
         for name, split in self.splits().items():
             if split.images.shape[1:] != self.shape:
-                raise DataError(f"{self.name}: {name} images are {split.images.shape[1:]}; expected {self.shape}")
+                raise DataError(f"{self.name}: {name} images are {split.images.shape[1:]}; "
+                                f"expected {self.shape}")
             if len(split) and (split.labels.min() < 0 or split.labels.max() >= len(self.classes)):
                 raise DataError(f"{self.name}: {name} labels run from {split.labels.min()} to "
                                 f"{split.labels.max()}; expected 0 to {len(self.classes) - 1}")

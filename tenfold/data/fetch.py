@@ -1,0 +1,273 @@
+"""Downloads that can be trusted: resumed, checked by SHA-256, never half a file under its final name."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import os
+import re
+import shutil
+import tarfile
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tenfold.data.lock import locked
+from tenfold.data.source import Access, Log, Progress
+from tenfold.errors import FetchError, StorageError
+
+ATTEMPTS = 5  # requests for one file; another is made only if the last one brought something
+BLOCK = 1 << 18
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file on the web: where it is, the SHA-256 (hex) it must have, its size in bytes."""
+
+    url: str
+    sha256: str
+    size: int
+
+    @property
+    def name(self) -> str:
+        """The file's own name, the last part of its URL."""
+        return self.url.rpartition("/")[2]
+
+    def fetch(self, folder: Path, access: Access) -> Path:
+        """Download the file into `folder`, unless it is there; return its path. As `fetch` below."""
+        progress = access.progress or narrate(self.name, access.log)
+        return fetch(self.url, folder / self.name, self.sha256, progress)
+
+
+def fetch(
+    url: str, destination: str | Path, sha256: str, progress: Progress | None = None, timeout: float = 30
+) -> Path:
+    """Download `url` to the file `destination`, unless it is there already; return its path.
+
+    What arrives is kept in `DESTINATION.part` and taken up there by the next call; it gets its final
+    name only after its SHA-256 (hex) proved right. `progress` gets (bytes so far, total or None);
+    `timeout` is the longest silence of the server, in seconds. Two processes download once.
+
+    Raises FetchError if the server can't be reached, stalls or sends bytes with another hash (those
+    are removed), StorageError if the disk can't be written.
+    """
+    destination = Path(destination)
+    if destination.exists():
+        return _verified(destination, url, sha256)
+    with _storing(destination.parent):
+        destination.parent.mkdir(parents=True, exist_ok=True)
+    with locked(destination):
+        if destination.exists():
+            return _verified(destination, url, sha256)
+        part = destination.with_name(destination.name + ".part")
+        _download(url, part, destination, sha256, progress or _ignore, timeout)
+        received = sha256_of(part)
+        if received != sha256:
+            with _storing(part):
+                part.unlink()
+            raise FetchError(f"{url}: received a file with SHA-256 {received}; expected {sha256}; it was "
+                             f"removed: try again, or put the right {destination.name} at {destination}")
+        with _storing(destination):
+            os.replace(part, destination)
+            _flush_directory(destination.parent)
+    return destination
+
+
+def extract(archive: str | Path, members: Iterable[str], destination: str | Path) -> Path:
+    """Unpack from a tar file the `members` of one folder, as the folder `destination`; return its path.
+
+    A member is named as in the archive, `FOLDER/FILE`. Only these are read; they are written beside
+    and the folder is renamed when it is complete. If the folder exists already, nothing is done.
+    Raises FetchError if the archive is damaged, lacks a member or would write elsewhere, StorageError.
+    """
+    archive, destination, members = Path(archive), Path(destination), list(members)
+    if destination.exists():
+        return destination
+    beside = destination.with_name(destination.name + ".part")
+    with _storing(beside):
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+    try:
+        with tarfile.open(archive) as tar:
+            for name in members:
+                member = tar.getmember(name)
+                if not member.isreg():
+                    raise FetchError(f"{archive}: {name} is no regular file; expected the official archive")
+                tar.extract(member, beside, filter="data")
+    except KeyError as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise FetchError(f"{archive}: {error.args[0]}; expected the members {', '.join(members)}") from None
+    except (tarfile.TarError, zlib.error, EOFError, OSError, FetchError) as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        if isinstance(error, FetchError):
+            raise
+        if isinstance(error, OSError) and error.errno is not None:
+            raise StorageError(f"{destination} could not be written: {error.strerror}; free some room or set "
+                               "TENFOLD_DATA to another directory") from None
+        raise FetchError(f"{archive} can't be unpacked: {error}; remove it and fetch it again") from None
+    with _storing(destination):
+        for folder in {Path(name).parts[0] for name in members}:
+            os.replace(beside / folder, destination)
+        beside.rmdir()
+    return destination
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def narrate(name: str, log: Log) -> Progress:
+    """A progress function that logs a line at every tenth of the download of `name`."""
+    last = -1
+
+    def progress(received: int, total: int | None) -> None:
+        nonlocal last
+        tenth = received * 10 // total if total else received // 10_000_000
+        if tenth != last:
+            last = tenth
+            whole = f" of {total / 1e6:.0f}" if total else ""
+            log(f"fetching {name}: {received / 1e6:.0f}{whole} MB")
+
+    return progress
+
+
+def _verified(path: Path, url: str, sha256: str) -> Path:
+    received = sha256_of(path)
+    if received != sha256:
+        raise FetchError(f"{path} has SHA-256 {received}; expected {sha256}, the file at {url}; remove it "
+                         "or put the right one in its place")
+    return path
+
+
+def _download(
+    url: str, part: Path, destination: Path, sha256: str, progress: Progress, timeout: float
+) -> None:
+    """Bring `part` to its end, in more than one request if the connection breaks on the way."""
+    for attempt in range(ATTEMPTS):
+        before = _size(part)
+        try:
+            return _transfer(url, part, sha256, progress, timeout)
+        except (OSError, http.client.HTTPException) as error:
+            if _size(part) > before and attempt + 1 < ATTEMPTS:
+                continue
+            raise FetchError(f"{url}: {_reason(error, timeout)}; expected {destination.name} with SHA-256 "
+                             f"{sha256}; try again later, or download it by hand and put it at "
+                             f"{destination}") from None
+
+
+def _transfer(url: str, part: Path, sha256: str, progress: Progress, timeout: float) -> None:
+    """One request, and what it brings into `part`. Raises OSError or HTTPException when it breaks."""
+    response, have = _request(url, part, sha256, timeout)
+    if response is None:
+        return
+    with response:
+        length = response.headers.get("Content-Length", "")
+        total = have + int(length) if length.isdecimal() else None
+        with _storing(part), part.open("ab" if have else "wb") as file:
+            progress(have, total)
+            while block := _receive(response):
+                file.write(block)
+                have += len(block)
+                progress(have, total)
+            file.flush()
+            os.fsync(file.fileno())
+    if total is not None and have < total:
+        raise ConnectionError(f"the connection ended after {have:,} of {total:,} bytes")
+
+
+def _request(
+    url: str, part: Path, sha256: str, timeout: float
+) -> tuple[http.client.HTTPResponse | None, int]:
+    """The server's answer and the offset at which its bytes belong; no answer if `part` is complete."""
+    have = _size(part)
+    request = urllib.request.Request(url, headers={"User-Agent": "tenfold", "Accept-Encoding": "identity"})
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    try:
+        response = urllib.request.urlopen(request, timeout=timeout)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or not have:
+            raise
+        if sha256_of(part) == sha256:
+            return None, have
+        return _from_the_start(url, part, sha256, timeout)
+    if not have or response.status != http.HTTPStatus.PARTIAL_CONTENT:
+        return response, 0  # everything, be it because the server ignores ranges
+    if not re.match(rf"bytes {have}-", response.headers.get("Content-Range", "")):
+        response.close()
+        return _from_the_start(url, part, sha256, timeout)
+    return response, have
+
+
+def _from_the_start(
+    url: str, part: Path, sha256: str, timeout: float
+) -> tuple[http.client.HTTPResponse | None, int]:
+    with _storing(part):
+        part.unlink()
+    return _request(url, part, sha256, timeout)
+
+
+class _Broken(Exception):  # noqa: N818  it never leaves this file
+    """An error of the network, on its way through a block in which errors are the disk's."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def _receive(response: http.client.HTTPResponse) -> bytes:
+    """What the server has sent by now, empty at the end."""
+    try:
+        return response.read1(BLOCK)
+    except (OSError, http.client.HTTPException) as error:
+        raise _Broken(error) from None
+
+
+@contextlib.contextmanager
+def _storing(path: Path) -> Iterator[None]:
+    """Turn an error of the disk into a StorageError, and let one of the network pass as it was."""
+    try:
+        yield
+    except _Broken as broken:
+        raise broken.error from None
+    except OSError as error:
+        raise StorageError(f"{path} could not be written: {error.strerror or error}; free some room or set "
+                           "TENFOLD_DATA to another directory") from None
+
+
+def _reason(error: Exception, timeout: float) -> str:
+    """Why a transfer ended, in words."""
+    if isinstance(error, urllib.error.HTTPError):
+        return f"the server answered {error.code} {error.reason}"
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(cause, TimeoutError):
+        return f"the server sent nothing for {timeout:g} seconds"
+    return (cause.strerror if isinstance(cause, OSError) else None) or str(cause) or type(cause).__name__
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _flush_directory(path: Path) -> None:
+    """Make a rename durable, where directories can be flushed."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _ignore(received: int, total: int | None) -> None:
+    """Takes the progress that nobody asked for."""

@@ -1,0 +1,36 @@
+"""Where data sets are looked for and kept."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+
+def data_root() -> Path:
+    """The directory named by `TENFOLD_DATA`, else `tenfold` in the platform's cache directory.
+
+    That is `$XDG_CACHE_HOME` or `~/.cache` on Linux, `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on
+    Windows. The directory need not exist, and is not made here.
+    """
+    chosen = os.environ.get("TENFOLD_DATA")
+    if chosen:
+        return Path(chosen).expanduser()
+    return _cache_directory() / "tenfold"
+
+
+def keras_cache() -> Path:
+    """The directory in which Keras keeps the data sets it has downloaded: `$KERAS_HOME` or `~/.keras`."""
+    home = os.environ.get("KERAS_HOME")
+    return (Path(home).expanduser() if home else Path.home() / ".keras") / "datasets"
+
+
+def _cache_directory() -> Path:
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        return Path(local) if local else Path.home() / "AppData" / "Local"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    chosen = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG specification asks to ignore a relative path.
+    return Path(chosen) if os.path.isabs(chosen) else Path.home() / ".cache"

@@ -1,0 +1,214 @@
+"""MNIST (LeCun, Cortes and Burges) and Fashion-MNIST (Xiao, Rasul and Vollgraf, 2017): IDX files,
+`mnist.npz` as Keras keeps it, or Hugging Face parquet."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tenfold.data.dataset import Dataset, Provenance, Split
+from tenfold.data.fetch import Archive
+from tenfold.data.location import keras_cache
+from tenfold.data.options import take_no_options
+from tenfold.data.parquet import find_parquet, read_splits
+from tenfold.data.source import Access, Place, source
+from tenfold.errors import DataError
+from tenfold.registry import DATASETS
+
+SHAPE = (28, 28, 1)
+COUNTS = {"train": 60_000, "test": 10_000}
+PREFIXES = {"train": "train", "test": "t10k"}  # of the IDX file names
+
+ARCHIVE = Archive(
+    url="https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
+    sha256="731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
+    size=11_490_434,
+)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where one of the two data sets may lie under the root, and what its classes are."""
+
+    name: str
+    classes: tuple[str, ...]
+    folders: tuple[str, ...]
+    caches: tuple[str, ...]  # folders and npz files in Keras' cache
+    archive: Archive | None = None
+
+
+MNIST = Layout("mnist", tuple("0123456789"), ("mnist", ".", "MNIST/raw"), ("mnist.npz",), ARCHIVE)
+FASHION = Layout(
+    "fashion-mnist",
+    ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"),
+    ("fashion-mnist", "fashion_mnist", "FashionMNIST/raw"), ("fashion-mnist",),
+)
+
+
+@DATASETS.add("mnist")
+@source(where=lambda root: where_layout(MNIST, root))
+def mnist(options: str, access: Access) -> Dataset:
+    """MNIST: 70,000 handwritten digits of 28×28 grey pixels.
+
+    Looks in the root for IDX files (`mnist/`, the root itself, `MNIST/raw/`), `mnist.npz` and parquet
+    under `mnist/`, then into Keras' cache; downloads `mnist.npz` into `mnist/` if there is none and
+    that is allowed. Raises UsageError for options, DataError for missing or damaged files, FetchError,
+    StorageError.
+    """
+    take_no_options("mnist", options)
+    return open_layout(MNIST, access)
+
+
+@DATASETS.add("fashion-mnist")
+@source(where=lambda root: where_layout(FASHION, root))
+def fashion_mnist(options: str, access: Access) -> Dataset:
+    """Fashion-MNIST: 70,000 grey photographs of clothes, 28×28 pixels, in ten classes.
+
+    Looks in the root for IDX files or parquet in `fashion-mnist/`, then into Keras' cache. It is not
+    downloaded. Raises UsageError for options, DataError for missing or damaged files.
+    """
+    take_no_options("fashion-mnist", options)
+    return open_layout(FASHION, access)
+
+
+def where_layout(layout: Layout, root: Path) -> str | None:
+    """Where the data set lies, None if it is not on this machine."""
+    place = locate(layout, root)
+    return str(place.path) if place else None
+
+
+def open_layout(layout: Layout, access: Access, counts: dict[str, int] | None = None) -> Dataset:
+    """The data set from the first place that has it; `counts` are the official numbers of images."""
+    counts = counts or COUNTS
+    place = locate(layout, access.root)
+    if place is None and access.fetch and layout.archive is not None:
+        layout.archive.fetch(access.root / layout.name, access)
+        place = locate(layout, access.root)
+    if place is None:
+        how = (f"run 'tenfold data fetch {layout.name}' ({layout.archive.size / 1e6:.0f} MB)"
+               if layout.archive else "put the four official files there")
+        raise DataError(f"{layout.name} is not in {access.root}; expected {layout.folders[0]}/ with "
+                        f"{idx_name('train', 'images')}.gz and its like, or train-*.parquet; "
+                        f"{how} or set TENFOLD_DATA")
+    if place.layout == "parquet":
+        access.log(f"reading {layout.name} from {place.path}")
+        splits = read_splits(place, SHAPE, len(layout.classes), counts)
+    else:
+        splits = _from_arrays(layout, place, counts)
+    return Dataset(layout.name, layout.name, layout.classes, train=splits["train"], test=splits["test"])
+
+
+def locate(layout: Layout, root: Path) -> Place | None:
+    """The first place under `root` or in Keras' cache that has the data set; None if there is none."""
+    for folder in layout.folders:
+        if find_idx(root / folder, "train", "images"):
+            return Place("idx", root / folder, f"IDX files, {'the root' if folder == '.' else folder}")
+    for folder in layout.folders:
+        if layout.archive is not None and (root / folder / layout.archive.name).is_file():
+            return Place("npz", root / folder / layout.archive.name, layout.archive.name)
+    home = root / layout.name
+    for path in [home, *sorted(path for path in home.rglob("*") if path.is_dir())] if home.is_dir() else []:
+        if find_parquet(path, "train"):
+            return Place("parquet", path, path.relative_to(root).as_posix())
+    for path in (keras_cache() / name for name in layout.caches):
+        if path.is_file():
+            return Place("npz", path, f"Keras' cache, {path.name}")
+        if find_idx(path, "train", "images"):
+            return Place("idx", path, f"Keras' cache, {path.name}")
+    return None
+
+
+# ----------------------------------------------------------------------------------------------------
+# IDX
+
+
+def idx_name(split: str, kind: str) -> str:
+    """The official name, without `.gz`, of a split's images or labels."""
+    return f"{PREFIXES[split]}-{kind}-idx{3 if kind == 'images' else 1}-ubyte"
+
+
+def find_idx(folder: Path, split: str, kind: str) -> Path | None:
+    """The IDX file of a split's "images" or "labels" in a folder: raw or `.gz`, `-` or `.` before `idx`."""
+    name = idx_name(split, kind)
+    names = (name, name.replace("-idx", ".idx"))
+    candidates = (folder / f"{stem}{ending}" for stem in names for ending in ("", ".gz"))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def read_idx(path: Path, dimensions: int) -> np.ndarray:
+    """The array in an IDX file of unsigned bytes with that many `dimensions`, gzipped or not: uint8.
+
+    Raises DataError if the header is another, or the file is shorter or longer than its header says.
+    """
+    magic, header = 0x0800 | dimensions, 4 + 4 * dimensions
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            head = file.read(header)
+            if len(head) < header or struct.unpack(">I", head[:4])[0] != magic:
+                raise DataError(f"{path}: begins with {head[:4].hex() or 'nothing'}; expected the IDX header "
+                                f"of bytes in {dimensions} dimensions, {magic:08x}; get the file again")
+            shape = struct.unpack(f">{dimensions}I", head[4:])
+            expected = int(np.prod(shape, dtype=object))
+            content = file.read(expected + 1) if expected < 1 << 40 else b""
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: {error}; expected a complete file; get it again") from None
+    if len(content) != expected:
+        received = f"{len(content):,}" if len(content) < expected else f"more than {expected:,}"
+        raise DataError(f"{path}: received {received} bytes after the header; expected {expected:,} "
+                        f"({'×'.join(map(str, shape))}); get the file again")
+    return np.frombuffer(content, np.uint8).reshape(shape).copy()  # writable, as engines expect
+
+
+# ----------------------------------------------------------------------------------------------------
+# the four official arrays
+
+
+def _from_arrays(layout: Layout, place: Place, counts: dict[str, int]) -> dict[str, Split]:
+    """Both splits from IDX files or an npz file, each array of its exact official shape. Raises DataError."""
+    read = _read_idx_arrays if place.layout == "idx" else _read_npz_arrays
+    arrays, path, splits = read(place.path), place.path, {}
+    for name, count in counts.items():
+        images, labels = arrays[name, "images"], arrays[name, "labels"]
+        for kind, array, shape in (("images", images, (count, *SHAPE[:2])), ("labels", labels, (count,))):
+            if array.dtype != np.uint8 or array.shape != shape:
+                raise DataError(f"{path}: {name} {kind} are {array.dtype} {list(array.shape)}; "
+                                f"expected uint8 {list(shape)}, the official {name} split")
+        if count and labels.max() >= len(layout.classes):
+            raise DataError(f"{path}: {name} labels run up to {labels.max()}; expected 0 to "
+                            f"{len(layout.classes) - 1}; the file is damaged, get it again")
+        provenance = Provenance(f"official {name} split ({place.words})", count)
+        splits[name] = Split(images[..., np.newaxis], labels.astype(np.int64), provenance)
+    return splits
+
+
+def _read_idx_arrays(folder: Path) -> dict[tuple[str, str], np.ndarray]:
+    """Images and labels by (split, kind) from the four files of a folder."""
+    arrays = {}
+    for split in PREFIXES:
+        for kind, dimensions in (("images", 3), ("labels", 1)):
+            path = find_idx(folder, split, kind)
+            if path is None:
+                raise DataError(f"{folder}: {idx_name(split, kind)} is missing, raw or as .gz; "
+                                "expected the four official files")
+            arrays[split, kind] = read_idx(path, dimensions)
+    return arrays
+
+
+def _read_npz_arrays(path: Path) -> dict[tuple[str, str], np.ndarray]:
+    """Images and labels by (split, kind) from `x_train`, `y_train`, `x_test` and `y_test` of an npz file."""
+    letters = {"images": "x", "labels": "y"}
+    keys = {(split, kind): f"{letters[kind]}_{split}" for split in PREFIXES for kind in letters}
+    try:
+        # Opened here: np.load leaves a damaged file open.
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            return {place: file[key] for place, key in keys.items()}
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        reason = error.args[0] if isinstance(error, KeyError) else error
+        raise DataError(f"{path}: {reason}; expected an npz file with {', '.join(keys.values())}; "
+                        "remove it and get it again") from None
