@@ -19,12 +19,13 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """The things of one kind by name, in the order in which they were added.
 
-    `home` is the module or package whose import registers them (a package with all its modules).
+    `home` is the module or package whose import registers them (a package with all its modules but
+    those named in `without`: they import the engine and register nothing).
     """
 
-    def __init__(self, kind: str, home: str) -> None:
+    def __init__(self, kind: str, home: str, without: tuple[str, ...] = ()) -> None:
         self.kind = kind
-        self._home = home
+        self._home, self._without = home, without
         self._things: dict[str, T] = {}
         self._complete = False
 
@@ -61,11 +62,12 @@ class Registry(Generic[T]):
         self._complete = True
         home = importlib.import_module(self._home)
         for module in pkgutil.iter_modules(getattr(home, "__path__", [])):
-            importlib.import_module(f"{self._home}.{module.name}")
+            if module.name not in self._without:
+                importlib.import_module(f"{self._home}.{module.name}")
 
 
 DATASETS: Registry[Callable] = Registry("data set", "tenfold.data")
-MODELS: Registry[Callable] = Registry("model", "tenfold.models")
-AUGMENTATIONS: Registry[Callable] = Registry("augmentation", "tenfold.train.augment")
+MODELS: Registry[Callable] = Registry("model", "tenfold.models", without=("layers", "summary"))
+AUGMENTATIONS: Registry[Callable] = Registry("augmentation", "tenfold.training.augment")
 METRICS: Registry[Callable] = Registry("metric", "tenfold.evaluate.metrics")
 PLOTS: Registry[Callable] = Registry("plot", "tenfold.report.plots")

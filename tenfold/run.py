@@ -145,25 +145,8 @@ class Run:
     # -- writing --------------------------------------------------------------------------------------
 
     def write(self, name: str, content: bytes | str | Callable[[Path], object]) -> Path:
-        """Write one file whole or not at all: bytes, text, or a function that writes to the path given.
-
-        The function gets a temporary path with the same suffix. Raises StorageError.
-        """
-        path = self.path / name
-        temporary = path.with_name(f".{os.getpid()}-{path.name}")
-        with _writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                if callable(content):
-                    content(temporary)
-                else:
-                    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-                with temporary.open("rb+") as file:
-                    os.fsync(file.fileno())
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
-        return path
+        """Write one file of the run whole or not at all, as `write_whole` does. Raises StorageError."""
+        return write_whole(self.path / name, content)
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> Path:
         """Write a mapping as indented JSON. NaN is not JSON: raises ValueError for it."""
@@ -188,6 +171,28 @@ class Run:
         writer.writeheader()
         writer.writerows(records)
         return self.write("history.csv", text.getvalue())
+
+
+def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> Path:
+    """Write a file whole or not at all: beside it under a temporary name, flushed to disk, then renamed.
+
+    `content` is bytes, text, or a function that writes to the (temporary) path it is given, which has the
+    same suffix. Raises StorageError.
+    """
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if callable(content):
+                content(temporary)
+            else:
+                temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return path
 
 
 class _writing:  # noqa: N801  (reads as a word of the language: `with _writing(path):`)

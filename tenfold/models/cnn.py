@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from tenfold.models.options import Activation, OptionalWidths, Rate, Widths
 from tenfold.registry import MODELS
 
 if TYPE_CHECKING:
     from tenfold.models.layers import Layers
 
-Filters = Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=1, max_length=16)]
-Units = Annotated[list[Annotated[int, Field(ge=1, le=65536)]], Field(max_length=8)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
+NEVER_FALLING = ("relu", "elu", "tanh")
 
 
 @MODELS.add("cnn")
@@ -21,15 +20,15 @@ def cnn(
     layers: Layers,
     x: Any,
     *,
-    filters: Filters = [32, 64, 128],  # noqa: B006  (never changed: pydantic copies it)
+    filters: Widths = [32, 64, 128],  # noqa: B006  (never changed: pydantic copies it)
     convolutions: Annotated[int, Field(ge=1, le=8)] = 1,
     kernel_size: Annotated[int, Field(ge=1, le=15)] = 3,
-    activation: Literal["relu", "gelu", "silu", "elu", "tanh"] = "relu",
+    activation: Activation = "relu",
     norm: Literal["none", "batch", "batch-per-block"] = "none",
     pool: Literal["max", "average"] = "max",
     dropout: Rate = 0.0,
     head: Literal["flatten", "global-average"] = "flatten",
-    dense: Units = [128],  # noqa: B006
+    dense: OptionalWidths = [128],  # noqa: B006
     dense_dropout: Rate = 0.0,
 ) -> Any:
     """A ConvNet: for each of `filters` a block of `convolutions`, normalisation, pooling and dropout.
@@ -38,16 +37,22 @@ def cnn(
     takes images from 8×8 up. `dense` hidden layers follow, each with `dense_dropout`.
     """
     for width in filters:
-        for _ in range(convolutions):
+        pools = min(sides(layers, x)) >= 2
+        # A maximum and a function that never falls may change places; on pooled values it costs a quarter.
+        pool_first = pools and pool == "max" and norm == "none" and activation in NEVER_FALLING
+        for i in range(convolutions):
+            last = i == convolutions - 1
             if norm == "batch":
                 x = layers.conv(width, kernel_size, use_bias=False)(x)
                 x = layers.activation(activation)(layers.batch_norm()(x))
             else:
-                x = layers.conv(width, kernel_size, activation=activation)(x)
+                x = layers.conv(width, kernel_size, activation=None if last and pool_first else activation)(x)
         if norm == "batch-per-block":
             x = layers.batch_norm()(x)
-        if min(sides(layers, x)) >= 2:
+        if pools:
             x = (layers.max_pool() if pool == "max" else layers.average_pool())(x)
+        if pool_first:
+            x = layers.activation(activation)(x)
         if dropout:
             x = layers.dropout(dropout)(x)
     x = (layers.flatten() if head == "flatten" else layers.global_average_pool())(x)

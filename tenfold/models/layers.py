@@ -8,7 +8,7 @@ The fast layers differ from Keras' own in layout and in passes over memory, not 
 
 - *layout*: they are `channels_first` and keep PyTorch's `channels_last` memory format all the way;
   Keras' `channels_last` path on PyTorch loses it between layers.
-- *convolution, activation*: one call each, the activation in place where the gradient allows it.
+- *convolution, activation*: one call each, ReLU in place (PyTorch refuses where a gradient needs its input).
 - *batch normalisation*: `torch.nn.functional.batch_norm` instead of several passes in float32.
 - *dropout*: 64 random bits serve eight values; PyTorch's own draws one value at a time on one thread.
 """
@@ -16,15 +16,15 @@ The fast layers differ from Keras' own in layout and in passes over memory, not 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from tenfold.backend import keras
+from tenfold.models.options import Activation
 
-Activation = Literal["relu", "gelu", "silu", "elu", "tanh"]
 CHANNELS = {"fast": "channels_first", "plain": "channels_last"}
 
 _ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -49,9 +49,9 @@ class Layers:
         height, width, channels = shape
         return keras.Input((channels, height, width) if self.fast else shape, dtype="float32", name="pixels")
 
-    def rescale(self, scale: float = 1 / 255, offset: float = 0.0) -> Any:
-        """pixels × scale + offset, in float32: a bfloat16 pixel would lose its last bits first."""
-        return keras.layers.Rescaling(scale, offset, dtype="float32")
+    def rescale(self) -> Any:
+        """Pixels 0–255 to -1–1, in float32 (bfloat16 would lose the last bits of a pixel)."""
+        return keras.layers.Rescaling(1 / 127.5, -1.0, dtype="float32")
 
     def resize(self, size: int) -> Any:
         """Bilinear resizing of images to `size` × `size`."""
@@ -59,16 +59,15 @@ class Layers:
 
     def conv(self, filters: int, kernel_size: int = 3, *, padding: str = "same", use_bias: bool = True,
              activation: Activation | None = None) -> Any:
-        """A 2-D convolution with stride 1, He-initialised before a ReLU-like activation."""
+        """A 2-D convolution with stride 1 and Keras' default (Glorot) initial weights."""
         kind = Conv2D if self.fast else keras.layers.Conv2D
         return kind(filters, kernel_size, padding=padding, use_bias=use_bias, activation=activation,
-                    kernel_initializer="he_normal", data_format=self._format, dtype=self._dtype)
+                    data_format=self._format, dtype=self._dtype)
 
     def dense(self, units: int, *, activation: Activation | None = None) -> Any:
         """A fully connected layer."""
         kind = Dense if self.fast else keras.layers.Dense
-        initializer = "glorot_uniform" if activation is None else "he_normal"
-        return kind(units, activation=activation, kernel_initializer=initializer, dtype=self._dtype)
+        return kind(units, activation=activation, dtype=self._dtype)
 
     def logits(self, classes: int) -> Any:
         """The last layer: one float32 logit a class."""
@@ -124,8 +123,11 @@ class Conv2D(keras.layers.Conv2D):
     def call(self, x: torch.Tensor) -> torch.Tensor:
         kernel = _cast(self._kernel, x).permute(3, 2, 0, 1)  # Keras: height, width, in, out
         bias = _cast(self.bias, x) if self.use_bias else None
-        y = F.conv2d(x, kernel, bias, padding=self.padding)
-        return _activate(self, y)
+        size = self.kernel_size[0]
+        if self.padding == "same" and size % 2 == 0:  # one more at the end, as Keras pads
+            x = F.pad(x, [(size - 1) // 2, size // 2] * 2)
+        padding = size // 2 if self.padding == "same" and size % 2 else 0
+        return _activate(self, F.conv2d(x, kernel, bias, padding=padding))
 
 
 class Dense(keras.layers.Dense):
@@ -141,8 +143,7 @@ def _activate(layer: Any, y: torch.Tensor) -> torch.Tensor:
 
 class ActivationLayer(keras.layers.Activation):
     def call(self, x: torch.Tensor) -> torch.Tensor:
-        name = self.activation.__name__
-        return F.relu(x) if name == "relu" else _ACTIVATIONS[name](x)  # x may be needed: not in place
+        return _ACTIVATIONS[self.activation.__name__](x)
 
 
 class BatchNormalization(keras.layers.BatchNormalization):

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
-
+from tenfold.models.options import Activation, Rate, Widths
 from tenfold.registry import MODELS
 
 if TYPE_CHECKING:
     from tenfold.models.layers import Layers
-
-Units = Annotated[list[Annotated[int, Field(ge=1, le=65536)]], Field(min_length=1, max_length=16)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
 @MODELS.add("mlp")
@@ -20,8 +16,8 @@ def mlp(
     layers: Layers,
     x: Any,
     *,
-    hidden: Units = [512, 256],  # noqa: B006  (never changed: pydantic copies it)
-    activation: Literal["relu", "gelu", "silu", "elu", "tanh"] = "relu",
+    hidden: Widths = [512, 256],  # noqa: B006  (never changed: pydantic copies it)
+    activation: Activation = "relu",
     norm: Literal["none", "batch"] = "none",
     dropout: Rate = 0.0,
 ) -> Any:

@@ -13,10 +13,10 @@ from tenfold.errors import DivergedError, UsageError
 from tenfold.models import build
 from tenfold.recipe import Recipe, TrainSection
 from tenfold.run import Run
-from tenfold.train import schedule
+from tenfold.training import schedule
 
 if TYPE_CHECKING:
-    from tenfold.train.engine import Machine, Resident, Trainer
+    from tenfold.training.engine import Trainer
 
 Progress = Callable[[int, int, int, float], None]  # epoch, step, steps, loss
 
@@ -39,8 +39,8 @@ def fit(
     they see is the training network. `progress` is called after every step. Raises DivergedError once
     the loss is not finite; the best (or last) finite weights are kept as `model.keras` then.
     """
-    from tenfold.train import engine, optimizers
-    from tenfold.train.engine import keras
+    from tenfold.training import engine, optimizers
+    from tenfold.training.engine import keras
 
     check(recipe, dataset)
     machine = engine.prepare(recipe.train.precision)
@@ -54,11 +54,12 @@ def fit(
     loop.save_checkpoint("last", 0)
     try:
         listeners.on_train_begin()
-        for record in loop.epochs():
-            yield record
+        yield from loop.epochs()
         listeners.on_train_end()
-    finally:
-        _save_model(run, recipe, dataset, machine)
+    except (KeyboardInterrupt, DivergedError, GeneratorExit):
+        _save_model(run, recipe, dataset)
+        raise
+    _save_model(run, recipe, dataset)
 
 
 class _Loop:
@@ -66,7 +67,7 @@ class _Loop:
 
     def __init__(self, recipe: Recipe, dataset: Dataset, run: Run, trainer: Trainer, listeners: Any,
                  progress: Progress | None) -> None:
-        from tenfold.train.engine import Resident
+        from tenfold.training.engine import Resident
 
         self.section, self.batch_size = recipe.train, recipe.evaluate.batch_size
         self.run, self.trainer, self.listeners, self.progress = run, trainer, listeners, progress
@@ -93,7 +94,7 @@ class _Loop:
 
     def _epoch(self, epoch: int) -> dict[str, float]:
         """Train one epoch and validate: its record."""
-        from tenfold.train import engine
+        from tenfold.training import engine
 
         optimizer = self.trainer.optimizer
         if self.section.plateau and self.records:
@@ -143,7 +144,7 @@ class _Loop:
         return schedule.best_epoch(self.records, *rule) == len(self.records) - 1
 
     def save_checkpoint(self, name: str, epoch: int) -> None:
-        from tenfold.train import checkpoint
+        from tenfold.training import checkpoint
 
         checkpoint.save(self.run, name, epoch, self.trainer.model, self.trainer.optimizer)
 
@@ -172,10 +173,10 @@ def _class_weights(section: TrainSection, dataset: Dataset) -> np.ndarray | None
     return np.array([section.class_weights[name] for name in dataset.classes])
 
 
-def _save_model(run: Run, recipe: Recipe, dataset: Dataset, machine: Machine) -> None:
+def _save_model(run: Run, recipe: Recipe, dataset: Dataset) -> None:
     """Put the best (else the last) weights into the plain twin and write it as `model.keras`."""
     from tenfold import modelfile
-    from tenfold.train import checkpoint
+    from tenfold.training import checkpoint
 
     name = "best" if run.has("checkpoints/best.npz") else "last"
     epoch, weights = checkpoint.weights(run, name)

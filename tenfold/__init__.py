@@ -1,0 +1,51 @@
+"""Tenfold: labelled images in, a classifier that you can trust out.
+
+`import tenfold` is light: the engine is imported by the first call that needs it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "train": "tenfold.pipeline",
+    "Watcher": "tenfold.pipeline",
+    "evaluate": "tenfold.pipeline",
+    "compare": "tenfold.compare",
+    "predict": "tenfold.prediction",
+    "open_dataset": "tenfold.data",
+    "Dataset": "tenfold.data",
+    "Split": "tenfold.data",
+    "Provenance": "tenfold.data",
+    "Recipe": "tenfold.recipe",
+    "Run": "tenfold.run",
+    "TenfoldError": "tenfold.errors",
+}
+__all__ = ["__version__", *_HOMES]
+
+if TYPE_CHECKING:
+    from tenfold.compare import compare as compare
+    from tenfold.data import Dataset as Dataset
+    from tenfold.data import Provenance as Provenance
+    from tenfold.data import Split as Split
+    from tenfold.data import open_dataset as open_dataset
+    from tenfold.errors import TenfoldError as TenfoldError
+    from tenfold.pipeline import Watcher as Watcher
+    from tenfold.pipeline import evaluate as evaluate
+    from tenfold.pipeline import train as train
+    from tenfold.prediction import predict as predict
+    from tenfold.recipe import Recipe as Recipe
+    from tenfold.run import Run as Run
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tenfold' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,92 @@
+"""What a result was made with: versions, machine, engine, data. Recorded in runs, shown by `doctor`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tenfold.data.dataset import Dataset
+
+LIBRARIES = ("tenfold", "keras", "torch", "numpy", "scikit-learn", "scipy", "pyarrow", "pillow", "matplotlib", "pydantic")
+
+
+def versions() -> dict[str, str]:
+    """Python's and the libraries' versions, without importing them."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """The processor, its units, cores, memory in GiB, operating system."""
+    from tenfold.training import engine
+
+    return {
+        "processor": engine.processor_name(),
+        "units": [name for name, present in engine.processor_units().items() if present],
+        "cores": os.cpu_count(), "memory_gib": memory_gib(), "system": platform.platform(terse=True),
+    }
+
+
+def memory_gib() -> float | None:
+    """The machine's memory in GiB, where the system tells."""
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def git_commit() -> str | None:
+    """The commit of the working directory, with "+changes" where tracked files differ; None outside git."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"],
+            capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return described.stdout.strip() or None
+
+
+def describe(dataset: Dataset, engine_choice: dict[str, Any], seed: int, parameters: int, flops: int) -> dict[str, Any]:
+    """The content of a run's `environment.json`."""
+    return {
+        "versions": versions(), "machine": machine(), **engine_choice, "seed": seed,
+        "model": {"parameters": parameters, "flops_per_image": flops},
+        "dataset": describe_dataset(dataset),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]], "git_commit": git_commit(),
+    }
+
+
+def describe_dataset(dataset: Dataset) -> dict[str, Any]:
+    """Name, URI, classes, shape, fingerprint, and of each split its count and where it came from."""
+    return {
+        "name": dataset.name, "uri": dataset.uri, "classes": list(dataset.classes), "shape": list(dataset.shape),
+        "fingerprint": dataset.fingerprint(),
+        "splits": {
+            name: {"count": len(split), "source": split.provenance.source, "partial": split.partial,
+                   "expected": split.provenance.expected}
+            for name, split in dataset.splits().items()
+        },
+    }
+
+
+def diagnose() -> dict[str, Any]:
+    """What `tenfold doctor` shows: machine, engine, versions, data sets, extras that are missing."""
+    from tenfold.data import catalogue, data_root
+    from tenfold.training import engine
+
+    return {
+        "machine": machine(),
+        "engine": engine.prepare().to_dict(),
+        "versions": versions(),
+        "data": {"root": str(data_root()), **{name: entry["where"] or "not here" for name, entry in catalogue().items()}},
+    }

@@ -1,0 +1,19 @@
+"""The types of options that models share; pydantic checks a recipe's values against them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+
+def _one_or_more(value: object) -> object:
+    """`hidden = 64` means `hidden = [64]`."""
+    return value if isinstance(value, (list, tuple)) else [value]
+
+
+Width = Annotated[int, Field(ge=1, le=65536)]
+Widths = Annotated[list[Width], Field(min_length=1, max_length=16), BeforeValidator(_one_or_more)]
+OptionalWidths = Annotated[list[Width], Field(max_length=16), BeforeValidator(_one_or_more)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Activation = Literal["relu", "gelu", "silu", "elu", "tanh"]

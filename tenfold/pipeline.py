@@ -1,0 +1,195 @@
+"""The main job in one direction: recipe + data → fit → evaluate → report, leaving one run directory."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tenfold.data import open_dataset
+from tenfold.data.dataset import Dataset
+from tenfold.data.splits import prepare, summary
+from tenfold.errors import DivergedError, RunError, TenfoldError
+from tenfold.recipe import Recipe
+from tenfold.run import Run, write_whole
+
+if TYPE_CHECKING:
+    from tenfold.models.summary import Summary
+
+
+class Watcher:
+    """Is told how the job goes; override what you want to show. Does nothing by itself."""
+
+    def log(self, message: str) -> None:
+        """A line worth knowing: a partial split, a download, a finished step."""
+
+    def start(self, recipe: Recipe, run: Run, steps: int) -> None:
+        """Training begins: at most `recipe.train.epochs` epochs of `steps` steps."""
+
+    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
+        """A step of an epoch (both from 1) is done."""
+
+    def epoch(self, record: dict[str, float]) -> None:
+        """An epoch is done."""
+
+    def fetched(self, done: int, total: int | None) -> None:
+        """Bytes of a download so far, of how many."""
+
+
+def train(
+    recipe: Recipe | str | Path, data: Dataset | str | None = None, callbacks: Sequence[Any] = (), *,
+    runs: str | Path = "runs", name: str | None = None, csv: bool = False, h5: bool = False,
+    watcher: Watcher | None = None,
+) -> Run:
+    """Train a recipe on a data set, evaluate the best model and write the report: a complete run.
+
+    `recipe` is a Recipe, a shipped recipe's name or a TOML file; `data` a Dataset, a data set's name or
+    URI, or None for the recipe's own source. `callbacks` are `keras.callbacks.Callback`s. The run is
+    `runs/<name>-<number>`, by default named after the recipe and the data set. `csv` writes predictions
+    as CSV as well, `h5` the model as `model.h5`. What names missing public data has it downloaded.
+
+    Raises a TenfoldError: before anything is written if the input is wrong; DivergedError if the loss
+    became NaN or infinite (the run then has status "diverged" and its last finite weights).
+    """
+    watcher = watcher or Watcher()
+    recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    if data is not None:
+        recipe = with_source(recipe, data.uri if isinstance(data, Dataset) else data)
+    dataset = data if isinstance(data, Dataset) else open_data(recipe, watcher)
+    prepared = prepare(dataset, recipe.data)
+    for split, value in prepared.splits().items():
+        watcher.log(f"{split}: {len(value):,} images ({value.describe()})")
+
+    from tenfold.training import check
+
+    check(recipe, prepared)
+    run = Run.create(runs, name or f"{recipe.name}-{prepared.name}")
+    try:
+        _fit(recipe, prepared, run, callbacks, watcher)
+        _finish(run, prepared, csv, h5, watcher)
+    except KeyboardInterrupt:
+        run.write_status("stopped", "interrupted", epochs=len(run.history()))
+        raise
+    except DivergedError as error:
+        run.write_status("diverged", str(error), epochs=len(run.history()))
+        raise
+    except BaseException as error:
+        with contextlib.suppress(TenfoldError):
+            run.write_status("failed", str(error) or type(error).__name__, epochs=len(run.history()))
+        raise
+    return run
+
+
+def open_data(recipe: Recipe, watcher: Watcher | None = None) -> Dataset:
+    """The recipe's data set as its source has it, downloaded where it is public and missing."""
+    watcher = watcher or Watcher()
+    return open_dataset(recipe.data.source, fetch=True, log=watcher.log, progress=watcher.fetched)
+
+
+def with_source(recipe: Recipe, source: str) -> Recipe:
+    """The recipe on another data set."""
+    tree = recipe.to_dict()
+    if source != recipe.data.source:
+        tree["data"] = {**tree["data"], "source": source}
+    return Recipe.from_dict(tree)
+
+
+def _fit(recipe: Recipe, dataset: Dataset, run: Run, callbacks: Sequence[Any], watcher: Watcher) -> None:
+    from tenfold import environment
+    from tenfold.models.summary import Summary
+    from tenfold.training import engine, fit
+
+    run.write_recipe(recipe)
+    run.write_status("running")
+    machine = engine.prepare(recipe.train.precision)
+    summary = Summary.of(recipe.model, dataset.shape, len(dataset.classes))
+    run.write_json("environment.json", environment.describe(
+        dataset, machine.to_dict(), recipe.train.seed, summary.parameters, summary.flops))
+    watcher.start(recipe, run, -(-len(dataset.train) // recipe.train.batch_size))
+    with contextlib.closing(fit(recipe, dataset, run, callbacks, watcher.step)) as records:
+        for record in records:
+            watcher.epoch(record)
+
+
+def _finish(run: Run, dataset: Dataset, csv: bool, h5: bool, watcher: Watcher) -> None:
+    """Evaluate and report a trained run."""
+    from tenfold.evaluate import score_run
+
+    watcher.log("evaluating the best epoch; the test split is scored once, now")
+    score_run(run, dataset, csv=csv)
+    if h5:
+        run.write("model.h5", run.model().save)
+    records = run.history()
+    run.write_status("finished", epochs=len(records), seconds=sum(r["seconds"] for r in records))
+    write_report(run, dataset)
+
+
+def write_report(run: Run, dataset: Dataset) -> Path:
+    """Draw the plots of a run and write its `report.html`; `dataset` is prepared."""
+    import numpy as np
+
+    from tenfold.report import Material, report
+
+    splits: dict[str, Any] = {}
+    for name in ("validation", "test"):
+        split = dataset.splits().get(name)
+        if split is not None and run.has(f"predictions/{name}.parquet"):
+            table = run.predictions(name)
+            p = np.stack([table[f"p_{c}"].to_numpy() for c in dataset.classes], axis=1)
+            splits[name] = (split.images, split.labels, p)
+    material = Material(
+        history=run.history(), classes=dataset.classes, metrics=run.metrics(),
+        samples=(dataset.train.images, dataset.train.labels), validation=splits.get("validation"),
+        test=splits.get("test"))
+    return report(run, material)
+
+
+def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False) -> dict[str, Any]:
+    """Score a run's model again on the data set it was trained with, and renew its report.
+
+    Returns the metrics: split → metric → {"value", "low", "high"}. Raises RunError if the data set's
+    content is no longer what it was.
+    """
+    from tenfold.evaluate import score_run
+
+    recipe = run.recipe()
+    dataset = prepare(open_data(recipe, watcher), recipe.data)
+    recorded = run.environment()["dataset"]["fingerprint"]
+    if dataset.fingerprint() != recorded:
+        raise RunError(f"{run.path}: the data set {recipe.data.source} has changed since training (fingerprint "
+                       f"{dataset.fingerprint()[:12]}, expected {recorded[:12]}); restore it to evaluate this run")
+    result = score_run(run, dataset, csv=csv)
+    write_report(run, dataset)
+    return result
+
+
+def network(recipe: Recipe, source: str) -> tuple[tuple[int, int, int], list[str], Summary]:
+    """(image shape, classes, summary) of the network that a recipe builds for a data set."""
+    from tenfold.models.summary import Summary
+
+    recipe = with_source(recipe, source)
+    dataset = prepare(open_data(recipe), recipe.data)
+    return dataset.shape, list(dataset.classes), Summary.of(recipe.model, dataset.shape, len(dataset.classes))
+
+
+def show_data(source: str, overrides: Sequence[str], watcher: Watcher) -> tuple[Dataset, dict[str, Any]]:
+    """(data set, summary) of a source: split as it is or, with overrides of `data.…`, as a recipe would."""
+    recipe = Recipe.from_dict({"data": {"source": source}}, name=source, overrides=overrides)
+    dataset = open_data(recipe, watcher)
+    if overrides:
+        dataset = prepare(dataset, recipe.data)
+    return dataset, summary(dataset)
+
+
+def write_class_grid(dataset: Dataset, path: Path, per_class: int, seed: int) -> None:
+    """Write a PNG with seeded random training examples of each class. Raises StorageError."""
+    from tenfold.report.plots import class_grid
+
+    figure = class_grid(dataset.train.images, dataset.train.labels, dataset.classes, per_class, seed)
+    write_whole(path, lambda target: figure.savefig(target, dpi=150))
+
+
+def seeds(recipe: Recipe, count: int) -> list[Recipe]:
+    """The recipe `count` times, with the seeds that follow its own."""
+    return [recipe.replace(f"train.seed={recipe.train.seed + i}") for i in range(count)]

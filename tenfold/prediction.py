@@ -1,0 +1,130 @@
+"""[E] Prediction: images in, probabilities out, from a finished run alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tenfold import modelfile
+from tenfold.errors import ImageError, UsageError
+from tenfold.run import Run
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one image file, or why the file could not be read."""
+
+    path: Path
+    label: str | None
+    probabilities: dict[str, float]
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for CSV and JSON: path, label, probability, error and one `p_<class>` each."""
+        best = self.probabilities.get(self.label) if self.label else None
+        columns = {f"p_{name}": p for name, p in self.probabilities.items()}
+        return {"path": str(self.path), "label": self.label, "probability": best, "error": self.error, **columns}
+
+
+def probabilities(model: Any, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
+    """Class probabilities in float32: [n, classes], for uint8 images [n, height, width, channels]."""
+    with torch.inference_mode():
+        batches = [
+            model(torch.from_numpy(np.asarray(images[i : i + batch_size], np.float32)), training=False).numpy()
+            for i in range(0, len(images), batch_size)
+        ]
+    return np.concatenate(batches) if batches else np.zeros((0, model.output_shape[-1]), np.float32)
+
+
+def predict(run: Run, paths: Iterable[str | Path], batch_size: int = 500) -> list[Prediction]:
+    """Classify image files and all images in folders (recursively), in order.
+
+    Images of any size and mode are converted to the model's size and channels. A file that can't be
+    read gives a Prediction with its `error`; the others are still classified. Raises UsageError for a
+    path that does not exist or a folder without images, RunError if the run has no model.
+    """
+    files = list(_files(paths))
+    model = run.model()
+    facts = modelfile.facts(run.path / "model.keras")
+    shape, classes = tuple(facts["shape"]), facts["classes"]
+    results: list[Prediction] = []
+    for start in range(0, len(files), batch_size):
+        results += _predict_batch(model, files[start : start + batch_size], shape, classes)
+    return results
+
+
+def _predict_batch(model: Any, files: list[Path], shape: tuple[int, ...], classes: list[str]) -> list[Prediction]:
+    images: dict[Path, np.ndarray] = {}
+    errors: dict[Path, str] = {}
+    for path in files:
+        try:
+            images[path] = read_image(path, shape)
+        except ImageError as error:
+            errors[path] = str(error)
+    rows = iter(probabilities(model, np.stack(list(images.values()))) if images else ())
+    results = []
+    for path in files:
+        if path in errors:
+            results.append(Prediction(path, None, {}, errors[path]))
+        else:
+            p = next(rows)
+            results.append(Prediction(path, classes[int(p.argmax())], dict(zip(classes, map(float, p), strict=True))))
+    return results
+
+
+def read_image(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """An image file as uint8 of `shape` (height, width, channels); transparency is laid on white.
+
+    Raises ImageError, with the reason, if the file is no readable image.
+    """
+    import warnings
+
+    from PIL import Image, ImageOps
+
+    height, width, channels = shape
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as file:
+                image = ImageOps.exif_transpose(file)
+                if image.mode.startswith("I") or image.mode == "F":
+                    image = _to_eight_bits(image)
+                if image.has_transparency_data:
+                    layer = image.convert("RGBA")
+                    image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+                image = image.convert("L" if channels == 1 else "RGB")
+                if image.size != (width, height):
+                    image = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
+                return np.asarray(image, np.uint8).reshape(height, width, channels)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0] or type(error).__name__
+        raise ImageError(f"{path}: can't be read as an image: {reason.replace(f' {str(path)!r}', '')}") from None
+
+
+def _to_eight_bits(image: Any) -> Any:
+    """16- and 32-bit greyscale to 8 bits: 16-bit files by their full range, others by their own."""
+    from PIL import Image
+
+    values = np.asarray(image, np.float64)
+    top = 65535.0 if image.mode.startswith("I;16") or values.max() > 255 else 255.0
+    return Image.fromarray(np.clip(values / max(top, float(values.max())) * 255, 0, 255).round().astype(np.uint8))
+
+
+def _files(paths: Iterable[str | Path]) -> Iterator[Path]:
+    for path in map(Path, paths):
+        if path.is_dir():
+            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+            if not found:
+                raise UsageError(f"{path}: the folder holds no images; expected files ending in {', '.join(SUFFIXES)}")
+            yield from found
+        elif path.exists():
+            yield path
+        else:
+            raise UsageError(f"{path}: no such file or folder; expected image files or folders of images")

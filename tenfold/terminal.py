@@ -1,0 +1,238 @@
+"""What the command shows: progress on standard error, tables on standard output."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from tenfold.pipeline import Watcher
+from tenfold.recipe import Recipe
+from tenfold.run import Run
+
+if TYPE_CHECKING:
+    from tenfold.data.dataset import Dataset
+    from tenfold.prediction import Prediction
+
+
+def terminal_watcher() -> LineWatcher:
+    """A watcher for standard error: a live bar on a terminal, a line an epoch elsewhere."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    return BarWatcher(console) if console.is_terminal else LineWatcher(console)
+
+
+class LineWatcher(Watcher):
+    """A line for each message and each epoch. A context manager, so that a bar can be put away."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.epochs = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def log(self, message: str) -> None:
+        self.console.print(escape(message))
+
+    def start(self, recipe: Recipe, run: Run, steps: int) -> None:
+        self.epochs = recipe.train.epochs
+        self.log(f"training {recipe.name} → {run.path}")
+
+    def epoch(self, record: dict[str, float]) -> None:
+        parts = [f"epoch {int(record['epoch']):>{len(str(self.epochs))}}/{self.epochs}",
+                 f"loss {record['loss']:.4f}", f"accuracy {record['accuracy']:.1%}"]
+        if "val_loss" in record:
+            parts += [f"val_loss {record['val_loss']:.4f}", f"val_accuracy {record['val_accuracy']:.1%}"]
+        parts += [f"{record['seconds']:.1f} s", f"{record['images_per_second']:,.0f} images/s"]
+        self.log("  ".join(parts))
+
+
+class BarWatcher(LineWatcher):
+    """The same, with a live bar of the steps and the time left."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def start(self, recipe: Recipe, run: Run, steps: int) -> None:
+        super().start(recipe, run, steps)
+        self._open(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
+                   TextColumn("loss {task.fields[loss]:.3f}"), TimeRemainingColumn(), TextColumn("left"),
+                   total=recipe.train.epochs * steps, description=f"epoch 1/{recipe.train.epochs}", loss=float("nan"))
+
+    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, completed=(epoch - 1) * steps + step, loss=loss,
+                                  description=f"epoch {epoch}/{self.epochs}")
+
+    def log(self, message: str) -> None:
+        if message.startswith("evaluating"):
+            self._close()
+        super().log(message)
+
+    def fetched(self, done: int, total: int | None) -> None:
+        if self._progress is None:
+            self._open(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
+                       total=total, description="downloading")
+        assert self._progress is not None
+        assert self._task is not None
+        self._progress.update(self._task, completed=done, total=total)
+        if done == total:
+            self._close()
+
+    def _open(self, *columns: Any, total: float | None, description: str, **fields: Any) -> None:
+        self._close()
+        self._progress = Progress(*columns, console=self.console, transient=True)
+        self._task = self._progress.add_task(description, total=total, **fields)
+        self._progress.start()
+
+    def _close(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+        self._progress = self._task = None
+
+
+# ----------------------------------------------------------------------------------------------------
+# results
+
+
+def _print(*things: Any) -> None:
+    Console(highlight=False, soft_wrap=not sys.stdout.isatty()).print(*things)
+
+
+def _table(*columns: str, title: str | None = None) -> Table:
+    """A plain table; a column whose name starts with ">" is right-aligned."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left",
+                         overflow="fold")
+    return table
+
+
+def percent(value: float | None, low: float | None = None, high: float | None = None) -> str:
+    """"81.3 %" or "81.3 % [78.8, 83.6]"; a dash for what is undefined."""
+    if value is None:
+        return "–"
+    interval = f" [{100 * low:.1f}, {100 * high:.1f}]" if low is not None and high is not None else ""
+    return f"{100 * value:.1f} %{interval}"
+
+
+def print_verdict(run: Run) -> None:
+    """The metrics of a finished run and where its report lies."""
+    metrics = run.metrics()
+    splits = [name for name in ("validation", "test") if name in metrics]
+    table = _table("metric", *(f">{name}" for name in splits))
+    for name, entry in metrics[splits[0]].items() if splits else ():
+        if isinstance(entry, dict) and "value" in entry:
+            values = [metrics[split][name] for split in splits]
+            plain = name == "loss"
+            table.add_row(name, *(f"{v['value']:.4f}" if plain and v["value"] is not None else
+                                  percent(v["value"], v["low"], v["high"]) for v in values))
+    _print(table)
+    described = run.environment()["dataset"]["splits"]
+    for split in splits:
+        facts = described[split]
+        part = f" of {facts['expected']:,}: PARTIAL" if facts["partial"] else ""
+        _print(f"[dim]{split}: {facts['count']:,} images{part} ({escape(facts['source'])})[/dim]")
+    _print(f"report  {escape(str(run.path / 'report.html'))}")
+
+
+def print_leaderboard(rows: Sequence[Any]) -> None:
+    """Runs, best first."""
+    from tenfold.compare import table as leaderboard
+
+    header, body = leaderboard(rows)
+    numeric = [all(_numeric(row[i]) for row in body) for i in range(len(header))]
+    table = _table(*(f">{name}" if right else name for name, right in zip(header, numeric, strict=True)))
+    for row in body:
+        table.add_row(*map(escape, row))
+    _print(table)
+
+
+def _numeric(text: str) -> bool:
+    return text[:1].isdigit() or text in ("–", "")
+
+
+def print_predictions(predictions: Sequence[Prediction]) -> None:
+    """A row for each image: the class and its probability, and the runner-up."""
+    table = _table("image", "class", ">probability", "next", ">probability")
+    for prediction in predictions:
+        if prediction.error:
+            table.add_row(escape(str(prediction.path)), "–", "–", "unreadable", "")
+            continue
+        ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:2]
+        cells = [cell for name, p in ranked for cell in (escape(name), percent(p))]
+        table.add_row(escape(str(prediction.path)), *cells)
+    _print(table)
+
+
+def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows as CSV; the columns of the first readable row, then any others."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    writer = csv.DictWriter(sys.stdout, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def print_recipes(facts: Mapping[str, Mapping[str, str]]) -> None:
+    """A row for each shipped recipe: what it is, its measured accuracy and seconds."""
+    table = _table("recipe", "what it is", "accuracy", "seconds")
+    for name, header in facts.items():
+        table.add_row(name, escape(header["title"]), escape(header.get("accuracy", "not measured")),
+                      escape(header.get("seconds", "–")))
+    _print(table)
+
+
+def print_catalogue(found: Mapping[str, Mapping[str, Any]], root: Path) -> None:
+    """A row for each data set that can be named."""
+    table = _table("data set", "what it is", "where")
+    for name, entry in found.items():
+        table.add_row(name, escape(entry["description"]), escape(entry["where"] or "not here"))
+    _print(table)
+    _print(f"\nlooked for in {escape(str(root))} (TENFOLD_DATA names another directory)")
+
+
+def print_dataset(dataset: Dataset, summary: Mapping[str, Any], png: Path) -> None:
+    """Counts per class and split, pixel statistics, provenance."""
+    splits = dataset.splits()
+    height, width, channels = dataset.shape
+    _print(f"[bold]{escape(dataset.name)}[/bold]  {len(dataset.classes)} classes, "
+           f"{height}×{width} pixels, {channels} channel{'s' if channels > 1 else ''}")
+    for name, split in splits.items():
+        _print(f"  {name}: {len(split):,} images ({escape(split.describe())})")
+    table = _table("class", *(f">{name}" for name in splits))
+    for label in dataset.classes:
+        table.add_row(escape(label), *(f"{summary['splits'][name]['counts'][label]:,}" for name in splits))
+    _print(table)
+    for name in splits:
+        facts = summary["splits"][name]
+        _print(f"{name} pixels: mean {_numbers(facts['mean'])}, sd {_numbers(facts['sd'])} (of 255, by channel)")
+    _print(f"examples  {escape(str(png))}")
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return " ".join(f"{value:.1f}" for value in values)
+
+
+def print_findings(findings: Mapping[str, Mapping[str, Any]]) -> None:
+    """Sections of keys and values."""
+    for section, facts in findings.items():
+        _print(f"[bold]{escape(section)}[/bold]")
+        width = max(map(len, facts), default=0)
+        for key, value in facts.items():
+            text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+            _print(f"  {escape(key):<{width}}  {escape(text) or 'none'}")

@@ -1,0 +1,118 @@
+"""The fast layers against their plain Keras twins: same weights, forward, backward, running statistics."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tenfold.backend import keras
+from tenfold.models import build
+from tenfold.models.layers import dropout_mask
+from tenfold.recipe import Recipe
+
+NETWORKS = {
+    "cnn": {"name": "cnn", "filters": [8, 16], "dense": [16]},
+    "batch norm": {"name": "cnn", "filters": [8, 16], "convolutions": 2, "norm": "batch", "dense": [16]},
+    "batch norm per block, averages": {"name": "cnn", "filters": [8, 16], "norm": "batch-per-block", "pool": "average",
+                                       "activation": "gelu", "head": "global-average"},
+    "silu, even kernel": {"name": "cnn", "filters": [8], "kernel_size": 4, "activation": "silu", "dense": []},
+    "more poolings than pixels": {"name": "cnn", "filters": [4, 4, 4, 4, 4], "activation": "elu"},
+    "mlp": {"name": "mlp", "hidden": [32, 16], "norm": "batch", "activation": "tanh"},
+    "resized": {"name": "cnn", "filters": [8], "image_size": 16},
+}
+
+
+def twins(options: dict[str, object], shape: tuple[int, int, int] = (12, 12, 3)) -> tuple[keras.Model, keras.Model]:
+    """The plain and the fast network with the same weights, the running statistics not trivial."""
+    section = Recipe.from_dict({"model": options}).model
+    keras.utils.set_random_seed(0)
+    plain, fast = build(section, shape, 4), build(section, shape, 4, fast=True)
+    rng = np.random.default_rng(0)
+    plain.set_weights([np.abs(w + rng.normal(0, 0.1, w.shape)) if w.ndim == 1 else w for w in plain.get_weights()])
+    fast.set_weights(plain.get_weights())
+    return plain, fast
+
+
+def images(shape: tuple[int, int, int] = (12, 12, 3), count: int = 10) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same pixels as the plain network takes them and as the fast one does."""
+    pixels = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (count, *shape)).astype(np.float32))
+    return pixels, pixels.permute(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
+def test_the_twins_predict_the_same(options: dict[str, object]) -> None:
+    plain, fast = twins(options)
+    x, x_fast = images()
+    with torch.no_grad():
+        torch.testing.assert_close(F.softmax(fast(x_fast, training=False), 1), plain(x, training=False),
+                                   atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
+def test_the_twins_learn_the_same(options: dict[str, object]) -> None:
+    plain, fast = twins(options)
+    x, x_fast = images()
+    labels = torch.arange(len(x)) % 4
+    losses = [F.nll_loss(plain(x, training=True).log(), labels), F.cross_entropy(fast(x_fast, training=True), labels)]
+    for loss in losses:
+        loss.backward()
+    torch.testing.assert_close(losses[0], losses[1], atol=1e-5, rtol=1e-5)
+    for a, b in zip(plain.trainable_variables, fast.trainable_variables, strict=True):
+        torch.testing.assert_close(b.value.grad, a.value.grad, atol=2e-5, rtol=2e-3, msg=lambda m, v=a: f"{v.path}: {m}")
+    for a, b in zip(plain.non_trainable_variables, fast.non_trainable_variables, strict=True):
+        torch.testing.assert_close(b.value, a.value, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
+def test_bfloat16_stays_near_float32(options: dict[str, object]) -> None:
+    plain, fast = twins(options)
+    low = build(Recipe.from_dict({"model": options}).model, (12, 12, 3), 4, fast=True, dtype="mixed_bfloat16")
+    low.set_weights(plain.get_weights())
+    _, x = images()
+    with torch.no_grad():
+        exact, near = fast(x, training=False), low(x, training=False)
+    assert near.dtype == torch.float32
+    assert (near - exact).abs().max() <= 0.05 * exact.abs().max()
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.25, 0.5, 0.8])
+@pytest.mark.parametrize("shape", [(64, 512), (16, 32, 20, 20)])
+def test_dropout_drops_its_share_and_keeps_the_mean(rate: float, shape: tuple[int, ...]) -> None:
+    x = torch.ones(shape)
+    if len(shape) == 4:
+        x = x.contiguous(memory_format=torch.channels_last)
+    mask = dropout_mask(x, round(256 * rate))
+    assert mask.stride() == x.stride()
+    n = x.numel()
+    dropped = float((mask == 0).float().mean())
+    assert abs(dropped - round(256 * rate) / 256) < 4 * (rate * (1 - rate) / n) ** 0.5
+    assert mask.max() == pytest.approx(256 / (256 - round(256 * rate)))
+    assert float(mask.mean()) == pytest.approx(1, abs=0.05)
+
+
+def test_dropout_follows_pytorchs_seed_and_never_repeats_within_it() -> None:
+    x = torch.ones(100, 100)
+    torch.manual_seed(3)
+    first, second = dropout_mask(x, 128), dropout_mask(x, 128)
+    torch.manual_seed(3)
+    assert torch.equal(dropout_mask(x, 128), first)
+    assert not torch.equal(first, second)
+
+
+def test_dropout_does_nothing_in_inference() -> None:
+    _, fast = twins({"name": "mlp", "hidden": [16], "dropout": 0.5})
+    _, x = images()
+    with torch.no_grad():
+        assert torch.equal(fast(x, training=False), fast(x, training=False))
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (9, 14, 3), (28, 28, 1), (32, 32, 3)])
+def test_every_size_from_eight_pixels_builds(shape: tuple[int, int, int]) -> None:
+    plain, fast = twins({"name": "cnn", "filters": [4, 4, 4, 4]}, shape)
+    assert [w.shape for w in plain.weights] == [w.shape for w in fast.weights]
+    x, x_fast = images(shape)
+    with torch.no_grad():
+        torch.testing.assert_close(F.softmax(fast(x_fast, training=False), 1), plain(x, training=False),
+                                   atol=1e-5, rtol=0)

@@ -1,0 +1,91 @@
+"""Runs: made exclusively, written whole, opened only if they are runs."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from tenfold.errors import RunError, StorageError
+from tenfold.recipe import Recipe
+from tenfold.run import Run, write_whole
+
+
+def test_simultaneous_starts_get_directories_of_their_own(tmp_path: Path) -> None:
+    made: list[Path] = []
+    threads = [threading.Thread(target=lambda: made.append(Run.create(tmp_path, "x").path)) for _ in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {path.name for path in made} == {f"x-{i}" for i in range(1, 25)}
+
+
+def test_numbers_count_on_from_the_highest(tmp_path: Path) -> None:
+    (tmp_path / "x-7").mkdir()
+    (tmp_path / "x-y-9").mkdir()
+    assert Run.create(tmp_path, "x").name == "x-8"
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", "-x", "a b"])
+def test_a_name_that_is_no_directory_name_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RunError, match="can't be a directory"):
+        Run.create(tmp_path, name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_recipe_comes_back_as_it_went_in(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "x")
+    recipe = Recipe.load("cnn3-plateau", ["train.seed=3"])
+    run.write_recipe(recipe)
+    assert run.recipe() == recipe
+    assert Recipe.load(run.path / "recipe.toml") == recipe
+
+
+def test_the_history_comes_back_as_it_went_in(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "x")
+    records = [{"epoch": 1, "loss": 0.5, "custom": 3.0}, {"epoch": 2, "loss": 0.25}]
+    run.write_history(records)
+    assert run.history() == records
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    target = tmp_path / "file.txt"
+    write_whole(target, "old")
+
+    def fail(path: Path) -> None:
+        path.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(StorageError, match="No space left"):
+        write_whole(target, fail)
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
+
+
+@pytest.mark.parametrize("kind", ["absent", "a file", "an empty directory"])
+def test_what_is_no_run_is_refused_in_one_line(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "x"
+    if kind == "a file":
+        path.write_text("")
+    elif kind == "an empty directory":
+        path.mkdir()
+    with pytest.raises(RunError, match="no run directory"):
+        Run.open(path)
+
+
+def test_a_missing_file_names_the_status(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "x")
+    run.write_recipe(Recipe.load("mlp"))
+    run.write_status("stopped")
+    with pytest.raises(RunError, match=r"has no metrics.json .*'stopped'"):
+        Run.open(run.path).metrics()
+
+
+def test_runs_are_listed_in_natural_order(tmp_path: Path) -> None:
+    for _ in range(10):
+        run = Run.create(tmp_path, "x")
+        run.write_recipe(Recipe.load("mlp"))
+        run.write_status("finished")
+    assert [run.name for run in Run.list(tmp_path)][-2:] == ["x-9", "x-10"]
