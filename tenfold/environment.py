@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,28 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def extras() -> dict[str, str]:
+    """Each optional extra of Tenfold: "installed", or the command that installs what is missing."""
+    found: dict[str, str] = {}
+    for name in importlib.metadata.metadata("tenfold").get_all("Provides-Extra") or []:
+        needs = [r for r in importlib.metadata.requires("tenfold") or [] if f"extra == '{name}'" in r.replace('"', "'")]
+        missing = [need for need in map(_distribution, needs) if not _installed(need)]
+        found[name] = f"missing {', '.join(missing)}: pip install 'tenfold[{name}]'" if missing else "installed"
+    return found
+
+
+def _distribution(requirement: str) -> str:
+    return re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
+
+
+def _installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 def diagnose() -> dict[str, Any]:
     """What `tenfold doctor` shows: machine, engine, versions, data sets, extras that are missing."""
     from tenfold.data import catalogue, data_root
@@ -88,5 +111,6 @@ def diagnose() -> dict[str, Any]:
         "machine": machine(),
         "engine": engine.prepare().to_dict(),
         "versions": versions(),
+        "extras": extras(),
         "data": {"root": str(data_root()), **{name: entry["where"] or "not here" for name, entry in catalogue().items()}},
     }

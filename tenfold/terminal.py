@@ -111,7 +111,7 @@ class BarWatcher(LineWatcher):
 
 
 def _print(*things: Any) -> None:
-    Console(highlight=False, soft_wrap=not sys.stdout.isatty()).print(*things)
+    Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(*things)
 
 
 def _table(*columns: str, title: str | None = None) -> Table:

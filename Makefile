@@ -1,0 +1,44 @@
+# `make demo` and `make test` need Python ≥ 3.11 and make, nothing else. Plain venv and pip underneath, so
+# that your own pip settings (index, cache, certificates) are honoured.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+
+.PHONY: help demo test lint types docs recipes clean
+.DEFAULT_GOAL := help
+
+help:  ## Show this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Tenfold needs Python 3.11 or newer; this is " + sys.version.split()[0] + " (choose one with PYTHON=…)" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.installed  ## Install, then train and compare three small models offline
+	$(BIN)/tenfold demo
+
+test: $(VENV)/.installed-dev  ## Install, then run lint, types and every test
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev  ## Run the linter
+	$(BIN)/ruff check .
+
+types: $(VENV)/.installed-dev  ## Run the type checker
+	$(BIN)/mypy
+
+docs: $(VENV)/.installed-dev  ## Write the generated pages of docs/ anew
+	$(BIN)/python scripts/write_docs.py
+
+recipes: $(VENV)/.installed  ## Measure every shipped recipe over 3 seeds (hours)
+	$(BIN)/python -m benchmarks.recipes
+
+clean:  ## Remove the environment and everything made
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Measurements that anybody can repeat; the results carry machine and versions."""

@@ -1,0 +1,138 @@
+"""Write the generated pages of docs/: recipes.md from recipe headers, recipe-keys.md and commands.md from the code."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic import BaseModel
+from typer.testing import CliRunner
+
+from tenfold.cli import app, data_app
+from tenfold.recipe import (
+    Checkpoint, DataSection, EarlyStopping, EvaluateSection, ModelSection, Plateau, TrainSection, header, options_of,
+    shipped,
+)
+from tenfold.registry import AUGMENTATIONS, MODELS
+
+DOCS = Path(__file__).parent.parent / "docs"
+SECTIONS: dict[str, type[BaseModel]] = {
+    "data": DataSection, "model": ModelSection, "train": TrainSection, "train.early_stopping": EarlyStopping,
+    "train.plateau": Plateau, "train.checkpoint": Checkpoint, "evaluate": EvaluateSection,
+}
+
+
+def recipes_page() -> str:
+    """docs/recipes.md: every shipped recipe with what its header measured."""
+    rows = [(name, header(text)) for name, text in shipped().items()]
+    lines = [
+        "# Recipes", "",
+        "Generated from the headers of `tenfold/recipes/*.toml` by `make docs`; the headers are measured by",
+        "`python -m benchmarks.recipes`. Accuracy is on the test split, of the epoch that is best on validation:",
+        "mean ± standard deviation over the seeds. Seconds are of training, on the machine named.", "",
+        "| recipe | what it is | accuracy | seconds |", "|---|---|---|---|",
+        *(f"| `{name}` | {f['title']} | {f.get('accuracy', 'not measured')} | {f.get('seconds', 'not measured')} |"
+          for name, f in rows), "",
+    ]
+    for name, f in rows:
+        lines += [f"## {name}", "", f["title"], "", f"- origin: {f['origin']}", f"- command: `{f['command']}`",
+                  f"- machine: {f.get('machine', 'not measured')}", ""]
+    return "\n".join(lines)
+
+
+def keys_page() -> str:
+    """docs/recipe-keys.md: every key that a recipe can hold."""
+    lines = [
+        "# Recipe keys", "",
+        "Generated from the code by `make docs`. Every key can be given in a recipe file or as",
+        '`--set section.key=value`; `none` (in a file: `"none"`) stands for no value.', "",
+    ]
+    for name, section in SECTIONS.items():
+        lines += [f"## `[{name}]`", "", _first(section.__doc__), "", "| key | type | default | meaning |", "|---|---|---|---|"]
+        for key, field in section.model_fields.items():
+            default = field.get_default()
+            shown = "a table" if isinstance(default, BaseModel) else "none" if default is None else f"`{_toml(default)}`"
+            lines.append(f"| `{name}.{key}` | {_type(field.annotation)} | {shown} | {field.description} |")
+        lines.append("")
+    lines += ["# Models", "", "`model.name` chooses one; its options are further keys of `[model]`.", ""]
+    lines += _functions(MODELS, "model")
+    lines += ["# Augmentations", "", "Each is a table `[train.augment.NAME]`, or `train.augment.NAME=true` for its "
+              "defaults and `=false` to leave it out. They are applied in this order.", ""]
+    lines += _functions(AUGMENTATIONS, "train.augment.{name}")
+    return "\n".join(lines)
+
+
+def _functions(registry: Any, prefix: str) -> Iterator[str]:
+    for name in registry.names():
+        function = registry.get(name)
+        yield from (f"## `{name}`", "", " ".join((inspect.getdoc(function) or "").split()), "")
+        yield from ("| key | type | default |", "|---|---|---|")
+        for key, field in options_of(function).model_fields.items():
+            yield f"| `{prefix.format(name=name)}.{key}` | {_type(field.annotation)} | `{_toml(field.get_default())}` |"
+        yield ""
+
+
+def _toml(value: Any) -> str:
+    return json.dumps(value)
+
+
+def _first(text: str | None) -> str:
+    return (text or "").strip().splitlines()[0]
+
+
+def _type(annotation: Any) -> str:
+    """A type as a reader of TOML names it."""
+    text = str(annotation)
+    if "Literal" in text:
+        return ", ".join(f"`{choice}`" for choice in _literals(annotation))
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel) or "tenfold.recipe" in text:
+        return "table"
+    names = {"int": "whole number", "float": "number", "str": "text", "bool": "true, false", "dict": "table",
+             "list[int]": "whole numbers", "list[str]": "texts"}
+    for key, words in sorted(names.items(), key=lambda item: -len(item[0])):
+        if key in text.replace("typing.Annotated[int", "int"):
+            return "list of whole numbers" if text.startswith("list") and key == "int" else words
+    return text
+
+
+def _literals(annotation: Any) -> list[str]:
+    from typing import Literal, get_args, get_origin
+
+    if get_origin(annotation) is Literal:
+        return list(get_args(annotation))
+    return [choice for part in get_args(annotation) for choice in _literals(part)]
+
+
+def commands_page() -> str:
+    """docs/commands.md: the `--help` of every command."""
+    lines = ["# Commands", "", "Generated from `--help` by `make docs`.", ""]
+    for words in commands():
+        shown = CliRunner().invoke(app, [*words, "--help"], prog_name="tenfold", terminal_width=100, color=False)
+        lines += [f"## tenfold {' '.join(words)}".rstrip(), "", "```", shown.stdout.strip(), "```", ""]
+    return "\n".join(lines)
+
+
+def commands() -> list[list[str]]:
+    """The words of every command: [], ["train"], …, ["data"], ["data", "list"], …"""
+    group = typer.main.get_command(app)
+    data = typer.main.get_command(data_app)
+    return [[], *([name] for name in group.commands), *(["data", name] for name in data.commands)]  # type: ignore[attr-defined]
+
+
+PAGES = {"recipes.md": recipes_page, "recipe-keys.md": keys_page, "commands.md": commands_page}
+
+
+def main() -> int:
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page(), encoding="utf-8")
+        print(f"wrote docs/{name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
