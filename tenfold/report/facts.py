@@ -1,0 +1,185 @@
+"""What a report says, as plain values: headline, cautions, tables. The page that shows them is `html`."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tenfold.evaluate.metrics import metric
+from tenfold.registry import METRICS
+from tenfold.run import Run
+
+SCORED = ("validation", "test")
+DASH = "–"
+
+
+def headline(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """The one number: accuracy of the test split, else of validation; its interval, the images it is of."""
+    for split in reversed(SCORED):
+        entry = metrics.get(split, {}).get("accuracy")
+        if entry:
+            number, _, interval = metric("accuracy").text(entry).partition(" [")
+            count = metrics[split].get("count")
+            images = f"of {count:,} images" if count is not None else ""
+            return {"label": f"{split} accuracy".capitalize(), "number": number, "images": images,
+                    "interval": f"[{interval}" if interval else ""}
+    return {"label": "Test accuracy", "number": DASH, "images": "not scored", "interval": ""}
+
+
+def cards(
+    history: Sequence[Mapping[str, float]], environment: Mapping[str, Any], metrics: Mapping[str, Any]
+) -> list[tuple[str, str]]:
+    """The other facts at the top: (name, value)."""
+    test = metrics.get("test", {})
+    seconds = sum(record.get("seconds", 0.0) for record in history)
+    parameters = environment.get("model", {}).get("parameters")
+    seed = environment.get("seed")
+    return [
+        ("ROC-AUC (test)", metric("roc_auc").text(test.get("roc_auc")) if test else DASH),
+        ("F1 (test, macro)", metric("f1_macro").text(test.get("f1_macro")) if test else DASH),
+        ("Epochs", f"{len(history):,}"),
+        ("Training time", duration(seconds)),
+        ("Parameters", DASH if parameters is None else f"{parameters:,}"),
+        ("Seed", DASH if seed is None else str(seed)),
+    ]
+
+
+def cautions(status: Mapping[str, Any], splits: Mapping[str, Mapping[str, Any]],
+             metrics: Mapping[str, Any]) -> list[str]:
+    """What lessens the numbers' worth: an unfinished run, partial or held-out splits, undefined values."""
+    found = []
+    if status.get("status") != "finished":
+        reason = f": {status['reason']}" if status.get("reason") else ""
+        found.append(f"This run is not finished; its status is “{status.get('status', 'unknown')}”{reason}.")
+    for name, split in splits.items():
+        found += _split_cautions(name, split)
+    for name in SCORED:
+        found += [f"{name.capitalize()} split: {note}" for note in metrics.get(name, {}).get("notes", [])]
+    return found
+
+
+def _split_cautions(name: str, split: Mapping[str, Any]) -> list[str]:
+    source, count, expected = split.get("source", "unknown"), split.get("count", 0), split.get("expected")
+    if split.get("partial"):
+        of = f"{count:,} of {expected:,} images" if expected else f"{count:,} images, taken from partial data"
+        warning = "" if name == "train" else " Its numbers can't be compared with published ones."
+        return [f"The {name} split is partial: {of} ({source}).{warning}"]
+    if name == "test" and _held_out(split):
+        return [f"The test split is held out by the recipe, not an official one: {source}."]
+    return []
+
+
+def split_rows(splits: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
+    """A row for each split: name, images, kind (whole, partial, held out), source."""
+    rows = []
+    for name, split in splits.items():
+        expected = split.get("expected")
+        held = name != "train" and _held_out(split)
+        kind = "partial" if split.get("partial") else "held out" if held else "whole" if expected else DASH
+        of = f" of {expected:,}" if split.get("partial") and expected else ""
+        rows.append({"name": name, "images": f"{split.get('count', 0):,}{of}", "kind": kind,
+                     "source": str(split.get("source", DASH))})
+    return rows
+
+
+def _held_out(split: Mapping[str, Any]) -> bool:
+    return str(split.get("source", "")).startswith("held out")
+
+
+def metric_rows(metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """(splits, rows): each row is a metric's title, its direction, and its text for each scored split."""
+    splits = [name for name in SCORED if name in metrics]
+    rows = []
+    for name in METRICS.names():
+        known = metric(name)
+        direction = "higher is better" if known.higher_is_better else "lower is better"
+        rows.append([known.title, direction, *(known.text(metrics[split].get(name)) for split in splits)])
+    return splits, rows
+
+
+def class_rows(metrics: Mapping[str, Any]) -> tuple[str, list[list[str]]]:
+    """(split, rows): class, precision, recall, F1, ROC-AUC, images; of test, else of validation."""
+    for split in reversed(SCORED):
+        table = metrics.get(split, {}).get("per_class")
+        if table:
+            return split, [
+                [name, *(_percent(row.get(key)) for key in ("precision", "recall", "f1")),
+                 metric("roc_auc").text({"value": row.get("roc_auc")}), f"{row.get('support', 0):,}"]
+                for name, row in table.items()
+            ]
+    return "", []
+
+
+def history_rows(history: Sequence[Mapping[str, float]]) -> tuple[list[str], list[list[str]]]:
+    """(columns, rows) of the history as text; a value that was not measured is a dash."""
+    columns = list(dict.fromkeys(key for record in history for key in record))
+    titles = [TITLES.get(column, column.replace("_", " ")) for column in columns]
+    return titles, [[_value(column, record.get(column)) for column in columns] for record in history]
+
+
+TITLES = {
+    "images_per_second": "images/s", "learning_rate": "learning rate",
+    "val_loss": "validation loss", "val_accuracy": "validation accuracy", "seconds": "time (s)",
+}
+FORMATS = {"epoch": ",.0f", "images_per_second": ",.0f", "seconds": ",.1f", "loss": ".4f", "val_loss": ".4f"}
+
+
+def _value(column: str, value: float | None) -> str:
+    if value is None:
+        return DASH
+    if not math.isfinite(value):
+        return str(value)
+    if column.endswith("accuracy"):
+        return _percent(value)
+    return format(value, FORMATS.get(column, ",.4g"))
+
+
+def _percent(value: float | None) -> str:
+    return DASH if value is None else f"{100 * value:.1f} %"
+
+
+def sections(environment: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The environment as (section, [(key, value)]): whatever it holds, deeper keys dotted.
+
+    The splits are left out: `split_rows` has them.
+    """
+    general = [(key, _plain(value)) for key, value in environment.items() if not isinstance(value, Mapping)]
+    nested = []
+    for key, value in environment.items():
+        if isinstance(value, Mapping):
+            kept = {k: v for k, v in value.items() if (key, k) != ("dataset", "splits")}
+            nested.append((key, _flat(kept)))
+    return ([("general", general)] if general else []) + nested
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        rows += _flat(value, f"{name}.") if isinstance(value, Mapping) else [(name, _plain(value))]
+    return rows
+
+
+def _plain(value: Any) -> str:
+    if value is None or value == "" or value == []:
+        return DASH
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as "41.2 s", "12 min 3 s" or "2 h 5 min"."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def repeat(run: Run, environment: Mapping[str, Any]) -> str:
+    """The command that repeats the run, quoted for a shell."""
+    words = ["tenfold", "train", str(run.path / "recipe.toml")]
+    uri = environment.get("dataset", {}).get("uri")
+    return shlex.join([*words, "--data", str(uri)] if uri else words)

@@ -1,0 +1,122 @@
+"""Grids of images: captioned cells, and examples of every class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tenfold.report.plots.style import DPI, GREY, VERMILLION, shorten, styled
+
+THUMBNAIL = 96  # pixels a side at most, in the grid of classes
+TALLEST = 60_000 / DPI  # inches: the renderer takes images below 2**16 pixels a side
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An image (uint8 [h, w, c]) with lines of text under it; a wrong one has a thick, broken frame."""
+
+    image: np.ndarray
+    lines: tuple[str, ...]
+    wrong: bool = False
+
+
+def draw_cells(cells: Sequence[Cell], columns: int, title: str) -> Figure:
+    """Captioned images in rows of `columns`; every measure is in inches, so nothing can be cut off."""
+    cell, image, line, top, edge = 1.5, 1.3, 0.16, 0.45, 0.1
+    texts = max((len(c.lines) for c in cells), default=0)
+    pitch = image + texts * line + 0.2
+    rows = -(-len(cells) // columns)
+    width, height = max(columns * cell + 2 * edge, 4.5), rows * pitch + top + edge
+    figure = Figure(figsize=(width, height))
+    figure.text(edge / width, 1 - 0.15 / height, title, va="top", fontsize=10, fontweight="bold")
+    for i, each in enumerate(cells):
+        row, column = divmod(i, columns)
+        left = edge + column * cell + (cell - image) / 2
+        bottom = height - top - row * pitch - image
+        axes = figure.add_axes((left / width, bottom / height, image / width, image / height))
+        _draw_image(axes, each.image, each.wrong)
+        for n, text in enumerate(each.lines):
+            weight = "bold" if each.wrong and text.startswith("✗") else "normal"
+            figure.text((left + image / 2) / width, (bottom - 0.07 - n * line) / height, text,
+                        ha="center", va="top", fontsize=8, fontweight=weight)
+    return figure
+
+
+def _draw_image(axes: Axes, image: np.ndarray, wrong: bool) -> None:
+    axes.imshow(_rgb(image), interpolation="nearest" if max(image.shape) < 200 else "antialiased")
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    for spine in axes.spines.values():
+        spine.set(visible=True, color=VERMILLION if wrong else GREY, linewidth=3 if wrong else 0.8,
+                  linestyle=(0, (3, 1.5)) if wrong else "-", capstyle="butt")
+
+
+def examples(labels: np.ndarray, classes: int, per_class: int, seed: int) -> list[np.ndarray]:
+    """Indices of up to `per_class` random images of each class (int64), the same for the same seed."""
+    chosen = []
+    for label in range(classes):
+        indices = np.flatnonzero(labels == label)
+        chosen.append(np.random.default_rng([seed, label]).permutation(indices)[:per_class])
+    return chosen
+
+
+def mosaic(images: np.ndarray, rows: Sequence[np.ndarray], columns: int) -> np.ndarray:
+    """One picture, uint8 [height, width, 3], with the images of `rows` (indices) side by side on white."""
+    height, width = _thumbnail(images[0]).shape[:2] if len(images) else (1, 1)
+    gap = max(1, round(0.06 * max(height, width)))
+    picture = np.full((len(rows) * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)
+    for i, indices in enumerate(rows):
+        for j, index in enumerate(indices.tolist()):
+            y, x = gap + i * (height + gap), gap + j * (width + gap)
+            picture[y : y + height, x : x + width] = _thumbnail(images[index])
+    return picture
+
+
+def class_grid(
+    images: np.ndarray, labels: np.ndarray, classes: Sequence[str], per_class: int = 10, seed: int = 0
+) -> Figure:
+    """Random examples of every class, a row each, with the class's name and its number of images.
+
+    images: uint8 [n, h, w, c], c 1 or 3; labels: int64 [n]. The same seed draws the same examples.
+    """
+    rows = examples(labels, len(classes), per_class, seed)
+    counts = np.bincount(labels, minlength=len(classes))
+    names = [f"{shorten(name, 24)}  ({n:,})" for name, n in zip(classes, counts.tolist(), strict=True)]
+    picture = mosaic(images, rows, per_class)
+    row = min(0.6, (TALLEST - 1) / max(len(classes), 1))
+    size = min(8.5, 50 * row)
+    margin, top = 0.3 + max(map(len, names), default=0) * size * 0.62 / 72, 0.45
+    tall = row * len(classes)
+    wide = tall * picture.shape[1] / picture.shape[0]
+    width, height = max(margin + wide + 0.1, 4.5), tall + top + 0.1
+    with styled():
+        figure = Figure(figsize=(width, height))
+        title = f"Random examples of {len(classes):,} classes (seed {seed})"
+        figure.text(0.1 / width, 1 - 0.14 / height, title, va="top", fontsize=10, fontweight="bold")
+        axes = figure.add_axes((margin / width, 0.1 / height, wide / width, tall / height))
+        axes.imshow(picture, interpolation="nearest", aspect="auto")
+        axes.set_axis_off()
+        for i, name in enumerate(names):
+            figure.text((margin - 0.1) / width, (0.1 + tall - (i + 0.5) * row) / height, name, ha="right",
+                        va="center", fontsize=size)
+    return figure
+
+
+def _thumbnail(image: np.ndarray) -> np.ndarray:
+    """The image as RGB, made smaller where it exceeds THUMBNAIL pixels a side."""
+    image = _rgb(image)
+    largest = max(image.shape[:2])
+    if largest <= THUMBNAIL:
+        return image
+    from PIL import Image
+
+    height, width = (max(1, round(side * THUMBNAIL / largest)) for side in image.shape[:2])
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def _rgb(image: np.ndarray) -> np.ndarray:
+    return np.broadcast_to(image, (*image.shape[:2], 3)) if image.shape[2] == 1 else np.asarray(image)

@@ -1,0 +1,72 @@
+"""What a plot is, and what it is drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tenfold.registry import PLOTS
+from tenfold.report.plots.style import styled
+
+Samples = tuple[np.ndarray, np.ndarray]
+Predicted = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that plots are drawn from; what is not available is empty or None.
+
+    history: one record an epoch, as `Run.history()` gives it; classes: names in the order of the labels;
+    metrics: as in `metrics.json`; samples: training images (uint8 [n, h, w, c], c 1 or 3) and labels
+    (int64 [n]); validation and test: images, labels and probabilities (float [n, k]); best_epoch: the
+    epoch that was kept (None: the first with the highest validation accuracy is marked).
+    """
+
+    history: Sequence[Mapping[str, float]] = ()
+    classes: tuple[str, ...] = ()
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    samples: Samples | None = None
+    validation: Predicted | None = None
+    test: Predicted | None = None
+    best_epoch: int | None = None
+
+
+Draw = Callable[[Material], Figure | None]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot by name, with the title and the caption that a report gives it."""
+
+    name: str
+    title: str
+    caption: str
+    function: Draw
+
+    def draw(self, material: Material) -> Figure | None:
+        """The figure, in Tenfold's style; None where the material lacks what the plot shows."""
+        with styled():
+            return self.function(material)
+
+    __call__ = draw
+
+
+def plot(name: str, title: str, caption: str) -> Callable[[Draw], Draw]:
+    """Decorator: register a function as a plot."""
+
+    def register(function: Draw) -> Draw:
+        PLOTS.add(name)(Plot(name, title, caption, function))
+        return function
+
+    return register
+
+
+def plot_named(name: str) -> Plot:
+    """The registered plot of that name. Raises UnknownNameError, with the nearest name."""
+    found = PLOTS.get(name)
+    assert isinstance(found, Plot)
+    return found

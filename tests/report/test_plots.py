@@ -1,0 +1,192 @@
+"""Plots: their numbers, and that a figure comes out of whatever a run can hold."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from made_runs import DIGITS, digits, history, material
+from PIL import Image
+
+from tenfold.errors import UnknownNameError
+from tenfold.registry import PLOTS
+from tenfold.report.plots import Material, class_grid, draw_all, plot_named
+from tenfold.report.plots.confusion import by_true_class, confusion
+from tenfold.report.plots.curves import curve, draw_curve
+from tenfold.report.plots.grid import draw_cells, examples, mosaic
+from tenfold.report.plots.samples import confident_errors_of, guess_cell, guesses, sample_indices
+from tenfold.report.plots.style import png, shorten
+
+ALL = {"loss", "accuracy", "confusion_matrix", "confusion_matrix_normalised", "samples", "first_validation",
+       "confident_errors"}
+
+
+def size(content: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(content)) as image:
+        image.load()
+        return image.size
+
+
+# -- the numbers ------------------------------------------------------------------------------------------
+
+
+def test_curve_holds_the_values_and_the_epoch_of_the_highest_validation_accuracy():
+    data = curve(history(5), "loss")
+    assert data.epochs.tolist() == [1, 2, 3, 4, 5]
+    assert data.training[0] == pytest.approx(2.4 * 0.7)
+    assert data.best == 3
+    assert data.at_best() == pytest.approx(2.3 * 0.75**3 + 0.06)
+    assert curve(history(5), "accuracy", best_epoch=2).best == 2
+
+
+def test_the_first_of_equally_good_epochs_is_marked():
+    records = [{"epoch": e, "loss": 1.0, "val_accuracy": 0.5} for e in (1, 2, 3)]
+    assert curve(records, "loss").best == 1
+
+
+def test_curve_without_validation_or_epochs_has_no_best_epoch():
+    records = [{"epoch": 1, "loss": 2.0, "accuracy": 0.1}, {"epoch": 2, "loss": float("nan")}]
+    data = curve(records, "loss")
+    assert data.best is None
+    assert np.isnan(data.validation).all()
+    assert np.isnan(data.training[1])
+    assert len(curve([], "loss").epochs) == 0
+
+
+def test_confusion_prefers_the_test_split():
+    metrics = {"validation": {"confusion_matrix": [[1, 0], [0, 1]]},
+               "test": {"confusion_matrix": [[3, 1], [0, 0]]}}
+    split, counts = confusion(metrics)
+    assert split == "test"
+    shares = by_true_class(counts)
+    assert shares[0].tolist() == [0.75, 0.25]
+    assert np.isnan(shares[1]).all()
+    assert confusion({"validation": metrics["validation"]})[0] == "validation"
+    assert confusion({}) is None
+
+
+def test_confident_errors_are_the_wrong_ones_by_falling_probability():
+    labels = np.array([0, 1, 0, 1])
+    p = np.array([[.9, .1], [.6, .4], [.2, .8], [.3, .7]])
+    assert [(e.index, e.true, e.predicted, e.probability) for e in confident_errors_of(labels, p, 5)] == [
+        (2, 0, 1, .8), (1, 1, 0, .6)]
+    assert [e.index for e in confident_errors_of(labels, p, 1)] == [2]
+    assert [g.correct for g in guesses(labels, p, 10)] == [True, False, False, True]
+
+
+def test_a_wrong_guess_is_marked_in_words_and_frame_not_by_colour_alone():
+    labels, p = np.array([0, 1]), np.array([[.9, .1], [.6, .4]])
+    image = np.zeros((8, 8, 1), np.uint8)
+    right, wrong = (guess_cell(image, guess, ("cat", "dog")) for guess in guesses(labels, p, 2))
+    assert right.lines == ("true: cat", "✓ cat", "90.0 %")
+    assert wrong.lines == ("true: dog", "✗ cat", "60.0 %")
+    frames = [axes.spines["left"] for axes in draw_cells([right, wrong], 2, "two").axes]
+    assert frames[1].get_linewidth() > frames[0].get_linewidth()
+    assert frames[1].get_linestyle() != frames[0].get_linestyle()
+
+
+def test_samples_and_examples_are_seeded_and_without_repetition():
+    assert sample_indices(100, 20, 1).tolist() == sample_indices(100, 20, 1).tolist()
+    assert sample_indices(100, 20, 1).tolist() != sample_indices(100, 20, 2).tolist()
+    assert len(set(sample_indices(100, 20).tolist())) == 20
+    labels = np.array([0, 0, 0, 0, 2])
+    rows = examples(labels, 3, 2, seed=5)
+    assert [len(row) for row in rows] == [2, 0, 1]
+    assert set(labels[rows[0]]) == {0}
+    assert [row.tolist() for row in rows] == [row.tolist() for row in examples(labels, 3, 2, seed=5)]
+
+
+def test_mosaic_places_images_by_row_and_column():
+    images = np.stack([np.full((8, 8, 1), value, np.uint8) for value in (10, 20, 30)])
+    picture = mosaic(images, [np.array([2, 0]), np.array([], int), np.array([1])], columns=2)
+    assert picture.shape == (3 * 9 + 1, 2 * 9 + 1, 3)
+    assert [picture[5, 5, 0], picture[5, 14, 0], picture[14, 5, 0], picture[23, 5, 0]] == [30, 10, 255, 20]
+
+
+def test_names_are_shortened_in_the_middle_and_kept_drawable():
+    assert shorten("cat", 10) == "cat"
+    assert shorten("bearing_outer_ring_crack_3", 16) == "bearing_…crack_3"
+    assert len(shorten("x" * 500, 20)) == 20
+    assert shorten("two\nlines\x00", 20) == "two lines"
+    assert shorten("\U0010ffff", 5) == "□"
+
+
+# -- the figures ------------------------------------------------------------------------------------------
+
+
+def test_every_plot_is_drawn_from_a_whole_run():
+    plots = draw_all(material(*digits(), DIGITS))
+    assert set(plots) == ALL == set(PLOTS.names())
+    assert all(min(size(content)) > 300 for content in plots.values())
+    for name in PLOTS.names():
+        assert plot_named(name).title
+        assert plot_named(name).caption.endswith(".")
+    with pytest.raises(UnknownNameError, match="did you mean 'loss'"):
+        plot_named("los")
+
+
+def test_the_same_material_gives_the_same_bytes():
+    made = material(*digits(40), DIGITS, epochs=2)
+    assert draw_all(made) == draw_all(made)
+
+
+def test_what_is_not_available_is_left_out():
+    assert draw_all(Material(classes=DIGITS)) == {}
+    images, labels = digits(20)
+    assert set(draw_all(Material(history(1), DIGITS))) == {"loss", "accuracy"}
+    assert set(draw_all(Material(classes=DIGITS, samples=(images, labels)))) == {"samples"}
+    certain = np.eye(10)[labels]
+    assert draw_all(Material(classes=DIGITS, test=(images, labels, certain))) == {}
+
+
+@pytest.mark.parametrize("records", [[], history(1), [{"epoch": 1, "loss": float("inf")}],
+                                     [{"epoch": 1, "loss": 1.0}]])
+def test_curves_are_drawn_from_no_epoch_one_epoch_and_infinite_loss(records):
+    for quantity in ("loss", "accuracy"):
+        assert size(png(draw_curve(curve(records, quantity), quantity, quantity)))[0] > 300
+
+
+@pytest.mark.parametrize(("classes", "shape"), [(2, (8, 8, 1)), (100, (40, 24, 3))])
+def test_few_and_many_classes_with_awkward_names_are_drawn_within_the_figure(classes, shape):
+    long = (f"a very long class name, number {i}, " * 3 for i in range(98))
+    names = ("$5_{bill}$ <script>", "猫🐱\x07", *long)
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, classes, 300)
+    images = rng.integers(0, 255, (300, *shape), dtype=np.uint8)
+    made = material(images, labels, names[:classes], epochs=1)
+    for name in PLOTS.names():
+        figure = plot_named(name).draw(made)
+        png(figure)
+        bounds, tight = figure.bbox_inches, figure.get_tightbbox()
+        assert tight.x0 >= 0, name
+        assert tight.y0 >= 0, name
+        assert tight.x1 <= bounds.width, name
+        assert tight.y1 <= bounds.height, name
+
+
+def test_class_grid_shows_every_class_within_the_figure():
+    images, labels = digits()
+    classes = (*DIGITS[:9], "nine with quite a long name of its own", "unseen")
+    figure = class_grid(images, labels, classes, 10, seed=0)
+    texts = [text.get_text() for text in figure.texts]
+    assert f"zero  ({(labels == 0).sum():,})" in texts
+    assert "unseen  (0)" in texts
+    assert any(text.startswith("nine with") and "…" in text for text in texts)
+    png(figure)
+    assert figure.get_tightbbox().x0 >= 0
+    assert png(figure) != png(class_grid(images, labels, classes, 10, seed=1))
+    assert png(figure) == png(class_grid(images, labels, classes, 10, seed=0))
+
+
+def test_class_grid_makes_large_images_small():
+    images = np.zeros((3, 300, 200, 3), np.uint8)
+    assert mosaic(images, [np.array([0, 1]), np.array([2])], 2).shape[0] < 250
+
+
+def test_drawing_leaves_the_global_style_alone():
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    draw_all(Material(history(2), ("a", "b")))
+    assert dict(matplotlib.rcParams) == before

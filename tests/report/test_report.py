@@ -1,0 +1,197 @@
+"""The report: everything a run knows, in one inert file that opens offline."""
+
+from __future__ import annotations
+
+import html.parser
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_runs import DIGITS, digits, environment, material, run_of
+
+from tenfold.report import Material, facts, report
+from tenfold.report.html import place, whole
+
+HOSTILE = ("<script>alert('x')</script>", '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }}", "a & b")
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+class Parser(html.parser.HTMLParser):
+    """Collects the tags, the addresses they name, and the text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for key, value in attributes if key in ("src", "href", "srcset")]
+        assert not any(key.startswith("on") for key, _ in attributes), attributes
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def parsed(path: Path) -> tuple[Parser, str]:
+    found = Parser(path.read_text(encoding="utf-8"))
+    return found, re.sub(r"\s+", " ", " ".join(found.words).replace("\N{NO-BREAK SPACE}", " "))
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    made = material(*digits(), DIGITS)
+    run = run_of(tmp_path_factory.mktemp("runs"), made)
+    return run, report(run, made)
+
+
+def test_report_is_one_file_without_script_or_address(page):
+    found, _ = parsed(page[1])
+    assert page[1] == page[0].path / "report.html"
+    assert "script" not in found.tags
+    assert all(address.startswith("data:") for address in found.addresses)
+    assert found.tags.count("img") == 7
+
+
+def test_plots_lie_in_the_run_as_well(page):
+    names = {path.name for path in (page[0].path / "plots").iterdir()}
+    assert names == {f"{name}.png" for name in (
+        "loss", "accuracy", "confusion_matrix", "confusion_matrix_normalised", "samples", "first_validation",
+        "confident_errors")}
+
+
+def test_report_says_what_a_reader_looks_for(page):
+    run, path = page
+    _, text = parsed(path)
+    accuracy = run.metrics()["test"]["accuracy"]
+    assert f"Test accuracy {100 * accuracy['value']:.1f} %" in text
+    assert f"95 % interval [{100 * accuracy['low']:.1f}, {100 * accuracy['high']:.1f}], of 100 images" in text
+    assert "The test split was scored once, at the end" in text
+    assert "ROC-AUC (macro, one-vs-rest)" in text
+    assert "Recipe cnn on data set digits · status: finished" in text
+    assert f"tenfold train {run.path}/recipe.toml --data 'folder:my images/digits'" in text
+    assert "[train.checkpoint]" in text
+    assert "123,456" in text
+    assert "a key of the future" in text
+    assert "deep.list" in text
+    assert "12,346" in text  # images per second in the history
+    assert "nine" in text
+
+
+def test_partial_and_held_out_splits_are_warned_of(page):
+    _, text = parsed(page[1])
+    box = text[text.index("Read these numbers with care"):text.index("Metrics")]
+    assert "The train split is partial: 1,000 of 1,797 images" in box
+    assert "The test split is held out by the recipe" in box
+
+
+def test_a_whole_finished_run_has_no_warning():
+    split = {"count": 10000, "source": "official test split", "partial": False, "expected": 10000}
+    assert facts.cautions({"status": "finished"}, {"test": split}, {"test": {"notes": []}}) == []
+    partial = {"count": 7, "source": "held out of train (train: PARTIAL)", "partial": True, "expected": None}
+    assert facts.cautions({"status": "finished"}, {"test": partial}, {})[0].startswith(
+        "The test split is partial: 7 images, taken from partial data")
+    assert facts.cautions({"status": "diverged", "reason": "NaN"}, {}, {}) == [
+        "This run is not finished; its status is “diverged”: NaN."]
+    assert facts.cautions({"status": "finished"}, {}, {"test": {"notes": ["All of one class."]}}) == [
+        "Test split: All of one class."]
+
+
+def test_hostile_names_are_inert(tmp_path):
+    images, labels = digits(60)
+    made = material(images, labels % 4, HOSTILE)
+    run = run_of(tmp_path, made)
+    tree = environment(HOSTILE, 30)
+    tree["dataset"]["name"] = tree["<b>key</b>"] = tree["dataset"]["uri"] = HOSTILE[0]
+    run.write_json("environment.json", tree)
+    found, text = parsed(report(run, made))
+    assert "script" not in found.tags
+    assert "b" not in found.tags
+    assert found.tags.count("img") == 7
+    for name in HOSTILE:
+        assert name in text
+
+
+@pytest.mark.parametrize("status", ["diverged", "stopped", "failed"])
+def test_a_run_that_came_to_nothing_still_has_a_report(tmp_path, status):
+    run = run_of(tmp_path, Material(classes=DIGITS), status=status)
+    _, text = parsed(report(run, Material(classes=DIGITS)))
+    assert "not scored" in text
+    assert f"its status is “{status}”" in text
+    assert "No epoch was finished" in text
+    (run.path / "environment.json").unlink()
+    assert report(run, Material(classes=DIGITS)).is_file()
+
+
+def test_without_a_test_split_the_headline_names_validation(tmp_path):
+    made = material(*digits(100), DIGITS)
+    metrics = {"validation": made.metrics["validation"]}
+    only = Material(made.history, DIGITS, metrics, validation=made.validation)
+    _, text = parsed(report(run_of(tmp_path, only), only))
+    assert "Validation accuracy" in text
+    assert "The test split was scored" not in text
+
+
+def test_undefined_values_are_dashes_and_explained(tmp_path):
+    images, labels = digits(40)
+    made = material(images, np.where(labels > 7, 0, labels), DIGITS)
+    _, text = parsed(report(run_of(tmp_path, made), made))
+    assert "Test split: Without images in this split: eight, nine." in text
+    assert "eight – – – – 0" in text
+
+
+def test_a_perfect_test_split_is_said_to_have_no_errors(tmp_path):
+    made = material(*digits(60), DIGITS, skill=100)
+    found, text = parsed(report(run_of(tmp_path, made), made))
+    assert "No image of the test split is misclassified." in text
+    assert "100.0 %" in text
+    assert found.tags.count("img") == 6
+
+
+def test_numbers_as_text():
+    assert [facts.duration(s) for s in (0, 41.24, 59.9, 723.4, 7500)] == [
+        "0.0 s", "41.2 s", "59.9 s", "12 min 3 s", "2 h 5 min"]
+    first = {"epoch": 1, "images_per_second": 12345.6, "loss": float("nan"), "val_accuracy": 0.81349,
+             "learning_rate": 1e-5}
+    columns, rows = facts.history_rows([first, {"epoch": 2}])
+    assert columns == ["epoch", "images/s", "loss", "validation accuracy", "learning rate"]
+    assert rows == [["1", "12,346", "nan", "81.3 %", "1e-05"], ["2", "–", "–", "–", "–"]]
+    assert whole("81.3 % [78.8, 83.6]") == "81.3\N{NO-BREAK SPACE}% [78.8,\N{NO-BREAK SPACE}83.6]"
+    assert facts.sections({"seed": 0, "machine": {"gpu": None, "fast": True}}) == [
+        ("general", [("seed", "0")]), ("machine", [("gpu", "–"), ("fast", "yes")])]
+
+
+def test_intervals_are_placed_on_a_common_scale():
+    ends, placed = place([("a", 0.5, 0.6, 0.7, "60 %"), ("b", 0.9, 0.95, 0.99, "95 %")])
+    assert ends == ["49.0 %", "100.0 %"]
+    assert [placed[0].low, placed[1].high] == pytest.approx([1.96, 98.04], abs=0.01)
+    assert 0 <= placed[0].low < placed[0].value < placed[0].high < placed[1].low < placed[1].high <= 100
+    assert place([("one", 1.0, 1.0, 1.0, "100 %")])[1][0].value == 100
+    assert place([]) == ([], [])
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")
+@pytest.mark.parametrize("width", [390, 1200])
+def test_a_browser_shows_it_without_error_request_or_sideways_scrolling(tmp_path, width):
+    playwright = pytest.importorskip("playwright.sync_api")
+    images, labels = digits(60)
+    made = material(images, labels % 4, HOSTILE)
+    path = report(run_of(tmp_path, made), made)
+    errors, requests = [], []
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": width, "height": 900})
+        tab.on("console", lambda message: errors.append(message.text))
+        tab.on("pageerror", lambda error: errors.append(str(error)))
+        tab.on("request", lambda request: requests.append(request.url))
+        tab.goto(path.as_uri())
+        images_loaded = tab.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+        scrolls = tab.evaluate("document.documentElement.scrollWidth > innerWidth")
+        browser.close()
+    assert errors == []
+    assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
+    assert images_loaded
+    assert not scrolls
