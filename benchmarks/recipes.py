@@ -3,8 +3,9 @@
     python -m benchmarks.recipes [NAME …] [--seeds 3] [--runs DIR]
 
 Trains each recipe on its own data set with that many seeds, in full, one after the other. The header
-then states the machine, the median seconds of training (all of it but evaluation and report), and the
-accuracy on the test split as mean ± standard deviation over the seeds.
+then states the machine, the seconds of training (the median epoch of all runs × the median number of epochs:
+other work on the machine slows single epochs down), and the accuracy on the test split as mean ± standard
+deviation over the seeds.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ def measure(name: str, seeds: int, runs: Path) -> dict[str, str]:
 def facts(runs: list[Run]) -> dict[str, str]:
     """The header lines that finished runs of one recipe bear out."""
     accuracies = [100 * run.metrics()["test"]["accuracy"]["value"] for run in runs]
-    seconds = [run.status()["seconds"] for run in runs]
-    epochs = [run.status()["epochs"] for run in runs]
+    epoch = statistics.median(record["seconds"] for run in runs for record in run.history())
+    epochs = [len(run.history()) for run in runs]
     environment = runs[0].environment()
     test = environment["dataset"]["splits"]["test"]
     images = f"{test['count']:,} of {test['expected']:,}" if test["partial"] else f"all {test['count']:,}"
@@ -46,8 +47,7 @@ def facts(runs: list[Run]) -> dict[str, str]:
     return {
         "machine": f"{environment['machine']['cores']} cores of {environment['machine']['processor']} "
                    f"({', '.join(environment['machine']['units'])}), {environment['precision']}",
-        "seconds": f"{statistics.median(seconds):.0f} (median; {min(seconds):.0f} to {max(seconds):.0f}), "
-                   f"{_span(epochs)} epochs",
+        "seconds": f"{epoch * statistics.median(epochs):.0f} ({_span(epochs)} epochs of {epoch:.1f})",
         "accuracy": f"{statistics.mean(accuracies):.1f} %{spread} (n = {len(runs)} seeds, {images} test images)",
     }
 
@@ -74,7 +74,8 @@ def main() -> None:
         measured = measure(name, arguments.seeds, arguments.runs)
         path = RECIPES / f"{name}.toml"
         path.write_text(with_facts(read(name)[1], measured), encoding="utf-8")
-        print(json.dumps({"recipe": name, **header(path.read_text(encoding="utf-8")), "machine": machine()}), flush=True)
+        stated = header(path.read_text(encoding="utf-8"))
+        print(json.dumps({"recipe": name, **stated, "machine": machine()}), flush=True)
 
 
 if __name__ == "__main__":

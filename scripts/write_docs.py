@@ -15,7 +15,15 @@ from typer.testing import CliRunner
 
 from tenfold.cli import app, data_app
 from tenfold.recipe import (
-    Checkpoint, DataSection, EarlyStopping, EvaluateSection, ModelSection, Plateau, TrainSection, header, options_of,
+    Checkpoint,
+    DataSection,
+    EarlyStopping,
+    EvaluateSection,
+    ModelSection,
+    Plateau,
+    TrainSection,
+    header,
+    options_of,
     shipped,
 )
 from tenfold.registry import AUGMENTATIONS, MODELS
@@ -53,10 +61,11 @@ def keys_page() -> str:
         '`--set section.key=value`; `none` (in a file: `"none"`) stands for no value.', "",
     ]
     for name, section in SECTIONS.items():
-        lines += [f"## `[{name}]`", "", _first(section.__doc__), "", "| key | type | default | meaning |", "|---|---|---|---|"]
+        lines += [f"## `[{name}]`", "", _first(section.__doc__), ""]
+        lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
         for key, field in section.model_fields.items():
             default = field.get_default()
-            shown = "a table" if isinstance(default, BaseModel) else "none" if default is None else f"`{_toml(default)}`"
+            shown = "a table" if isinstance(default, BaseModel) else "none" if default is None else _toml(default)
             lines.append(f"| `{name}.{key}` | {_type(field.annotation)} | {shown} | {field.description} |")
         lines.append("")
     lines += ["# Models", "", "`model.name` chooses one; its options are further keys of `[model]`.", ""]
@@ -73,12 +82,12 @@ def _functions(registry: Any, prefix: str) -> Iterator[str]:
         yield from (f"## `{name}`", "", " ".join((inspect.getdoc(function) or "").split()), "")
         yield from ("| key | type | default |", "|---|---|---|")
         for key, field in options_of(function).model_fields.items():
-            yield f"| `{prefix.format(name=name)}.{key}` | {_type(field.annotation)} | `{_toml(field.get_default())}` |"
+            yield f"| `{prefix.format(name=name)}.{key}` | {_type(field.annotation)} | {_toml(field.get_default())} |"
         yield ""
 
 
 def _toml(value: Any) -> str:
-    return json.dumps(value)
+    return f"`{json.dumps(value)}`"
 
 
 def _first(text: str | None) -> str:
@@ -90,7 +99,7 @@ def _type(annotation: Any) -> str:
     text = str(annotation)
     if "Literal" in text:
         return ", ".join(f"`{choice}`" for choice in _literals(annotation))
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel) or "tenfold.recipe" in text:
+    if (isinstance(annotation, type) and issubclass(annotation, BaseModel)) or "tenfold.recipe" in text:
         return "table"
     names = {"int": "whole number", "float": "number", "str": "text", "bool": "true, false", "dict": "table",
              "list[int]": "whole numbers", "list[str]": "texts"}

@@ -14,7 +14,7 @@ _HOMES = {
     "train": "tenfold.pipeline",
     "Watcher": "tenfold.pipeline",
     "evaluate": "tenfold.pipeline",
-    "compare": "tenfold.compare",
+    "compare": "tenfold.comparison",
     "predict": "tenfold.prediction",
     "open_dataset": "tenfold.data",
     "Dataset": "tenfold.data",
@@ -27,7 +27,7 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:
-    from tenfold.compare import compare as compare
+    from tenfold.comparison import compare as compare
     from tenfold.data import Dataset as Dataset
     from tenfold.data import Provenance as Provenance
     from tenfold.data import Split as Split

@@ -20,7 +20,6 @@ import typer
 from tenfold.errors import TenfoldError
 
 if TYPE_CHECKING:
-    from tenfold.pipeline import Watcher
     from tenfold.run import Run
 
 app = typer.Typer(
@@ -35,7 +34,10 @@ app.add_typer(data_app, name="data")
 DATA = "A data set's name or URI; `tenfold data list` shows them."
 Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", help="The directory that holds the runs.")]
 Name = Annotated[str | None, typer.Option("--name", help="The run's name; a number is appended.")]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe's key, as in train.epochs=20; repeatable.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe's key, as in train.epochs=20; repeatable."),
+]
 Data = Annotated[str | None, typer.Option("--data", metavar="DATA", help=DATA)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
@@ -147,13 +149,13 @@ def evaluate(
 def compare(
     run: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Run directories.")],
     by: Annotated[str, typer.Option("--by", metavar="METRIC", help="The metric to rank by.")] = "roc_auc",
-    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the leaderboard as a page.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the leaderboard's page.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Rank runs that were judged on the same test images."""
     from tenfold import terminal
-    from tenfold.compare import compare as rank
-    from tenfold.compare import write_html
+    from tenfold.comparison import compare as rank
+    from tenfold.comparison import write_html
     from tenfold.run import Run
 
     rows = rank([Run.open(path) for path in run], by=by)

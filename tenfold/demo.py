@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tenfold import pipeline
-from tenfold.compare import compare, write_html
+from tenfold.comparison import Leaderboard, compare, write_html
 from tenfold.recipe import Recipe
 
 RECIPES: dict[str, dict[str, Any]] = {
@@ -31,7 +30,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 class Demo:
     """The leaderboard's rows, best first, and the page that shows them."""
 
-    rows: Sequence[Any]
+    rows: Leaderboard
     page: Path
 
 

@@ -13,7 +13,9 @@ from typing import Any
 
 from tenfold.data.dataset import Dataset
 
-LIBRARIES = ("tenfold", "keras", "torch", "numpy", "scikit-learn", "scipy", "pyarrow", "pillow", "matplotlib", "pydantic")
+LIBRARIES = (
+    "tenfold", "keras", "torch", "numpy", "scikit-learn", "scipy", "pyarrow", "pillow", "matplotlib", "pydantic",
+)
 
 
 def versions() -> dict[str, str]:
@@ -74,7 +76,7 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "fingerprint": dataset.fingerprint(),
         "splits": {
             name: {"count": len(split), "source": split.provenance.source, "partial": split.partial,
-                   "expected": split.provenance.expected}
+                   "expected": split.provenance.expected, "fingerprint": split.fingerprint()}
             for name, split in dataset.splits().items()
         },
     }
@@ -107,10 +109,11 @@ def diagnose() -> dict[str, Any]:
     from tenfold.data import catalogue, data_root
     from tenfold.training import engine
 
+    places = {name: entry["where"] or "not here" for name, entry in catalogue().items()}
     return {
         "machine": machine(),
         "engine": engine.prepare().to_dict(),
         "versions": versions(),
         "extras": extras(),
-        "data": {"root": str(data_root()), **{name: entry["where"] or "not here" for name, entry in catalogue().items()}},
+        "data": {"root": str(data_root()), **places},
     }

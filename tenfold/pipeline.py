@@ -114,7 +114,7 @@ def _fit(recipe: Recipe, dataset: Dataset, run: Run, callbacks: Sequence[Any], w
 
 def _finish(run: Run, dataset: Dataset, csv: bool, h5: bool, watcher: Watcher) -> None:
     """Evaluate and report a trained run."""
-    from tenfold.evaluate import score_run
+    from tenfold.evaluation import score_run
 
     watcher.log("evaluating the best epoch; the test split is scored once, now")
     score_run(run, dataset, csv=csv)
@@ -129,6 +129,7 @@ def write_report(run: Run, dataset: Dataset) -> Path:
     """Draw the plots of a run and write its `report.html`; `dataset` is prepared."""
     import numpy as np
 
+    from tenfold import modelfile
     from tenfold.report import Material, report
 
     splits: dict[str, Any] = {}
@@ -141,7 +142,7 @@ def write_report(run: Run, dataset: Dataset) -> Path:
     material = Material(
         history=run.history(), classes=dataset.classes, metrics=run.metrics(),
         samples=(dataset.train.images, dataset.train.labels), validation=splits.get("validation"),
-        test=splits.get("test"))
+        test=splits.get("test"), best_epoch=modelfile.facts(run.path / "model.keras")["epoch"])
     return report(run, material)
 
 
@@ -151,7 +152,7 @@ def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False) -> dic
     Returns the metrics: split → metric → {"value", "low", "high"}. Raises RunError if the data set's
     content is no longer what it was.
     """
-    from tenfold.evaluate import score_run
+    from tenfold.evaluation import score_run
 
     recipe = run.recipe()
     dataset = prepare(open_data(recipe, watcher), recipe.data)

@@ -69,5 +69,5 @@ class Registry(Generic[T]):
 DATASETS: Registry[Callable] = Registry("data set", "tenfold.data")
 MODELS: Registry[Callable] = Registry("model", "tenfold.models", without=("layers", "summary"))
 AUGMENTATIONS: Registry[Callable] = Registry("augmentation", "tenfold.training.augment")
-METRICS: Registry[Callable] = Registry("metric", "tenfold.evaluate.metrics")
+METRICS: Registry[Callable] = Registry("metric", "tenfold.evaluation.metrics")
 PLOTS: Registry[Callable] = Registry("plot", "tenfold.report.plots")

@@ -6,6 +6,7 @@ directory itself is made exclusively, so two starts never share one.
 
 from __future__ import annotations
 
+import builtins
 import csv
 import io
 import json
@@ -72,7 +73,7 @@ class Run:
         return cls(path)
 
     @classmethod
-    def list(cls, root: str | Path) -> list[Self]:
+    def list(cls, root: str | Path) -> builtins.list[Self]:
         """All runs in the directory `root`, oldest name first; none if there is no such directory."""
         found = [p.parent for p in Path(root).glob("*/status.json") if (p.parent / "recipe.toml").is_file()]
         return [cls(path) for path in sorted(found, key=_natural)]
@@ -95,7 +96,7 @@ class Run:
         """Split → metric → {"value", "low", "high"}, and "per_class", "confusion_matrix"."""
         return self.read_json("metrics.json")
 
-    def history(self) -> list[dict[str, float]]:
+    def history(self) -> builtins.list[dict[str, float]]:
         """One record an epoch, in order; a value that was not measured is left out."""
         if not (self.path / "history.csv").is_file():
             return []

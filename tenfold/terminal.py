@@ -13,8 +13,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from tenfold.comparison import Leaderboard
+from tenfold.comparison import table as leaderboard
+from tenfold.evaluation.metrics import metric
 from tenfold.pipeline import Watcher
 from tenfold.recipe import Recipe
+from tenfold.registry import METRICS
 from tenfold.run import Run
 
 if TYPE_CHECKING:
@@ -114,21 +118,13 @@ def _print(*things: Any) -> None:
     Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(*things)
 
 
-def _table(*columns: str, title: str | None = None) -> Table:
+def _table(*columns: str) -> Table:
     """A plain table; a column whose name starts with ">" is right-aligned."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
         table.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left",
                          overflow="fold")
     return table
-
-
-def percent(value: float | None, low: float | None = None, high: float | None = None) -> str:
-    """"81.3 %" or "81.3 % [78.8, 83.6]"; a dash for what is undefined."""
-    if value is None:
-        return "–"
-    interval = f" [{100 * low:.1f}, {100 * high:.1f}]" if low is not None and high is not None else ""
-    return f"{100 * value:.1f} %{interval}"
 
 
 def print_verdict(run: Run) -> None:
@@ -136,12 +132,8 @@ def print_verdict(run: Run) -> None:
     metrics = run.metrics()
     splits = [name for name in ("validation", "test") if name in metrics]
     table = _table("metric", *(f">{name}" for name in splits))
-    for name, entry in metrics[splits[0]].items() if splits else ():
-        if isinstance(entry, dict) and "value" in entry:
-            values = [metrics[split][name] for split in splits]
-            plain = name == "loss"
-            table.add_row(name, *(f"{v['value']:.4f}" if plain and v["value"] is not None else
-                                  percent(v["value"], v["low"], v["high"]) for v in values))
+    for name in METRICS.names():
+        table.add_row(name, *(metric(name).text(metrics[split].get(name)) for split in splits))
     _print(table)
     described = run.environment()["dataset"]["splits"]
     for split in splits:
@@ -151,16 +143,16 @@ def print_verdict(run: Run) -> None:
     _print(f"report  {escape(str(run.path / 'report.html'))}")
 
 
-def print_leaderboard(rows: Sequence[Any]) -> None:
-    """Runs, best first."""
-    from tenfold.compare import table as leaderboard
-
+def print_leaderboard(rows: Leaderboard) -> None:
+    """Runs, best first; what was left out, and why."""
     header, body = leaderboard(rows)
     numeric = [all(_numeric(row[i]) for row in body) for i in range(len(header))]
     table = _table(*(f">{name}" if right else name for name, right in zip(header, numeric, strict=True)))
     for row in body:
         table.add_row(*map(escape, row))
     _print(table)
+    for sentence in rows.left_out:
+        _print(f"[dim]{escape(sentence)}[/dim]")
 
 
 def _numeric(text: str) -> bool:
@@ -175,7 +167,7 @@ def print_predictions(predictions: Sequence[Prediction]) -> None:
             table.add_row(escape(str(prediction.path)), "–", "–", "unreadable", "")
             continue
         ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:2]
-        cells = [cell for name, p in ranked for cell in (escape(name), percent(p))]
+        cells = [cell for name, p in ranked for cell in (escape(name), f"{100 * p:.1f} %")]
         table.add_row(escape(str(prediction.path)), *cells)
     _print(table)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
-from tenfold.evaluate.metrics import score
+from tenfold.evaluation.metrics import score
 from tenfold.recipe import Recipe
 from tenfold.report.plots import Material
 from tenfold.run import Run
@@ -58,13 +58,13 @@ def environment(classes: tuple[str, ...], count: int, fingerprint: str = "f00d" 
         "model": {"parameters": 123456, "flops_per_image": 7890},
         "dataset": {
             "name": "digits", "uri": "folder:my images/digits", "classes": list(classes), "shape": [8, 8, 1],
-            "fingerprint": fingerprint,
+            "fingerprint": "cafe" * 16,
             "splits": {
                 "train": {"count": 1000, "source": "official train split", "partial": True, "expected": 1797},
                 "validation": {"count": count, "source": "held out of train (100 images, stratified, seed 0)",
                                "partial": False, "expected": None},
                 "test": {"count": count, "source": "held out of train (100 images, stratified, seed 0)",
-                         "partial": False, "expected": None},
+                         "partial": False, "expected": None, "fingerprint": fingerprint},
             },
         },
         "a key of the future": {"deep": {"deeper": None, "list": [1, 2]}},

@@ -23,13 +23,17 @@ FLOORS: dict[str, set[str]] = {
     "training": {"errors", "registry", "recipe", "backend", "modelfile", "run", "data", "models"},
     "prediction": {"errors", "modelfile", "run"},
     "evaluation": {"errors", "registry", "run", "data", "prediction"},
-    "report": {"errors", "registry", "recipe", "run", "evaluation"},
-    "comparison": {"errors", "run", "evaluation", "report"},
+    "report": {"registry", "run", "evaluation"},
+    "comparison": {"errors", "registry", "run", "evaluation", "report"},
     "environment": {"data", "training"},
-    "pipeline": {"errors", "recipe", "run", "data", "models", "training", "environment", "evaluation", "report"},
+    "pipeline": {
+        "errors", "recipe", "run", "modelfile", "data", "models", "training", "environment", "evaluation", "report",
+    },
     "demo": {"recipe", "pipeline", "comparison"},
-    "terminal": {"recipe", "run", "data", "prediction", "comparison", "pipeline"},
-    "cli": {"errors", "recipe", "run", "data", "prediction", "comparison", "environment", "pipeline", "demo", "terminal"},
+    "terminal": {"registry", "recipe", "run", "evaluation", "comparison", "pipeline"},
+    "cli": {
+        "errors", "recipe", "run", "data", "prediction", "comparison", "environment", "pipeline", "demo", "terminal",
+    },
     "__init__": {"errors", "recipe", "run", "data", "prediction", "comparison", "pipeline"},
 }
 
@@ -110,4 +114,4 @@ def test_only_engine_modules_import_the_engine(path: Path) -> None:
 
 def test_no_file_is_too_long_to_be_one_idea() -> None:
     lengths = {str(p.relative_to(PACKAGE)): len(p.read_text(encoding="utf-8").splitlines()) for p in files()}
-    assert not {name: lines for name, lines in lengths.items() if lines > 420}
+    assert not {name: lines for name, lines in lengths.items() if lines > 400}

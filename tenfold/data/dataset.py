@@ -65,6 +65,13 @@ class Split:
         provenance = self.provenance if source is None else Provenance(source, from_partial=self.partial)
         return Split(self.images[indices], self.labels[indices], provenance)
 
+    def fingerprint(self) -> str:
+        """SHA-256 over the shape, labels and pixels, in order (hex)."""
+        digest = hashlib.sha256(repr(self.images.shape).encode())
+        digest.update(np.ascontiguousarray(self.labels).data)
+        digest.update(np.ascontiguousarray(self.images).data)
+        return digest.hexdigest()
+
     @property
     def partial(self) -> bool:
         """Whether the source lacks some of the images that the official split holds."""
@@ -90,6 +97,8 @@ class Dataset:
     def __post_init__(self) -> None:
         if len(self.classes) < 2:
             raise DataError(f"data set {self.name} has {len(self.classes)} class; expected at least 2")
+        if len(set(self.classes)) < len(self.classes):
+            raise DataError(f"data set {self.name} names a class twice: {', '.join(self.classes)}")
         for name, split in self.splits().items():
             if split.images.shape[1:] != self.shape:
                 raise DataError(f"{self.name}: {name} images are {split.images.shape[1:]}; "
@@ -110,10 +119,6 @@ class Dataset:
         return {name: split for name, split in present if split is not None}
 
     def fingerprint(self) -> str:
-        """SHA-256 over class names, shapes, labels and pixels of all splits, in order (hex)."""
-        digest = hashlib.sha256(repr(self.classes).encode())
-        for name, split in self.splits().items():
-            digest.update(f"{name} {split.images.shape}".encode())
-            digest.update(np.ascontiguousarray(split.labels).data)
-            digest.update(np.ascontiguousarray(split.images).data)
-        return digest.hexdigest()
+        """SHA-256 over the class names and the fingerprints of all splits, in order (hex)."""
+        parts = [(name, split.fingerprint()) for name, split in self.splits().items()]
+        return hashlib.sha256(repr((self.classes, parts)).encode()).hexdigest()

@@ -33,8 +33,9 @@ def cnn(
 ) -> Any:
     """A ConvNet: for each of `filters` a block of `convolutions`, normalisation, pooling and dropout.
 
-    Normalisation is "batch" (after each convolution, before its activation) or "batch-per-block". Padding is "same". A pooling is left out once a side has fewer than 2 pixels, so that any network
-    takes images from 8×8 up. `dense` hidden layers follow, each with `dense_dropout`.
+    Normalisation is "batch" (after each convolution, before its activation) or "batch-per-block". Padding
+    is "same". A pooling is left out once a side has fewer than 2 pixels, so that any network takes images
+    from 8×8 up. `dense` hidden layers follow, each with `dense_dropout`.
     """
     for width in filters:
         pools = min(sides(layers, x)) >= 2

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tenfold.evaluate.metrics import metric
+from tenfold.evaluation.metrics import metric
 from tenfold.registry import METRICS
 from tenfold.run import Run
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +32,7 @@ def check(recipe: Recipe, dataset: Dataset) -> None:
 
 def fit(
     recipe: Recipe, dataset: Dataset, run: Run, callbacks: Sequence[Any] = (), progress: Progress | None = None
-) -> Iterator[dict[str, float]]:
+) -> Generator[dict[str, float]]:
     """Train, and yield one record an epoch; the run then holds history, checkpoints and `model.keras`.
 
     `dataset` is prepared (its splits are final). `callbacks` are `keras.callbacks.Callback`s; the model
@@ -139,7 +139,7 @@ class _Loop:
 
     def _is_best(self) -> bool:
         rule = selection(self.section)
-        if rule is None or self.validation is None and rule[0].startswith("val_"):
+        if rule is None or (self.validation is None and rule[0].startswith("val_")):
             return True
         return schedule.best_epoch(self.records, *rule) == len(self.records) - 1
 

@@ -17,7 +17,7 @@ from tenfold.run import Run
 
 def save(run: Run, name: str, epoch: int, model: Any, optimizer: Any) -> None:
     """Write `checkpoints/<name>.npz` ("last" or "best") after an epoch (0: the initial weights)."""
-    arrays = {f"weights/{i}": np.asarray(w) for i, w in enumerate(model.get_weights())}
+    arrays: dict[str, Any] = {f"weights/{i}": np.asarray(w) for i, w in enumerate(model.get_weights())}
     arrays |= {f"optimizer/{i}": np.asarray(v.numpy()) for i, v in enumerate(optimizer.variables)}
 
     def write(path: Path) -> None:

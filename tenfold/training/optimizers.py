@@ -20,10 +20,10 @@ class FilterMuon(keras.optimizers.Muon):
         return len(variable.shape) not in (2, 4) or "logits" in variable.path
 
     def zeropower_via_newtonschulz5(self, x: Any, steps: int) -> Any:
-        return super().zeropower_via_newtonschulz5(x.reshape(-1, x.shape[-1]), steps)
+        return super().zeropower_via_newtonschulz5(keras.ops.reshape(x, (-1, x.shape[-1])), steps)
 
     def assign_sub(self, variable: Any, value: Any) -> None:
-        super().assign_sub(variable, value.reshape(variable.shape))
+        super().assign_sub(variable, keras.ops.reshape(value, variable.shape))
 
 
 def make(section: TrainSection) -> keras.optimizers.Optimizer:

@@ -9,7 +9,7 @@ import json
 import pytest
 from made_runs import DIGITS, digits, environment, material, run_of
 
-from tenfold.compare import compare, table, write_html
+from tenfold.comparison import compare, table, write_html
 from tenfold.errors import StorageError, UnknownNameError, UsageError
 from tenfold.report import Material
 

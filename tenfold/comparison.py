@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from tenfold.errors import UsageError
-from tenfold.evaluate.metrics import Metric, metric
+from tenfold.evaluation.metrics import Metric, metric
 from tenfold.registry import METRICS
 from tenfold.run import Run, write_whole
 
@@ -114,7 +114,7 @@ def _judged_on(run: Run) -> dict[str, str]:
     """What has to be the same for two runs to be comparable, in words."""
     dataset = run.environment().get("dataset", {})
     count = run.metrics()["test"].get("count")
-    fingerprint = str(dataset.get("fingerprint", "unknown"))
+    fingerprint = str(dataset.get("splits", {}).get("test", {}).get("fingerprint", "unknown"))
     return {
         "classes": ", ".join(dataset.get("classes", ())),
         "test images": f"{count:,} of them" if count is not None else "an unknown number",

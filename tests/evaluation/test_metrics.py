@@ -9,7 +9,7 @@ import pytest
 from sklearn import metrics as reference
 
 from tenfold.errors import UnknownNameError
-from tenfold.evaluate.metrics import metric, score, wilson
+from tenfold.evaluation.metrics import metric, score, wilson
 from tenfold.registry import METRICS
 
 

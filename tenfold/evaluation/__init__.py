@@ -9,8 +9,7 @@ import numpy as np
 
 from tenfold.data.dataset import Dataset
 from tenfold.errors import UsageError
-from tenfold.evaluate import metrics
-from tenfold.prediction import probabilities
+from tenfold.evaluation import metrics
 from tenfold.run import Run
 
 EVALUATED = ("validation", "test")
@@ -29,6 +28,8 @@ def score_run(run: Run, dataset: Dataset, splits: tuple[str, ...] = EVALUATED, c
     shape = tuple(run.environment()["dataset"]["shape"])
     if dataset.shape != shape:
         raise UsageError(f"the data set's images are {dataset.shape}; {run.path} was trained on {shape}")
+    from tenfold.prediction import probabilities  # imports the engine, which comparing runs does not need
+
     model = run.model()
     batch_size = run.recipe().evaluate.batch_size
     result = run.metrics() if run.has("metrics.json") else {}

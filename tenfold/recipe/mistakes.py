@@ -1,0 +1,56 @@
+"""Mistakes in words: one line each, with the key, the value received, the valid choices, a suggestion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from tenfold.errors import unknown
+
+
+def explain(error: ValidationError, schema: type[BaseModel], prefix: str = "", more: Iterable[str] = ()) -> list[str]:
+    """One line for each mistake: the key, the value received, what was expected, a suggestion."""
+    lines = []
+    for item in error.errors():
+        location = [str(part) for part in item["loc"]]
+        key = ".".join([prefix, *location] if prefix else location)
+        received, context = item["input"], item.get("ctx", {})
+        if item["type"] == "extra_forbidden":
+            siblings = [*_fields_at(schema, location[:-1]), *more]
+            lines.append(f"{key}: {unknown('key', location[-1], siblings)}")
+        elif item["type"] == "literal_error":
+            choices = [str(c) for c in _choices(schema, location)] or [context.get("expected", "")]
+            lines.append(f"{key}: {unknown('value', str(received), choices)}")
+        elif item["type"] == "missing":
+            lines.append(f"{key}: missing; give it a value")
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            lines.append(f"{key}: received {received!r}; {message[0].lower()}{message[1:]}")
+    return list(dict.fromkeys(lines))
+
+
+def _section_at(schema: type[BaseModel], location: list[str]) -> type[BaseModel] | None:
+    current: type[BaseModel] | None = schema
+    for part in location:
+        field = current.model_fields.get(part) if current else None
+        kinds = [field.annotation, *get_args(field.annotation)] if field else []
+        current = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
+    return current
+
+
+def _fields_at(schema: type[BaseModel], location: list[str]) -> list[str]:
+    section = _section_at(schema, location)
+    return list(section.model_fields) if section else []
+
+
+def _choices(schema: type[BaseModel], location: list[str]) -> tuple[Any, ...]:
+    for depth in range(len(location), 0, -1):
+        section = _section_at(schema, location[: depth - 1])
+        field = section.model_fields.get(location[depth - 1]) if section else None
+        if field is not None:
+            kinds = [field.annotation, *get_args(field.annotation)]
+            literal = next((k for k in kinds if getattr(k, "__origin__", None) is Literal), None)
+            return get_args(literal) if literal else ()
+    return ()

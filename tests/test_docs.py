@@ -1,0 +1,61 @@
+"""Everything that can be named is in the documentation, and the generated pages are what the code says."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tenfold.recipe import shipped
+from tenfold.registry import AUGMENTATIONS, DATASETS, MODELS
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+import write_docs  # noqa: E402  (a script, not a package)
+
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+TEXTS = {path.relative_to(ROOT): path.read_text(encoding="utf-8") for path in PAGES}
+
+
+@pytest.mark.parametrize("page", write_docs.PAGES)
+def test_a_generated_page_is_up_to_date(page: str) -> None:
+    assert (ROOT / "docs" / page).read_text(encoding="utf-8") == write_docs.PAGES[page](), "run `make docs`"
+
+
+def test_every_data_set_is_documented() -> None:
+    text = TEXTS[Path("docs/data.md")]
+    assert not [name for name in DATASETS.names() if f"| `{name}` |" not in text]
+
+
+def test_every_recipe_model_and_augmentation_is_documented() -> None:
+    recipes, keys = TEXTS[Path("docs/recipes.md")], TEXTS[Path("docs/recipe-keys.md")]
+    assert not [name for name in shipped() if f"## {name}\n" not in recipes]
+    assert not [name for name in [*MODELS.names(), *AUGMENTATIONS.names()] if f"## `{name}`" not in keys]
+
+
+def test_every_module_is_documented() -> None:
+    text = TEXTS[Path("docs/architecture.md")]
+    modules = {p.stem for p in (ROOT / "tenfold").iterdir() if p.suffix == ".py" or (p / "__init__.py").is_file()}
+    assert not [name for name in modules - {"__init__"} if f"`{name}`" not in text]
+
+
+def test_every_command_stands_in_the_readme() -> None:
+    text = TEXTS[Path("README.md")]
+    leaves = [" ".join(words) for words in write_docs.commands() if words and words != ["data"]]
+    named = set(re.findall(r"tenfold ((?:data )?[a-z]+)", text))
+    assert not [words for words in leaves if words not in named and words != "data fetch"]
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=str)
+def test_links_lead_somewhere(path: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", TEXTS[path])
+    assert not [target for target in targets if not (ROOT / path.parent / target).exists()]
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=str)
+def test_commands_in_the_text_exist(path: Path) -> None:
+    known = {" ".join(words) for words in write_docs.commands()}
+    used = re.findall(r"^(?:\.venv/bin/)?tenfold ((?:data )?[a-z]+)", TEXTS[path], flags=re.MULTILINE)
+    assert not [words for words in used if words not in known]

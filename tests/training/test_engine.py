@@ -1,0 +1,128 @@
+"""The machine, the randomness and one step, against plain PyTorch and Keras."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tenfold.backend import keras
+from tenfold.errors import EngineError
+from tenfold.models import build
+from tenfold.recipe import Recipe
+from tenfold.training import engine, optimizers
+
+
+def trainer(**train: object) -> engine.Trainer:
+    recipe = Recipe.from_dict({"model": {"name": "cnn", "filters": [8], "dense": [16]}, "train": train})
+    with engine.seeded(0):
+        model = build(recipe.model, (8, 8, 3), 4, fast=True)
+    return engine.Trainer(model, optimizers.make(recipe.train), recipe.train, 4)
+
+
+def batch(count: int = 32) -> tuple[torch.Tensor, torch.Tensor]:
+    rng = np.random.default_rng(0)
+    return torch.from_numpy(rng.integers(0, 256, (count, 8, 8, 3), np.uint8)), torch.arange(count) % 4
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop", "muon"])
+def test_every_optimizer_learns_and_decays_kernels_only(name: str) -> None:
+    images, labels = batch()
+    learner = trainer(optimizer=name, learning_rate=3e-2 if name == "sgd" else 3e-3, weight_decay=1e-2)
+    losses = [float(learner.step(images, labels, seed)[0]) for seed in range(30)]
+    assert losses[-1] < 0.7 * losses[0]
+    decayed = {v.path.split("/")[-1] for v in learner.model.trainable_variables
+               if learner.optimizer._use_weight_decay(v)}
+    assert decayed == {"kernel"}
+
+
+def test_muon_orthogonalises_filters_as_matrices() -> None:
+    learner = trainer(optimizer="muon", learning_rate=0.1, momentum=0.0, nesterov=False)
+    kernel = next(v for v in learner.model.trainable_variables if len(v.shape) == 4)
+    before = kernel.value.detach().clone()
+    learner.step(*batch(), 0)
+    update = (before - kernel.value.detach()).reshape(-1, kernel.shape[-1])
+    singular = torch.linalg.svdvals(update)
+    assert float(singular.max() / singular.min()) < 2  # Newton–Schulz brings all singular values near one
+    adam = [learner.optimizer._should_use_adamw(v) for v in learner.model.trainable_variables]
+    assert adam == [False, True, False, True, True, True]  # convolution, dense; biases and the logits are Adam's
+
+
+def test_a_step_is_a_step_of_plain_pytorch() -> None:
+    learner = trainer(optimizer="sgd", learning_rate=0.1, momentum=0.0, nesterov=False, label_smoothing=0.1)
+    images, labels = batch()
+    twin = build(Recipe.from_dict({"model": {"name": "cnn", "filters": [8], "dense": [16]}}).model, (8, 8, 3), 4)
+    twin.set_weights(learner.model.get_weights())
+    logits = twin(images.float(), training=True).log()
+    loss = F.cross_entropy(logits, labels, label_smoothing=0.1)
+    loss.backward()
+    expected = [v.value.detach() - 0.1 * v.value.grad for v in twin.trainable_variables]
+    ours, correct = learner.step(images, labels, 0)
+    torch.testing.assert_close(ours, loss.detach())
+    assert int(correct) == int((logits.argmax(1) == labels).sum())
+    for variable, value in zip(learner.model.trainable_variables, expected, strict=True):
+        torch.testing.assert_close(variable.value.detach(), value, atol=1e-6, rtol=1e-4)
+
+
+def test_class_weights_mean_what_keras_means() -> None:
+    images, labels = batch()
+    weights = np.array([1.0, 2.0, 0.5, 3.0])
+    recipe = Recipe.from_dict({"model": {"name": "cnn", "filters": [8], "dense": [16]}})
+    plain = build(recipe.model, (8, 8, 3), 4)
+    fast = build(recipe.model, (8, 8, 3), 4, fast=True)
+    fast.set_weights(plain.get_weights())
+    learner = engine.Trainer(fast, keras.optimizers.SGD(0.0), recipe.train, 4, weights)
+    plain.compile(optimizer=keras.optimizers.SGD(0.0), loss="sparse_categorical_crossentropy")
+    expected = plain.train_on_batch(images.numpy(), labels.numpy(), class_weight=dict(enumerate(weights)))
+    assert float(learner.step(images, labels, 0)[0]) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_evaluation_is_cross_entropy_and_accuracy() -> None:
+    learner = trainer()
+    images, labels = batch(50)
+    loss, accuracy = learner.evaluate(engine.Resident(images, labels), batch_size=16)
+    logits = learner.logits(images, 50)
+    assert loss == pytest.approx(float(F.cross_entropy(logits, labels)), rel=1e-5)
+    assert accuracy == float((logits.argmax(1) == labels).double().mean())
+
+
+def test_batches_cover_the_order_and_differ_by_one_at_most() -> None:
+    order = engine.epoch_order(1000, seed=1, epoch=2)
+    parts = engine.batches(order, 96)
+    assert sorted(torch.cat(list(parts)).tolist()) == list(range(1000))
+    assert {len(p) for p in parts} <= {90, 91}
+    assert max(len(p) for p in engine.batches(np.arange(97), 96)) == 49
+
+
+def test_randomness_is_a_function_of_its_key() -> None:
+    assert engine.derived_seed(1, 2, 3) == engine.derived_seed(1, 2, 3)
+    keys = [(s, e, i) for s in range(4) for e in range(4) for i in range(4)]
+    assert len({engine.derived_seed(*key) for key in keys}) == len(keys)
+    assert not np.array_equal(engine.epoch_order(50, 0, 1), engine.epoch_order(50, 0, 2))
+
+
+def test_seeding_leaves_the_callers_generators_as_they_were() -> None:
+    np.random.seed(5)
+    torch.manual_seed(5)
+    expected = np.random.RandomState(5).rand(), torch.Generator().manual_seed(5)
+    with engine.seeded(1):
+        np.random.rand()
+        torch.rand(3)
+    assert np.random.rand() == expected[0]
+    assert torch.equal(torch.rand(2), torch.rand(2, generator=expected[1]))
+
+
+@pytest.mark.parametrize("threads", ["0", "many", "-1", "1.5"])
+def test_a_wrong_number_of_threads_is_refused(threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENFOLD_THREADS", threads)
+    with pytest.raises(EngineError, match="TENFOLD_THREADS"):
+        engine.prepare()
+
+
+def test_the_choice_of_precision_says_why() -> None:
+    precision, reason = engine.choose_precision()
+    units = engine.processor_units()
+    assert (precision == "bfloat16") == (units["AMX-BF16"] or units["AVX512-BF16"])
+    assert "BF16" in reason
+    assert engine.choose_precision("float32") == ("float32", "asked for")

@@ -1,0 +1,142 @@
+"""`fit`: records, selection, determinism, callbacks, divergence."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tenfold.backend import keras
+from tenfold.data import Dataset, open_dataset
+from tenfold.data.splits import prepare
+from tenfold.errors import DivergedError, UsageError
+from tenfold.recipe import Recipe
+from tenfold.run import Run
+from tenfold.training import checkpoint, fit, schedule
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return open_dataset("digits")
+
+
+def trained(
+    tmp_path: Path, digits: Dataset, *overrides: str, callbacks: tuple[keras.callbacks.Callback, ...] = ()
+) -> tuple[Run, list[dict[str, float]]]:
+    recipe = Recipe.from_dict({
+        "data": {"source": "digits", "train_size": 400},
+        "model": {"name": "cnn", "filters": [8, 16], "dense": [16], "dropout": 0.1, "norm": "batch"},
+        "train": {"epochs": 3, "batch_size": 64, "augment": {"translate": {"pixels": 1}}},
+    }).replace(*overrides)
+    run = Run.create(tmp_path, "x")
+    run.write_recipe(recipe)
+    run.write_status("running")
+    return run, list(fit(recipe, prepare(digits, recipe.data), run, callbacks))
+
+
+def fingerprint(run: Run) -> str:
+    return hashlib.sha256(b"".join(w.tobytes() for w in run.model().get_weights())).hexdigest()
+
+
+def test_there_is_one_complete_record_an_epoch(tmp_path: Path, digits: Dataset) -> None:
+    run, records = trained(tmp_path, digits)
+    assert [r["epoch"] for r in records] == [1, 2, 3]
+    assert set(records[0]) == {"epoch", "seconds", "images_per_second", "learning_rate", "loss", "accuracy", "val_loss",
+                               "val_accuracy"}
+    assert run.history() == [pytest.approx(r) for r in records]
+    assert records[-1]["val_loss"] < records[0]["val_loss"]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
+    tmp_path: Path, digits: Dataset, precision: str
+) -> None:
+    again = [fingerprint(trained(tmp_path, digits, f"train.precision={precision}")[0]) for _ in range(2)]
+    other = fingerprint(trained(tmp_path, digits, f"train.precision={precision}", "train.seed=1")[0])
+    assert again[0] == again[1] != other
+
+
+def test_bfloat16_learns_as_float32_does(tmp_path: Path, digits: Dataset) -> None:
+    final = {}
+    for precision in ("float32", "bfloat16"):
+        runs = [trained(tmp_path, digits, f"train.precision={precision}", f"train.seed={seed}", "train.epochs=8",
+                        "data.train_size=none", "train.learning_rate=4e-3")
+                for seed in range(3)]
+        final[precision] = np.mean([records[-1]["val_accuracy"] for _, records in runs])
+    assert abs(final["float32"] - final["bfloat16"]) < 0.05
+    assert final["bfloat16"] > 0.85
+
+
+def test_the_model_is_that_of_the_best_epoch(tmp_path: Path, digits: Dataset) -> None:
+    run, records = trained(tmp_path, digits, "train.epochs=6", "train.learning_rate=0.02")
+    best = schedule.best_epoch(records, "val_accuracy")
+    epoch, weights = checkpoint.weights(run, "best")
+    assert best is not None
+    assert epoch == best + 1
+    assert all(np.array_equal(a, b) for a, b in zip(run.model().get_weights(), weights, strict=True))
+    data = prepare(digits, run.recipe().data)
+    assert data.validation is not None
+    predicted = run.model().predict(data.validation.images, verbose=0).argmax(1)
+    # bfloat16 while training, float32 in the file: a borderline image may fall on the other side
+    assert (predicted == data.validation.labels).mean() == pytest.approx(records[best]["val_accuracy"], abs=0.02)
+
+
+def test_without_a_validation_split_the_last_epoch_is_kept(tmp_path: Path, digits: Dataset) -> None:
+    run, records = trained(tmp_path, digits, "data.validation=0")
+    assert "val_loss" not in records[-1]
+    assert checkpoint.weights(run, "best")[0] == 3
+
+
+def test_early_stopping_ends_the_training(tmp_path: Path, digits: Dataset) -> None:
+    _, records = trained(tmp_path, digits, "train.epochs=40", "train.learning_rate=0.05",
+                         "train.early_stopping.patience=1")
+    assert len(records) < 40
+    assert schedule.best_epoch(records, "val_loss") == len(records) - 2
+
+
+def test_plateau_lowers_the_recorded_rate(tmp_path: Path, digits: Dataset) -> None:
+    _, records = trained(tmp_path, digits, "train.epochs=6", "train.plateau.patience=1", "train.plateau.min_delta=9",
+                         "train.plateau.factor=0.5")
+    assert [r["learning_rate"] for r in records] == pytest.approx([1e-3, 1e-3, 5e-4, 2.5e-4, 1.25e-4, 6.25e-5])
+
+
+def test_keras_callbacks_are_told_and_obeyed(tmp_path: Path, digits: Dataset) -> None:
+    seen: list[str] = []
+
+    class Spy(keras.callbacks.Callback):
+        def on_train_begin(self, logs: object = None) -> None:
+            seen.append("train")
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            assert logs is not None
+            seen.append(f"epoch {epoch} {sorted(logs)[:2]}")
+
+        def on_train_end(self, logs: object = None) -> None:
+            seen.append("end")
+
+    early = keras.callbacks.EarlyStopping(monitor="val_loss", patience=1, min_delta=9.0)
+    rate = keras.callbacks.LearningRateScheduler(lambda epoch, rate: 0.002 if epoch else rate)
+    _, records = trained(tmp_path, digits, "train.epochs=9", callbacks=(Spy(), early, rate))
+    assert seen == ["train", "epoch 0 ['accuracy', 'images_per_second']", "epoch 1 ['accuracy', 'images_per_second']",
+                    "end"]
+    assert [r["learning_rate"] for r in records] == pytest.approx([0.001, 0.002])
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_finite_weights(tmp_path: Path, digits: Dataset) -> None:
+    with pytest.raises(DivergedError, match=r"epoch 1.*lower train\.learning_rate") as caught:
+        trained(tmp_path, digits, "train.optimizer=sgd", "train.learning_rate=1e30", "model.norm=none")
+    assert "\n" not in str(caught.value)
+    run = Run.open(next(tmp_path.iterdir()))
+    assert all(np.isfinite(w).all() for w in run.model().get_weights())
+
+
+def test_a_batch_larger_than_the_split_is_refused(tmp_path: Path, digits: Dataset) -> None:
+    with pytest.raises(UsageError, match=r"received 500.*400 images"):
+        trained(tmp_path, digits, "train.batch_size=500")
+
+
+def test_class_weights_for_other_classes_are_refused(tmp_path: Path, digits: Dataset) -> None:
+    with pytest.raises(UsageError, match="one for each class"):
+        trained(tmp_path, digits, "train.class_weights={cat=1}")
