@@ -1,0 +1,29 @@
+"""`make demo`: three recipes on real digits, offline, to a leaderboard and a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tenfold.demo import RECIPES, demo
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the demo opened a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+def test_the_demo_trains_compares_and_reports(tmp_path: Path) -> None:
+    result = demo(tmp_path)
+    assert {row.recipe for row in result.rows} == set(RECIPES)
+    assert all(row.metrics["accuracy"]["value"] > 0.9 for row in result.rows)
+    values = [row.metrics["roc_auc"]["value"] for row in result.rows]
+    assert values == sorted(values, reverse=True)
+    page = result.page.read_text(encoding="utf-8")
+    assert all(row.run in page for row in result.rows)
