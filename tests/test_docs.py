@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from typer.testing import CliRunner
 
+from tenfold.cli import app
 from tenfold.recipe import shipped
 from tenfold.registry import AUGMENTATIONS, DATASETS, MODELS
 
@@ -59,3 +62,25 @@ def test_commands_in_the_text_exist(path: Path) -> None:
     known = {" ".join(words) for words in write_docs.commands()}
     used = re.findall(r"^(?:\.venv/bin/)?tenfold ((?:data )?[a-z]+)", TEXTS[path], flags=re.MULTILINE)
     assert not [words for words in used if words not in known]
+
+
+def test_the_readmes_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every `tenfold …` line of the README's list, on small data in place of the large."""
+    small = {
+        "--data cifar10": "--data shapes:train=600,test=60", "show cifar10": "show shapes:train=600,test=60",
+        "--data mnist": "--data digits", "-cifar10-": "-shapes-", "train.epochs=20": "train.epochs=1",
+        "cat,dog,ship": "circle,square,star", "--seeds 3": "--seeds 2", "runs/*": "runs/cnn3-plateau-shapes-1",
+    }
+    text = TEXTS[Path("README.md")].partition("## What it does")[2].partition("```\n\nFrom Python")[0]
+    lines = [line.partition("#")[0].split() for line in text.splitlines() if line.startswith("tenfold ")]
+    assert len(lines) >= 9
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    Image.new("RGBA", (50, 40), "red").save(tmp_path / "photos" / "red.png")
+    for words in lines:
+        command = " ".join(words)
+        for large, little in small.items():
+            command = command.replace(large, little)
+        result = CliRunner().invoke(app, command.split()[1:])
+        assert result.exit_code == 0, f"{command}: {result.output}"
+        assert result.stdout
