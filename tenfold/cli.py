@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tenfold.errors import TenfoldError
+from tenfold.errors import TenfoldError, UsageError
 
 if TYPE_CHECKING:
     from tenfold.run import Run
@@ -45,8 +45,13 @@ RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")
 _debug = False
 
 
-def command(group: typer.Typer, name: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a function as a command that turns errors into one line and an exit code."""
+def command(
+    group: typer.Typer, name: str | None = None, *, short: str | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a function as a command that turns errors into one line and an exit code.
+
+    `short` stands in the list of commands where the first line of the docstring is too long for it.
+    """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -66,7 +71,7 @@ def command(group: typer.Typer, name: str | None = None) -> Callable[[Callable[.
                 reason = str(error).splitlines()[0] if str(error) else ""
                 _fail(f"unexpected {type(error).__name__}: {reason} (`tenfold --debug …` shows where)", 1)
 
-        group.command(name)(run)
+        group.command(name, short_help=short)(run)
         return function
 
     return register
@@ -101,7 +106,7 @@ def options(
 # training and judging
 
 
-@command(app)
+@command(app, short="Train a recipe, evaluate it, write its report.")
 def train(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name or a TOML file.")],
     data: Data = None,
@@ -118,14 +123,14 @@ def train(
     from tenfold.terminal import terminal_watcher
 
     signal.signal(signal.SIGTERM, _interrupt)
-    overrides = list(set_ or ()) + ([f"data.source={json.dumps(data)}"] if data else [])
+    overrides = list(set_ or ()) + ([f"data.source={json.dumps(data)}"] if data is not None else [])
     for each in pipeline.seeds(Recipe.load(recipe, overrides), seeds):
         with terminal_watcher() as watcher:
             run = pipeline.train(each, runs=runs, name=name, csv=csv, h5=h5, watcher=watcher)
         _print_verdict(run)
 
 
-@command(app)
+@command(app, short="Score a run again and renew its report.")
 def evaluate(
     run: RunPath,
     csv: Annotated[bool, typer.Option("--csv", help="Write predictions as CSV as well.")] = False,
@@ -179,6 +184,9 @@ def predict(
     from tenfold.prediction import predict as classify
     from tenfold.run import Run
 
+    if csv and as_json:
+        raise UsageError("received --csv and --json; expected at most one of them: leave one out")
+
     predictions = classify(Run.open(run), paths)
     if as_json:
         print(json.dumps([p.to_dict() for p in predictions], indent=2, ensure_ascii=False))
@@ -197,7 +205,7 @@ def predict(
 # looking around
 
 
-@command(app)
+@command(app, short="List the shipped recipes, or show one.")
 def recipes(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A recipe to show; none: list them all.")] = None,
     data: Data = None,
@@ -209,6 +217,8 @@ def recipes(
     from tenfold.recipe import Recipe, header, read, shipped
 
     if name is None:
+        if data is not None or set_:
+            raise UsageError("--data and --set need a recipe; name one, as in `tenfold recipes cnn2 --data digits`")
         facts = {name: header(text) for name, text in shipped().items()}
         if as_json:
             print(json.dumps(facts, indent=2, ensure_ascii=False))
@@ -217,21 +227,24 @@ def recipes(
         return
     recipe = Recipe.load(name, set_ or ())
     if data is None:
-        print(recipe.dumps() if set_ else read(name)[1], end="")
+        if as_json:
+            print(json.dumps(recipe.to_dict(), indent=2, ensure_ascii=False))
+        else:
+            print(recipe.dumps() if set_ else read(name)[1], end="")
         return
     from tenfold.pipeline import network
 
     shape, classes, summary = network(recipe, data)
     if as_json:
         print(json.dumps({"parameters": summary.parameters, "flops_per_image": summary.flops,
-                          "shape": shape, "classes": classes}))
+                          "shape": shape, "classes": classes}, indent=2, ensure_ascii=False))
     else:
         print(summary.text)
         print(f"parameters  {summary.parameters:,}\nFLOPs       {summary.flops:,} for one image "
               f"({shape[0]}×{shape[1]}×{shape[2]})")
 
 
-@command(data_app, "list")
+@command(data_app, "list", short="List the data sets and where each lies.")
 def data_list(as_json: AsJson = False) -> None:
     """List the data sets that can be named, and where each lies on this machine."""
     from tenfold import terminal
@@ -239,12 +252,12 @@ def data_list(as_json: AsJson = False) -> None:
 
     found = catalogue()
     if as_json:
-        print(json.dumps({"root": str(data_root()), "data_sets": found}, indent=2))
+        print(json.dumps({"root": str(data_root()), "data_sets": found}, indent=2, ensure_ascii=False))
     else:
         terminal.print_catalogue(found, data_root())
 
 
-@command(data_app, "show")
+@command(data_app, "show", short="Show counts, pixel statistics and a picture.")
 def data_show(
     data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)],
     set_: Set = None,
@@ -253,7 +266,7 @@ def data_show(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the examples drawn.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Show counts per class and split, pixel statistics, and a PNG grid of examples of each class."""
+    """Show counts per class and split, pixel statistics, and write a grid of examples (default: NAME.png)."""
     from tenfold import pipeline, terminal
 
     with terminal.terminal_watcher() as watcher:
@@ -266,7 +279,7 @@ def data_show(
         terminal.print_dataset(dataset, summary, target)
 
 
-@command(data_app, "fetch")
+@command(data_app, "fetch", short="Download a public data set.")
 def data_fetch(data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)]) -> None:
     """Download a public data set into TENFOLD_DATA, unless it is there already."""
     from tenfold.data import open_dataset
@@ -278,7 +291,7 @@ def data_fetch(data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)]) 
         print(f"{name}: {len(split):,} images ({split.describe()})")
 
 
-@command(app)
+@command(app, short="Train three small models, offline, and compare them.")
 def demo(runs: Runs = Path("runs")) -> None:
     """Train three small models on handwritten digits, offline, and compare them."""
     from tenfold import terminal
@@ -292,7 +305,7 @@ def demo(runs: Runs = Path("runs")) -> None:
         print(f"report      {runs / row.run / 'report.html'}")
 
 
-@command(app)
+@command(app, short="Show the machine, the engine's choices, versions and data.")
 def doctor(as_json: AsJson = False) -> None:
     """Show the machine, what the engine chose and why, versions, data sets and missing extras."""
     from tenfold import terminal

@@ -46,9 +46,10 @@ def probabilities(model: Any, images: np.ndarray, batch_size: int = 500) -> np.n
 def predict(run: Run, paths: Iterable[str | Path], batch_size: int = 500) -> list[Prediction]:
     """Classify image files and all images in folders (recursively), in order.
 
-    Images of any size and mode are converted to the model's size and channels. A file that can't be
-    read gives a Prediction with its `error`; the others are still classified. Raises UsageError for a
-    path that does not exist or a folder without images, RunError if the run has no model.
+    Images of any size and mode are converted to the model's size and channels. A file that is named
+    twice is answered twice. A file that can't be read gives a Prediction with its `error`; the others
+    are still classified. Raises UsageError for a path that does not exist or a folder without images,
+    RunError if the run has no model.
     """
     files = list(_files(paths))
     model = run.model()
@@ -61,18 +62,19 @@ def predict(run: Run, paths: Iterable[str | Path], batch_size: int = 500) -> lis
 
 
 def _predict_batch(model: Any, files: list[Path], shape: tuple[int, ...], classes: list[str]) -> list[Prediction]:
-    images: dict[Path, np.ndarray] = {}
-    errors: dict[Path, str] = {}
+    images: list[np.ndarray] = []
+    errors: list[str | None] = []
     for path in files:
         try:
-            images[path] = read_image(path, shape)
+            images.append(read_image(path, shape))
+            errors.append(None)
         except ImageError as error:
-            errors[path] = str(error)
-    rows = iter(probabilities(model, np.stack(list(images.values()))) if images else ())
+            errors.append(str(error))
+    rows = iter(probabilities(model, np.stack(images)) if images else ())
     results = []
-    for path in files:
-        if path in errors:
-            results.append(Prediction(path, None, {}, errors[path]))
+    for path, reason in zip(files, errors, strict=True):
+        if reason is not None:
+            results.append(Prediction(path, None, {}, reason))
         else:
             p = next(rows)
             results.append(Prediction(path, classes[int(p.argmax())], dict(zip(classes, map(float, p), strict=True))))
@@ -113,6 +115,8 @@ def _to_eight_bits(image: Any) -> Any:
     from PIL import Image
 
     values = np.asarray(image, np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("it holds pixels that are no finite numbers")
     top = 65535.0 if image.mode.startswith("I;16") or values.max() > 255 else 255.0
     return Image.fromarray(np.clip(values / max(top, float(values.max())) * 255, 0, 255).round().astype(np.uint8))
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from tenfold.prediction import Prediction
 
 
+BAR = 24  # columns: a bar as wide as the terminal would leave a trace behind the "^C" of an interrupt
+
+
 def terminal_watcher() -> LineWatcher:
     """A watcher for standard error: a live bar on a terminal, a line an epoch elsewhere."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -53,12 +56,12 @@ class LineWatcher(Watcher):
         self.log(f"training {recipe.name} → {run.path}")
 
     def epoch(self, record: dict[str, float]) -> None:
-        parts = [f"epoch {int(record['epoch']):>{len(str(self.epochs))}}/{self.epochs}",
-                 f"loss {record['loss']:.4f}", f"accuracy {record['accuracy']:.1%}"]
+        loss, accuracy = f"loss {record['loss']:.3f}", f"accuracy {record['accuracy']:.1%}"
         if "val_loss" in record:
-            parts += [f"val_loss {record['val_loss']:.4f}", f"val_accuracy {record['val_accuracy']:.1%}"]
-        parts += [f"{record['seconds']:.1f} s", f"{record['images_per_second']:,.0f} images/s"]
-        self.log("  ".join(parts))
+            loss += f", val {record['val_loss']:.3f}"
+            accuracy += f", val {record['val_accuracy']:.1%}"
+        self.log(f"epoch {int(record['epoch']):>{len(str(self.epochs))}}/{self.epochs}  {loss}  {accuracy}  "
+                 f"{record['seconds']:.1f} s  {record['images_per_second']:,.0f}/s")  # within 80 columns
 
 
 class BarWatcher(LineWatcher):
@@ -74,7 +77,7 @@ class BarWatcher(LineWatcher):
 
     def start(self, recipe: Recipe, run: Run, steps: int) -> None:
         super().start(recipe, run, steps)
-        self._open(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
+        self._open(TextColumn("{task.description}"), BarColumn(BAR), TextColumn("{task.percentage:>3.0f} %"),
                    TextColumn("loss {task.fields[loss]:.3f}"), TimeRemainingColumn(), TextColumn("left"),
                    total=recipe.train.epochs * steps, description=f"epoch 1/{recipe.train.epochs}", loss=float("nan"))
 
@@ -90,7 +93,7 @@ class BarWatcher(LineWatcher):
 
     def fetched(self, done: int, total: int | None) -> None:
         if self._progress is None:
-            self._open(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
+            self._open(TextColumn("{task.description}"), BarColumn(BAR), DownloadColumn(), TimeRemainingColumn(),
                        total=total, description="downloading")
         assert self._progress is not None
         assert self._task is not None
@@ -114,8 +117,18 @@ class BarWatcher(LineWatcher):
 # results
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # Rich would exit with 1; what it means is the command's to say
+
+
+def _console() -> Console:
+    """Standard output: as wide as the terminal, wide enough for every table elsewhere."""
+    return _Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+
+
 def _print(*things: Any) -> None:
-    Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(*things)
+    _console().print(*things, soft_wrap=all(isinstance(thing, str) for thing in things))
 
 
 def _table(*columns: str) -> Table:
@@ -146,13 +159,27 @@ def print_verdict(run: Run) -> None:
 def print_leaderboard(rows: Leaderboard) -> None:
     """Runs, best first; what was left out, and why."""
     header, body = leaderboard(rows)
-    numeric = [all(_numeric(row[i]) for row in body) for i in range(len(header))]
-    table = _table(*(f">{name}" if right else name for name, right in zip(header, numeric, strict=True)))
+    keep, hidden = _fitting(header, body, _console().width)
+    numeric = {i for i in keep if all(_numeric(row[i]) for row in body)}
+    table = _table(*(f">{header[i]}" if i in numeric else header[i] for i in keep))
     for row in body:
-        table.add_row(*map(escape, row))
+        table.add_row(*(escape(row[i]) for i in keep))
     _print(table)
+    if hidden:
+        _print(f"[dim]no room for {escape(', '.join(hidden))} (see `tenfold compare --json`)[/dim]")
     for sentence in rows.left_out:
         _print(f"[dim]{escape(sentence)}[/dim]")
+
+
+def _fitting(header: Sequence[str], body: Sequence[Sequence[str]], width: int) -> tuple[list[int], list[str]]:
+    """(columns that fit into `width`, names of those that don't); the least telling ones go first."""
+    widths = [max(len(name), *(len(row[i]) for row in body)) for i, name in enumerate(header)]
+    keep, ranked = list(range(len(header))), next((i for i, name in enumerate(header) if name == "seed"), 2) + 1
+    for name in ("parameters", "precision", "recall", "recipe", "seconds", "F1", "loss", "ROC-AUC", "seed", "accuracy"):
+        if sum(widths[i] + 2 for i in keep) - 2 <= width:
+            break
+        keep = [i for i in keep if header[i] != name or i == ranked]
+    return keep, [name for i, name in enumerate(header) if i not in keep]
 
 
 def _numeric(text: str) -> bool:

@@ -1,0 +1,476 @@
+"""The command as people meet it: what it prints where, its exit codes, and that bad input gets one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from rich.console import Console
+from typer.testing import CliRunner, Result
+
+import tenfold
+from tenfold.cli import app
+from tenfold.recipe import Recipe, shipped
+from tenfold.registry import DATASETS
+from tenfold.run import Run
+
+DOCS = Path(__file__).parent.parent / "docs"
+SMALL = ["mlp", "--data", "digits", "--set", "model.hidden=32", "--set", "train.epochs=2"]
+PROGRESS = re.compile(r"(train|validation|test): [\d,]+ images|training \S+ →|epoch +\d+/\d+  |evaluating ")
+LINE = "tenfold: "
+
+
+@pytest.fixture(autouse=True)
+def sigterm() -> Iterator[None]:
+    """`train` takes SIGTERM over; give it back."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh working directory, so that `runs/` there shows what was written."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """Two seeds of a small perceptron on the handwritten digits; `.runs` is their directory."""
+    runs = tmp_path_factory.mktemp("made") / "runs"
+    before = signal.getsignal(signal.SIGTERM)
+    result = _tenfold("train", *SMALL, "--csv", "--h5", "--seeds", "2", "--name", "tiny", "--runs", str(runs))
+    signal.signal(signal.SIGTERM, before)
+    assert result.exit_code == 0, result.output
+    result.runs = runs  # type: ignore[attr-defined]
+    return result
+
+
+@pytest.fixture(scope="module")
+def run(trained: Result) -> Path:
+    """The first of the two runs; tests that change it take a `copy`."""
+    return trained.runs / "tiny-1"  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.fixture
+def copy(run: Path, tmp_path: Path) -> Path:
+    """A run that may be damaged."""
+    return Path(shutil.copytree(run, tmp_path / "copy"))
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """A picture."""
+    Image.new("RGB", (20, 30), "red").save(tmp_path / "red.png")
+    return tmp_path / "red.png"
+
+
+def _tenfold(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words], prog_name="tenfold")
+
+
+def _process(*words: object, **more: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TENFOLD_THREADS": "1", **more}
+    return subprocess.run([sys.executable, "-m", "tenfold.cli", *map(str, words)], capture_output=True, text=True,
+                          env=environment, timeout=120, check=False)
+
+
+def _good(*words: object) -> str:
+    """Standard output of a command that must succeed."""
+    result = _tenfold(*words)
+    assert result.exit_code == 0, result.output
+    return str(result.stdout)
+
+
+def _complaint(code: int, stderr: str, stdout: str, expected: int) -> str:
+    """The one line that a failing command says, progress aside."""
+    assert code == expected, stderr
+    assert stdout == ""
+    said = [line for line in stderr.splitlines() if not PROGRESS.match(line)]
+    assert len(said) == 1, stderr
+    assert said[0].startswith(LINE)
+    assert "unexpected" not in said[0]
+    return said[0].removeprefix(LINE)
+
+
+def _refused(code: int, *words: object) -> str:
+    result = _tenfold(*words)
+    return _complaint(result.exit_code, result.stderr, result.stdout, code)
+
+
+def _timeless(metrics: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Metrics without the moment of their scoring."""
+    return {split: {k: v for k, v in values.items() if k != "scored"} for split, values in metrics.items()}
+
+
+# ----------------------------------------------------------------------------------------------------
+# looking around
+
+
+def test_the_version_is_printed() -> None:
+    assert _good("--version") == f"tenfold {tenfold.__version__}\n"
+
+
+@pytest.mark.parametrize("group", [[], ["data"]], ids=["tenfold", "data"])
+def test_help_says_what_each_command_does_in_whole_words(group: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = _good(*group, "--help")
+    commands = text.partition("Commands:\n")[2].splitlines()
+    assert len(commands) >= 3
+    assert not [line for line in commands if line.endswith("...") or len(line) > 80]
+
+
+def test_help_and_import_leave_torch_and_keras_alone() -> None:
+    code = ("import sys, tenfold\nfrom tenfold.cli import main\nsys.argv = ['tenfold', '--help']\n"
+            "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+            "print('heavy:', sorted({'torch', 'keras'} & set(sys.modules)))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert "Commands:" in done.stdout
+    assert done.stdout.splitlines()[-1] == "heavy: []"
+    assert done.stderr == ""
+
+
+def test_recipes_lists_every_shipped_recipe() -> None:
+    lines = _good("recipes").splitlines()
+    assert [line.split()[0] for line in lines] == ["recipe", *shipped()]
+    facts = json.loads(_good("recipes", "--json"))
+    assert list(facts) == list(shipped())
+    assert all(fact["title"] for fact in facts.values())
+
+
+def test_a_recipe_is_shown_as_a_file_that_can_be_trained(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(_good("recipes", "cnn2"), encoding="utf-8")
+    mine = Recipe.load(tmp_path / "mine.toml")
+    assert {**mine.to_dict(), "name": "cnn2"} == Recipe.load("cnn2").to_dict()
+    assert "epochs = 77" in _good("recipes", "cnn2", "--set", "train.epochs=77")
+    assert json.loads(_good("recipes", "cnn2", "--json", "--set", "train.epochs=77"))["train"]["epochs"] == 77
+
+
+def test_a_recipe_with_data_shows_its_network() -> None:
+    text = _good("recipes", "cnn2", "--data", "digits")
+    facts = json.loads(_good("recipes", "cnn2", "--data", "digits", "--json"))
+    assert facts["shape"] == [8, 8, 1]
+    assert facts["classes"] == [str(i) for i in range(10)]
+    # 3×3 convolutions to 32 and 64 channels, then 256 → 128 → 10
+    assert facts["parameters"] == (9 + 1) * 32 + (9 * 32 + 1) * 64 + (256 + 1) * 128 + (128 + 1) * 10
+    assert facts["flops_per_image"] == 2 * (9 * 32 * 64 + 9 * 32 * 64 * 16 + 256 * 128 + 128 * 10)
+    assert f"{facts['parameters']:,}" in text
+    assert f"{facts['flops_per_image']:,}" in text
+    assert "conv2d_1 (Conv2D)" in text
+
+
+def test_the_data_sets_are_listed() -> None:
+    text = _good("data", "list")
+    assert not [name for name in DATASETS.names() if f"\n{name} " not in text]
+    found = json.loads(_good("data", "list", "--json"))
+    assert list(found["data_sets"]) == list(DATASETS.names())
+
+
+def test_a_data_set_is_shown_and_drawn(tmp_path: Path) -> None:
+    text = _good("data", "show", "digits", "--png", tmp_path / "grid.png")
+    assert "1,797 images" in text
+    assert "8×8 pixels, 1 channel\n" in text
+    assert str(tmp_path / "grid.png") in text
+    with Image.open(tmp_path / "grid.png") as picture:
+        assert min(picture.size) > 100
+    facts = json.loads(_good("data", "show", "digits", "--json", "--set", "data.classes=3,5"))
+    assert facts["splits"]["train"]["counts"].keys() == {"3", "5"}
+    assert (tmp_path / "digits.png").is_file()
+
+
+def test_the_doctor_names_machine_engine_and_data() -> None:
+    text = _good("doctor")
+    assert not [word for word in ("processor", "threads", "precision", "torch", "cifar10") if word not in text]
+    assert json.loads(_good("doctor", "--json"))["versions"]["tenfold"] == tenfold.__version__
+
+
+def test_a_reader_that_goes_away_is_no_failure() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-m", "tenfold.cli", "recipes"], stdout=write, stderr=subprocess.PIPE,
+                          text=True, timeout=60, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# ----------------------------------------------------------------------------------------------------
+# training and judging
+
+
+def test_training_leaves_everything_that_the_documentation_names(trained: Result) -> None:
+    table = (DOCS / "runs.md").read_text(encoding="utf-8")
+    documented = {name.strip("/").partition("/")[0] for name in re.findall(r"^\| `([\w./*]+)` \|", table, re.MULTILINE)}
+    assert len(documented) >= 11
+    runs = trained.runs  # type: ignore[attr-defined]
+    assert {path.name for path in runs.iterdir()} == {"tiny-1", "tiny-2"}
+    for path in runs.iterdir():
+        assert {each.name for each in path.iterdir()} == documented
+        assert {each.name for each in (path / "checkpoints").iterdir()} == {"last.npz", "best.npz"}
+        assert {each.name for each in (path / "predictions").iterdir()} == {
+            f"{split}.{kind}" for split in ("validation", "test") for kind in ("parquet", "csv")}
+        assert list((path / "plots").glob("*.png"))
+        assert Run.open(path).status()["status"] == "finished"
+        assert not [each for each in path.rglob("*") if each.is_file() and not each.stat().st_size]
+    assert [Run.open(runs / name).recipe().train.seed for name in ("tiny-1", "tiny-2")] == [0, 1]
+
+
+def test_training_prints_results_and_tells_progress_apart(trained: Result, run: Path) -> None:
+    accuracy = Run.open(run).metrics()["test"]["accuracy"]["value"]
+    assert f"{100 * accuracy:.1f} %" in trained.stdout
+    assert trained.stdout.count("\nreport  ") == 2
+    assert "epoch" not in trained.stdout
+    epochs = [line for line in trained.stderr.splitlines() if line.startswith("epoch ")]
+    assert len(epochs) == 4
+    assert all(len(line) <= 80 for line in epochs)
+
+
+def test_the_resolved_recipe_repeats_the_run(run: Path) -> None:
+    _good("train", run / "recipe.toml")
+    again = Run.open("runs/mlp-digits-1")
+    assert _timeless(again.metrics()) == _timeless(Run.open(run).metrics())
+
+
+def test_evaluating_again_gives_the_same_metrics(copy: Path) -> None:
+    before = Run.open(copy).metrics()
+    (copy / "report.html").unlink()
+    assert _timeless(json.loads(_good("evaluate", copy, "--json"))) == _timeless(before)
+    assert (copy / "report.html").stat().st_size > 10_000
+    text = _good("evaluate", copy)
+    assert f"{100 * before['test']['accuracy']['value']:.1f} %" in text
+
+
+def test_runs_are_ranked(run: Path, tmp_path: Path) -> None:
+    pair = (run, run.with_name("tiny-2"))
+    rows = json.loads(_good("compare", *pair, "--by", "loss", "--json", "--html", tmp_path / "page.html"))
+    losses = [row["metrics"]["loss"]["value"] for row in rows]
+    assert losses == sorted(losses)
+    assert {row["run"] for row in rows} == {"tiny-1", "tiny-2"}
+    assert "tiny-2" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    header, *lines = _good("compare", *pair, "--by", "loss").splitlines()
+    assert header.split()[:4] == ["run", "recipe", "seed", "loss"]
+    assert [line.split()[0] for line in lines] == [row["run"] for row in rows]
+
+
+def test_a_narrow_terminal_gets_whole_columns(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenfold.terminal._console", lambda: Console(width=80))
+    header, *lines = _good("compare", run, run.with_name("tiny-2")).splitlines()
+    assert {line.split()[0] for line in lines[:-1]} == {"tiny-1", "tiny-2"}
+    assert {"run", "ROC-AUC", "accuracy"} <= set(header.split())
+    assert not set(header.split()) & {"parameters", "precision"}
+    assert lines[-1].startswith("no room for ")
+    assert "parameters" in lines[-1]
+    assert all(len(line) <= 80 for line in [header, *lines])
+
+
+def test_predictions_and_what_can_not_be_read(run: Path, image: Path, tmp_path: Path) -> None:
+    """In a process of its own: nothing else reaches standard output, one line standard error."""
+    (tmp_path / "bad.png").write_text("no image")
+    done = _process("predict", run, tmp_path / "bad.png", image, "--json")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [f"{LINE}{tmp_path}/bad.png: can't be read as an image: "
+                                        "cannot identify image file"]
+    bad, good = json.loads(done.stdout)
+    assert (bad["label"], good["path"], good["error"]) == (None, str(image), None)
+    assert good["probability"] == max(good[f"p_{i}"] for i in range(10))
+
+
+def test_predictions_as_a_table_and_as_csv(run: Path, image: Path) -> None:
+    label = json.loads(_good("predict", run, image, "--json"))[0]["label"]
+    header, row = _good("predict", run, image).splitlines()
+    assert header.split() == ["image", "class", "probability", "next", "probability"]
+    assert row.split()[:2] == [str(image), label]
+    header, row = _good("predict", run, image.parent, "--csv").splitlines()
+    assert header == ",".join(["path", "label", "probability", "error", *(f"p_{i}" for i in range(10))])
+    assert row.startswith(f"{image},{label},0.")
+
+
+# ----------------------------------------------------------------------------------------------------
+# bad input: one line, the right exit code, and nothing written
+
+
+TRAIN = ["train", *SMALL]
+USAGE: dict[str, tuple[list[str], str]] = {
+    "recipe": (["train", "mpl"], "unknown recipe .* did you mean 'mlp'"),
+    "recipe file": (["train", "missing.toml"], "missing.toml: can't be read: No such file"),
+    "data set": (["train", "mlp", "--data", "digit"], "unknown data set 'digit'; did you mean 'digits'"),
+    "data option": (["train", "mlp", "--data", "shapes:sise=9"], "unknown option 'sise'"),
+    "tiny images": (["train", "mlp", "--data", "shapes:size=4"], "'4'; expected a whole number from 8"),
+    "class": ([*TRAIN, "--set", "data.classes=0,11"], "unknown class '11'"),
+    "class twice": ([*TRAIN, "--set", "data.classes=3,3"], "received '3' twice"),
+    "section": ([*TRAIN, "--set", "trian.epochs=3"], "unknown key 'trian'; did you mean 'train'"),
+    "key": ([*TRAIN, "--set", "train.epoch=3"], "unknown key 'epoch'; did you mean 'epochs'"),
+    "value": ([*TRAIN, "--set", "train.optimizer=adm"], "unknown value 'adm'; did you mean 'adam'"),
+    "type": ([*TRAIN, "--set", "train.epochs=many"], "train.epochs: received 'many'"),
+    "range": ([*TRAIN, "--set", "train.epochs=0"], "train.epochs: received 0"),
+    "not a number": ([*TRAIN, "--set", "train.learning_rate=nan"], "received nan"),
+    "no value": ([*TRAIN, "--set", "train.epochs"], "expected section.key=value"),
+    "batch size": ([*TRAIN, "--set", "train.batch_size=5000"], r"received 5000, and the training split has 1,?294"),
+    "empty split": ([*TRAIN, "--set", "data.validation=0.0001"], "which is none"),
+    "large split": ([*TRAIN, "--set", "data.validation=5000"], "expected at most"),
+    "no validation": ([*TRAIN, "--set", "data.validation=0"], "'val_loss' needs a validation split"),
+    "recipe shown": (["recipes", "cnn22"], "unknown recipe .* did you mean 'cnn2'"),
+    "no recipe": (["recipes", "--data", "digits"], "need a recipe"),
+    "data shown": (["data", "show", "mnits"], "did you mean 'mnist'"),
+    "data fetched": (["data", "fetch", "cifar"], "did you mean 'cifar10'"),
+}
+
+
+@pytest.mark.parametrize("name", USAGE)
+def test_a_usage_mistake_gets_one_line(name: str, elsewhere: Path) -> None:
+    words, reason = USAGE[name]
+    assert re.search(reason, _refused(2, *words))
+    assert not list(elsewhere.iterdir())
+
+
+def test_no_data_set_is_not_the_recipes_own(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--data "$UNSET"` must not start on what the recipe names."""
+    monkeypatch.setenv("TENFOLD_DATA", str(elsewhere))
+    assert "data set ''" in _refused(2, "train", "mlp", "--data", "")
+    assert not list(elsewhere.iterdir())
+
+
+def test_all_mistakes_are_told_at_once(elsewhere: Path) -> None:
+    result = _tenfold(*TRAIN, "--set", "train.epochs=0", "--set", "train.optimizer=adm", "--set", "model.nam=x")
+    assert (result.exit_code, result.stdout) == (2, "")
+    head, *lines = result.stderr.splitlines()
+    assert head == f"{LINE}recipe mlp: 3 mistakes"
+    assert sorted(line.split(":")[0].strip() for line in lines) == ["model.nam", "train.epochs", "train.optimizer"]
+    assert not list(elsewhere.iterdir())
+
+
+@pytest.mark.parametrize("words", [["train"], ["predict", "x"], ["train", "mlp", "--seeds", "0"], ["trian"]], ids=str)
+def test_what_can_not_be_parsed_points_at_help(words: list[str], elsewhere: Path) -> None:
+    result = _tenfold(*words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--help' for help" in result.stderr
+    assert "Error: " in result.stderr.splitlines()[-1]
+    assert not list(elsewhere.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["missing", "a folder", "a file"])
+@pytest.mark.parametrize("command", ["evaluate", "compare", "predict"])
+def test_what_is_no_run_is_refused(command: str, kind: str, image: Path, tmp_path: Path) -> None:
+    path = tmp_path / "norun"
+    if kind == "a folder":
+        path.mkdir()
+    elif kind == "a file":
+        path.touch()
+    said = _refused(1, command, path, *([image] if command == "predict" else []))
+    assert "norun: no run directory" in said
+
+
+DAMAGES: dict[str, tuple[str, Callable[[bytes], bytes], list[str]]] = {
+    "model.keras": ("model.keras", lambda whole: whole[:3000], ["evaluate", "predict"]),
+    "status.json": ("status.json", lambda whole: whole[:9], ["compare"]),
+    "metrics.json": ("metrics.json", lambda whole: whole[:99], ["compare"]),
+    "environment.json": ("environment.json", lambda whole: whole[:99], ["compare", "evaluate"]),
+}
+
+
+@pytest.mark.parametrize(("name", "command"), [(name, each) for name in DAMAGES for each in DAMAGES[name][2]])
+def test_a_damaged_run_names_the_file(name: str, command: str, copy: Path, image: Path) -> None:
+    file, damage, _ = DAMAGES[name]
+    (copy / file).write_bytes(damage((copy / file).read_bytes()))
+    said = _refused(1, command, copy, *([image] if command == "predict" else []))
+    assert said.startswith(f"{copy / file}: ")
+
+
+def test_an_unknown_metric_is_refused(run: Path) -> None:
+    assert "unknown metric 'rocauc'; did you mean 'roc_auc'" in _refused(2, "compare", run, "--by", "rocauc")
+
+
+def test_predict_refuses_what_holds_no_image(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "missing.png: no such file or folder" in _refused(2, "predict", run, "missing.png")
+    assert "empty: the folder holds no images" in _refused(2, "predict", run, "empty")
+    assert "at most one" in _refused(2, "predict", run, "missing.png", "--csv", "--json")
+
+
+def test_a_run_name_that_is_no_directory_name_is_refused(elsewhere: Path) -> None:
+    assert "can't be a directory" in _refused(1, *TRAIN, "--name", "../x")
+    assert not list(elsewhere.iterdir())
+
+
+def test_runs_that_can_not_be_written_are_refused(elsewhere: Path) -> None:
+    (elsewhere / "file").touch()
+    assert "can't write file/runs: Not a directory" in _refused(1, *TRAIN, "--runs", "file/runs")
+
+
+# ----------------------------------------------------------------------------------------------------
+# what goes wrong on the way
+
+
+def test_a_loss_that_is_not_a_number_leaves_a_model(image: Path) -> None:
+    said = _refused(1, *TRAIN, "--set", "train.optimizer=sgd", "--set", "train.learning_rate=1e30")
+    assert "the loss became" in said
+    assert "lower train.learning_rate" in said
+    run = Run.open("runs/mlp-digits-1")
+    assert run.status()["status"] == "diverged"
+    assert run.model().output_shape == (None, 10)
+    assert not run.has("metrics.json")
+    assert "'diverged'" in _refused(2, "compare", run.path)
+
+
+@pytest.mark.parametrize("after", [0, 4, 12])
+def test_a_full_disk_leaves_no_half_file(after: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first, the fifth, the thirteenth flush fails, and every one after it."""
+    real, calls = os.fsync, iter(range(1000))
+
+    def fsync(descriptor: int) -> None:
+        if next(calls) >= after:
+            raise OSError(28, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    said = _refused(1, *TRAIN)
+    assert "No space left on device; free some space" in said
+    files = [path for path in Path("runs/mlp-digits-1").rglob("*") if path.is_file()]
+    assert len(files) == after or after > 4  # some files are written more than once
+    assert not [path for path in files if path.name.startswith(".")]
+    assert all(json.loads(path.read_text(encoding="utf-8")) for path in files if path.suffix == ".json")
+
+
+def test_without_network_and_data_the_way_out_is_named(tmp_path: Path) -> None:
+    done = _process("train", "mlp", "--data", "cifar10", TENFOLD_DATA=str(tmp_path / "data"),
+                    KERAS_HOME=str(tmp_path / "keras"), https_proxy="http://127.0.0.1:9",
+                    HTTPS_PROXY="http://127.0.0.1:9")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert "Connection refused" in done.stderr
+    assert f"put it at {tmp_path}/data" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130)], ids=["ctrl-c", "sigterm"])
+def test_an_interrupted_training_leaves_its_best_model(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    words = ["train", *SMALL, "--set", "train.epochs=1000000", "--set", "train.early_stopping=none"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tenfold.cli", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "TENFOLD_THREADS": "1"})
+    try:
+        best, deadline = tmp_path / "runs/mlp-digits-1/checkpoints/best.npz", time.monotonic() + 90
+        while not best.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert _complaint(process.returncode, stderr, stdout, code).startswith("interrupted")
+    run = Run.open(tmp_path / "runs/mlp-digits-1")
+    assert run.status()["status"] == "stopped"
+    assert run.status()["epochs"] == len(run.history()) >= 1
+    assert run.model().output_shape == (None, 10)

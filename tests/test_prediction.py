@@ -1,0 +1,177 @@
+"""Prediction: image files of any kind in, an answer for each, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tenfold import modelfile, pipeline
+from tenfold.errors import ImageError, RunError, UsageError
+from tenfold.prediction import predict, probabilities, read_image
+from tenfold.recipe import Recipe
+from tenfold.run import Run
+
+GREY, COLOUR = (8, 8, 1), (8, 8, 3)
+ROTATED = 6  # EXIF: the camera was turned, the picture has to be turned to the right
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A small perceptron, trained for moments on the handwritten digits."""
+    recipe = Recipe.load("mlp", ["train.epochs=2", "train.precision=float32"])
+    return pipeline.train(recipe, "digits", runs=tmp_path_factory.mktemp("runs"))
+
+
+def _pixels(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def _exif(path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x112] = ROTATED
+    Image.fromarray(_pixels(20, 40)).save(path, exif=exif)
+
+
+MAKERS: dict[str, Callable[[Path], None]] = {
+    **{f"{mode}.png": lambda path, mode=mode: Image.fromarray(_pixels(40, 30)).convert(mode).save(path)  # type: ignore[misc]
+       for mode in ("RGB", "RGBA", "L", "LA", "1", "P")},
+    "P-transparent.png": lambda path: Image.fromarray(_pixels(9, 9)).convert("P").save(path, transparency=0),
+    "I16.png": lambda path: Image.fromarray(np.arange(400, dtype=np.uint16).reshape(20, 20) * 160).save(path),
+    "I.tif": lambda path: Image.fromarray(np.arange(64, dtype=np.int32).reshape(8, 8)).save(path),
+    "F.tif": lambda path: Image.fromarray(np.full((8, 8), 0.5, np.float32)).save(path),
+    "CMYK.jpg": lambda path: Image.fromarray(_pixels(40, 30)).convert("CMYK").save(path),
+    "rotated.jpg": _exif,
+    "dot.png": lambda path: Image.new("RGB", (1, 1), "red").save(path),
+    "strip.png": lambda path: Image.new("RGB", (3000, 2), "red").save(path),
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("shape", [GREY, COLOUR], ids=["grey", "colour"])
+def test_an_image_of_any_mode_and_size_takes_the_models_shape(
+    tmp_path: Path, name: str, shape: tuple[int, int, int]
+) -> None:
+    MAKERS[name](tmp_path / name)
+    image = read_image(tmp_path / name, shape)
+    assert image.shape == shape
+    assert image.dtype == np.uint8
+
+
+def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
+    Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    Image.new("LA", (8, 8), (0, 0)).save(tmp_path / "clear-grey.png")
+    assert (read_image(tmp_path / "clear.png", COLOUR) == 255).all()
+    assert (read_image(tmp_path / "clear-grey.png", GREY) == 255).all()
+
+
+def test_a_turned_photograph_is_turned_back(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x112] = ROTATED
+    pixels = np.zeros((8, 8), np.uint8)
+    pixels[:4] = 255  # the upper half as stored is the right half as seen
+    Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
+    image = read_image(tmp_path / "turned.png", GREY)[:, :, 0]
+    assert (image[:, 4:] == 255).all()
+    assert (image[:, :4] == 0).all()
+
+
+def test_sixteen_bits_keep_their_range(tmp_path: Path) -> None:
+    Image.fromarray(np.full((8, 8), 65535, np.uint16)).save(tmp_path / "white.png")
+    Image.fromarray(np.full((8, 8), 32768, np.uint16)).save(tmp_path / "middle.png")
+    assert (read_image(tmp_path / "white.png", GREY) == 255).all()
+    assert (read_image(tmp_path / "middle.png", GREY) == 128).all()
+
+
+def _cut(path: Path) -> None:
+    Image.fromarray(_pixels(200, 200)).save(path)
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+@pytest.mark.parametrize(("name", "make"), [
+    ("text.png", lambda path: path.write_text("no image")),
+    ("empty.png", lambda path: path.touch()),
+    ("cut.png", _cut),
+    ("nan.tif", lambda path: Image.fromarray(np.full((8, 8), np.nan, np.float32)).save(path)),
+], ids=["text", "empty", "cut", "not-a-number"])
+def test_what_is_no_image_is_named_in_one_line(tmp_path: Path, name: str, make: Callable[[Path], object]) -> None:
+    make(tmp_path / name)
+    with pytest.raises(ImageError, match=f"{name}: can't be read as an image: .") as caught:
+        read_image(tmp_path / name, GREY)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).count(name) == 1
+
+
+def test_a_folder_is_searched_in_order_and_one_bad_file_spoils_nothing(run: Run, tmp_path: Path) -> None:
+    for name, make in MAKERS.items():
+        make(tmp_path / name)
+    (tmp_path / "below").mkdir()
+    Image.new("L", (8, 8)).save(tmp_path / "below" / "Z.PNG")
+    (tmp_path / "bad.jpg").write_text("no image")
+    (tmp_path / "notes.txt").write_text("left alone in a folder")
+    found = predict(run, [tmp_path], batch_size=4)
+    assert [p.path for p in found] == sorted(tmp_path / name for name in [*MAKERS, "bad.jpg", "below/Z.PNG"])
+    for p in found:
+        if p.path.name == "bad.jpg":
+            assert (p.label, p.probabilities) == (None, {})
+            assert p.error
+            assert "can't be read as an image" in p.error
+        else:
+            assert p.error is None
+            assert p.label == max(p.probabilities, key=p.probabilities.__getitem__)
+            assert sum(p.probabilities.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_answers_are_those_of_the_model_on_the_pixels_read(run: Run, tmp_path: Path) -> None:
+    names = ["RGB.png", "I16.png", "strip.png"]
+    for name in names:
+        MAKERS[name](tmp_path / name)
+    shape = tuple(modelfile.facts(run.path / "model.keras")["shape"])
+    expected = probabilities(run.model(), np.stack([read_image(tmp_path / name, shape) for name in names]))
+    found = predict(run, [tmp_path / name for name in names], batch_size=2)
+    assert np.allclose([list(p.probabilities.values()) for p in found], expected, atol=1e-6)
+    assert not np.allclose(expected[0], expected[1], atol=1e-3)
+
+
+def test_a_file_named_twice_is_answered_twice(run: Run, tmp_path: Path) -> None:
+    path, other, bad = tmp_path / "RGB.png", tmp_path / "strip.png", tmp_path / "bad.png"
+    MAKERS["RGB.png"](path)
+    MAKERS["strip.png"](other)
+    bad.write_text("no image")
+    found = predict(run, [path, other, bad, path, bad])
+    assert [p.path for p in found] == [path, other, bad, path, bad]
+    assert found[0] == found[3]
+    assert [bool(p.error) for p in found] == [False, False, True, False, True]
+
+
+def test_a_digit_is_recognised_from_a_file(run: Run, tmp_path: Path) -> None:
+    """The way over a file is the way of training: most training images get their own label."""
+    dataset = pipeline.open_data(run.recipe())
+    paths = [tmp_path / f"{i:02}.png" for i in range(40)]
+    for path, image in zip(paths, dataset.train.images, strict=False):
+        Image.fromarray(image[:, :, 0]).save(path)
+    right = [p.label == dataset.classes[label] for p, label in
+             zip(predict(run, paths), dataset.train.labels, strict=False)]
+    assert len(right) == 40
+    assert np.mean(right) > 0.5  # ten classes: chance is 0.1
+
+
+@pytest.mark.parametrize("kind", ["missing", "an empty folder"])
+def test_a_path_without_images_is_refused(run: Run, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "x"
+    if kind != "missing":
+        path.mkdir()
+    with pytest.raises(UsageError, match="no such file" if kind == "missing" else "holds no images"):
+        predict(run, [path])
+
+
+def test_a_run_without_a_model_is_refused(tmp_path: Path) -> None:
+    MAKERS["L.png"](tmp_path / "L.png")
+    run = Run.create(tmp_path, "x")
+    run.write_recipe(Recipe.load("mlp"))
+    run.write_status("failed")
+    with pytest.raises(RunError, match=r"has no model.keras .*'failed'"):
+        predict(run, [tmp_path / "L.png"])
