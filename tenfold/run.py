@@ -7,12 +7,16 @@ directory itself is made exclusively, so two starts never share one.
 from __future__ import annotations
 
 import builtins
+import contextlib
 import csv
 import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     import keras
 
 STATUSES = ("running", "finished", "stopped", "diverged", "failed")
+LOCK = ".lock"
 HISTORY = ("epoch", "seconds", "images_per_second", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy")
 
 
@@ -85,8 +90,18 @@ class Run:
         return Recipe.loads(self._file("recipe.toml").read_text(encoding="utf-8"), name=self.name)
 
     def status(self) -> dict[str, Any]:
-        """`status` (one of STATUSES), `reason`, and what else was noted with it."""
-        return self.read_json("status.json")
+        """`status` (one of STATUSES, or "died"), `reason`, and what else was noted with it.
+
+        A run that says "running" and whose process holds no lock on it any more has died.
+        """
+        noted = self.read_json("status.json")
+        if noted.get("status") == "running" and not self._held():
+            # It may have ended, properly, between the two looks.
+            noted = self.read_json("status.json")
+            if noted.get("status") == "running":
+                reason = f"its process ended unasked; `tenfold resume {self.path}` goes on"
+                noted |= {"status": "died", "reason": reason}
+        return noted
 
     def environment(self) -> dict[str, Any]:
         """Versions, machine, threads, precision, seed, the data set with its fingerprint and splits."""
@@ -143,11 +158,62 @@ class Run:
             raise RunError(f"{self.path}: has no {name} (the run's status is {status!r})")
         return path
 
+    # -- one writer at a time -------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the one process that writes the run; the operating system lets go when the process ends.
+
+        Raises RunError if another process writes it, StorageError if the directory can't be written.
+        """
+        with _writing(self.path):
+            descriptor = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            if not _lock(descriptor, exclusive=True):
+                raise RunError(f"{self.path}: another process is writing this run; wait for it or stop it")
+            yield
+            with contextlib.suppress(OSError):
+                (self.path / LOCK).unlink()
+        finally:
+            os.close(descriptor)
+
+    def _held(self) -> bool:
+        """Whether a process writes the run now."""
+        try:
+            descriptor = os.open(self.path / LOCK, os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            return not _lock(descriptor, exclusive=False)
+        finally:
+            os.close(descriptor)
+
     # -- writing --------------------------------------------------------------------------------------
 
     def write(self, name: str, content: bytes | str | Callable[[Path], object]) -> Path:
         """Write one file of the run whole or not at all, as `write_whole` does. Raises StorageError."""
         return write_whole(self.path / name, content)
+
+    def write_directory(self, name: str, fill: Callable[[Path], object]) -> Path:
+        """Write a directory of the run whole or not at all; `fill` writes files into the path it is given.
+
+        The name must be free. Raises StorageError.
+        """
+        path = self.path / name
+        temporary = path.with_name(f".{os.getpid()}-{path.name}")
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                temporary.mkdir()
+                fill(temporary)
+                for file in temporary.iterdir():
+                    _sync(file)
+                _sync(temporary)
+                temporary.rename(path)
+                _sync(path.parent)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+        return path
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> Path:
         """Write a mapping as indented JSON. NaN is not JSON: raises ValueError for it."""
@@ -188,12 +254,39 @@ def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> 
                 content(temporary)
             else:
                 temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
+            _sync(temporary)
             temporary.replace(path)
+            _sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
     return path
+
+
+def _lock(descriptor: int, exclusive: bool) -> bool:
+    """Try to lock an open file; False if another process holds it (readers share, and are waited for)."""
+    if sys.platform == "win32":
+        return True  # no shared locks there: two writers are not kept apart
+    import fcntl
+
+    kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+    for _ in range(20 if exclusive else 1):
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(0.05 if exclusive else 0)
+    return False
+
+
+def _sync(path: Path) -> None:
+    """Flush a file, or the names in a directory, to the disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # a directory can't be opened there
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class _writing:  # noqa: N801  (reads as a word of the language: `with _writing(path):`)
