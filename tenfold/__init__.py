@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "train": "tenfold.pipeline",
+    "resume": "tenfold.pipeline",
     "Watcher": "tenfold.pipeline",
     "evaluate": "tenfold.pipeline",
     "compare": "tenfold.comparison",
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from tenfold.errors import TenfoldError as TenfoldError
     from tenfold.pipeline import Watcher as Watcher
     from tenfold.pipeline import evaluate as evaluate
+    from tenfold.pipeline import resume as resume
     from tenfold.pipeline import train as train
     from tenfold.prediction import predict as predict
     from tenfold.recipe import Recipe as Recipe

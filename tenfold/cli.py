@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -122,12 +121,28 @@ def train(
     from tenfold.recipe import Recipe
     from tenfold.terminal import terminal_watcher
 
-    signal.signal(signal.SIGTERM, _interrupt)
     overrides = list(set_ or ()) + ([f"data.source={json.dumps(data)}"] if data is not None else [])
     for each in pipeline.seeds(Recipe.load(recipe, overrides), seeds):
         with terminal_watcher() as watcher:
             run = pipeline.train(each, runs=runs, name=name, csv=csv, h5=h5, watcher=watcher)
         _print_verdict(run)
+
+
+@command(app, short="Go on with a run that was stopped or killed.")
+def resume(
+    run: RunPath,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Train to this many epochs, more than before.")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Write predictions as CSV as well.")] = False,
+    h5: Annotated[bool, typer.Option("--h5", help="Write the model as model.h5 as well.")] = False,
+) -> None:
+    """Go on with a run that was stopped or died, to the same bits as if it had never been interrupted."""
+    from tenfold import pipeline
+    from tenfold.run import Run
+    from tenfold.terminal import terminal_watcher
+
+    with terminal_watcher() as watcher:
+        resumed = pipeline.resume(Run.open(run), epochs, csv=csv, h5=h5, watcher=watcher)
+    _print_verdict(resumed)
 
 
 @command(app, short="Score a run again and renew its report.")
@@ -234,7 +249,8 @@ def recipes(
         return
     from tenfold.pipeline import network
 
-    shape, classes, summary = network(recipe, data)
+    with terminal.terminal_watcher() as watcher:
+        shape, classes, summary = network(recipe, data, watcher)
     if as_json:
         print(json.dumps({"parameters": summary.parameters, "flops_per_image": summary.flops,
                           "shape": shape, "classes": classes}, indent=2, ensure_ascii=False))
@@ -319,10 +335,6 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _print_verdict(run: Run) -> None:

@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -65,7 +66,7 @@ def describe(dataset: Dataset, engine_choice: dict[str, Any], seed: int, paramet
         "versions": versions(), "machine": machine(), **engine_choice, "seed": seed,
         "model": {"parameters": parameters, "flops_per_image": flops},
         "dataset": describe_dataset(dataset),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]], "git_commit": git_commit(),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]), "git_commit": git_commit(),
     }
 
 

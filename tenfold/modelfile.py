@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,29 @@ def save(model: keras.Model, path: Path, facts: dict[str, Any]) -> None:
         archive.writestr(MEMBER, json.dumps(facts, indent=2, ensure_ascii=False))
 
 
+def save_h5(model: keras.Model) -> Callable[[Path], None]:
+    """A function that writes the model as HDF5, without Keras' advice to use its newer format instead."""
+
+    def write(path: Path) -> None:
+        from absl import logging
+
+        before = logging.get_verbosity()
+        logging.set_verbosity(logging.ERROR)
+        try:
+            model.save(path)
+        finally:
+            logging.set_verbosity(before)
+
+    return write
+
+
 def load(path: Path) -> keras.Model:
     """The model in a `.keras` file: pixels 0–255 in, probabilities out. Raises RunError if it is damaged."""
     try:
         return keras.saving.load_model(path, compile=False)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        if not zipfile.is_zipfile(path):
+            raise RunError(f"{path}: is damaged (no whole .keras file)") from None
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise RunError(f"{path}: can't be loaded as a Keras model: {first}") from None
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from tenfold.data import open_dataset
 from tenfold.data.dataset import Dataset
 from tenfold.data.splits import prepare, summary
-from tenfold.errors import DivergedError, RunError, TenfoldError
+from tenfold.errors import DivergedError, RunError, TenfoldError, UsageError
+from tenfold.interrupt import Interrupt
 from tenfold.recipe import Recipe
-from tenfold.run import Run, write_whole
+from tenfold.run import Run, check_name, write_whole
 
 if TYPE_CHECKING:
     from tenfold.models.summary import Summary
+    from tenfold.training.checkpoint import Snapshot
 
 
 class Watcher:
@@ -54,6 +56,8 @@ def train(
     """
     watcher = watcher or Watcher()
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    if name is not None:
+        check_name(name)
     if data is not None:
         recipe = with_source(recipe, data.uri if isinstance(data, Dataset) else data)
     dataset = data if isinstance(data, Dataset) else open_data(recipe, watcher)
@@ -65,20 +69,56 @@ def train(
 
     check(recipe, prepared)
     run = Run.create(runs, name or f"{recipe.name}-{prepared.name}")
-    try:
-        _fit(recipe, prepared, run, callbacks, watcher)
-        _finish(run, prepared, csv, h5, watcher)
-    except KeyboardInterrupt:
-        run.write_status("stopped", "interrupted", epochs=len(run.history()))
-        raise
-    except DivergedError as error:
-        run.write_status("diverged", str(error), epochs=len(run.history()))
-        raise
-    except BaseException as error:
-        with contextlib.suppress(TenfoldError):
-            run.write_status("failed", str(error) or type(error).__name__, epochs=len(run.history()))
-        raise
+    _work(run, recipe, prepared, callbacks, watcher, csv, h5)
     return run
+
+
+def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *, csv: bool = False, h5: bool = False,
+           watcher: Watcher | None = None) -> Run:
+    """Go on with a run that was stopped, died or failed, to the same bits as if it had never been interrupted.
+
+    `epochs` raises the recipe's number of epochs, for a finished run too. Raises RunError if the run is
+    finished, is being written by another process, or if its data set has changed.
+    """
+    watcher = watcher or Watcher()
+    recipe, status = run.recipe(), run.status()
+    if epochs is not None:
+        if epochs < recipe.train.epochs:
+            raise UsageError(f"--epochs: received {epochs}; expected {recipe.train.epochs} or more, which the run's "
+                             "recipe has")
+        recipe = recipe.replace(f"train.epochs={epochs}")
+    elif status["status"] == "finished":
+        raise RunError(f"{run.path}: is finished; give --epochs (more than {recipe.train.epochs}) to train it further")
+    dataset = _own_data(run, watcher)
+
+    from tenfold.training import check, checkpoint
+
+    check(recipe, dataset)
+    snapshot = checkpoint.load(run, "last", watcher.log) if checkpoint.has(run, "last") else None
+    done = snapshot.position if snapshot else checkpoint.Position(0)
+    watcher.log(f"resuming after epoch {done.epoch}, step {done.step}")
+    _work(run, recipe, dataset, callbacks, watcher, csv, h5, snapshot)
+    return run
+
+
+def _work(run: Run, recipe: Recipe, dataset: Dataset, callbacks: Sequence[Any], watcher: Watcher, csv: bool, h5: bool,
+          snapshot: Snapshot | None = None) -> None:
+    """Train, evaluate and report; however that ends, the run's status says so."""
+    with Interrupt() as interrupt, run.writing():
+        try:
+            _fit(recipe, dataset, run, callbacks, watcher, interrupt, snapshot)
+            interrupt.check()
+            _finish(run, dataset, csv, h5, watcher, interrupt)
+        except KeyboardInterrupt:
+            run.write_status("stopped", "interrupted", epochs=len(run.history()))
+            raise
+        except DivergedError as error:
+            run.write_status("diverged", str(error), epochs=len(run.history()))
+            raise
+        except BaseException as error:
+            with contextlib.suppress(TenfoldError):
+                run.write_status("failed", str(error) or type(error).__name__, epochs=len(run.history()))
+            raise
 
 
 def open_data(recipe: Recipe, watcher: Watcher | None = None) -> Dataset:
@@ -95,7 +135,8 @@ def with_source(recipe: Recipe, source: str) -> Recipe:
     return Recipe.from_dict(tree)
 
 
-def _fit(recipe: Recipe, dataset: Dataset, run: Run, callbacks: Sequence[Any], watcher: Watcher) -> None:
+def _fit(recipe: Recipe, dataset: Dataset, run: Run, callbacks: Sequence[Any], watcher: Watcher,
+         interrupt: Interrupt, snapshot: Snapshot | None) -> None:
     from tenfold import environment
     from tenfold.models.summary import Summary
     from tenfold.training import engine, fit
@@ -107,19 +148,22 @@ def _fit(recipe: Recipe, dataset: Dataset, run: Run, callbacks: Sequence[Any], w
     run.write_json("environment.json", environment.describe(
         dataset, machine.to_dict(), recipe.train.seed, summary.parameters, summary.flops))
     watcher.start(recipe, run, -(-len(dataset.train) // recipe.train.batch_size))
-    with contextlib.closing(fit(recipe, dataset, run, callbacks, watcher.step)) as records:
+    training = fit(recipe, dataset, run, callbacks, watcher.step, resume=snapshot, stop=lambda: interrupt.asked)
+    with contextlib.closing(training) as records:
         for record in records:
             watcher.epoch(record)
 
 
-def _finish(run: Run, dataset: Dataset, csv: bool, h5: bool, watcher: Watcher) -> None:
+def _finish(run: Run, dataset: Dataset, csv: bool, h5: bool, watcher: Watcher, interrupt: Interrupt) -> None:
     """Evaluate and report a trained run."""
+    from tenfold import modelfile
     from tenfold.evaluation import score_run
 
     watcher.log("evaluating the best epoch; the test split is scored once, now")
     score_run(run, dataset, csv=csv)
+    interrupt.check()
     if h5:
-        run.write("model.h5", run.model().save)
+        run.write("model.h5", modelfile.save_h5(run.model()))
     records = run.history()
     run.write_status("finished", epochs=len(records), seconds=sum(r["seconds"] for r in records))
     write_report(run, dataset)
@@ -154,23 +198,33 @@ def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False) -> dic
     """
     from tenfold.evaluation import score_run
 
-    recipe = run.recipe()
-    dataset = prepare(open_data(recipe, watcher), recipe.data)
-    recorded = run.environment()["dataset"]["fingerprint"]
-    if dataset.fingerprint() != recorded:
-        raise RunError(f"{run.path}: the data set {recipe.data.source} has changed since training (fingerprint "
-                       f"{dataset.fingerprint()[:12]}, expected {recorded[:12]}); restore it to evaluate this run")
+    dataset = _own_data(run, watcher)
     result = score_run(run, dataset, csv=csv)
     write_report(run, dataset)
     return result
 
 
-def network(recipe: Recipe, source: str) -> tuple[tuple[int, int, int], list[str], Summary]:
+def _own_data(run: Run, watcher: Watcher | None) -> Dataset:
+    """The prepared data set that a run was made with. Raises RunError if its content is another now."""
+    recipe = run.recipe()
+    dataset = prepare(open_data(recipe, watcher), recipe.data)
+    if not run.has("environment.json"):
+        return dataset  # it died before it could note what it was to be trained with
+    recorded = run.environment()["dataset"]["fingerprint"]
+    if dataset.fingerprint() != recorded:
+        raise RunError(f"{run.path}: the data set {recipe.data.source} has changed since training (fingerprint "
+                       f"{dataset.fingerprint()[:12]}, expected {recorded[:12]}); restore it to go on with this run")
+    return dataset
+
+
+def network(
+    recipe: Recipe, source: str, watcher: Watcher | None = None
+) -> tuple[tuple[int, int, int], list[str], Summary]:
     """(image shape, classes, summary) of the network that a recipe builds for a data set."""
     from tenfold.models.summary import Summary
 
     recipe = with_source(recipe, source)
-    dataset = prepare(open_data(recipe), recipe.data)
+    dataset = prepare(open_data(recipe, watcher), recipe.data)
     return dataset.shape, list(dataset.classes), Summary.of(recipe.model, dataset.shape, len(dataset.classes))
 
 
@@ -184,11 +238,13 @@ def show_data(source: str, overrides: Sequence[str], watcher: Watcher) -> tuple[
 
 
 def write_class_grid(dataset: Dataset, path: Path, per_class: int, seed: int) -> None:
-    """Write a PNG with seeded random training examples of each class. Raises StorageError."""
+    """Write a PNG with seeded random training examples of each class. Raises StorageError, UsageError."""
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"--png: received {path}; expected a file name that ends in .png")
     from tenfold.report.plots import class_grid
 
     figure = class_grid(dataset.train.images, dataset.train.labels, dataset.classes, per_class, seed)
-    write_whole(path, lambda target: figure.savefig(target, dpi=150))
+    write_whole(path, lambda target: figure.savefig(target, dpi=150, format="png"))
 
 
 def seeds(recipe: Recipe, count: int) -> list[Recipe]:

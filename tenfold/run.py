@@ -7,22 +7,28 @@ directory itself is made exclusively, so two starts never share one.
 from __future__ import annotations
 
 import builtins
+import contextlib
 import csv
+import errno
 import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from tenfold.errors import RunError, StorageError
+from tenfold.errors import RecipeError, RunError, StorageError, UsageError
 from tenfold.recipe import Recipe
 
 if TYPE_CHECKING:
     import keras
 
 STATUSES = ("running", "finished", "stopped", "diverged", "failed")
+LOCK = ".lock"
 HISTORY = ("epoch", "seconds", "images_per_second", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy")
 
 
@@ -43,9 +49,8 @@ class Run:
 
     @classmethod
     def create(cls, root: str | Path, name: str) -> Self:
-        """Make `root/name-1`, or the next free number. Raises RunError for a bad name, StorageError."""
-        if not re.fullmatch(r"[\w][\w.+-]*", name):
-            raise RunError(f"run name {name!r} can't be a directory; use letters, digits, '.', '_', '+' and '-'")
+        """Make `root/name-1`, or the next free number. Raises UsageError for a bad name, StorageError."""
+        check_name(name)
         root = Path(root)
         with _writing(root):
             root.mkdir(parents=True, exist_ok=True)
@@ -82,15 +87,32 @@ class Run:
 
     def recipe(self) -> Recipe:
         """The resolved recipe that this run was made with."""
-        return Recipe.loads(self._file("recipe.toml").read_text(encoding="utf-8"), name=self.name)
+        path = self._file("recipe.toml")
+        try:
+            return Recipe.loads(path.read_text(encoding="utf-8"), name=self.name)
+        except (RecipeError, UnicodeDecodeError) as error:
+            raise RunError(f"{path}: damaged ({str(error).splitlines()[0]})") from None
 
     def status(self) -> dict[str, Any]:
-        """`status` (one of STATUSES), `reason`, and what else was noted with it."""
-        return self.read_json("status.json")
+        """`status` (one of STATUSES, or "died"), `reason`, and what else was noted with it.
+
+        A run that says "running" and whose process holds no lock on it any more has died.
+        """
+        noted = self.read_json("status.json")
+        if noted.get("status") == "running" and not self._held():
+            # It may have ended, properly, between the two looks.
+            noted = self.read_json("status.json")
+            if noted.get("status") == "running":
+                reason = f"its process ended unasked; `tenfold resume {self.path}` goes on"
+                noted |= {"status": "died", "reason": reason}
+        return noted
 
     def environment(self) -> dict[str, Any]:
         """Versions, machine, threads, precision, seed, the data set with its fingerprint and splits."""
-        return self.read_json("environment.json")
+        environment = self.read_json("environment.json")
+        if not isinstance(environment.get("dataset"), dict):
+            raise RunError(f"{self.path / 'environment.json'}: damaged (it names no data set)")
+        return environment
 
     def metrics(self) -> dict[str, Any]:
         """Split → metric → {"value", "low", "high"}, and "per_class", "confusion_matrix"."""
@@ -100,8 +122,11 @@ class Run:
         """One record an epoch, in order; a value that was not measured is left out."""
         if not (self.path / "history.csv").is_file():
             return []
-        rows = csv.DictReader(io.StringIO((self.path / "history.csv").read_text(encoding="utf-8")))
-        return [{k: int(v) if k == "epoch" else float(v) for k, v in row.items() if v} for row in rows]
+        try:
+            rows = csv.DictReader(io.StringIO((self.path / "history.csv").read_text(encoding="utf-8")))
+            return [{k: int(v) if k == "epoch" else float(v) for k, v in row.items() if v} for row in rows]
+        except (ValueError, TypeError):
+            raise RunError(f"{self.path / 'history.csv'}: damaged (a value is no number)") from None
 
     def classes(self) -> tuple[str, ...]:
         """The class names, in the order of the labels."""
@@ -128,9 +153,12 @@ class Run:
     def read_json(self, name: str) -> dict[str, Any]:
         """A JSON file of the run. Raises RunError if it is missing or damaged."""
         try:
-            return json.loads(self._file(name).read_text(encoding="utf-8"))
+            content = json.loads(self._file(name).read_text(encoding="utf-8"))
         except ValueError:
             raise RunError(f"{self.path / name}: damaged (no valid JSON)") from None
+        if not isinstance(content, dict):
+            raise RunError(f"{self.path / name}: damaged (no JSON object)")
+        return content
 
     def has(self, name: str) -> bool:
         """Whether the run holds that file."""
@@ -143,11 +171,62 @@ class Run:
             raise RunError(f"{self.path}: has no {name} (the run's status is {status!r})")
         return path
 
+    # -- one writer at a time -------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the one process that writes the run; the operating system lets go when the process ends.
+
+        Raises RunError if another process writes it, StorageError if the directory can't be written.
+        """
+        with _writing(self.path):
+            descriptor = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            if not _lock(descriptor, exclusive=True):
+                raise RunError(f"{self.path}: another process is writing this run; wait for it or stop it")
+            yield
+            with contextlib.suppress(OSError):
+                (self.path / LOCK).unlink()
+        finally:
+            os.close(descriptor)
+
+    def _held(self) -> bool:
+        """Whether a process writes the run now."""
+        try:
+            descriptor = os.open(self.path / LOCK, os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            return not _lock(descriptor, exclusive=False)
+        finally:
+            os.close(descriptor)
+
     # -- writing --------------------------------------------------------------------------------------
 
     def write(self, name: str, content: bytes | str | Callable[[Path], object]) -> Path:
         """Write one file of the run whole or not at all, as `write_whole` does. Raises StorageError."""
         return write_whole(self.path / name, content)
+
+    def write_directory(self, name: str, fill: Callable[[Path], object]) -> Path:
+        """Write a directory of the run whole or not at all; `fill` writes files into the path it is given.
+
+        The name must be free. Raises StorageError.
+        """
+        path = self.path / name
+        temporary = path.with_name(f".{os.getpid()}-{path.name}")
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                temporary.mkdir()
+                fill(temporary)
+                for file in temporary.iterdir():
+                    _sync(file)
+                _sync(temporary)
+                temporary.rename(path)
+                _sync(path.parent)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+        return path
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> Path:
         """Write a mapping as indented JSON. NaN is not JSON: raises ValueError for it."""
@@ -174,6 +253,12 @@ class Run:
         return self.write("history.csv", text.getvalue())
 
 
+def check_name(name: str) -> None:
+    """Raise UsageError unless a run can be named so."""
+    if not re.fullmatch(r"[\w][\w.+-]*", name):
+        raise UsageError(f"run name {name!r} can't be a directory; use letters, digits, '.', '_', '+' and '-'")
+
+
 def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> Path:
     """Write a file whole or not at all: beside it under a temporary name, flushed to disk, then renamed.
 
@@ -188,12 +273,39 @@ def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> 
                 content(temporary)
             else:
                 temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
+            _sync(temporary)
             temporary.replace(path)
+            _sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
     return path
+
+
+def _lock(descriptor: int, exclusive: bool) -> bool:
+    """Try to lock an open file; False if another process holds it (readers share, and are waited for)."""
+    if sys.platform == "win32":
+        return True  # no shared locks there: two writers are not kept apart
+    import fcntl
+
+    kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+    for _ in range(20 if exclusive else 1):
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(0.05 if exclusive else 0)
+    return False
+
+
+def _sync(path: Path) -> None:
+    """Flush a file, or the names in a directory, to the disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # a directory can't be opened there
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class _writing:  # noqa: N801  (reads as a word of the language: `with _writing(path):`)
@@ -208,8 +320,9 @@ class _writing:  # noqa: N801  (reads as a word of the language: `with _writing(
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, OSError):
             reason = error.strerror or str(error)
-            raise StorageError(f"can't write {self.path}: {reason}; free some space or choose another "
-                               "directory with --runs DIR") from error
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            advice = "free some space there or write elsewhere" if full else "write elsewhere"
+            raise StorageError(f"can't write {self.path}: {reason}; {advice} (--runs DIR for runs)") from error
 
 
 def _natural(path: Path) -> list[object]:

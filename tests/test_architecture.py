@@ -20,6 +20,7 @@ FLOORS: dict[str, set[str]] = {
     "run": {"errors", "recipe", "modelfile"},
     "data": {"errors", "registry", "recipe"},
     "models": {"errors", "registry", "recipe", "backend"},
+    "interrupt": set(),
     "training": {"errors", "registry", "recipe", "backend", "modelfile", "run", "data", "models"},
     "prediction": {"errors", "modelfile", "run"},
     "evaluation": {"errors", "registry", "run", "data", "prediction"},
@@ -27,7 +28,8 @@ FLOORS: dict[str, set[str]] = {
     "comparison": {"errors", "registry", "run", "evaluation", "report"},
     "environment": {"data", "training"},
     "pipeline": {
-        "errors", "recipe", "run", "modelfile", "data", "models", "training", "environment", "evaluation", "report",
+        "errors", "interrupt", "recipe", "run", "modelfile", "data", "models", "training", "environment",
+        "evaluation", "report",
     },
     "demo": {"recipe", "pipeline", "comparison"},
     "terminal": {"registry", "recipe", "run", "evaluation", "comparison", "pipeline"},
@@ -40,6 +42,7 @@ FLOORS: dict[str, set[str]] = {
 # The only files that may import Keras or PyTorch.
 ENGINE = {
     "backend.py", "modelfile.py", "prediction.py", "models/layers.py", "models/summary.py",
+    "training/loop.py",
     "training/engine.py", "training/optimizers.py", "training/augment.py",
 }
 

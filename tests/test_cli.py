@@ -169,6 +169,7 @@ def test_a_recipe_with_data_shows_its_network() -> None:
     assert f"{facts['parameters']:,}" in text
     assert f"{facts['flops_per_image']:,}" in text
     assert "conv2d_1 (Conv2D)" in text
+    assert "Param #" in text
 
 
 def test_the_data_sets_are_listed() -> None:

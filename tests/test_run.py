@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.errors import RunError, StorageError
+from tenfold.errors import RunError, StorageError, UsageError
 from tenfold.recipe import Recipe
 from tenfold.run import Run, write_whole
 
@@ -30,7 +30,7 @@ def test_numbers_count_on_from_the_highest(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "-x", "a b"])
 def test_a_name_that_is_no_directory_name_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(RunError, match="can't be a directory"):
+    with pytest.raises(UsageError, match="can't be a directory"):
         Run.create(tmp_path, name)
     assert not list(tmp_path.iterdir())
 

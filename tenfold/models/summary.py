@@ -24,7 +24,7 @@ class Summary:
         """Build the plain model of a recipe's `[model]` section and measure it."""
         model = build(section, shape, classes)
         lines: list[str] = []
-        model.summary(print_fn=lambda line, **_: lines.append(line), line_length=88)
+        model.summary(print_fn=lambda line, **_: lines.append(line), line_length=80)
         counter = FlopCounterMode(display=False)
         with torch.inference_mode(), counter:
             model(torch.zeros(1, *shape), training=False)

@@ -18,7 +18,7 @@ def _share(value: object) -> object:
 
 
 def _names(value: object) -> object:
-    return [str(item) for item in value] if isinstance(value, (list, tuple)) else value
+    return [str(item) for item in (value if isinstance(value, (list, tuple)) else [value])]
 
 
 Share = Annotated[float, BeforeValidator(_share)]

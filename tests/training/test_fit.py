@@ -72,10 +72,10 @@ def test_bfloat16_learns_as_float32_does(tmp_path: Path, digits: Dataset) -> Non
 def test_the_model_is_that_of_the_best_epoch(tmp_path: Path, digits: Dataset) -> None:
     run, records = trained(tmp_path, digits, "train.epochs=6", "train.learning_rate=0.02")
     best = schedule.best_epoch(records, "val_accuracy")
-    epoch, weights = checkpoint.weights(run, "best")
+    kept = checkpoint.load(run, "best")
     assert best is not None
-    assert epoch == best + 1
-    assert all(np.array_equal(a, b) for a, b in zip(run.model().get_weights(), weights, strict=True))
+    assert kept.position.epoch == best + 1
+    assert all(np.array_equal(a, b) for a, b in zip(run.model().get_weights(), kept.weights, strict=True))
     data = prepare(digits, run.recipe().data)
     assert data.validation is not None
     predicted = run.model().predict(data.validation.images, verbose=0).argmax(1)
@@ -86,7 +86,7 @@ def test_the_model_is_that_of_the_best_epoch(tmp_path: Path, digits: Dataset) ->
 def test_without_a_validation_split_the_last_epoch_is_kept(tmp_path: Path, digits: Dataset) -> None:
     run, records = trained(tmp_path, digits, "data.validation=0")
     assert "val_loss" not in records[-1]
-    assert checkpoint.weights(run, "best")[0] == 3
+    assert checkpoint.load(run, "best").position.epoch == 3
 
 
 def test_early_stopping_ends_the_training(tmp_path: Path, digits: Dataset) -> None:

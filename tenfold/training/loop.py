@@ -1,0 +1,139 @@
+"""[E] The epochs of one training: steps, records, checkpoints, and when it ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tenfold.data.dataset import Dataset
+from tenfold.errors import DivergedError
+from tenfold.recipe import Recipe, TrainSection
+from tenfold.run import Run
+from tenfold.training import checkpoint, engine, schedule
+from tenfold.training.checkpoint import Position, Snapshot
+
+Progress = Callable[[int, int, int, float], None]  # epoch, step, steps, loss
+CHECKPOINT_SECONDS = 300.0  # within a long epoch, a checkpoint at least this often
+
+
+class Loop:
+    """One training of one run, from the start or from a snapshot."""
+
+    def __init__(self, recipe: Recipe, dataset: Dataset, run: Run, trainer: engine.Trainer, listeners: Any,
+                 progress: Progress | None, stop: Callable[[], bool]) -> None:
+        self.section, self.batch_size = recipe.train, recipe.evaluate.batch_size
+        self.run, self.trainer, self.listeners = run, trainer, listeners
+        self.progress, self.stop = progress, stop
+        self.train = engine.Resident.of(dataset.train.images, dataset.train.labels)
+        held_out = dataset.validation
+        self.validation = None if held_out is None else engine.Resident.of(held_out.images, held_out.labels)
+        self.steps = -(-len(self.train) // self.section.batch_size)
+        self.records: list[dict[str, float]] = []
+        self.position = Position(epoch=0)
+
+    _saved = 0.0
+
+    def start(self, snapshot: Snapshot | None) -> None:
+        """Take up a snapshot, or keep the initial weights as the first checkpoint."""
+        if snapshot is None:
+            self._save("last")
+            return
+        snapshot.restore(self.trainer.model, self.trainer.optimizer)
+        self.records, self.position = list(snapshot.records), snapshot.position
+        self.run.write_history(self.records)
+
+    def epochs(self) -> Iterator[dict[str, float]]:
+        """Train to the end; one record an epoch."""
+        while not self._ended():
+            epoch = self.position.epoch + 1
+            self.listeners.on_epoch_begin(epoch - 1)
+            record = self._epoch(epoch)
+            self.records.append(record)
+            self.position = Position(epoch)
+            self.run.write_history(self.records)
+            self.listeners.on_epoch_end(epoch - 1, {k: v for k, v in record.items() if k != "epoch"})
+            # The best before the last: whatever is lost in between, the epoch is trained again to the same bits.
+            if self._is_best():
+                self._save("best")
+            self._save("last")
+            yield record
+            if self.trainer.model.stop_training:
+                return
+
+    def _ended(self) -> bool:
+        early = self.section.early_stopping
+        return (len(self.records) >= self.section.epochs
+                or (early is not None and schedule.stops_early(self.records, early)))
+
+    def _epoch(self, epoch: int) -> dict[str, float]:
+        """Train what is left of an epoch and validate: its record."""
+        optimizer, section = self.trainer.optimizer, self.section
+        if section.plateau and self.records:
+            optimizer.learning_rate = schedule.plateau_learning_rate(
+                self.records, section.plateau, section.learning_rate)
+        order = engine.batches(engine.epoch_order(len(self.train), section.seed, epoch), section.batch_size)
+        for i in range(self.position.step, len(order)):
+            self._step(epoch, i, order[i])
+        done, count = self.position, len(self.train)
+        record = {
+            "epoch": epoch, "seconds": done.seconds, "images_per_second": count / done.seconds,
+            "learning_rate": float(f"{float(optimizer.learning_rate.numpy()):.7g}"),
+            "loss": done.loss / count, "accuracy": done.correct / count,
+        }
+        if self.validation is not None:
+            self.listeners.on_test_begin()
+            record["val_loss"], record["val_accuracy"] = self.trainer.evaluate(self.validation, self.batch_size)
+            self.listeners.on_test_end()
+        return record
+
+    def _step(self, epoch: int, i: int, index: Any) -> None:
+        """One step, counted; then a checkpoint if it is time for one or if the training is to stop."""
+        section, started = self.section, time.perf_counter()
+        if section.schedule != "constant" or section.warmup > 0:
+            self.trainer.optimizer.learning_rate = schedule.learning_rate(
+                section, (epoch - 1) * self.steps + i, self.steps)
+        self.listeners.on_train_batch_begin(i)
+        seed = engine.derived_seed(section.seed, epoch, i + 1)
+        loss, hits = self.trainer.step(self.train.images[index], self.train.labels[index], seed)
+        value = float(loss)
+        if not np.isfinite(value):
+            raise DivergedError(
+                f"the loss became {value} in step {i + 1} of epoch {epoch}; the last finite weights are kept "
+                f"(epoch {epoch - 1}): lower train.learning_rate (now {section.learning_rate:g})")
+        before = self.position
+        self.position = Position(
+            before.epoch, i + 1, before.loss + value * len(index), before.correct + int(hits),
+            before.seconds + time.perf_counter() - started)
+        self.listeners.on_train_batch_end(i, {"loss": value})
+        if self.progress:
+            self.progress(epoch, i + 1, self.steps, value)
+        stopping = self.stop()
+        if stopping or time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+            self._save("last")
+        if stopping:
+            raise KeyboardInterrupt
+
+    def _is_best(self) -> bool:
+        rule = selection(self.section)
+        if rule is None or (self.validation is None and rule[0].startswith("val_")):
+            return True
+        return schedule.best_epoch(self.records, *rule) == len(self.records) - 1
+
+    def _save(self, kind: str) -> None:
+        self._saved = time.monotonic()
+        snapshot = Snapshot.of(self.position, self.records, self.trainer.model, self.trainer.optimizer)
+        checkpoint.save(self.run, kind, snapshot)
+
+
+def selection(section: TrainSection) -> tuple[str, float, int] | None:
+    """(monitor, min_delta, first epoch) by which the epoch of `model.keras` is chosen; None: the last epoch.
+
+    Early stopping that restores the best weights chooses by its own rule, else `train.checkpoint` does.
+    """
+    early = section.early_stopping
+    if early is not None and early.restore_best_weights:
+        return early.monitor, early.min_delta, early.start_from_epoch
+    return None if section.checkpoint is None else (section.checkpoint.monitor, 0.0, 0)

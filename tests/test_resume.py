@@ -1,0 +1,212 @@
+"""Nothing is lost: stopped or killed anywhere, a run resumes to the same bits."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tenfold
+from tenfold.data import Dataset
+from tenfold.errors import RunError, UsageError
+from tenfold.pipeline import Watcher
+from tenfold.recipe import Recipe
+from tenfold.run import Run
+from tenfold.training import checkpoint
+
+RECIPE = Recipe.from_dict({
+    "data": {"source": "shapes:train=300,test=80,seed=4"},
+    "model": {"name": "cnn", "filters": [4, 8], "norm": "batch", "dropout": 0.2, "dense": [16]},
+    "train": {
+        "epochs": 3, "batch_size": 30, "schedule": "one-cycle", "learning_rate": 5e-3,
+        "augment": {"mirror": {}, "translate": {}, "mixup": {}},
+    },
+}, name="small")
+STEPS = 9  # of an epoch
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    return tenfold.open_dataset(RECIPE.data.source)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Run:
+    """The run that nothing interrupted."""
+    return tenfold.train(RECIPE, dataset, runs=tmp_path_factory.mktemp("whole"))
+
+
+class At(Watcher):
+    """Sends this process a signal after a step."""
+
+    def __init__(self, epoch: int, step: int, number: int = signal.SIGINT) -> None:
+        self.moment, self.number = (epoch, step), number
+
+    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
+        if (epoch, step) == self.moment:
+            os.kill(os.getpid(), self.number)
+
+
+def content(run: Run) -> dict[str, Any]:
+    """What has to be the same: weights, history, metrics, predictions."""
+    timing = ("seconds", "images_per_second")
+    weights = b"".join(w.tobytes() for w in run.model().get_weights())
+    return {
+        "weights": hashlib.sha256(weights).hexdigest(),
+        "history": [{k: v for k, v in record.items() if k not in timing} for record in run.history()],
+        "metrics": {k: {m: v for m, v in part.items() if m != "scored"} for k, part in run.metrics().items()},
+        "predictions": run.predictions("test"),
+    }
+
+
+@pytest.mark.parametrize("moment", [(1, 1), (1, STEPS), (2, 1), (2, 5), (3, STEPS)], ids=str)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_resumes_to_the_same_bits(
+    moment: tuple[int, int], number: int, whole: Run, dataset: Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.train(RECIPE, dataset, runs=tmp_path, watcher=At(*moment, number))
+    run = Run.open(tmp_path / "small-shapes-1")
+    assert run.status()["status"] == "stopped"
+    snapshot = checkpoint.load(run, "last")
+    assert (snapshot.position.epoch, snapshot.position.step) == (moment[0] - 1, moment[1])
+    assert content(tenfold.resume(run)) == content(whole)
+    assert run.status()["status"] == "finished"
+    assert not list(run.path.rglob(".*"))
+
+
+def test_a_run_stopped_again_and_again_still_ends_the_same(whole: Run, dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.train(RECIPE, dataset, runs=tmp_path, watcher=At(1, 2))
+    run = Run.open(tmp_path / "small-shapes-1")
+    for moment in [(1, 3), (1, 8), (2, 9), (3, 4)]:
+        with pytest.raises(KeyboardInterrupt):
+            tenfold.resume(run, watcher=At(*moment))
+    assert content(tenfold.resume(run)) == content(whole)
+
+
+def test_a_killed_run_is_seen_as_dead_and_resumes_to_the_same_bits(whole: Run, tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(RECIPE.dumps())
+    code = textwrap.dedent("""
+        import os, signal, sys
+        import tenfold
+
+        class Kill(tenfold.Watcher):
+            def step(self, epoch, step, steps, loss):
+                if (epoch, step) == (2, 4):
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        tenfold.train("recipe.toml", runs=".", watcher=Kill())
+    """)
+    killed = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    run = Run.open(tmp_path / "small-shapes-1")
+    assert run.read_json("status.json")["status"] == "running"
+    assert run.status()["status"] == "died"
+    assert content(tenfold.resume(run)) == content(whole)
+
+
+def test_ctrl_c_ends_the_command_with_130_and_a_stopped_run(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tenfold.cli", "train", "cnn2", "--data", "shapes:train=3000,test=50",
+               "--set", "train.epochs=500", "--runs", str(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("epoch"):
+                break
+        process.send_signal(signal.SIGINT)
+        assert "interrupted" in process.stderr.read()
+        assert process.wait(timeout=60) == 130
+    assert Run.list(tmp_path)[0].status()["status"] == "stopped"
+
+
+def test_a_second_process_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.train(RECIPE, dataset, runs=tmp_path, watcher=At(1, 2))
+    run = Run.open(tmp_path / "small-shapes-1")
+    code = textwrap.dedent(f"""
+        import time
+        from tenfold.run import Run
+        with Run.open({str(run.path)!r}).writing():
+            print(flush=True)
+            time.sleep(60)
+    """)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        try:
+            with pytest.raises(RunError, match="another process is writing"):
+                tenfold.resume(run)
+        finally:
+            holder.kill()
+    assert tenfold.resume(run).status()["status"] == "finished"
+
+
+def test_a_finished_run_goes_on_only_with_more_epochs(dataset: Dataset, tmp_path: Path) -> None:
+    recipe = RECIPE.replace("train.schedule=constant", "train.epochs=2")
+    longer = tenfold.train(recipe.replace("train.epochs=4"), dataset, runs=tmp_path / "longer")
+    run = tenfold.train(recipe, dataset, runs=tmp_path)
+    with pytest.raises(RunError, match="is finished"):
+        tenfold.resume(run)
+    with pytest.raises(UsageError, match="received 1; expected 2 or more"):
+        tenfold.resume(run, epochs=1)
+    assert content(tenfold.resume(run, epochs=4)) == content(longer)
+    assert run.recipe().train.epochs == 4
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Run:
+    """A run with two checkpoints: after the first epoch, and within the second."""
+    root = tmp_path_factory.mktemp("stopped")
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.train(RECIPE, dataset, runs=root, watcher=At(2, 5))
+    return Run.open(root / "small-shapes-1")
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip"])
+@pytest.mark.parametrize("name", [checkpoint.ARRAYS, checkpoint.STATE, checkpoint.SUMS])
+def test_a_damaged_checkpoint_is_noticed_and_the_one_before_used(
+    damage: str, name: str, stopped: Run, tmp_path: Path
+) -> None:
+    newest = checkpoint._newest_first(stopped, "last")[0]
+    original = (newest / name).read_bytes()
+    rng = np.random.default_rng(0)
+    for offset in sorted({0, len(original) - 1, *rng.integers(0, len(original), 10).tolist()}):
+        changed = original[:offset] if damage == "truncate" else (
+            original[:offset] + bytes([original[offset] ^ (1 << int(rng.integers(8)))]) + original[offset + 1 :])
+        (newest / name).write_bytes(changed)
+        said: list[str] = []
+        try:
+            position = checkpoint.load(stopped, "last", said.append).position
+        finally:
+            (newest / name).write_bytes(original)
+        assert (position.epoch, position.step) == (1, 0)
+        assert len(said) == 1
+        assert newest.name in said[0]
+
+
+def test_a_resume_from_the_checkpoint_before_ends_the_same(whole: Run, stopped: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(stopped.path, copy)
+    run = Run.open(copy)
+    newest = checkpoint._newest_first(run, "last")[0]
+    (newest / checkpoint.ARRAYS).write_bytes(b"")
+    assert content(tenfold.resume(run)) == content(whole)
+
+
+def test_a_run_without_a_whole_checkpoint_says_so(stopped: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(stopped.path, copy)
+    for folder in (copy / "checkpoints").iterdir():
+        (folder / checkpoint.SUMS).unlink()
+    with pytest.raises(RunError, match=r"no whole last checkpoint \(2 found, all damaged\)"):
+        tenfold.resume(Run.open(copy))
