@@ -42,13 +42,16 @@ def facts(runs: list[Run]) -> dict[str, str]:
     epochs = [len(run.history()) for run in runs]
     environment = runs[0].environment()
     test = environment["dataset"]["splits"]["test"]
-    images = f"{test['count']:,} of {test['expected']:,}" if test["partial"] else f"all {test['count']:,}"
+    images = f"all {test['count']:,} test images"
+    if test["partial"]:
+        whole = f"{test['expected']:,} test images" if test["expected"] else "a partial test split"
+        images = f"{test['count']:,} of {whole}"
     spread = f" ± {statistics.stdev(accuracies):.1f}" if len(runs) > 1 else ""
     return {
         "machine": f"{environment['machine']['cores']} cores of {environment['machine']['processor']} "
                    f"({', '.join(environment['machine']['units'])}), {environment['precision']}",
         "seconds": f"{epoch * statistics.median(epochs):.0f} ({_span(epochs)} epochs of {epoch:.1f})",
-        "accuracy": f"{statistics.mean(accuracies):.1f} %{spread} (n = {len(runs)} seeds, {images} test images)",
+        "accuracy": f"{statistics.mean(accuracies):.1f} %{spread} (n = {len(runs)} seeds, {images})",
     }
 
 

@@ -182,11 +182,14 @@ class Run:
         with _writing(self.path):
             descriptor = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            if not _lock(descriptor, exclusive=True):
+            # Whoever held the lock before may have removed the file that was just opened: a lock on that is void.
+            if not _lock(descriptor, exclusive=True) or not _is_at(descriptor, self.path / LOCK):
                 raise RunError(f"{self.path}: another process is writing this run; wait for it or stop it")
-            yield
-            with contextlib.suppress(OSError):
-                (self.path / LOCK).unlink()
+            try:
+                yield
+            finally:
+                with contextlib.suppress(OSError):
+                    (self.path / LOCK).unlink()
         finally:
             os.close(descriptor)
 
@@ -295,6 +298,14 @@ def _lock(descriptor: int, exclusive: bool) -> bool:
         except BlockingIOError:
             time.sleep(0.05 if exclusive else 0)
     return False
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file is the one at `path`."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _sync(path: Path) -> None:

@@ -151,7 +151,8 @@ def print_verdict(run: Run) -> None:
     described = run.environment()["dataset"]["splits"]
     for split in splits:
         facts = described[split]
-        part = f" of {facts['expected']:,}: PARTIAL" if facts["partial"] else ""
+        of = f" of {facts['expected']:,}" if facts["expected"] else ""
+        part = f"{of}: PARTIAL" if facts["partial"] else ""
         _print(f"[dim]{split}: {facts['count']:,} images{part} ({escape(facts['source'])})[/dim]")
     _print(f"report  {escape(str(run.path / 'report.html'))}")
 

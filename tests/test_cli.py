@@ -218,7 +218,8 @@ def test_training_leaves_everything_that_the_documentation_names(trained: Result
     assert {path.name for path in runs.iterdir()} == {"tiny-1", "tiny-2"}
     for path in runs.iterdir():
         assert {each.name for each in path.iterdir()} == documented
-        assert {each.name for each in (path / "checkpoints").iterdir()} == {"last.npz", "best.npz"}
+        kinds = {each.name.partition("-")[0] for each in (path / "checkpoints").iterdir()}
+        assert kinds == {"last", "best"}
         assert {each.name for each in (path / "predictions").iterdir()} == {
             f"{split}.{kind}" for split in ("validation", "test") for kind in ("parquet", "csv")}
         assert list((path / "plots").glob("*.png"))
@@ -400,7 +401,7 @@ def test_predict_refuses_what_holds_no_image(run: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_name_that_is_no_directory_name_is_refused(elsewhere: Path) -> None:
-    assert "can't be a directory" in _refused(1, *TRAIN, "--name", "../x")
+    assert "can't be a directory" in _refused(2, *TRAIN, "--name", "../x")
     assert not list(elsewhere.iterdir())
 
 
@@ -438,7 +439,7 @@ def test_a_full_disk_leaves_no_half_file(after: int, monkeypatch: pytest.MonkeyP
     said = _refused(1, *TRAIN)
     assert "No space left on device; free some space" in said
     files = [path for path in Path("runs/mlp-digits-1").rglob("*") if path.is_file()]
-    assert len(files) == after or after > 4  # some files are written more than once
+    assert len(files) <= after
     assert not [path for path in files if path.name.startswith(".")]
     assert all(json.loads(path.read_text(encoding="utf-8")) for path in files if path.suffix == ".json")
 
@@ -462,8 +463,8 @@ def test_an_interrupted_training_leaves_its_best_model(number: signal.Signals, c
         [sys.executable, "-m", "tenfold.cli", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", "TENFOLD_THREADS": "1"})
     try:
-        best, deadline = tmp_path / "runs/mlp-digits-1/checkpoints/best.npz", time.monotonic() + 90
-        while not best.exists() and process.poll() is None and time.monotonic() < deadline:
+        checkpoints, deadline = tmp_path / "runs/mlp-digits-1/checkpoints", time.monotonic() + 90
+        while not list(checkpoints.glob("best-*")) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=60)

@@ -21,6 +21,7 @@ from tenfold.errors import DivergedError, RunError, StorageError, UsageError
 from tenfold.pipeline import Watcher, seeds
 from tenfold.recipe import Recipe
 from tenfold.run import Run
+from tenfold.terminal import print_verdict
 
 RECIPE = {
     "data": {"source": "shapes:train=400,test=120,seed=1"},
@@ -218,9 +219,14 @@ def test_a_recipe_learns_real_cifar10_and_announces_the_partial_test_split(real_
 
 
 @pytest.mark.real
-def test_three_classes_of_real_cifar10(real_data: Path, tmp_path: Path) -> None:
+def test_three_classes_of_real_cifar10(
+    real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     recipe = Recipe.load("three-class", ["data.train_size=1500", "train.epochs=2", "data.validation=300"])
     run = tenfold.train(recipe, runs=tmp_path)
+    print_verdict(run)
+    partial = run.environment()["dataset"]["splits"]["test"]["partial"]
+    assert ("PARTIAL" in capsys.readouterr().out) == partial
     assert run.classes() == ("cat", "dog", "ship")
     assert run.model().output_shape == (None, 3)
     assert run.metrics()["test"]["accuracy"]["value"] > 0.34

@@ -115,20 +115,6 @@ def test_a_killed_run_is_seen_as_dead_and_resumes_to_the_same_bits(whole: Run, t
     assert content(tenfold.resume(run)) == content(whole)
 
 
-def test_ctrl_c_ends_the_command_with_130_and_a_stopped_run(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tenfold.cli", "train", "cnn2", "--data", "shapes:train=3000,test=50",
-               "--set", "train.epochs=500", "--runs", str(tmp_path)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.startswith("epoch"):
-                break
-        process.send_signal(signal.SIGINT)
-        assert "interrupted" in process.stderr.read()
-        assert process.wait(timeout=60) == 130
-    assert Run.list(tmp_path)[0].status()["status"] == "stopped"
-
-
 def test_a_second_process_is_refused(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         tenfold.train(RECIPE, dataset, runs=tmp_path, watcher=At(1, 2))

@@ -1,4 +1,4 @@
-"""[E] The epochs of one training: steps, records, checkpoints, and when it ends."""
+"""The epochs of one training: steps, records, checkpoints, and when it ends."""
 
 from __future__ import annotations
 
