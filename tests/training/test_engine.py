@@ -29,7 +29,7 @@ def batch(count: int = 32) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop", "muon"])
 def test_every_optimizer_learns_and_decays_kernels_only(name: str) -> None:
     images, labels = batch()
-    learner = trainer(optimizer=name, learning_rate=3e-2 if name == "sgd" else 3e-3, weight_decay=1e-2)
+    learner = trainer(optimizer=name, learning_rate={"sgd": 3e-2, "muon": 1e-2}.get(name, 3e-3), weight_decay=1e-2)
     losses = [float(learner.step(images, labels, seed)[0]) for seed in range(30)]
     assert losses[-1] < 0.7 * losses[0]
     decayed = {v.path.split("/")[-1] for v in learner.model.trainable_variables
