@@ -12,6 +12,7 @@ import torch
 
 from tenfold import modelfile
 from tenfold.errors import ImageError, UsageError
+from tenfold.models import build
 from tenfold.run import Run
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -33,8 +34,27 @@ class Prediction:
         return {"path": str(self.path), "label": self.label, "probability": best, "error": self.error, **columns}
 
 
+class Classifier:
+    """A run's model as the fast layers compute it: called like the plain one, and gives the same in float32."""
+
+    def __init__(self, run: Run) -> None:
+        """Raises RunError if the run has no model."""
+        plain = run.model()
+        shape, classes = plain.input_shape[1:], plain.output_shape[-1]
+        self.output_shape = plain.output_shape
+        self._network = build(run.recipe().model, shape, classes, fast=True)
+        self._network.set_weights(plain.get_weights())
+
+    def __call__(self, pixels: torch.Tensor, training: bool = False) -> torch.Tensor:
+        """Probabilities [n, classes] of float pixels 0–255 [n, height, width, channels]; `training` is ignored."""
+        return torch.softmax(self._network(pixels.permute(0, 3, 1, 2), training=False), dim=1)
+
+
 def probabilities(model: Any, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
-    """Class probabilities in float32: [n, classes], for uint8 images [n, height, width, channels]."""
+    """Class probabilities in float32: [n, classes], for uint8 images [n, height, width, channels].
+
+    `model` takes float pixels and gives probabilities: a Classifier, a plain Keras model, or one with views.
+    """
     with torch.inference_mode():
         batches = [
             model(torch.from_numpy(np.asarray(images[i : i + batch_size], np.float32)), training=False).numpy()
@@ -52,7 +72,7 @@ def predict(run: Run, paths: Iterable[str | Path], batch_size: int = 500) -> lis
     RunError if the run has no model.
     """
     files = list(_files(paths))
-    model = run.model()
+    model = Classifier(run)
     facts = modelfile.facts(run.path / "model.keras")
     shape, classes = tuple(facts["shape"]), facts["classes"]
     results: list[Prediction] = []

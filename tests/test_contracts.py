@@ -12,6 +12,7 @@ from tenfold.errors import TenfoldError
 from tenfold.models import build
 from tenfold.recipe import DataSection, ModelSection, Recipe, options_of, shipped
 from tenfold.registry import AUGMENTATIONS, DATASETS, METRICS, MODELS, PLOTS, Registry
+from tenfold.training.augment import Batch
 
 OFFLINE = ("digits", "shapes:train=300,test=100")
 SHAPES = [(8, 8, 1), (8, 8, 3), (28, 28, 1), (32, 32, 3), (17, 23, 3)]
@@ -71,7 +72,8 @@ def test_an_augmentation_keeps_shape_range_and_seed(name: str, shape: tuple[int,
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
         before = images.clone()
-        results.append(function(images, labels, 5, **options))
+        batch = function(Batch(images, labels, 5, torch.arange(16)), **options)
+        results.append((batch.images, batch.targets))
         assert torch.equal(images, before), "the batch itself was changed"
     (changed, targets), (again, _), (other, _) = results
     assert changed.shape == images.shape

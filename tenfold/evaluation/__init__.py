@@ -19,7 +19,9 @@ def score_run(run: Run, dataset: Dataset, splits: tuple[str, ...] = EVALUATED, c
     """Predict the splits of a prepared data set with the run's `model.keras`, in float32, and score them.
 
     Writes `predictions/<split>.parquet` (and `.csv`) and `metrics.json`; returns the metrics:
-    split → metric → {"value", "low", "high"}. A split that the data set lacks is left out.
+    split → metric → {"value", "low", "high"}. A split that the data set lacks is left out. Where the recipe
+    asks for test-time augmentation, each split is scored twice: as "test", which is what `model.keras`
+    says, and as "test_tta".
     Raises UsageError if the data set has other classes or another image shape than the run.
     """
     if dataset.classes != run.classes():
@@ -28,19 +30,21 @@ def score_run(run: Run, dataset: Dataset, splits: tuple[str, ...] = EVALUATED, c
     shape = tuple(run.environment()["dataset"]["shape"])
     if dataset.shape != shape:
         raise UsageError(f"the data set's images are {dataset.shape}; {run.path} was trained on {shape}")
-    from tenfold.prediction import probabilities  # imports the engine, which comparing runs does not need
+    from tenfold.evaluation.views import with_views
+    from tenfold.prediction import Classifier, probabilities  # the engine, which comparing runs does not need
 
-    model = run.model()
-    batch_size = run.recipe().evaluate.batch_size
+    model, section = Classifier(run), run.recipe().evaluate
+    models = {"": model} | ({} if section.tta == "none" else {"_tta": with_views(model, section.tta, section.tta_below)})
     result = run.metrics() if run.has("metrics.json") else {}
     for name in splits:
         split = dataset.splits().get(name)
         if split is None:
             continue
-        p = probabilities(model, split.images, batch_size)
-        write_predictions(run, name, split.labels, p, dataset.classes, csv)
-        result[name] = metrics.score(split.labels, p, dataset.classes)
-        result[name]["scored"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        for suffix, classify in models.items():
+            p = probabilities(classify, split.images, section.batch_size)
+            write_predictions(run, name + suffix, split.labels, p, dataset.classes, csv)
+            result[name + suffix] = metrics.score(split.labels, p, dataset.classes)
+            result[name + suffix]["scored"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     run.write_json("metrics.json", result)
     return result
 

@@ -38,4 +38,7 @@ def build(
     outputs: Any = layers.logits(classes)(x)
     if not fast:
         outputs = keras.layers.Softmax(name="probabilities")(outputs)
-    return keras.Model(inputs, outputs, name=section.name)
+    model = keras.Model(inputs, outputs, name=section.name)
+    if fast:  # training may show it images of other sizes, where its layers allow that
+        model.input_spec = keras.layers.InputSpec(ndim=4)
+    return model

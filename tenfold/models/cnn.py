@@ -38,7 +38,7 @@ def cnn(
     from 8×8 up. `dense` hidden layers follow, each with `dense_dropout`.
     """
     for width in filters:
-        pools = min(sides(layers, x)) >= 2
+        pools = min(layers.sides(x)) >= 2
         # A maximum and a function that never falls may change places; on pooled values it costs a quarter.
         pool_first = pools and pool == "max" and norm == "none" and activation in NEVER_FALLING
         for i in range(convolutions):
@@ -63,7 +63,3 @@ def cnn(
             x = layers.dropout(dense_dropout)(x)
     return x
 
-
-def sides(layers: Layers, x: Any) -> tuple[int, int]:
-    """Height and width of a symbolic image tensor."""
-    return x.shape[2:4] if layers.fast else x.shape[1:3]

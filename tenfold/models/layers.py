@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 
 from tenfold.backend import keras
-from tenfold.models.options import Activation
+from tenfold.models.options import Activation, Initial
 
 CHANNELS = {"fast": "channels_first", "plain": "channels_last"}
 
@@ -49,6 +49,14 @@ class Layers:
         height, width, channels = shape
         return keras.Input((channels, height, width) if self.fast else shape, dtype="float32", name="pixels")
 
+    def sides(self, x: Any) -> tuple[int, int]:
+        """Height and width of a symbolic tensor of images."""
+        return x.shape[2:4] if self.fast else x.shape[1:3]
+
+    def channels(self, x: Any) -> int:
+        """The number of channels of a symbolic tensor of images."""
+        return x.shape[1 if self.fast else 3]
+
     def rescale(self) -> Any:
         """Pixels 0–255 to -1–1, in float32 (bfloat16 would lose the last bits of a pixel)."""
         return keras.layers.Rescaling(1 / 127.5, -1.0, dtype="float32")
@@ -58,11 +66,21 @@ class Layers:
         return keras.layers.Resizing(size, size, data_format=self._format, dtype="float32")
 
     def conv(self, filters: int, kernel_size: int = 3, *, padding: str = "same", use_bias: bool = True,
-             activation: Activation | None = None) -> Any:
-        """A 2-D convolution with stride 1 and Keras' default (Glorot) initial weights."""
+             activation: Activation | None = None, initial: Initial = "glorot") -> Any:
+        """A 2-D convolution with stride 1; its weights start as Keras' do (Glorot) or like the identity (dirac)."""
         kind = Conv2D if self.fast else keras.layers.Conv2D
+        start = Dirac() if self.fast and initial == "dirac" else "glorot_uniform"
         return kind(filters, kernel_size, padding=padding, use_bias=use_bias, activation=activation,
-                    data_format=self._format, dtype=self._dtype)
+                    kernel_initializer=start, data_format=self._format, dtype=self._dtype)
+
+    def whiten(self, kernel_size: int, channels: int) -> Any:
+        """A frozen convolution that whitens patches of the training images, which `adapt` shows to the fast one.
+
+        Of `channels` channels it makes 2 × `kernel_size`² × `channels`: each principal component and its negative.
+        """
+        kind = Whitening if self.fast else keras.layers.Conv2D
+        return kind(2 * kernel_size**2 * channels, kernel_size, data_format=self._format, trainable=False,
+                    dtype=self._dtype, name="whitening")
 
     def dense(self, units: int, *, activation: Activation | None = None) -> Any:
         """A fully connected layer."""
@@ -73,10 +91,10 @@ class Layers:
         """The last layer: one float32 logit a class."""
         return keras.layers.Dense(classes, dtype="float32", name="logits")
 
-    def batch_norm(self, momentum: float = 0.9, epsilon: float = 1e-3) -> Any:
-        """Batch normalisation over the channels (Ioffe & Szegedy 2015)."""
+    def batch_norm(self, momentum: float = 0.9, epsilon: float = 1e-3, *, scale: bool = True) -> Any:
+        """Batch normalisation over the channels (Ioffe & Szegedy 2015), with or without a learnt scale."""
         kind = BatchNormalization if self.fast else keras.layers.BatchNormalization
-        return kind(axis=1 if self.fast else -1, momentum=momentum, epsilon=epsilon, dtype=self._dtype)
+        return kind(axis=1 if self.fast else -1, momentum=momentum, epsilon=epsilon, scale=scale, dtype=self._dtype)
 
     def activation(self, name: Activation) -> Any:
         """An elementwise non-linearity."""
@@ -95,6 +113,15 @@ class Layers:
     def global_average_pool(self) -> Any:
         """The mean of each channel."""
         return keras.layers.GlobalAveragePooling2D(data_format=self._format, dtype=self._dtype)
+
+    def global_max_pool(self) -> Any:
+        """The maximum of each channel."""
+        kind = GlobalMaxPooling2D if self.fast else keras.layers.GlobalMaxPooling2D
+        return kind(data_format=self._format, dtype=self._dtype)
+
+    def scale(self, factor: float) -> Any:
+        """Multiplies all values by a constant."""
+        return keras.layers.Rescaling(factor, dtype=self._dtype)
 
     def flatten(self) -> Any:
         """All values of an image in one row, in the order height, width, channels in both kinds."""
@@ -130,6 +157,45 @@ class Conv2D(keras.layers.Conv2D):
         return _activate(self, F.conv2d(x, kernel, bias, padding=padding))
 
 
+class Dirac(keras.initializers.GlorotUniform):
+    """Glorot-uniform, but filter i passes channel i on unchanged, for as many channels as come in.
+
+    Zagoruyko & Komodakis 2017 ("DiracNets"); partly so, as here: Jordan 2024, "94% on CIFAR-10 in 3.29 seconds".
+    """
+
+    def __call__(self, shape: tuple[int, ...], dtype: Any = None, **options: Any) -> Any:
+        kernel = super().__call__(shape, dtype, **options)
+        height, width, inputs, filters = shape
+        passed = min(inputs, filters)
+        with torch.no_grad():
+            kernel[..., :passed] = 0
+            kernel[height // 2, width // 2, range(passed), range(passed)] = 1
+        return kernel
+
+
+class Whitening(Conv2D):
+    """Patches to uncorrelated values of unit variance, and their negatives.
+
+    Page 2019 ("How to train your ResNet 8"): a first layer that need not be learnt. `adapt` sets kernel and
+    bias so that the mean patch gives 0; components of hardly any variance are not blown up (`EPSILON`).
+    """
+
+    EPSILON = 5e-4  # of the mean variance of a patch's values
+
+    def adapt(self, x: torch.Tensor) -> None:
+        """Take the statistics of all patches of float [n, channels, height, width], as they enter the layer."""
+        size, channels = self.kernel_size[0], x.shape[1]
+        patches = F.unfold(x.float(), size).transpose(1, 2).reshape(-1, channels * size**2)
+        mean = patches.mean(0)
+        variances, components = torch.linalg.eigh(torch.cov(patches.T))
+        scale = (variances + self.EPSILON * variances.mean()).clamp_min(1e-12).rsqrt()
+        filters = (components * scale).T.flip(0)  # [component, channels × height × width], greatest variance first
+        filters = torch.cat([filters, -filters])
+        kernel = filters.view(-1, channels, size, size).permute(2, 3, 1, 0)
+        self.kernel.assign(kernel)
+        self.bias.assign(-filters @ mean)
+
+
 class Dense(keras.layers.Dense):
     def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         y = torch.addmm(_cast(self.bias, x), x, _cast(self._kernel, x))
@@ -149,7 +215,7 @@ class ActivationLayer(keras.layers.Activation):
 class BatchNormalization(keras.layers.BatchNormalization):
     def call(self, x: torch.Tensor, training: bool | None = None, mask: Any = None) -> torch.Tensor:
         mean, variance = self.moving_mean._value, self.moving_variance._value
-        gamma, beta = self.gamma._value, self.beta._value
+        gamma, beta = self.gamma._value if self.scale else None, self.beta._value
         if not training or not self.trainable or _symbolic(x):
             return F.batch_norm(x, mean, variance, gamma, beta, training=False, eps=self.epsilon)
         batch_mean, batch_variance = torch.zeros_like(mean), torch.ones_like(variance)
@@ -163,12 +229,19 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 class MaxPooling2D(keras.layers.MaxPooling2D):
     def call(self, x: torch.Tensor) -> torch.Tensor:
+        if min(x.shape[2:]) < self.pool_size[0]:
+            return x  # a smaller image than the network was built for: models leave such a pooling out
         return F.max_pool2d(x, self.pool_size)
 
 
 class AveragePooling2D(keras.layers.AveragePooling2D):
     def call(self, x: torch.Tensor) -> torch.Tensor:
         return F.avg_pool2d(x, self.pool_size)
+
+
+class GlobalMaxPooling2D(keras.layers.GlobalMaxPooling2D):
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        return F.max_pool2d(x, x.shape[2:]).flatten(1)  # amax would spread the gradient over equal values
 
 
 class Flatten(keras.layers.Flatten):

@@ -17,3 +17,4 @@ Widths = Annotated[list[Width], Field(min_length=1, max_length=16), BeforeValida
 OptionalWidths = Annotated[list[Width], Field(max_length=16), BeforeValidator(_one_or_more)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Activation = Literal["relu", "gelu", "silu", "elu", "tanh"]
+Initial = Literal["glorot", "dirac"]

@@ -102,9 +102,13 @@ class TrainSection(Section):
 
     epochs: int = Field(10, ge=1, description="passes over the training images, at most")
     batch_size: int = Field(128, ge=1, description="images a step")
-    optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "muon"] = Field("adam", description="update rule")
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "muon", "normalized-muon"] = Field(
+        "adam", description="update rule")
     learning_rate: float = Field(1e-3, gt=0, description="peak learning rate")
-    momentum: float = Field(0.9, ge=0, lt=1, description="momentum of sgd, rmsprop and muon")
+    vector_learning_rate: float = Field(1.0, gt=0, description="peak learning rate of biases, for normalized-muon")
+    logits_learning_rate: float = Field(1.0, gt=0, description="peak learning rate of the last kernel, for "
+                                                               "normalized-muon")
+    momentum: float = Field(0.9, ge=0, lt=1, description="momentum of sgd, rmsprop and the muons")
     nesterov: bool = Field(True, description="Nesterov momentum, for sgd and muon")
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay of kernels, for every optimizer")
     schedule: Literal["constant", "cosine", "one-cycle", "linear-decay"] = Field(
@@ -113,6 +117,9 @@ class TrainSection(Section):
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="probability mass spread evenly over all classes")
     class_weights: Literal["none", "balanced"] | dict[str, float] = Field(
         "none", description="weight of each class in the loss: none, balanced (inverse frequency) or a table")
+    image_sizes: list[Annotated[int, Field(ge=8, le=1024)]] = Field(
+        [], description="sides in pixels to which the epochs scale the training images, stretched over the epochs "
+                        "(progressive resizing); empty: as they are")
     augment: dict[str, dict[str, Any]] = Field({}, description="augmentations of the training batches, by name")
     early_stopping: EarlyStopping | None = Field(None, description="table; none: train all epochs")
     plateau: Plateau | None = Field(None, description="table; none: no reduction on plateau")
@@ -126,3 +133,7 @@ class EvaluateSection(Section):
     """How the finished model is judged."""
 
     batch_size: int = Field(500, ge=1, description="images a step in evaluation")
+    tta: Literal["none", "mirror", "mirror-translate"] = Field(
+        "none", description="test-time augmentation: the views that are judged as well, and scored apart")
+    tta_below: float = Field(1.0, gt=0, le=1, description="only images whose greatest probability is less than this "
+                                                          "get the further views; 1: all")

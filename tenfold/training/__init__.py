@@ -47,7 +47,7 @@ def fit(
     machine = engine.prepare(recipe.train.precision)
     with engine.seeded(recipe.train.seed):
         model = build(recipe.model, dataset.shape, len(dataset.classes), fast=True, dtype=machine.dtype_policy)
-    trainer = engine.Trainer(model, optimizers.make(recipe.train), recipe.train, len(dataset.classes),
+    trainer = engine.Trainer(model, optimizers.make(recipe.train, machine.dtype), recipe.train, len(dataset.classes),
                              _class_weights(recipe.train, dataset))
     model.compile(optimizer=trainer.optimizer)  # for callbacks that look for model.optimizer
     listeners = keras.callbacks.CallbackList(list(callbacks), model=model)

@@ -1,14 +1,14 @@
 """[E] Augmentation of whole batches, on tensors.
 
-Each function takes `images` (float32 [n, channels, height, width], values 0–255, channels_last in
-memory) and `targets` (int64 labels [n], or float32 probabilities [n, classes]) and returns both; its
-keyword-only parameters are its options in a recipe (`[train.augment.NAME]`). Randomness comes from
-PyTorch's generator, which the engine seeds for every step. They are applied in the order below.
+Each function takes a `Batch` and returns a changed one; its keyword-only parameters are its options in a
+recipe (`[train.augment.NAME]`). Randomness comes from PyTorch's generator, which the engine seeds for
+every step. They are applied in the order below.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
@@ -21,41 +21,62 @@ if TYPE_CHECKING:
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
+@dataclass(frozen=True)
+class Batch:
+    """What a step trains on.
+
+    `images` are float32 [n, channels, height, width], values 0–255, channels_last in memory; `targets`
+    int64 labels [n], or float32 probabilities [n, classes]; `index` int64 [n], the images' places in the
+    training split; `epoch` counts from 1.
+    """
+
+    images: torch.Tensor
+    targets: torch.Tensor
+    classes: int
+    index: torch.Tensor
+    epoch: int = 1
+
+
 @AUGMENTATIONS.add("mirror")
-def mirror(
-    images: torch.Tensor, targets: torch.Tensor, classes: int, *, probability: Probability = 0.5
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mirror each image left to right with that probability."""
+def mirror(batch: Batch, *, probability: Probability = 0.5, alternate: bool = False) -> Batch:
+    """Mirror each image left to right with that probability, or `alternate`ly: every other epoch.
+
+    With `alternate`, half of the images begin mirrored and no pair of epochs shows an image twice the same
+    (Jordan 2024, "94% on CIFAR-10 in 3.29 seconds", section 3.6); `probability` is not used then.
+    """
     import torch
 
-    flip = torch.rand(len(images), 1, 1, 1, device=images.device) < probability
-    return torch.where(flip, images.flip(3), images), targets
+    images = batch.images
+    if alternate:
+        bit = (batch.index * 2654435761 >> 16) + batch.epoch  # Knuth's multiplicative hash
+        flip = bit.remainder(2).bool()[:, None, None, None]
+    else:
+        flip = torch.rand(len(images), 1, 1, 1, device=images.device) < probability
+    return replace(batch, images=torch.where(flip, images.flip(3), images))
 
 
 @AUGMENTATIONS.add("translate")
-def translate(
-    images: torch.Tensor, targets: torch.Tensor, classes: int, *, pixels: Annotated[int, Field(ge=1, le=64)] = 2
-) -> tuple[torch.Tensor, torch.Tensor]:
+def translate(batch: Batch, *, pixels: Annotated[int, Field(ge=1, le=64)] = 2) -> Batch:
     """Shift each image by up to `pixels` in each direction; what comes in is reflected at the border."""
     import torch
 
+    images = batch.images
     n, _, height, width = images.shape
     shifts = torch.randint(-pixels, pixels + 1, (2, n, 1), device=images.device)
     rows = _reflect(torch.arange(height, device=images.device) + shifts[0], height)
     columns = _reflect(torch.arange(width, device=images.device) + shifts[1], width)
     index = torch.arange(n, device=images.device)[:, None, None]
     moved = images.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]]
-    return moved.permute(0, 3, 1, 2), targets
+    return replace(batch, images=moved.permute(0, 3, 1, 2))
 
 
 @AUGMENTATIONS.add("rotate")
-def rotate(
-    images: torch.Tensor, targets: torch.Tensor, classes: int, *, degrees: Annotated[float, Field(gt=0, le=180)] = 10.0
-) -> tuple[torch.Tensor, torch.Tensor]:
+def rotate(batch: Batch, *, degrees: Annotated[float, Field(gt=0, le=180)] = 10.0) -> Batch:
     """Turn each image about its centre by up to `degrees` either way (bilinear, reflected border)."""
     import torch
     import torch.nn.functional as F
 
+    images = batch.images
     n, _, height, width = images.shape
     angle = (torch.rand(n, device=images.device) * 2 - 1) * math.radians(degrees)
     cosine, sine, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
@@ -63,53 +84,53 @@ def rotate(
     matrix = torch.stack([cosine, -sine * aspect, zero, sine / aspect, cosine, zero], dim=1).view(n, 2, 3)
     grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
     turned = F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-    return turned.contiguous(memory_format=torch.channels_last), targets
+    return replace(batch, images=turned.contiguous(memory_format=torch.channels_last))
 
 
 @AUGMENTATIONS.add("cutout")
-def cutout(
-    images: torch.Tensor, targets: torch.Tensor, classes: int, *, pixels: Annotated[int, Field(ge=1, le=256)] = 8
-) -> tuple[torch.Tensor, torch.Tensor]:
+def cutout(batch: Batch, *, pixels: Annotated[int, Field(ge=1, le=256)] = 8) -> Batch:
     """Grey out a square of `pixels` a side at a random place, which may overlap the border (DeVries & Taylor 2017)."""
     import torch
 
+    images = batch.images
     n, _, height, width = images.shape
     row = torch.randint(0, height, (n, 1), device=images.device) - pixels // 2
     column = torch.randint(0, width, (n, 1), device=images.device) - pixels // 2
     y, x = torch.arange(height, device=images.device), torch.arange(width, device=images.device)
     inside = ((y >= row) & (y < row + pixels))[:, :, None] & ((x >= column) & (x < column + pixels))[:, None, :]
-    return images.masked_fill(inside[:, None], 127.5), targets
+    return replace(batch, images=images.masked_fill(inside[:, None], 127.5))
 
 
 @AUGMENTATIONS.add("brightness_contrast")
 def brightness_contrast(
-    images: torch.Tensor, targets: torch.Tensor, classes: int, *,
+    batch: Batch, *,
     brightness: Probability = 0.2, contrast: Probability = 0.2,
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> Batch:
     """Scale contrast about the image's mean by up to ± `contrast`, shift by up to ± `brightness` × 255."""
     import torch
 
+    images = batch.images
     factor, shift = (torch.rand(2, len(images), 1, 1, 1, device=images.device) * 2 - 1)
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     changed = (images - mean) * (1 + factor * contrast) + mean + shift * brightness * 255
-    return changed.clamp_(0, 255), targets
+    return replace(batch, images=changed.clamp_(0, 255))
 
 
 @AUGMENTATIONS.add("mixup")
-def mixup(
-    images: torch.Tensor, targets: torch.Tensor, classes: int, *, alpha: Annotated[float, Field(gt=0, le=10)] = 0.2
-) -> tuple[torch.Tensor, torch.Tensor]:
+def mixup(batch: Batch, *, alpha: Annotated[float, Field(gt=0, le=10)] = 0.2) -> Batch:
     """Blend each image and its target with another's, by a share drawn from Beta(alpha, alpha) (Zhang et al. 2018)."""
     import torch
     import torch.nn.functional as F
 
+    images, targets = batch.images, batch.targets
     if not targets.is_floating_point():
-        targets = F.one_hot(targets, classes).float()
+        targets = F.one_hot(targets, batch.classes).float()
     concentration = torch.full((len(images),), alpha, device=images.device)
     share = torch.distributions.Beta(concentration, concentration).sample()
     other = torch.randperm(len(images), device=images.device)
     pixel, label = share[:, None, None, None], share[:, None]
-    return images * pixel + images[other] * (1 - pixel), targets * label + targets[other] * (1 - label)
+    return replace(batch, images=images * pixel + images[other] * (1 - pixel),
+                   targets=targets * label + targets[other] * (1 - label))
 
 
 def _reflect(index: torch.Tensor, size: int) -> torch.Tensor:

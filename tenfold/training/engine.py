@@ -24,6 +24,7 @@ from tenfold.backend import keras
 from tenfold.errors import EngineError
 from tenfold.recipe import TrainSection
 from tenfold.registry import AUGMENTATIONS
+from tenfold.training.augment import Batch
 
 # ----------------------------------------------------------------------------------------------------
 # the machine
@@ -43,6 +44,11 @@ class Machine:
     def dtype_policy(self) -> str:
         """The Keras dtype policy of the training network."""
         return "mixed_bfloat16" if self.precision == "bfloat16" else "float32"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the training network computes in."""
+        return torch.bfloat16 if self.precision == "bfloat16" else torch.float32
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -187,12 +193,20 @@ class Trainer:
         self._parameters = [v.value for v in model.trainable_variables]
         optimizer.build(model.trainable_variables)
 
-    def step(self, images: torch.Tensor, labels: torch.Tensor, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """One update on a batch: uint8 [b, height, width, channels], int64 [b]. Returns (loss, correct)."""
+    def adapt(self, split: Resident, count: int = 5000) -> None:
+        """Show the first `count` images to layers that take statistics of their input (whitening), in order."""
+        x = _pixels(split.images[:count])
+        with torch.no_grad():
+            for layer in self.model.layers:
+                if hasattr(layer, "adapt"):
+                    before = keras.Model(self.model.inputs, layer.input)
+                    layer.adapt(before(x, training=False))
+
+    def step(self, split: Resident, index: torch.Tensor, seed: int, epoch: int = 1,
+             image_size: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """One update on the images `index` (int64 [b]) of a split, scaled to `image_size`. Returns (loss, correct)."""
         torch.default_generator.manual_seed(seed)
-        x, targets = _pixels(images), labels
-        for function, options in self._augmentations:
-            x, targets = function(x, targets, self.classes, **options)
+        x, targets = self._batch(split, index, epoch, image_size)
         for parameter in self._parameters:
             parameter.grad = None
         logits = self.model(x, training=True)
@@ -202,6 +216,17 @@ class Trainer:
             self.optimizer.apply([parameter.grad for parameter in self._parameters])
             truth = targets.argmax(1) if targets.is_floating_point() else targets
             return loss.detach(), (logits.detach().argmax(1) == truth).sum()
+
+    def _batch(self, split: Resident, index: torch.Tensor, epoch: int,
+               image_size: int | None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Augmented, scaled images and their targets."""
+        batch = Batch(_pixels(split.images[index]), split.labels[index], self.classes, index, epoch)
+        for function, options in self._augmentations:
+            batch = function(batch, **options)
+        x = batch.images
+        if image_size is not None and image_size != x.shape[2]:
+            x = F.interpolate(x, size=(image_size, image_size), mode="bilinear", antialias=True)
+        return x.contiguous(memory_format=torch.channels_last), batch.targets
 
     def _loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         if self._weights is None:

@@ -39,6 +39,7 @@ class Loop:
     def start(self, snapshot: Snapshot | None) -> None:
         """Take up a snapshot, or keep the initial weights as the first checkpoint."""
         if snapshot is None:
+            self.trainer.adapt(self.train)
             self._save("last")
             return
         snapshot.restore(self.trainer.model, self.trainer.optimizer)
@@ -97,7 +98,8 @@ class Loop:
                 section, (epoch - 1) * self.steps + i, self.steps)
         self.listeners.on_train_batch_begin(i)
         seed = engine.derived_seed(section.seed, epoch, i + 1)
-        loss, hits = self.trainer.step(self.train.images[index], self.train.labels[index], seed)
+        size = schedule.image_size(section, epoch)
+        loss, hits = self.trainer.step(self.train, index, seed, epoch, size)
         value = float(loss)
         if not np.isfinite(value):
             raise DivergedError(

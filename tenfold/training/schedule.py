@@ -60,6 +60,16 @@ def learning_rate(section: TrainSection, step: int, steps_per_epoch: int) -> flo
     return section.learning_rate * SCHEDULES[section.schedule](min(progress, 1.0))
 
 
+def image_size(section: TrainSection, epoch: int) -> int | None:
+    """The side in pixels to which an epoch (from 1) scales its images; None: as they are.
+
+    Progressive resizing (Howard 2018, in DAWNBench; Tan & Le 2021, "EfficientNetV2", section 4): small
+    images first. The list is stretched over the recipe's epochs.
+    """
+    sizes = section.image_sizes
+    return sizes[min((epoch - 1) * len(sizes) // section.epochs, len(sizes) - 1)] if sizes else None
+
+
 # -- decisions after an epoch ----------------------------------------------------------------------------
 
 

@@ -20,6 +20,9 @@ NETWORKS = {
     "silu, even kernel": {"name": "cnn", "filters": [8], "kernel_size": 4, "activation": "silu", "dense": []},
     "more poolings than pixels": {"name": "cnn", "filters": [4, 4, 4, 4, 4], "activation": "elu"},
     "mlp": {"name": "mlp", "hidden": [32, 16], "norm": "batch", "activation": "tanh"},
+    "speednet": {"name": "speednet", "filters": [8, 16, 16]},
+    "speednet, three convolutions, unwhitened": {"name": "speednet", "filters": [8, 12], "convolutions": 3,
+                                                 "whitening": False, "initial": "glorot", "activation": "gelu"},
     "resized": {"name": "cnn", "filters": [8], "image_size": 16},
 }
 
@@ -116,3 +119,48 @@ def test_every_size_from_eight_pixels_builds(shape: tuple[int, int, int]) -> Non
     with torch.no_grad():
         torch.testing.assert_close(F.softmax(fast(x_fast, training=False), 1), plain(x, training=False),
                                    atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_whitening_gives_uncorrelated_values_of_unit_variance_and_their_negatives(channels: int) -> None:
+    section = Recipe.from_dict({"model": {"name": "speednet", "filters": [8]}}).model
+    model = build(section, (16, 16, channels), 4, fast=True)
+    noise = np.random.default_rng(0).normal(120, 40, (400, channels, 17, 17))
+    smooth = (noise[..., 1:, 1:] + noise[..., :-1, 1:] + noise[..., 1:, :-1] + noise[..., :-1, :-1]) / 4  # as images are
+    x = torch.from_numpy(smooth.astype(np.float32)) / 127.5 - 1
+    layer = model.get_layer("whitening")
+    layer.adapt(x)
+    with torch.no_grad():
+        y = layer(x).permute(0, 2, 3, 1).reshape(-1, 8 * channels)
+    half = 4 * channels
+    torch.testing.assert_close(y[:, half:], -y[:, :half], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(y.mean(0), torch.zeros(8 * channels), atol=1e-3, rtol=0)
+    torch.testing.assert_close(torch.cov(y[:, :half].T), torch.eye(half), atol=2e-2, rtol=0)
+    assert not layer.trainable_variables
+
+
+def test_whitening_does_not_blow_up_what_hardly_varies() -> None:
+    section = Recipe.from_dict({"model": {"name": "speednet", "filters": [8]}}).model
+    layer = build(section, (8, 8, 1), 4, fast=True).get_layer("whitening")
+    for x in (torch.zeros(10, 1, 8, 8), torch.arange(64.0).reshape(1, 1, 8, 8).expand(10, 1, 8, 8)):
+        layer.adapt(x)
+        assert all(np.isfinite(w).all() for w in layer.get_weights())
+        assert float(layer(x).detach().abs().max()) < 10
+
+
+def test_a_dirac_kernel_passes_channels_on() -> None:
+    section = Recipe.from_dict({"model": {"name": "speednet", "filters": [16], "whitening": False}}).model
+    model = build(section, (8, 8, 3), 4, fast=True)
+    convolution = next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
+    x = torch.randn(2, 3, 8, 8)
+    with torch.no_grad():
+        y = convolution(x)
+    torch.testing.assert_close(y[:, :3], x)
+    assert float(y[:, 3:].abs().sum()) > 0
+
+
+def test_speednet_takes_images_of_other_sizes() -> None:
+    speednet = build(Recipe.from_dict({"model": {"name": "speednet", "filters": [8, 8, 8]}}).model, (32, 32, 3), 4,
+                     fast=True)
+    for size in (8, 16, 31, 40):
+        assert tuple(speednet(torch.rand(2, 3, size, size), training=False).shape) == (2, 4)

@@ -21,16 +21,20 @@ def trainer(**train: object) -> engine.Trainer:
     return engine.Trainer(model, optimizers.make(recipe.train), recipe.train, 4)
 
 
-def batch(count: int = 32) -> tuple[torch.Tensor, torch.Tensor]:
+def resident(count: int = 32) -> engine.Resident:
     rng = np.random.default_rng(0)
-    return torch.from_numpy(rng.integers(0, 256, (count, 8, 8, 3), np.uint8)), torch.arange(count) % 4
+    images = torch.from_numpy(rng.integers(0, 256, (count, 8, 8, 3), np.uint8))
+    return engine.Resident(images, torch.arange(count) % 4)
+
+
+ALL = torch.arange(32)
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop", "muon"])
 def test_every_optimizer_learns_and_decays_kernels_only(name: str) -> None:
-    images, labels = batch()
+    split = resident()
     learner = trainer(optimizer=name, learning_rate={"sgd": 3e-2, "muon": 1e-2}.get(name, 3e-3), weight_decay=1e-2)
-    losses = [float(learner.step(images, labels, seed)[0]) for seed in range(30)]
+    losses = [float(learner.step(split, ALL, seed)[0]) for seed in range(30)]
     assert losses[-1] < 0.7 * losses[0]
     decayed = {v.path.split("/")[-1] for v in learner.model.trainable_variables
                if learner.optimizer._use_weight_decay(v)}
@@ -41,7 +45,7 @@ def test_muon_orthogonalises_filters_as_matrices() -> None:
     learner = trainer(optimizer="muon", learning_rate=0.1, momentum=0.0, nesterov=False)
     kernel = next(v for v in learner.model.trainable_variables if len(v.shape) == 4)
     before = kernel.value.detach().clone()
-    learner.step(*batch(), 0)
+    learner.step(resident(), ALL, 0)
     update = (before - kernel.value.detach()).reshape(-1, kernel.shape[-1])
     singular = torch.linalg.svdvals(update)
     assert float(singular.max() / singular.min()) < 2  # Newton–Schulz brings all singular values near one
@@ -51,14 +55,15 @@ def test_muon_orthogonalises_filters_as_matrices() -> None:
 
 def test_a_step_is_a_step_of_plain_pytorch() -> None:
     learner = trainer(optimizer="sgd", learning_rate=0.1, momentum=0.0, nesterov=False, label_smoothing=0.1)
-    images, labels = batch()
+    split = resident()
+    images, labels = split.images, split.labels
     twin = build(Recipe.from_dict({"model": {"name": "cnn", "filters": [8], "dense": [16]}}).model, (8, 8, 3), 4)
     twin.set_weights(learner.model.get_weights())
     logits = twin(images.float(), training=True).log()
     loss = F.cross_entropy(logits, labels, label_smoothing=0.1)
     loss.backward()
     expected = [v.value.detach() - 0.1 * v.value.grad for v in twin.trainable_variables]
-    ours, correct = learner.step(images, labels, 0)
+    ours, correct = learner.step(split, ALL, 0)
     torch.testing.assert_close(ours, loss.detach())
     assert int(correct) == int((logits.argmax(1) == labels).sum())
     for variable, value in zip(learner.model.trainable_variables, expected, strict=True):
@@ -66,7 +71,8 @@ def test_a_step_is_a_step_of_plain_pytorch() -> None:
 
 
 def test_class_weights_mean_what_keras_means() -> None:
-    images, labels = batch()
+    split = resident()
+    images, labels = split.images, split.labels
     weights = np.array([1.0, 2.0, 0.5, 3.0])
     recipe = Recipe.from_dict({"model": {"name": "cnn", "filters": [8], "dense": [16]}})
     plain = build(recipe.model, (8, 8, 3), 4)
@@ -75,14 +81,14 @@ def test_class_weights_mean_what_keras_means() -> None:
     learner = engine.Trainer(fast, keras.optimizers.SGD(0.0), recipe.train, 4, weights)
     plain.compile(optimizer=keras.optimizers.SGD(0.0), loss="sparse_categorical_crossentropy")
     expected = plain.train_on_batch(images.numpy(), labels.numpy(), class_weight=dict(enumerate(weights)))
-    assert float(learner.step(images, labels, 0)[0]) == pytest.approx(float(expected), rel=1e-5)
+    assert float(learner.step(split, ALL, 0)[0]) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_evaluation_is_cross_entropy_and_accuracy() -> None:
     learner = trainer()
-    images, labels = batch(50)
-    loss, accuracy = learner.evaluate(engine.Resident(images, labels), batch_size=16)
-    logits = learner.logits(images, 50)
+    split = resident(50)
+    loss, accuracy = learner.evaluate(split, batch_size=16)
+    logits, labels = learner.logits(split.images, 50), split.labels
     assert loss == pytest.approx(float(F.cross_entropy(logits, labels)), rel=1e-5)
     assert accuracy == float((logits.argmax(1) == labels).double().mean())
 

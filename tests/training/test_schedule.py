@@ -123,3 +123,14 @@ def test_a_schedule_peaks_at_the_learning_rate_and_warmup_rises_to_it(name: str)
     assert rates[:20] == pytest.approx([0.2 * (i + 1) / 20 for i in range(20)])
     if name != "constant":
         assert rates[-1] < 1e-5
+
+
+def test_image_sizes_are_stretched_over_the_epochs() -> None:
+    def sizes(epochs: int, *given: int) -> list[int | None]:
+        section = Recipe.from_dict({"train": {"epochs": epochs, "image_sizes": list(given)}}).train
+        return [schedule.image_size(section, epoch) for epoch in range(1, epochs + 1)]
+
+    assert sizes(3) == [None] * 3
+    assert sizes(4, 16, 24, 28, 32) == [16, 24, 28, 32]
+    assert sizes(5, 16, 32) == [16, 16, 16, 32, 32]
+    assert sizes(2, 16, 24, 32) == [16, 24]
