@@ -25,6 +25,7 @@ def check(recipe: Recipe, dataset: Dataset) -> None:
         raise UsageError(f"train.batch_size: received {batch_size}, and the training split has {train} images; "
                          f"expected at most that: set train.batch_size={min(32, train)}, say")
     _class_weights(recipe.train, dataset)
+    _image_sizes(recipe, dataset)
 
 
 def fit(
@@ -61,6 +62,24 @@ def fit(
         _save_model(run, recipe, dataset)
         raise
     _save_model(run, recipe, dataset)
+
+
+def _image_sizes(recipe: Recipe, dataset: Dataset) -> None:
+    """Raise UsageError where the network can't be shown images of the sizes that the recipe trains on."""
+    sizes = sorted(set(recipe.train.image_sizes))
+    if not sizes:
+        return
+    if recipe.model.image_size is not None:
+        raise UsageError("train.image_sizes: can't be used with model.image_size, which scales every image to one "
+                         "size; give one of them")
+    from tenfold.training import engine
+
+    model = build(recipe.model, dataset.shape, len(dataset.classes), fast=True)
+    for size in sizes:
+        if not engine.takes(model, size):
+            raise UsageError(f"train.image_sizes: received {size}; model {recipe.model.name} takes only images of "
+                             f"{dataset.shape[0]}×{dataset.shape[1]} pixels: use speednet, or a head that pools "
+                             "the whole image (model.head=global-average)")
 
 
 def _class_weights(section: TrainSection, dataset: Dataset) -> np.ndarray | None:

@@ -178,6 +178,16 @@ def _pixels(images: torch.Tensor) -> torch.Tensor:
 # one step
 
 
+def takes(model: Any, image_size: int) -> bool:
+    """Whether a fast network can be shown square images of that size, whatever it was built for."""
+    try:
+        with torch.no_grad():
+            model(torch.zeros(1, model.input_shape[1], image_size, image_size), training=False)
+    except (RuntimeError, ValueError):
+        return False
+    return True
+
+
 class Trainer:
     """A fast network, its optimizer and its loss: one step, one pass of evaluation.
 

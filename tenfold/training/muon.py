@@ -86,7 +86,7 @@ class NormalizedMuon(keras.optimizers.Optimizer):
     """Muon with kernels of constant norm, and SGD with Nesterov momentum for all else, as in airbench94.
 
     Before each update a kernel is scaled to the norm √out, so that the learning rate is the relative size
-    of an update; that needs batch normalisation after each kernel. Vectors and the logits' kernel have
+    of an update; that needs batch normalisation after each kernel. Vectors and the logits' layer have
     learning rates of their own, which follow the schedule in proportion. `rates` are (kernels, vectors, logits).
     """
 
@@ -112,7 +112,7 @@ class NormalizedMuon(keras.optimizers.Optimizer):
             if is_matrix(variable):
                 kernels.append((gradient, variable, momentum))
             else:
-                own = rate * self._relative["logits" if len(variable.shape) == 2 else "vectors"]
+                own = rate * self._relative["logits" if "logits" in variable.path else "vectors"]
                 momentum.mul_(self.REST_MOMENTUM).add_(gradient)
                 variable.value.sub_(gradient.add(momentum, alpha=self.REST_MOMENTUM), alpha=own)
         for variable, update in updates(kernels, self._momentum, True, self._dtype):

@@ -14,7 +14,7 @@ from tenfold.data.splits import prepare
 from tenfold.errors import DivergedError, UsageError
 from tenfold.recipe import Recipe
 from tenfold.run import Run
-from tenfold.training import checkpoint, fit, schedule
+from tenfold.training import check, checkpoint, fit, schedule
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +140,53 @@ def test_a_batch_larger_than_the_split_is_refused(tmp_path: Path, digits: Datase
 def test_class_weights_for_other_classes_are_refused(tmp_path: Path, digits: Dataset) -> None:
     with pytest.raises(UsageError, match="one for each class"):
         trained(tmp_path, digits, "train.class_weights={cat=1}")
+
+
+def test_progressive_resizing_trains_on_the_sizes_and_ends_as_it_would_at_full_size(
+    tmp_path: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tenfold.training import engine
+
+    seen: list[int] = []
+    batch = engine.Trainer._batch
+
+    def watched(self: engine.Trainer, *args: object) -> object:
+        x, targets = batch(self, *args)
+        seen.append(x.shape[2])
+        return x, targets
+
+    monkeypatch.setattr(engine.Trainer, "_batch", watched)
+    speednet = ("model.name=speednet", "model.filters=[8,16]", "model.initial=glorot", "train.epochs=4")
+    recipe = Recipe.from_dict({"data": {"source": "digits", "train_size": 400}, "train": {"batch_size": 100}}).replace(
+        *speednet, "train.image_sizes=[8,12,16]")
+    run = Run.create(tmp_path, "x")
+    run.write_recipe(recipe)
+    records = list(fit(recipe, prepare(digits, recipe.data), run))
+    assert seen == [8] * 8 + [12] * 4 + [16] * 4
+    assert len(records) == 4
+    assert run.model().input_shape[1:] == (*prepare(digits, recipe.data).shape,)
+
+
+@pytest.mark.parametrize(("overrides", "message"), [
+    (["train.image_sizes=[8,16]"], "received 16; model cnn takes only images of 8×8"),
+    (["train.image_sizes=[8,16]", "model.image_size=16"], "can't be used with model.image_size"),
+])
+def test_image_sizes_that_the_network_cannot_take_are_refused(
+    digits: Dataset, overrides: list[str], message: str
+) -> None:
+    recipe = Recipe.from_dict({"data": {"source": "digits"}}).replace(*overrides)
+    with pytest.raises(UsageError, match=message):
+        check(recipe, prepare(digits, recipe.data))
+
+
+def test_whitening_is_taken_from_the_training_images_and_stays(tmp_path: Path, digits: Dataset) -> None:
+    recipe = Recipe.from_dict({"data": {"source": "digits", "train_size": 400}, "model": {"name": "speednet"},
+                               "train": {"epochs": 1, "batch_size": 100}}).replace("model.filters=[8]")
+    run = Run.create(tmp_path, "x")
+    run.write_recipe(recipe)
+    dataset = prepare(digits, recipe.data)
+    list(fit(recipe, dataset, run))
+    kernel, bias = run.model().get_layer("whitening").get_weights()
+    patches = np.lib.stride_tricks.sliding_window_view(dataset.train.images[..., 0] / 127.5 - 1, (2, 2), axis=(1, 2))
+    y = patches.reshape(-1, 4) @ kernel.reshape(4, 8) + bias
+    np.testing.assert_allclose(np.cov(y[:, :4].T), np.eye(4), atol=0.05)
