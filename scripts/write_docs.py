@@ -1,4 +1,4 @@
-"""Write the generated pages of docs/: recipes.md from recipe headers, recipe-keys.md and commands.md from the code."""
+"""Write the generated pages of docs/: from recipe headers, from the code, and from the results of the benchmarks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import typer
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
+from benchmarks import performance
 from tenfold.cli import app, data_app
 from tenfold.recipe import (
     Checkpoint,
@@ -133,7 +134,10 @@ def commands() -> list[list[str]]:
     return [[], *([name] for name in group.commands), *(["data", name] for name in data.commands)]  # type: ignore[attr-defined]
 
 
-PAGES = {"recipes.md": recipes_page, "recipe-keys.md": keys_page, "commands.md": commands_page}
+PAGES = {
+    "recipes.md": recipes_page, "recipe-keys.md": keys_page, "commands.md": commands_page,
+    "performance.md": performance.page,
+}
 
 
 def main() -> int:

@@ -1,0 +1,207 @@
+"""docs/performance.md from the results in `benchmarks/results/`: every figure with its bar, machine and command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.record import RESULTS, read
+
+Result = dict[str, Any]
+Results = dict[str, Result | None]
+MODULES = {
+    "throughput-A": "throughput --network A", "throughput-B": "throughput --network B",
+    "speed": "time_to_accuracy speed", "recipes": "time_to_accuracy recipes", "startup": "startup", "memory": "memory",
+}
+NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row of the table of bars: what is measured, what it must be, and how to read it from a result.
+
+    `value` gives (what the cell says, whether the bar is met), or raises KeyError or TypeError where it was not
+    measured.
+    """
+
+    what: str
+    bar: str
+    value: Callable[[Results], tuple[str, bool]]
+
+    def row(self, results: Results) -> str:
+        try:
+            said, met = self.value(results)
+        except (KeyError, TypeError):
+            return f"| {self.what} | {self.bar} | {NOT_MEASURED} | |"
+        return f"| {self.what} | {self.bar} | {said} | {'yes' if met else 'no'} |"
+
+
+def _throughput(network: str, peer: str, least: float) -> Callable[[Results], tuple[str, bool]]:
+    def value(results: Results) -> tuple[str, bool]:
+        of = results[f"throughput-{network}"][peer]["tenfold_ratio"]  # type: ignore[index]
+        return span(of), of["median"] >= least
+
+    return value
+
+
+def _data_share(results: Results) -> tuple[str, bool]:
+    shares = [results[f"throughput-{n}"]["tenfold"]["data_share"] for n in "AB"]  # type: ignore[index]
+    said = ", ".join(f"{n}: {100 * share['median']:.1f} %" for n, share in zip("AB", shares, strict=True))
+    return said, all(share["median"] <= 0.05 for share in shares)
+
+
+def _speed_ratio(results: Results) -> tuple[str, bool]:
+    of = results["speed"]["ratio"]  # type: ignore[index]
+    return span(of), of["median"] <= 0.5
+
+
+def _speed_accuracy(results: Results) -> tuple[str, bool]:
+    of = results["speed"]["tenfold"]  # type: ignore[index]
+    said = f"{accuracy(of['accuracy'])}; from a single view {accuracy(of['single_view_accuracy'])}"
+    return said, of["accuracy"]["mean"] >= 0.94 and of["accuracy"]["n"] >= 5
+
+
+def _recipes(results: Results) -> tuple[str, bool]:
+    of = [entry for entry in results["recipes"]["recipes"].values() if "ratio" in entry]  # type: ignore[index]
+    medians = [entry["ratio"]["median"] for entry in of]
+    if not medians:
+        raise KeyError("ratio")
+    kept = sum(map(recipe_keeps, of))
+    return f"{min(medians):.2f} to {max(medians):.2f}; {kept} of {len(of)} within the bar", kept == len(of) >= 10
+
+
+def recipe_keeps(entry: Result) -> bool:
+    """Whether a recipe's ratio is within its bar, with an accuracy not lower where both were trained in full."""
+    ours, theirs = (entry[side].get("accuracy") for side in ("tenfold", "keras-tensorflow-float32"))
+    return entry["ratio"]["median"] <= 0.4 and (ours is None or ours["mean"] >= theirs["mean"])
+
+
+def _startup(command: str, most: float) -> Callable[[Results], tuple[str, bool]]:
+    def value(results: Results) -> tuple[str, bool]:
+        of = results["startup"]["seconds"][command]  # type: ignore[index]
+        return f"{span(of)} s", of["median"] < most
+
+    return value
+
+
+def _memory(results: Results) -> tuple[str, bool]:
+    of = {name: entry["peak_memory_mib"] / 1024
+          for name, entry in results["memory"]["recipes"].items() if "peak_memory_mib" in entry}  # type: ignore[index]
+    if not of:
+        raise KeyError("peak_memory_mib")
+    return ", ".join(f"`{name}` {peak:.2f} GiB" for name, peak in of.items()), max(of.values()) <= 2
+
+
+def _cuda(results: Results) -> tuple[str, bool]:
+    of = results["cuda"]["seconds"]  # type: ignore[index]
+    return f"{span(of)} s on {results['cuda']['device']}", of["median"] <= 2.59  # type: ignore[index]
+
+
+FIGURES = (
+    Figure("network A, batch 500: images a second ÷ plain PyTorch's in bfloat16", "≥ 1.0",
+           _throughput("A", "pytorch-bfloat16", 1.0)),
+    Figure("network B, batch 128: ÷ Keras' `fit` on TensorFlow, float32", "≥ 3.5",
+           _throughput("B", "keras-tensorflow-float32", 3.5)),
+    Figure("network B, batch 128: ÷ Keras' `fit` on TensorFlow, mixed_bfloat16", "≥ 1.4",
+           _throughput("B", "keras-tensorflow-mixed_bfloat16", 1.4)),
+    Figure("share of a step spent on data (gathering, mirror, translation)", "≤ 5 %", _data_share),
+    Figure("`speed`: seconds to the final weights ÷ plain PyTorch's for 400,000 images of network A", "≤ 0.5",
+           _speed_ratio),
+    Figure("`speed`: test accuracy, mean of 5 seeds", "≥ 94.0 %", _speed_accuracy),
+    Figure("the ten recipes: seconds ÷ the same in Keras' `fit` on TensorFlow, float32, accuracy not lower",
+           "≤ 0.4 each", _recipes),
+    Figure("`tenfold --help`, the whole process", "< 0.3 s", _startup("tenfold --help", 0.3)),
+    Figure("`import tenfold`, the whole process", "< 0.5 s", _startup("import tenfold", 0.5)),
+    Figure("peak memory of `tenfold train` on CIFAR-10, batch 500", "≤ 2 GiB", _memory),
+    Figure("`speed` on a CUDA GPU, warm-up excluded (published: 2.59 s and 1.99 s on an A100)", "≤ 2.59 s", _cuda),
+)
+
+
+def span(of: dict[str, float]) -> str:
+    """`0.41 (0.40 to 0.43, n = 3)`."""
+    return f"{of['median']:.2f} ({of['low']:.2f} to {of['high']:.2f}, n = {of['n']})"
+
+
+def accuracy(of: dict[str, Any]) -> str:
+    """`94.1 % ± 0.3 (n = 5)`."""
+    deviation = "" if of["sd"] is None else f" ± {100 * of['sd']:.1f}"
+    return f"{100 * of['mean']:.1f} %{deviation} (n = {of['n']})"
+
+
+def page(results: Path = RESULTS) -> str:
+    """The page; what has no result is said to be not measured."""
+    found: Results = {name: read(name, results) for name in (*MODULES, "cuda")}
+    lines = [
+        "# Performance", "",
+        "Generated from `benchmarks/results/*.json` by `make docs`. Every ratio was taken in one sitting on one",
+        "machine, the programs in turn, round by round: median (lowest to highest, number of rounds). Absolute",
+        "figures drift from machine to machine, and ratios do with the processor's units.", "",
+        "| figure | bar | measured | met |", "|---|---|---|---|", *(figure.row(found) for figure in FIGURES), "",
+    ]
+    for network in "AB":
+        lines += _throughput_section(network, found[f"throughput-{network}"])
+    lines += _recipes_section(found["recipes"])
+    for name, title in (("speed", "The `speed` recipe"), ("startup", "Start-up"), ("memory", "Memory"),
+                        ("cuda", "CUDA")):
+        lines += [f"## {title}", "", *_origin(found[name])]
+    lines += [
+        "## Measuring it again", "",
+        "```sh",
+        "python -m benchmarks.environments   # the peers' environments, once",
+        *(f"python -m benchmarks.{module} --json benchmarks/results/{name}.json" for name, module in MODULES.items()),
+        "make docs",
+        "```", "",
+    ]
+    return "\n".join(lines)
+
+
+def _throughput_section(network: str, result: Result | None) -> Iterator[str]:
+    what = {"A": "airbench94's shape, batch 500, SGD", "B": "a textbook ConvNet, batch 128, Adam"}[network]
+    yield from (f"## Training network {network}: {what}", "")
+    if result is not None:
+        yield from ("| program | images/s | Tenfold ÷ this | peak memory |", "|---|---|---|---|")
+        for name, of in result.items():
+            if isinstance(of, dict) and "images_per_second" in of:
+                ours = span(of["tenfold_ratio"]) if "tenfold_ratio" in of else ""
+                peak = of["peak_memory_mib"] / 1024
+                yield f"| {name} | {of['images_per_second']:,.0f} | {ours} | {peak:.2f} GiB |"
+            elif isinstance(of, dict) and "absent" in of:
+                yield f"| {name} | absent: {of['absent']} | | |"
+        yield ""
+    yield from _origin(result)
+
+
+def _recipes_section(result: Result | None) -> Iterator[str]:
+    yield from ("## Recipes against Keras on TensorFlow", "")
+    if result is not None:
+        peer = result["peer"]
+        yield from ("| recipe | epochs (trained) | Tenfold | Keras | ratio | accuracy: Tenfold | Keras |",
+                    "|---|---|---|---|---|---|---|")
+        for name, of in result["recipes"].items():
+            if "absent" in of:
+                yield f"| `{name}` | absent: {of['absent']} | | | | | |"
+                continue
+            sides = of["tenfold"], of[peer]
+            seconds = " | ".join(f"{side['seconds']['median']:.0f} s" for side in sides)
+            reached = " | ".join(accuracy(side["accuracy"]) if "accuracy" in side else NOT_MEASURED for side in sides)
+            yield (f"| `{name}` | {of['epochs']['median']:.0f} ({of['epochs_timed']['median']:.0f}) | {seconds} | "
+                   f"{span(of['ratio'])} | {reached} |")
+        yield from ("", "Where fewer epochs were trained than the recipe has, the others count as the median of those "
+                    "after the first.", "")
+    yield from _origin(result)
+
+
+def _origin(result: Result | None) -> Iterator[str]:
+    if result is None:
+        yield from (f"{NOT_MEASURED.capitalize()}.", "")
+        return
+    machine, versions = result["machine"], result["versions"]
+    named = {"keras": versions["keras"], "torch": versions["torch"]}
+    for of in [*result.values(), *result.get("recipes", {}).values()]:
+        named |= of.get("versions", {}) if isinstance(of, dict) else {}
+    yield (f"{machine['cores']} cores of {machine['processor']} ({', '.join(machine['units'])}), "
+           f"{machine['precision']}; {', '.join(f'{k} {v}' for k, v in sorted(named.items()))}; {result['date']}; "
+           f"`{result['command']}`")
+    yield ""

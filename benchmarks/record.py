@@ -1,0 +1,40 @@
+"""Results as JSON: what was measured, with the machine, the versions and the command it was measured by."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def origin() -> dict[str, Any]:
+    """Machine, engine, versions, commit, date and command of a measurement. Imports the engine."""
+    from tenfold.environment import git_commit, machine, versions
+    from tenfold.training import engine
+
+    module = sys.modules["__main__"].__spec__
+    command = ["python", "-m", module.name if module else Path(sys.argv[0]).stem, *sys.argv[1:]]
+    return {
+        "machine": {**machine(), **engine.prepare().to_dict()}, "versions": versions(), "git_commit": git_commit(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(), "command": shlex.join(command),
+    }
+
+
+def write(path: Path | None, result: dict[str, Any]) -> None:
+    """Print a result as JSON, and write it to `path` where one is given."""
+    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    print(text, end="")
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def read(name: str, results: Path = RESULTS) -> dict[str, Any] | None:
+    """The committed result of that name, or None where it was not measured."""
+    path = results / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

@@ -1,0 +1,85 @@
+"""The page says what the results say, and no more."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.performance import FIGURES, page
+
+ORIGIN = {
+    "machine": {"processor": "P", "units": ["AVX2"], "cores": 2, "precision": "bfloat16"},
+    "versions": {"keras": "3", "torch": "2"}, "date": "2026-01-01", "command": "python -m benchmarks.…",
+}
+
+
+def span(median: float) -> dict[str, float]:
+    return {"median": median, "low": median - 0.01, "high": median + 0.01, "n": 3}
+
+
+def write(folder: Path, name: str, **result: Any) -> None:
+    (folder / f"{name}.json").write_text(json.dumps({**result, **ORIGIN}))
+
+
+def row(text: str, figure: str) -> list[str]:
+    line = next(line for line in text.splitlines() if line.startswith(f"| {figure}"))
+    return [cell.strip() for cell in line.split("|")[1:-1]]
+
+
+def test_without_results_every_figure_is_not_measured(tmp_path: Path) -> None:
+    text = page(tmp_path)
+    assert text.count("| not measured | |") == len(FIGURES)
+    assert text.count("\nNot measured.\n") == 7
+
+
+def test_a_figure_is_held_against_its_bar(tmp_path: Path) -> None:
+    peer = {"images_per_second": 400.0, "peak_memory_mib": 512.0}
+    ours = {"images_per_second": 1400.0, "peak_memory_mib": 1024.0, "data_share": span(0.03)}
+    write(tmp_path, "throughput-B", network="B", tenfold=ours, **{
+        "keras-tensorflow-float32": {**peer, "tenfold_ratio": span(3.5), "versions": {"tensorflow": "2.21"}},
+        "keras-tensorflow-mixed_bfloat16": {**peer, "tenfold_ratio": span(1.39)},
+        "keras-jax-float32": {"absent": "no wheel"},
+    })
+    text = page(tmp_path)
+    assert row(text, "network B, batch 128: ÷ Keras' `fit` on TensorFlow, float32")[2:] == [
+        "3.50 (3.49 to 3.51, n = 3)", "yes"]
+    assert row(text, "network B, batch 128: ÷ Keras' `fit` on TensorFlow, mixed")[3] == "no"
+    assert row(text, "share of a step spent on data")[2] == "not measured"  # network A is missing
+    assert "| tenfold | 1,400 |  | 1.00 GiB |" in text
+    assert "| keras-jax-float32 | absent: no wheel | | |" in text
+    assert "keras 3, tensorflow 2.21, torch 2; 2026-01-01" in text
+
+
+def recipe(ratio: float, **accuracies: float) -> dict[str, Any]:
+    def side(name: str) -> dict[str, Any]:
+        reached = {"accuracy": {"mean": accuracies[name], "sd": None, "n": 1}} if accuracies else {}
+        return {"seconds": span(10.0), **reached}
+
+    return {"epochs": span(8), "epochs_timed": span(2), "tenfold": side("tenfold"),
+            "keras-tensorflow-float32": side("keras"), "ratio": span(ratio)}
+
+
+def test_recipes_must_all_be_measured_and_no_less_accurate(tmp_path: Path) -> None:
+    figure = "the ten recipes"
+    recipes = {f"r{i}": recipe(0.3) for i in range(10)}
+    write(tmp_path, "recipes", peer="keras-tensorflow-float32", recipes=recipes)
+    assert row(page(tmp_path), figure)[2:] == ["0.30 to 0.30; 10 of 10 within the bar", "yes"]
+    recipes["r0"] = recipe(0.3, tenfold=0.70, keras=0.71)
+    recipes["r1"] = recipe(0.41)
+    recipes["r2"] = {"absent": "no translation"}
+    write(tmp_path, "recipes", peer="keras-tensorflow-float32", recipes=recipes)
+    text = page(tmp_path)
+    assert row(text, figure)[2:] == ["0.30 to 0.41; 7 of 9 within the bar", "no"]
+    assert "| `r2` | absent: no translation |" in text
+    assert "| 70.0 % (n = 1) | 71.0 % (n = 1) |" in text
+
+
+def test_speed_states_accuracy_with_and_without_augmentation(tmp_path: Path) -> None:
+    reached = {"mean": 0.9412, "sd": 0.003, "n": 5}
+    ours = {"accuracy": reached, "single_view_accuracy": {**reached, "mean": 0.93}}
+    write(tmp_path, "speed", ratio=span(0.45), tenfold=ours)
+    text = page(tmp_path)
+    assert row(text, "`speed`: seconds")[3] == "yes"
+    assert row(text, "`speed`: test accuracy")[2:] == [
+        "94.1 % ± 0.3 (n = 5); from a single view 93.0 % ± 0.3 (n = 5)", "yes"]

@@ -1,0 +1,16 @@
+"""The commands that are timed are ones that work."""
+
+from __future__ import annotations
+
+from benchmarks.side_by_side import finish
+from benchmarks.startup import COMMANDS, measure
+
+
+def test_every_command_is_timed_once_a_round() -> None:
+    seconds = measure(1)
+    assert {name: len(of) for name, of in seconds.items()} == dict.fromkeys(COMMANDS, 1)
+    assert seconds["python"][0] > 0
+
+
+def test_help_is_tenfolds() -> None:
+    assert "train" in finish(COMMANDS["tenfold --help"])[0]
