@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 
-.PHONY: help demo test lint types docs recipes clean
+.PHONY: help demo test lint types docs recipes performance clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -39,6 +39,11 @@ docs: $(VENV)/.installed-dev  ## Write the generated pages of docs/ anew
 
 recipes: $(VENV)/.installed  ## Measure every shipped recipe over 3 seeds (hours)
 	$(BIN)/python -m benchmarks.recipes
+
+performance: $(VENV)/.installed-dev  ## Measure speed and memory side by side with peers (hours)
+	$(BIN)/python -m benchmarks.environments
+	$(BIN)/python -m benchmarks
+	$(BIN)/python scripts/write_docs.py
 
 clean:  ## Remove the environment and everything made
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

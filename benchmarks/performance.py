@@ -15,6 +15,7 @@ MODULES = {
     "throughput-A": "throughput --network A", "throughput-B": "throughput --network B",
     "speed": "time_to_accuracy speed", "recipes": "time_to_accuracy recipes", "startup": "startup", "memory": "memory",
 }
+COMMANDS = [f"python -m benchmarks.{module} --json benchmarks/results/{name}.json" for name, module in MODULES.items()]
 NOT_MEASURED = "not measured"
 
 
@@ -149,10 +150,11 @@ def page(results: Path = RESULTS) -> str:
     lines += [
         "## Measuring it again", "",
         "```sh",
-        "python -m benchmarks.environments   # the peers' environments, once",
-        *(f"python -m benchmarks.{module} --json benchmarks/results/{name}.json" for name, module in MODULES.items()),
+        "python -m benchmarks.environments   # the peers' environments, once; what can't be installed is absent",
+        *COMMANDS,
         "make docs",
         "```", "",
+        "`make performance` does all of it.", "",
     ]
     return "\n".join(lines)
 

@@ -1,7 +1,7 @@
 """The same training in plain Keras: architecture, data, optimizer and schedule of a job, by `fit`. Needs keras only.
 
-The job is what `tenfold_recipe.py --job` wrote. Fresh weights, float32, everything as Keras has it. Augmentation is by
-Keras' own layers, in a `tf.data` pipeline beside the training, as Keras' guide advises for processors.
+The job is what `tenfold_recipe.py --job` wrote. Fresh weights, float32, everything as Keras has it. Augmentation is
+by Keras' own layers, in a `tf.data` pipeline beside the training, as Keras' guide advises for processors.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def train(folder: Path, epochs: int, seed: int) -> dict[str, Any]:
     model = keras.models.clone_model(keras.models.load_model(folder / "model.keras", compile=False))
     model.compile(optimizer=optimizer(job, data["rates"]), loss="sparse_categorical_crossentropy",
                   metrics=["accuracy"])
-    model.fit(**source, epochs=epochs, validation_data=validation, verbose=0,
+    model.fit(**source, epochs=epochs, validation_data=validation, validation_batch_size=500, verbose=0,
               callbacks=[watch, *callbacks(job, epochs)])
     accuracy = model.evaluate(data["test_images"], data["test_labels"], batch_size=500, verbose=0)[1]
     return {"epoch_seconds": [float(s) for s in np.diff(watch.times)], "accuracy": float(accuracy)}
