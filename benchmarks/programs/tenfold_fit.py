@@ -1,7 +1,8 @@
 """Networks A and B trained by Tenfold: `fit` as every recipe uses it, on resident uint8 images.
 
 Everything of a step counts that counts in a real training: the shuffled gathering of the batch, its scaling, the
-update, reading the loss. Shuffling once an epoch and checkpoints are not of a step. A second training, with mirroring and translation, tells how much of a step is spent on data.
+update, reading the loss; what is done once an epoch (the order, the checkpoint) is not of a step. A second training,
+with mirroring and translation, tells how much of a step is spent on data.
 """
 
 from __future__ import annotations
