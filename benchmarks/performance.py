@@ -96,8 +96,10 @@ def _memory(results: Results) -> tuple[str, bool]:
 
 
 def _cuda(results: Results) -> tuple[str, bool]:
-    of = results["cuda"]["seconds"]  # type: ignore[index]
-    return f"{span(of)} s on {results['cuda']['device']}", of["median"] <= 2.59  # type: ignore[index]
+    of, machine = results["cuda"]["tenfold"]["seconds"], results["cuda"]["machine"]  # type: ignore[index]
+    if machine["device"] == "cpu":
+        raise KeyError("a CUDA device")
+    return f"{span(of)} s on {machine['device']}", of["median"] <= 2.59
 
 
 FIGURES = (
@@ -116,7 +118,8 @@ FIGURES = (
     Figure("`tenfold --help`, the whole process", "< 0.3 s", _startup("tenfold --help", 0.3)),
     Figure("`import tenfold`, the whole process", "< 0.5 s", _startup("import tenfold", 0.5)),
     Figure("peak memory of `tenfold train` on CIFAR-10, batch 500", "≤ 2 GiB", _memory),
-    Figure("`speed` on a CUDA GPU, warm-up excluded (published: 2.59 s and 1.99 s on an A100)", "≤ 2.59 s", _cuda),
+    Figure("`speed` on a CUDA GPU, everything counted (published, warmed up, on an A100: 2.59 s and 1.99 s)", "≤ 2.59 s",
+           _cuda),
 )
 
 
@@ -152,9 +155,10 @@ def page(results: Path = RESULTS) -> str:
         "```sh",
         "python -m benchmarks.environments   # the peers' environments, once; what can't be installed is absent",
         *COMMANDS,
+        "python -m benchmarks.time_to_accuracy speed --json benchmarks/results/cuda.json   # where Tenfold uses a GPU",
         "make docs",
         "```", "",
-        "`make performance` does all of it.", "",
+        "`make performance` does all of it but the GPU.", "",
     ]
     return "\n".join(lines)
 

@@ -27,9 +27,9 @@ def network_a() -> nn.Sequential:
     layers: list[nn.Module] = [nn.Conv2d(3, 24, 2), nn.GELU()]
     width = 24
     for filters in (64, 256, 256):
-        layers += [nn.Conv2d(width, filters, 3, padding="same", bias=False), nn.MaxPool2d(2)]
+        layers += [nn.Conv2d(width, filters, 3, padding=1, bias=False), nn.MaxPool2d(2)]
         layers += [nn.BatchNorm2d(filters), nn.GELU()]
-        layers += [nn.Conv2d(filters, filters, 3, padding="same", bias=False), nn.BatchNorm2d(filters), nn.GELU()]
+        layers += [nn.Conv2d(filters, filters, 3, padding=1, bias=False), nn.BatchNorm2d(filters), nn.GELU()]
         width = filters
     return nn.Sequential(*layers, nn.MaxPool2d(3), nn.Flatten(), nn.Linear(width, 10))
 
@@ -39,8 +39,8 @@ def network_b() -> nn.Sequential:
     layers: list[nn.Module] = []
     width = 3
     for filters in (32, 64, 128):
-        layers += [nn.Conv2d(width, filters, 3, padding="same"), nn.ReLU()]
-        layers += [nn.Conv2d(filters, filters, 3, padding="same"), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25)]
+        layers += [nn.Conv2d(width, filters, 3, padding=1), nn.ReLU()]
+        layers += [nn.Conv2d(filters, filters, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25)]
         width = filters
     hidden = [nn.Linear(4 * 4 * width, 512), nn.ReLU(), nn.Dropout(0.5)]
     return nn.Sequential(*layers, nn.Flatten(), *hidden, nn.Linear(512, 10))
