@@ -7,6 +7,7 @@
 measured before and after each training. `recipes` trains each shipped recipe and, in turn, the same architecture on
 the same data for as many epochs by Keras' `fit` on TensorFlow in float32. With `--epochs-timed K` only K epochs of each
 side are trained and their seconds scaled to the recipe's; without, all of them, and accuracies are compared as well.
+The file keeps what it has of other recipes and of the other kind, if machine and versions are the same.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ def _peer(folder: str, epochs: int, seed: int) -> Contender:
 
 
 def _kept(path: Path | None, origin: dict[str, Any]) -> dict[str, Any]:
-    """What the file already holds of the same machine and versions, so that recipes can be measured one by one."""
+    """What the file already holds of the same machine and versions."""
     if path is None or not path.is_file():
         return {}
     before = json.loads(path.read_text(encoding="utf-8"))
@@ -156,7 +157,8 @@ def main() -> None:
     done = _kept(arguments.json, origin)
     for name in arguments.names:
         count = 1 if arguments.smoke else arguments.rounds
-        done[name] = measure_recipe(name, count, arguments.epochs_timed, sets, cache, not arguments.no_install)
+        measured = measure_recipe(name, count, arguments.epochs_timed, sets, cache, not arguments.no_install)
+        done[name] = {**done.get(name, {}), "timed" if arguments.epochs_timed else "full": measured}
         record.write(arguments.json, {"peer": PEER, "recipes": done, **origin})
 
 

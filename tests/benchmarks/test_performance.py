@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.performance import FIGURES, page
+from benchmarks.time_to_accuracy import PEER
 
 ORIGIN = {
     "machine": {"processor": "P", "units": ["AVX2"], "cores": 2, "precision": "bfloat16"},
@@ -36,7 +37,7 @@ def test_without_results_every_figure_is_not_measured(tmp_path: Path) -> None:
 def test_a_figure_is_held_against_its_bar(tmp_path: Path) -> None:
     peer = {"images_per_second": 400.0, "peak_memory_mib": 512.0}
     ours = {"images_per_second": 1400.0, "peak_memory_mib": 1024.0, "data_share": span(0.03)}
-    write(tmp_path, "throughput-B", network="B", tenfold=ours, **{
+    write(tmp_path, "throughput-B", network="B", batch=128, tenfold=ours, **{
         "keras-tensorflow-float32": {**peer, "tenfold_ratio": span(3.5), "versions": {"tensorflow": "2.21"}},
         "keras-tensorflow-mixed_bfloat16": {**peer, "tenfold_ratio": span(1.39)},
         "keras-jax-float32": {"absent": "no wheel"},
@@ -51,28 +52,35 @@ def test_a_figure_is_held_against_its_bar(tmp_path: Path) -> None:
     assert "keras 3, tensorflow 2.21, torch 2; 2026-01-01" in text
 
 
-def recipe(ratio: float, **accuracies: float) -> dict[str, Any]:
-    def side(name: str) -> dict[str, Any]:
-        reached = {"accuracy": {"mean": accuracies[name], "sd": None, "n": 1}} if accuracies else {}
-        return {"seconds": span(10.0), **reached}
-
-    return {"epochs": span(8), "epochs_timed": span(2), "tenfold": side("tenfold"),
-            "keras-tensorflow-float32": side("keras"), "ratio": span(ratio)}
+def recipe(ratio: float, *accuracies: float, rounds: int = 3) -> dict[str, Any]:
+    reached = [{"accuracy": {"mean": value, "sd": None, "n": 1}} for value in accuracies] or [{}, {}]
+    ours, theirs = ({"seconds": span(10.0), **accuracy} for accuracy in reached)
+    return {"epochs": span(8), "epochs_timed": span(2), "tenfold": ours, PEER: theirs,
+            "ratio": {**span(ratio), "n": rounds}}
 
 
-def test_recipes_must_all_be_measured_and_no_less_accurate(tmp_path: Path) -> None:
+def test_recipes_must_all_be_fast_enough_and_no_less_accurate(tmp_path: Path) -> None:
     figure = "the ten recipes"
-    recipes = {f"r{i}": recipe(0.3) for i in range(10)}
-    write(tmp_path, "recipes", peer="keras-tensorflow-float32", recipes=recipes)
-    assert row(page(tmp_path), figure)[2:] == ["0.30 to 0.30; 10 of 10 within the bar", "yes"]
-    recipes["r0"] = recipe(0.3, tenfold=0.70, keras=0.71)
-    recipes["r1"] = recipe(0.41)
-    recipes["r2"] = {"absent": "no translation"}
-    write(tmp_path, "recipes", peer="keras-tensorflow-float32", recipes=recipes)
+    recipes = {f"r{i}": {"timed": recipe(0.3), "full": recipe(0.5, 0.71, 0.70, rounds=1)} for i in range(10)}
+    write(tmp_path, "recipes", recipes=recipes)
+    assert row(page(tmp_path), figure)[2:] == [
+        "0.30 to 0.30, within the bar 10 of 10; accuracy compared in 10, lower in none", "yes"]
+    recipes["r0"]["full"] = recipe(0.3, 0.70, 0.72)
+    recipes["r1"] = {"timed": recipe(0.41)}
+    recipes["r2"] = {"full": {"absent": "no translation"}}
+    write(tmp_path, "recipes", recipes=recipes)
     text = page(tmp_path)
-    assert row(text, figure)[2:] == ["0.30 to 0.41; 7 of 9 within the bar", "no"]
+    assert row(text, figure)[2:] == [
+        "0.30 to 0.41, within the bar 8 of 10; accuracy compared in 8, lower in `r0`", "no"]
     assert "| `r2` | absent: no translation |" in text
-    assert "| 70.0 % (n = 1) | 71.0 % (n = 1) |" in text
+    assert "| 70.0 % (n = 1) | 72.0 % (n = 1) |" in text
+
+
+def test_a_smoke_run_meets_no_bar(tmp_path: Path) -> None:
+    peer = {"pytorch-bfloat16": {"tenfold_ratio": span(9.0)}}
+    write(tmp_path, "throughput-A", network="A", batch=8, tenfold={}, **peer)
+    write(tmp_path, "memory", recipes={"mlp": {"peak_memory_mib": 500.0}}, data="digits", batch=500)
+    assert "| yes |" not in page(tmp_path)
 
 
 def test_speed_states_accuracy_with_and_without_augmentation(tmp_path: Path) -> None:

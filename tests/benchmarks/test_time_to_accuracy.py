@@ -15,7 +15,8 @@ from benchmarks.side_by_side import PROGRAMS
 from benchmarks.time_to_accuracy import PEER, RECIPES, compare_recipe, compare_speed, scaled
 from tenfold.recipe import Recipe, shipped
 
-SMALL = ['data.source="shapes:train=300,test=60"', "train.batch_size=50", "train.epochs=2", "train.augment.mirror=false"]
+SMALL = ['data.source="shapes:train=300,test=60"', "train.batch_size=50", "train.epochs=2",
+         "train.augment.mirror=false"]
 
 
 def test_epochs_that_were_not_trained_count_as_the_median_of_the_later_ones() -> None:
