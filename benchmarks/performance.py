@@ -59,13 +59,20 @@ def _data_share(results: Results) -> tuple[str, bool]:
     return said, all(share["median"] <= 0.05 for share in shares)
 
 
+def _speed(results: Results) -> Result:
+    result: Any = results["speed"]
+    if result["recipe"] != "speed":
+        raise KeyError("the recipe of the bar")
+    return result
+
+
 def _speed_ratio(results: Results) -> tuple[str, bool]:
-    of = results["speed"]["ratio"]  # type: ignore[index]
+    of = _speed(results)["ratio"]
     return span(of), of["median"] <= 0.5 and of["n"] >= ROUNDS
 
 
 def _speed_accuracy(results: Results) -> tuple[str, bool]:
-    of = results["speed"]["tenfold"]  # type: ignore[index]
+    of = _speed(results)["tenfold"]
     said = f"{accuracy(of['accuracy'])}; from a single view {accuracy(of['single_view_accuracy'])}"
     return said, of["accuracy"]["mean"] >= 0.94 and of["accuracy"]["n"] >= 5
 

@@ -86,7 +86,7 @@ def test_a_smoke_run_meets_no_bar(tmp_path: Path) -> None:
 def test_speed_states_accuracy_with_and_without_augmentation(tmp_path: Path) -> None:
     reached = {"mean": 0.9412, "sd": 0.003, "n": 5}
     ours = {"accuracy": reached, "single_view_accuracy": {**reached, "mean": 0.93}}
-    write(tmp_path, "speed", ratio=span(0.45), tenfold=ours)
+    write(tmp_path, "speed", recipe="speed", ratio=span(0.45), tenfold=ours)
     text = page(tmp_path)
     assert row(text, "`speed`: seconds")[3] == "yes"
     assert row(text, "`speed`: test accuracy")[2:] == [
