@@ -23,6 +23,7 @@ from tenfold.training import fit
 
 if TYPE_CHECKING:
     from tenfold.models.layers import Layers
+    from tenfold.training.augment import Batch
 
 
 def network_a(layers: Layers, x: Any) -> Any:
@@ -55,10 +56,10 @@ class Clock:
         self._began: float | None = None
         self._ready = 0.0
 
-    def augmentation(self, *batch: Any) -> Any:
+    def augmentation(self, batch: Batch) -> Batch:
         """Changes nothing and notes the time."""
         self._ready = time.perf_counter()
-        return batch[0] if len(batch) == 1 else batch[:2]
+        return batch
 
     def step_done(self, epoch: int, step: int, steps: int, loss: float) -> None:
         """Counts the step that ended now; the first of an epoch comes after other work and is left out."""

@@ -55,7 +55,7 @@ def train(recipe: Recipe, runs: Path) -> dict[str, Any]:
 def check_translation(recipe: Recipe) -> None:
     """Raise SystemExit if the recipe asks for something that `keras_recipe.py` has no translation for."""
     train, job = recipe.train, recipe.to_dict()["train"]
-    left = [key for key in UNTRANSLATED if job.get(key)]
+    left = [key for key in UNTRANSLATED if job[key]]
     left += [name for name in train.augment if name not in AUGMENTATIONS]
     left += ["class_weights"] * (train.class_weights != "none")
     left += [train.optimizer] * (train.optimizer not in OPTIMIZERS)
