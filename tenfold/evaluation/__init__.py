@@ -34,7 +34,9 @@ def score_run(run: Run, dataset: Dataset, splits: tuple[str, ...] = EVALUATED, c
     from tenfold.prediction import Classifier, probabilities  # the engine, which comparing runs does not need
 
     model, section = Classifier(run), run.recipe().evaluate
-    models = {"": model} | ({} if section.tta == "none" else {"_tta": with_views(model, section.tta, section.tta_below)})
+    models = {"": model}
+    if section.tta != "none":
+        models["_tta"] = with_views(model, section.tta, section.tta_below)
     result = run.metrics() if run.has("metrics.json") else {}
     for name in splits:
         split = dataset.splits().get(name)

@@ -105,7 +105,8 @@ class TrainSection(Section):
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "muon", "normalized-muon"] = Field(
         "adam", description="update rule")
     learning_rate: float = Field(1e-3, gt=0, description="peak learning rate")
-    vector_learning_rate: float = Field(1.0, gt=0, description="peak learning rate of vectors (biases), for normalized-muon")
+    vector_learning_rate: float = Field(1.0, gt=0, description="peak learning rate of vectors (biases), for "
+                                                               "normalized-muon")
     logits_learning_rate: float = Field(1.0, gt=0, description="peak learning rate of the last layer, for "
                                                                "normalized-muon")
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of sgd, rmsprop and the muons")

@@ -10,7 +10,10 @@ from tenfold.training.muon import FilterMuon, NormalizedMuon
 
 
 def make(section: TrainSection, dtype: torch.dtype = torch.float32) -> keras.optimizers.Optimizer:
-    """The optimizer of a recipe, for a network that computes in `dtype`. Weight decay is decoupled (Loshchilov & Hutter 2019) and spares vectors."""
+    """The optimizer of a recipe, for a network that computes in `dtype`.
+
+    Weight decay is decoupled (Loshchilov & Hutter 2019) and spares vectors.
+    """
     rate, decay = section.learning_rate, section.weight_decay or None
     optimizer: keras.optimizers.Optimizer
     match section.optimizer:
