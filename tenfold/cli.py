@@ -1,7 +1,7 @@
 """The command: each function parses, makes one library call and prints. No logic of its own.
 
 Results go to standard output, progress to standard error. Exit codes: 0 done, 1 a failure, 2 a usage
-mistake, 130 interrupted.
+mistake, 3 the disk is full, read-only or gone, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -115,6 +115,8 @@ def train(
     name: Name = None,
     csv: Annotated[bool, typer.Option("--csv", help="Write predictions as CSV as well.")] = False,
     h5: Annotated[bool, typer.Option("--h5", help="Write the model as model.h5 as well.")] = False,
+    resume: Annotated[bool, typer.Option(
+        "--resume", help="Go on with the newest unfinished run of that name and recipe, if there is one.")] = False,
 ) -> None:
     """Train a recipe, evaluate it and write its report: one run directory."""
     from tenfold import pipeline
@@ -124,7 +126,7 @@ def train(
     overrides = list(set_ or ()) + ([f"data.source={json.dumps(data)}"] if data is not None else [])
     for each in pipeline.seeds(Recipe.load(recipe, overrides), seeds):
         with terminal_watcher() as watcher:
-            run = pipeline.train(each, runs=runs, name=name, csv=csv, h5=h5, watcher=watcher)
+            run = pipeline.train(each, runs=runs, name=name, csv=csv, h5=h5, resume=resume, watcher=watcher)
         _print_verdict(run)
 
 

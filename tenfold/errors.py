@@ -7,7 +7,7 @@
     ├── ImageError                   a file is no readable image
     ├── EngineError                  the engine can't work here (wrong Keras backend, say)
     ├── DivergedError                the loss became NaN or infinite
-    ├── StorageError                 the disk is full, read-only or gone
+    ├── StorageError                 exit code 3: the disk is full, read-only or gone
     ├── MissingExtraError            an optional dependency is not installed
     └── UsageError                   exit code 2: what was asked for can't be meant
         ├── UnknownNameError         no such recipe, data set, class, model, …
@@ -50,11 +50,17 @@ class EngineError(TenfoldError):
 
 
 class DivergedError(TenfoldError):
-    """The training loss became NaN or infinite."""
+    """The training loss became NaN or infinite, in that step of that epoch (both from 1)."""
+
+    def __init__(self, message: str, epoch: int, step: int) -> None:
+        super().__init__(message)
+        self.epoch, self.step = epoch, step
 
 
 class StorageError(TenfoldError):
     """A file could not be written: disk full, read-only or gone."""
+
+    exit_code = 3
 
 
 class MissingExtraError(TenfoldError):

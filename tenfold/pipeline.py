@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +40,22 @@ class Watcher:
         """Bytes of a download so far, of how many."""
 
 
+@dataclass(frozen=True)
+class _Job:
+    """What is to be trained and reported, on which prepared data, and who is told."""
+
+    recipe: Recipe
+    dataset: Dataset
+    callbacks: Sequence[Any]
+    watcher: Watcher
+    csv: bool
+    h5: bool
+    interrupt: Interrupt
+
+
 def train(
     recipe: Recipe | str | Path, data: Dataset | str | None = None, callbacks: Sequence[Any] = (), *,
-    runs: str | Path = "runs", name: str | None = None, csv: bool = False, h5: bool = False,
+    runs: str | Path = "runs", name: str | None = None, csv: bool = False, h5: bool = False, resume: bool = False,
     watcher: Watcher | None = None,
 ) -> Run:
     """Train a recipe on a data set, evaluate the best model and write the report: a complete run.
@@ -50,9 +64,12 @@ def train(
     URI, or None for the recipe's own source. `callbacks` are `keras.callbacks.Callback`s. The run is
     `runs/<name>-<number>`, by default named after the recipe and the data set. `csv` writes predictions
     as CSV as well, `h5` the model as `model.h5`. What names missing public data has it downloaded.
+    `resume` goes on with the newest run of that name and recipe that was stopped, died or failed, if
+    there is one.
 
-    Raises a TenfoldError: before anything is written if the input is wrong; DivergedError if the loss
-    became NaN or infinite (the run then has status "diverged" and its last finite weights).
+    Raises a TenfoldError: before anything is written if the input is wrong or the disk has too little
+    room; DivergedError if the loss became NaN or infinite (the run then has status "diverged" and its last
+    finite weights); StorageError if the disk fails on the way (the last checkpoint is kept).
     """
     watcher = watcher or Watcher()
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
@@ -60,17 +77,14 @@ def train(
         check_name(name)
     if data is not None:
         recipe = with_source(recipe, data.uri if isinstance(data, Dataset) else data)
-    dataset = data if isinstance(data, Dataset) else open_data(recipe, watcher)
-    prepared = prepare(dataset, recipe.data)
-    for split, value in prepared.splits().items():
-        watcher.log(f"{split}: {len(value):,} images ({value.describe()})")
-
-    from tenfold.training import check
-
-    check(recipe, prepared)
-    run = Run.create(runs, name or f"{recipe.name}-{prepared.name}")
-    _work(run, recipe, prepared, callbacks, watcher, csv, h5)
-    return run
+    with Interrupt() as interrupt:
+        prepared = prepare(data if isinstance(data, Dataset) else open_data(recipe, watcher), recipe.data)
+        for split, value in prepared.splits().items():
+            watcher.log(f"{split}: {len(value):,} images ({value.describe()})")
+        job = _Job(recipe, prepared, callbacks, watcher, csv, h5, interrupt)
+        name = name or f"{recipe.name}-{prepared.name}"
+        found = _unfinished(runs, name, recipe) if resume else None
+        return _start(job, Path(runs), name) if found is None else _go_on(job, found)
 
 
 def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *, csv: bool = False, h5: bool = False,
@@ -89,36 +103,71 @@ def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *
         recipe = recipe.replace(f"train.epochs={epochs}")
     elif status["status"] == "finished":
         raise RunError(f"{run.path}: is finished; give --epochs (more than {recipe.train.epochs}) to train it further")
-    dataset = _own_data(run, watcher)
+    with Interrupt() as interrupt:
+        dataset = prepare(open_data(recipe, watcher), recipe.data)
+        return _go_on(_Job(recipe, dataset, callbacks, watcher, csv, h5, interrupt), run)
 
-    from tenfold.training import check, checkpoint
 
-    check(recipe, dataset)
-    snapshot = checkpoint.load(run, "last", watcher.log) if checkpoint.has(run, "last") else None
-    done = snapshot.position if snapshot else checkpoint.Position(0)
-    watcher.log(f"resuming after epoch {done.epoch}, step {done.step}")
-    _work(run, recipe, dataset, callbacks, watcher, csv, h5, snapshot)
+def _unfinished(runs: str | Path, name: str, recipe: Recipe) -> Run | None:
+    """The newest run of that name and recipe that can be resumed; those that can't be read are passed over."""
+    for run in reversed(Run.list(runs)):
+        with contextlib.suppress(RunError):
+            unfinished = run.status()["status"] in ("stopped", "died", "failed")
+            if unfinished and run.name.rpartition("-")[0] == name and run.recipe() == recipe:
+                return run
+    return None
+
+
+def _start(job: _Job, runs: Path, name: str) -> Run:
+    """Make a run and do the job there."""
+    summary = _summary(job, runs)
+    run = Run.create(runs, name)
+    with run.writing():
+        _work(job, run, summary)
     return run
 
 
-def _work(run: Run, recipe: Recipe, dataset: Dataset, callbacks: Sequence[Any], watcher: Watcher, csv: bool, h5: bool,
-          snapshot: Snapshot | None = None) -> None:
+def _go_on(job: _Job, run: Run) -> Run:
+    """Do the rest of the job in its run."""
+    from tenfold.training import checkpoint, space
+
+    _check_data(run, job.dataset)
+    summary = _summary(job, run.path, already=space.taken(run.path))
+    with run.writing():
+        snapshot = checkpoint.load(run, "last", job.watcher.log) if checkpoint.has(run, "last") else None
+        done = snapshot.position if snapshot else checkpoint.Position(0)
+        job.watcher.log(f"resuming {run.path} after epoch {done.epoch}, step {done.step}")
+        _work(job, run, summary, snapshot)
+    return run
+
+
+def _summary(job: _Job, directory: Path, already: int = 0) -> Summary:
+    """The network's summary, once it is known that the job can be done and has room in `directory`."""
+    from tenfold.models.summary import Summary
+    from tenfold.training import check, space
+
+    check(job.recipe, job.dataset)
+    summary = Summary.of(job.recipe.model, job.dataset.shape, len(job.dataset.classes))
+    needed = space.needed(job.recipe, job.dataset, summary.parameters)
+    job.watcher.log(space.check(directory, max(needed - already, 0)))
+    return summary
+
+
+def _work(job: _Job, run: Run, summary: Summary, snapshot: Snapshot | None = None) -> None:
     """Train, evaluate and report; however that ends, the run's status says so."""
-    with Interrupt() as interrupt, run.writing():
-        try:
-            _fit(recipe, dataset, run, callbacks, watcher, interrupt, snapshot)
-            interrupt.check()
-            _finish(run, dataset, csv, h5, watcher, interrupt)
-        except KeyboardInterrupt:
-            run.write_status("stopped", "interrupted", epochs=len(run.history()))
-            raise
-        except DivergedError as error:
-            run.write_status("diverged", str(error), epochs=len(run.history()))
-            raise
-        except BaseException as error:
-            with contextlib.suppress(TenfoldError):
-                run.write_status("failed", str(error) or type(error).__name__, epochs=len(run.history()))
-            raise
+    try:
+        _fit(job, run, summary, snapshot)
+        _finish(job, run)
+    except KeyboardInterrupt:
+        run.write_status("stopped", "interrupted", epochs=len(run.history()))
+        raise
+    except DivergedError as error:
+        run.write_status("diverged", str(error), epochs=len(run.history()), epoch=error.epoch, step=error.step)
+        raise
+    except BaseException as error:
+        with contextlib.suppress(TenfoldError, OSError):
+            run.write_status("failed", str(error) or type(error).__name__, epochs=len(run.history()))
+        raise
 
 
 def open_data(recipe: Recipe, watcher: Watcher | None = None) -> Dataset:
@@ -135,42 +184,45 @@ def with_source(recipe: Recipe, source: str) -> Recipe:
     return Recipe.from_dict(tree)
 
 
-def _fit(recipe: Recipe, dataset: Dataset, run: Run, callbacks: Sequence[Any], watcher: Watcher,
-         interrupt: Interrupt, snapshot: Snapshot | None) -> None:
+def _fit(job: _Job, run: Run, summary: Summary, snapshot: Snapshot | None) -> None:
     from tenfold import environment
-    from tenfold.models.summary import Summary
     from tenfold.training import engine, fit
 
+    recipe, dataset, interrupt = job.recipe, job.dataset, job.interrupt
     run.write_recipe(recipe)
     run.write_status("running")
     machine = engine.prepare(recipe.train.precision)
-    summary = Summary.of(recipe.model, dataset.shape, len(dataset.classes))
     run.write_json("environment.json", environment.describe(
         dataset, machine.to_dict(), recipe.train.seed, summary.parameters, summary.flops))
-    watcher.start(recipe, run, -(-len(dataset.train) // recipe.train.batch_size))
-    training = fit(recipe, dataset, run, callbacks, watcher.step, resume=snapshot, stop=lambda: interrupt.asked)
-    with contextlib.closing(training) as records:
+    job.watcher.start(recipe, run, -(-len(dataset.train) // recipe.train.batch_size))
+    training = fit(recipe, dataset, run, job.callbacks, job.watcher.step, resume=snapshot,
+                   stop=lambda: interrupt.asked)
+    with interrupt.deferred(), contextlib.closing(training) as records:
         for record in records:
-            watcher.epoch(record)
+            job.watcher.epoch(record)
 
 
-def _finish(run: Run, dataset: Dataset, csv: bool, h5: bool, watcher: Watcher, interrupt: Interrupt) -> None:
+def _finish(job: _Job, run: Run) -> None:
     """Evaluate and report a trained run."""
     from tenfold import modelfile
     from tenfold.evaluation import score_run
 
-    watcher.log("evaluating the best epoch; the test split is scored once, now")
-    score_run(run, dataset, csv=csv)
-    interrupt.check()
-    if h5:
+    job.watcher.log("evaluating the best epoch; the test split is scored once, now")
+    score_run(run, job.dataset, csv=job.csv)
+    if job.h5:
         run.write("model.h5", modelfile.save_h5(run.model()))
     records = run.history()
-    run.write_status("finished", epochs=len(records), seconds=sum(r["seconds"] for r in records))
-    write_report(run, dataset)
+    end: dict[str, Any] = {"status": "finished", "reason": "", "epochs": len(records),
+                           "seconds": sum(record["seconds"] for record in records)}
+    write_report(run, job.dataset, end)
+    run.write_status(**end)  # the last of all: whatever says that it is finished is whole
 
 
-def write_report(run: Run, dataset: Dataset) -> Path:
-    """Draw the plots of a run and write its `report.html`; `dataset` is prepared."""
+def write_report(run: Run, dataset: Dataset, status: Mapping[str, Any] | None = None) -> Path:
+    """Draw the plots of a run and write its `report.html`, with its status or that which it is about to have.
+
+    `dataset` is prepared.
+    """
     import numpy as np
 
     from tenfold import modelfile
@@ -187,7 +239,7 @@ def write_report(run: Run, dataset: Dataset) -> Path:
         history=run.history(), classes=dataset.classes, metrics=run.metrics(),
         samples=(dataset.train.images, dataset.train.labels), validation=splits.get("validation"),
         test=splits.get("test"), best_epoch=modelfile.facts(run.path / "model.keras")["epoch"])
-    return report(run, material)
+    return report(run, material, status)
 
 
 def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False) -> dict[str, Any]:
@@ -199,8 +251,9 @@ def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False) -> dic
     from tenfold.evaluation import score_run
 
     dataset = _own_data(run, watcher)
-    result = score_run(run, dataset, csv=csv)
-    write_report(run, dataset)
+    with run.writing():
+        result = score_run(run, dataset, csv=csv)
+        write_report(run, dataset)
     return result
 
 
@@ -208,13 +261,18 @@ def _own_data(run: Run, watcher: Watcher | None) -> Dataset:
     """The prepared data set that a run was made with. Raises RunError if its content is another now."""
     recipe = run.recipe()
     dataset = prepare(open_data(recipe, watcher), recipe.data)
+    _check_data(run, dataset)
+    return dataset
+
+
+def _check_data(run: Run, dataset: Dataset) -> None:
+    """Raise RunError if a run was made with other data."""
     if not run.has("environment.json"):
-        return dataset  # it died before it could note what it was to be trained with
+        return  # it died before it could note what it was to be trained with
     recorded = run.environment()["dataset"]["fingerprint"]
     if dataset.fingerprint() != recorded:
-        raise RunError(f"{run.path}: the data set {recipe.data.source} has changed since training (fingerprint "
+        raise RunError(f"{run.path}: the data set {dataset.uri} has changed since training (fingerprint "
                        f"{dataset.fingerprint()[:12]}, expected {recorded[:12]}); restore it to go on with this run")
-    return dataset
 
 
 def network(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 STATUSES = ("running", "finished", "stopped", "diverged", "failed")
 LOCK = ".lock"
+TEMPORARY = re.compile(r"\.\d+-")
 HISTORY = ("epoch", "seconds", "images_per_second", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy")
 
 
@@ -185,6 +186,7 @@ class Run:
             # Whoever held the lock before may have removed the file that was just opened: a lock on that is void.
             if not _lock(descriptor, exclusive=True) or not _is_at(descriptor, self.path / LOCK):
                 raise RunError(f"{self.path}: another process is writing this run; wait for it or stop it")
+            self._sweep()
             try:
                 yield
             finally:
@@ -192,6 +194,14 @@ class Run:
                     (self.path / LOCK).unlink()
         finally:
             os.close(descriptor)
+
+    def _sweep(self) -> None:
+        """Remove what killed writers were in the middle of writing."""
+        for left in [path for path in self.path.rglob(".*") if TEMPORARY.match(path.name)]:
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
 
     def _held(self) -> bool:
         """Whether a process writes the run now."""
@@ -208,6 +218,7 @@ class Run:
 
     def write(self, name: str, content: bytes | str | Callable[[Path], object]) -> Path:
         """Write one file of the run whole or not at all, as `write_whole` does. Raises StorageError."""
+        self._still_there()
         return write_whole(self.path / name, content)
 
     def write_directory(self, name: str, fill: Callable[[Path], object]) -> Path:
@@ -215,8 +226,9 @@ class Run:
 
         The name must be free. Raises StorageError.
         """
+        self._still_there()
         path = self.path / name
-        temporary = path.with_name(f".{os.getpid()}-{path.name}")
+        temporary = _beside(path)
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -230,6 +242,12 @@ class Run:
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
         return path
+
+    def _still_there(self) -> None:
+        """Raise StorageError if the run directory has vanished: a half one is not made in its place."""
+        if not self.path.is_dir():
+            raise StorageError(f"can't write {self.path}: the run directory has vanished; put it back and resume the "
+                               "run, or train it anew")
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> Path:
         """Write a mapping as indented JSON. NaN is not JSON: raises ValueError for it."""
@@ -268,7 +286,7 @@ def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> 
     `content` is bytes, text, or a function that writes to the (temporary) path it is given, which has the
     same suffix. Raises StorageError.
     """
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    temporary = _beside(path)
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -282,6 +300,11 @@ def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> 
         finally:
             temporary.unlink(missing_ok=True)
     return path
+
+
+def _beside(path: Path) -> Path:
+    """The temporary name under which this process writes what becomes `path`; it matches TEMPORARY."""
+    return path.with_name(f".{os.getpid()}-{path.name}")
 
 
 def _lock(descriptor: int, exclusive: bool) -> bool:

@@ -27,7 +27,8 @@ from tenfold.run import Run
 
 DOCS = Path(__file__).parent.parent / "docs"
 SMALL = ["mlp", "--data", "digits", "--set", "model.hidden=32", "--set", "train.epochs=2"]
-PROGRESS = re.compile(r"(train|validation|test): [\d,]+ images|training \S+ →|epoch +\d+/\d+  |evaluating ")
+PROGRESS = re.compile(r"(train|validation|test): [\d,]+ images|disk: up to [\d,.]+ [MG]B|training \S+ →|"
+                      r"epoch +\d+/\d+  |evaluating ")
 LINE = "tenfold: "
 
 
@@ -407,7 +408,7 @@ def test_a_run_name_that_is_no_directory_name_is_refused(elsewhere: Path) -> Non
 
 def test_runs_that_can_not_be_written_are_refused(elsewhere: Path) -> None:
     (elsewhere / "file").touch()
-    assert "can't write file/runs: Not a directory" in _refused(1, *TRAIN, "--runs", "file/runs")
+    assert "can't write file/runs: Not a directory" in _refused(3, *TRAIN, "--runs", "file/runs")
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -420,6 +421,8 @@ def test_a_loss_that_is_not_a_number_leaves_a_model(image: Path) -> None:
     assert "lower train.learning_rate" in said
     run = Run.open("runs/mlp-digits-1")
     assert run.status()["status"] == "diverged"
+    assert run.status()["epoch"] == 1
+    assert f"in step {run.status()['step']} of epoch 1" in said
     assert run.model().output_shape == (None, 10)
     assert not run.has("metrics.json")
     assert "'diverged'" in _refused(2, "compare", run.path)
@@ -436,7 +439,7 @@ def test_a_full_disk_leaves_no_half_file(after: int, monkeypatch: pytest.MonkeyP
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    said = _refused(1, *TRAIN)
+    said = _refused(3, *TRAIN)
     assert "No space left on device; free some space" in said
     files = [path for path in Path("runs/mlp-digits-1").rglob("*") if path.is_file()]
     assert len(files) <= after
@@ -461,13 +464,15 @@ def test_an_interrupted_training_leaves_its_best_model(number: signal.Signals, c
     words = ["train", *SMALL, "--set", "train.epochs=1000000", "--set", "train.early_stopping=none"]
     process = subprocess.Popen(
         [sys.executable, "-m", "tenfold.cli", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "TENFOLD_THREADS": "1"})
+        start_new_session=True, env={**os.environ, "OMP_NUM_THREADS": "1", "TENFOLD_THREADS": "1"})
     try:
         checkpoints, deadline = tmp_path / "runs/mlp-digits-1/checkpoints", time.monotonic() + 90
         while not list(checkpoints.glob("best-*")) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=60)
+        with pytest.raises(ProcessLookupError):  # no worker survives
+            os.killpg(process.pid, 0)
     finally:
         process.kill()
         process.wait()

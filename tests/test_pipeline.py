@@ -156,7 +156,7 @@ def test_a_diverged_run_says_so_and_keeps_finite_weights(tmp_path: Path) -> None
     assert all(np.isfinite(w).all() for w in run.model().get_weights())
 
 
-def test_an_interrupted_run_is_stopped_and_usable(tmp_path: Path) -> None:
+def test_a_run_that_is_left_at_once_is_stopped_and_can_go_on(tmp_path: Path) -> None:
     class Interrupt(Watcher):
         def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
             if (epoch, step) == (2, 3):
@@ -167,7 +167,8 @@ def test_an_interrupted_run_is_stopped_and_usable(tmp_path: Path) -> None:
     run = Run.open(tmp_path / "x-shapes-1")
     assert run.status() == {"status": "stopped", "reason": "interrupted", "epochs": 1}
     assert len(run.history()) == 1
-    assert run.model().count_params() > 0
+    assert not run.has("model.keras")  # that would take its time
+    assert tenfold.resume(run).model().count_params() > 0
 
 
 def test_a_full_disk_fails_in_one_line_and_leaves_no_half_file(

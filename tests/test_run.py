@@ -64,6 +64,26 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> 
     assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
 
 
+def test_a_run_directory_that_vanished_is_not_made_again(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "x")
+    run.path.rmdir()
+    for write in (lambda: run.write_status("failed"), lambda: run.write_directory("checkpoints/a", lambda path: None)):
+        with pytest.raises(StorageError, match="has vanished"):
+            write()
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_writer_left_half_written_is_swept_away(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "x")
+    run.write("predictions/test.parquet", b"whole")
+    (run.path / "predictions/.123-test.parquet").write_bytes(b"half")
+    (run.path / "checkpoints/.123-last-00001-0000000").mkdir(parents=True)
+    (run.path / "checkpoints/.123-last-00001-0000000/arrays.npz").write_bytes(b"half")
+    with run.writing():
+        assert sorted(p.name for p in run.path.rglob("*") if p.is_file()) == [".lock", "test.parquet"]
+        assert not list((run.path / "checkpoints").iterdir())
+
+
 @pytest.mark.parametrize("kind", ["absent", "a file", "an empty directory"])
 def test_what_is_no_run_is_refused_in_one_line(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "x"

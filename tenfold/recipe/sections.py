@@ -125,6 +125,7 @@ class TrainSection(Section):
     early_stopping: EarlyStopping | None = Field(None, description="table; none: train all epochs")
     plateau: Plateau | None = Field(None, description="table; none: no reduction on plateau")
     checkpoint: Checkpoint | None = Field(Checkpoint(), description="table: which epoch is kept; none: the last")
+    checkpoint_minutes: float = Field(5.0, gt=0, description="the longest time without a checkpoint, within an epoch")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 where the processor computes in it, else float32")
     seed: Seed = Field(0, description="seed of the initial weights, the shuffling, augmentation and dropout")

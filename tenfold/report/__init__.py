@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tenfold.report import html
 from tenfold.report.plots import Material, draw_all
@@ -11,13 +13,13 @@ from tenfold.run import Run
 __all__ = ["Material", "report"]
 
 
-def report(run: Run, material: Material) -> Path:
+def report(run: Run, material: Material, status: Mapping[str, Any] | None = None) -> Path:
     """Draw what there is material for into `plots/<name>.png`, write `report.html`, return its path.
 
-    Works on a run of any status; what the run lacks is left out. Raises StorageError if a file can't be
-    written, RunError if the run has no readable recipe or status.
+    Works on a run of any status, and shows that or the given one; what the run lacks is left out. Raises
+    StorageError if a file can't be written, RunError if the run has no readable recipe or status.
     """
     plots = draw_all(material)
     for name, content in plots.items():
         run.write(f"plots/{name}.png", content)
-    return run.write("report.html", html.report(run, material, plots))
+    return run.write("report.html", html.report(run, material, plots, status or run.status()))

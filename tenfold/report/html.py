@@ -38,9 +38,9 @@ class Interval:
     text: str
 
 
-def report(run: Run, material: Material, plots: Mapping[str, bytes]) -> str:
+def report(run: Run, material: Material, plots: Mapping[str, bytes], status: Mapping[str, Any]) -> str:
     """The page of one run: `plots` are PNG bytes by the names of registered plots."""
-    status, recipe = run.status(), run.recipe()
+    recipe = run.recipe()
     environment = run.environment() if run.has("environment.json") else {}
     dataset = environment.get("dataset", {})
     pictures = {name: _picture(name, content) for name, content in plots.items()}

@@ -38,11 +38,11 @@ def fit(
     they see is the training network. `progress` is called after every step. From `resume`, training goes
     on to the same bits as if it had never been interrupted. Once `stop` returns true, the step is
     finished, a checkpoint written and KeyboardInterrupt raised. Raises DivergedError once the loss is not
-    finite; the best (or last) finite weights are kept as `model.keras` then.
+    finite. In both cases the best (or last) finite weights are kept as `model.keras`.
     """
     from tenfold.training import engine, optimizers
     from tenfold.training.engine import keras
-    from tenfold.training.loop import Loop
+    from tenfold.training.loop import Loop, Stopped
 
     check(recipe, dataset)
     machine = engine.prepare(recipe.train.precision)
@@ -58,7 +58,10 @@ def fit(
         listeners.on_train_begin()
         yield from loop.epochs()
         listeners.on_train_end()
-    except (KeyboardInterrupt, DivergedError, GeneratorExit):
+    except Stopped:
+        _save_model(run, recipe, dataset)
+        raise KeyboardInterrupt from None
+    except DivergedError:
         _save_model(run, recipe, dataset)
         raise
     _save_model(run, recipe, dataset)

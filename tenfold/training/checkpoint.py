@@ -61,14 +61,17 @@ class Snapshot:
 def save(run: Run, kind: str, snapshot: Snapshot) -> None:
     """Write a checkpoint of that kind ("last", "best") and remove all but the newest of the older ones.
 
+    Later ones, which were found damaged when the training went on from one before them, are removed as well.
     Raises StorageError; the checkpoints before are untouched then.
     """
     name = f"checkpoints/{kind}-{snapshot.position.epoch:05d}-{snapshot.position.step:07d}"
     if not _is_whole(run.path / name):
         shutil.rmtree(run.path / name, ignore_errors=True)
         run.write_directory(name, lambda folder: _write(folder, snapshot))
-    for old in _newest_first(run, kind)[KEPT[kind]:]:
-        shutil.rmtree(old, ignore_errors=True)
+    folders = _newest_first(run, kind)
+    kept = [folder for folder in folders if folder.name <= Path(name).name][:KEPT[kind]]
+    for folder in set(folders) - set(kept):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def load(run: Run, kind: str, log: Callable[[str], None] = lambda line: None) -> Snapshot:

@@ -12,7 +12,7 @@ import os
 import platform
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -245,15 +245,23 @@ class Trainer:
         weights = targets @ self._weights if targets.is_floating_point() else self._weights[targets]
         return (losses * weights).mean()
 
-    def logits(self, images: torch.Tensor, batch_size: int) -> torch.Tensor:
+    def logits(self, images: torch.Tensor, batch_size: int,
+               before: Callable[[], None] = lambda: None) -> torch.Tensor:
         """Logits of uint8 images [n, height, width, channels] in inference mode: float32 [n, classes]."""
+        found = []
         with torch.inference_mode():
-            batches = [self.model(_pixels(batch), training=False) for batch in images.split(batch_size)]
-            return torch.cat(batches).float()
+            for batch in images.split(batch_size):
+                before()
+                found.append(self.model(_pixels(batch), training=False))
+            return torch.cat(found).float()
 
-    def evaluate(self, split: Resident, batch_size: int) -> tuple[float, float]:
-        """(cross-entropy, accuracy) on a split, without augmentation, smoothing or class weights."""
-        logits = self.logits(split.images, batch_size)
+    def evaluate(self, split: Resident, batch_size: int,
+                 before: Callable[[], None] = lambda: None) -> tuple[float, float]:
+        """(cross-entropy, accuracy) on a split, without augmentation, smoothing or class weights.
+
+        `before` is called before each batch, and may raise to end the evaluation.
+        """
+        logits = self.logits(split.images, batch_size, before)
         hits = int((logits.argmax(1) == split.labels).sum())
         return float(F.cross_entropy(logits, split.labels)), hits / len(split)
 

@@ -16,7 +16,10 @@ from tenfold.training import checkpoint, engine, schedule
 from tenfold.training.checkpoint import Position, Snapshot
 
 Progress = Callable[[int, int, int, float], None]  # epoch, step, steps, loss
-CHECKPOINT_SECONDS = 300.0  # within a long epoch, a checkpoint at least this often
+
+
+class Stopped(Exception):  # noqa: N818  (no error: it was asked for)
+    """The training ended where it was asked to, with a checkpoint from which it can go on."""
 
 
 class Loop:
@@ -86,8 +89,11 @@ class Loop:
         }
         if self.validation is not None:
             self.listeners.on_test_begin()
-            record["val_loss"], record["val_accuracy"] = self.trainer.evaluate(self.validation, self.batch_size)
+            record["val_loss"], record["val_accuracy"] = self.trainer.evaluate(
+                self.validation, self.batch_size, before=self._stop_if_asked)
             self.listeners.on_test_end()
+            if not np.isfinite(record["val_loss"]):
+                raise self._diverged(f"validation loss became {record['val_loss']}")
         return record
 
     def _step(self, epoch: int, i: int, index: Any) -> None:
@@ -101,22 +107,23 @@ class Loop:
         size = schedule.image_size(section, epoch)
         loss, hits = self.trainer.step(self.train, index, seed, epoch, size)
         value = float(loss)
-        if not np.isfinite(value):
-            raise DivergedError(
-                f"the loss became {value} in step {i + 1} of epoch {epoch}; the last finite weights are kept "
-                f"(epoch {epoch - 1}): lower train.learning_rate (now {section.learning_rate:g})")
         before = self.position
         self.position = Position(
             before.epoch, i + 1, before.loss + value * len(index), before.correct + int(hits),
             before.seconds + time.perf_counter() - started)
+        if not np.isfinite(value):
+            raise self._diverged(f"loss became {value}")
         self.listeners.on_train_batch_end(i, {"loss": value})
         if self.progress:
             self.progress(epoch, i + 1, self.steps, value)
-        stopping = self.stop()
-        if stopping or time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+        self._stop_if_asked()
+        if time.monotonic() - self._saved > 60 * section.checkpoint_minutes:
             self._save("last")
-        if stopping:
-            raise KeyboardInterrupt
+
+    def _stop_if_asked(self) -> None:
+        if self.stop():
+            self._save("last")
+            raise Stopped
 
     def _is_best(self) -> bool:
         rule = selection(self.section)
@@ -125,9 +132,20 @@ class Loop:
         return schedule.best_epoch(self.records, *rule) == len(self.records) - 1
 
     def _save(self, kind: str) -> None:
-        self._saved = time.monotonic()
+        """Write a checkpoint. Raises DivergedError in place of one whose weights are not finite."""
         snapshot = Snapshot.of(self.position, self.records, self.trainer.model, self.trainer.optimizer)
+        if not all(np.isfinite(values).all() for values in snapshot.weights):
+            raise self._diverged("weights became infinite or NaN")
         checkpoint.save(self.run, kind, snapshot)
+        self._saved = time.monotonic()
+
+    def _diverged(self, what: str) -> DivergedError:
+        """The error for what was just found: it names the last step that was taken."""
+        done, steps = self.position, self.steps
+        epoch, step = (done.epoch + 1, done.step) if done.step else (done.epoch, steps)
+        return DivergedError(
+            f"the {what} in step {step} of epoch {epoch}; the last finite weights are kept (epoch {epoch - 1}): "
+            f"lower train.learning_rate (now {self.section.learning_rate:g})", epoch, step)
 
 
 def selection(section: TrainSection) -> tuple[str, float, int] | None:

@@ -132,6 +132,35 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_finite_weights(tmp_path: Path
     assert all(np.isfinite(w).all() for w in run.model().get_weights())
 
 
+def test_weights_that_become_infinite_in_the_last_step_are_not_kept(tmp_path: Path, digits: Dataset) -> None:
+    """The loss of that step was finite still."""
+
+    class Break(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+            if batch == 6:  # the last of seven steps
+                kernel = self.model.trainable_variables[0]
+                kernel.assign(np.full(kernel.shape, np.inf))
+
+    with pytest.raises(DivergedError, match=r"in step 7 of epoch 1; .*\(epoch 0\)") as caught:
+        trained(tmp_path, digits, "data.validation=0", callbacks=(Break(),))
+    assert (caught.value.epoch, caught.value.step) == (1, 7)
+    run = Run.open(next(tmp_path.iterdir()))
+    assert checkpoint.load(run, "last").position.epoch == 0
+    assert all(np.isfinite(w).all() for w in run.model().get_weights())
+
+
+def test_checkpoints_are_written_within_a_long_epoch(tmp_path: Path, digits: Dataset) -> None:
+    seen = set()
+
+    class Look(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch: int, logs: object = None) -> None:
+            position = checkpoint.load(Run.open(next(tmp_path.iterdir())), "last").position
+            seen.add((position.epoch, position.step))
+
+    trained(tmp_path, digits, "train.epochs=1", "train.checkpoint_minutes=1e-9", callbacks=(Look(),))
+    assert seen == {(0, step) for step in range(7)}
+
+
 def test_a_batch_larger_than_the_split_is_refused(tmp_path: Path, digits: Dataset) -> None:
     with pytest.raises(UsageError, match=r"received 500.*400 images"):
         trained(tmp_path, digits, "train.batch_size=500")
