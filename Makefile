@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 
-.PHONY: help demo test lint types docs recipes performance clean
+.PHONY: help demo test lint types docs drill recipes performance clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -36,6 +36,9 @@ types: $(VENV)/.installed-dev  ## Run the type checker
 
 docs: $(VENV)/.installed-dev  ## Write the generated pages of docs/ anew
 	$(BIN)/python scripts/write_docs.py
+
+drill: $(VENV)/.installed  ## Kill, starve and damage trainings and write docs/reliability.md (minutes)
+	$(BIN)/python -m drill
 
 recipes: $(VENV)/.installed  ## Measure every shipped recipe over 3 seeds (hours)
 	$(BIN)/python -m benchmarks.recipes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import signal
@@ -10,12 +9,13 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 import tenfold
+from drill.training import content
+from tenfold import pipeline
 from tenfold.data import Dataset
 from tenfold.errors import RunError, UsageError
 from tenfold.pipeline import Watcher
@@ -54,18 +54,6 @@ class At(Watcher):
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
         if (epoch, step) == self.moment:
             os.kill(os.getpid(), self.number)
-
-
-def content(run: Run) -> dict[str, Any]:
-    """What has to be the same: weights, history, metrics, predictions."""
-    timing = ("seconds", "images_per_second")
-    weights = b"".join(w.tobytes() for w in run.model().get_weights())
-    return {
-        "weights": hashlib.sha256(weights).hexdigest(),
-        "history": [{k: v for k, v in record.items() if k not in timing} for record in run.history()],
-        "metrics": {k: {m: v for m, v in part.items() if m != "scored"} for k, part in run.metrics().items()},
-        "predictions": run.predictions("test"),
-    }
 
 
 @pytest.mark.parametrize("moment", [(1, 1), (1, STEPS), (2, 1), (2, 5), (3, STEPS)], ids=str)
@@ -132,6 +120,8 @@ def test_a_second_process_is_refused(dataset: Dataset, tmp_path: Path) -> None:
         try:
             with pytest.raises(RunError, match="another process is writing"):
                 tenfold.resume(run)
+            with pytest.raises(RunError, match="another process is writing"):
+                tenfold.evaluate(run)
         finally:
             holder.kill()
     assert tenfold.resume(run).status()["status"] == "finished"
@@ -147,6 +137,65 @@ def test_a_finished_run_goes_on_only_with_more_epochs(dataset: Dataset, tmp_path
         tenfold.resume(run, epochs=1)
     assert content(tenfold.resume(run, epochs=4)) == content(longer)
     assert run.recipe().train.epochs == 4
+
+
+def test_train_goes_on_with_the_newest_unfinished_run_of_that_name_and_recipe(
+    whole: Run, dataset: Dataset, tmp_path: Path
+) -> None:
+    for recipe in (RECIPE, RECIPE.replace("train.seed=7"), RECIPE, RECIPE.replace("train.seed=7")):
+        with pytest.raises(KeyboardInterrupt):
+            tenfold.train(recipe, dataset, runs=tmp_path, watcher=At(1, 2))
+    resumed = tenfold.train(RECIPE, dataset, runs=tmp_path, resume=True)
+    assert resumed.name == "small-shapes-3"
+    assert content(resumed) == content(whole)
+    assert tenfold.train(RECIPE, dataset, runs=tmp_path, resume=True).name == "small-shapes-1"
+    assert tenfold.train(RECIPE, dataset, runs=tmp_path, resume=True, name="other").name == "other-1"
+    assert tenfold.train(RECIPE, dataset, runs=tmp_path, resume=True).name == "small-shapes-5"
+    assert [run.status()["status"] for run in Run.list(tmp_path) if run.name in ("small-shapes-2", "small-shapes-4")
+            ] == ["stopped", "stopped"]
+
+
+def test_a_run_is_finished_when_its_report_is_written(whole: Run, dataset: Dataset, tmp_path: Path,
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: object) -> None:
+        raise OSError("as a process that ends here")
+
+    monkeypatch.setattr(pipeline, "write_report", die)
+    with pytest.raises(OSError, match="ends here"):
+        tenfold.train(RECIPE, dataset, runs=tmp_path)
+    monkeypatch.undo()
+    run = Run.open(tmp_path / "small-shapes-1")
+    assert run.status()["status"] == "failed"
+    assert content(tenfold.resume(run)) == content(whole)
+    assert "not finished" not in (run.path / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_second_signal_leaves_at_once_with_the_checkpoint_before(dataset: Dataset, tmp_path: Path) -> None:
+    class Twice(At):
+        def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
+            super().step(epoch, step, steps, loss)
+            super().step(epoch, step, steps, loss)
+
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.train(RECIPE, dataset, runs=tmp_path, watcher=Twice(2, 3))
+    run = Run.open(tmp_path / "small-shapes-1")
+    assert run.status()["status"] == "stopped"
+    assert not run.has("model.keras")
+    assert checkpoint.load(run, "last").position == checkpoint.Position(1)
+
+
+def test_a_signal_while_evaluating_ends_that_at_once(whole: Run, dataset: Dataset, tmp_path: Path) -> None:
+    class Evaluating(Watcher):
+        def log(self, message: str) -> None:
+            if message.startswith("evaluating"):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.train(RECIPE, dataset, runs=tmp_path, watcher=Evaluating())
+    run = Run.open(tmp_path / "small-shapes-1")
+    assert run.status()["status"] == "stopped"
+    assert not run.has("metrics.json")
+    assert content(tenfold.resume(run)) == content(whole)
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import http.server
 import io
-import re
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from drill.server import Server, serving
 from tenfold.data.source import Access
 
 
@@ -56,61 +53,7 @@ def write_parquet() -> Callable[..., Path]:
     return write
 
 
-class Server(http.server.ThreadingHTTPServer):
-    """Serves `content` at any path; `mode` says how badly. Keeps the Range header of each request."""
-
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.content = b""
-        self.mode = "ranges"  # or plain, stall, silent, drop, missing, misplaced
-        self.ranges: list[str | None] = []
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is what some tests are about."""
-
-    def url(self, name: str = "file.bin") -> str:
-        return f"http://127.0.0.1:{self.server_port}/{name}"
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    server: Server
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        content, mode, wanted = self.server.content, self.server.mode, self.headers.get("Range")
-        self.server.ranges.append(wanted)
-        start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1]) if wanted and mode != "plain" else 0
-        if mode == "silent":
-            return time.sleep(1)
-        if mode == "missing":
-            return self.send_error(404)
-        if start >= len(content) > 0:
-            return self.send_error(416)
-        self.send_response(206 if start else 200)
-        if start:
-            first = 0 if mode == "misplaced" else start
-            self.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
-        self.send_header("Content-Length", str(len(content) - start))
-        self.end_headers()
-        rest = content[start:]
-        broken = mode in ("stall", "drop")
-        self.wfile.write(rest[: len(rest) // 2] if broken else rest)
-        if mode == "stall":
-            self.server.mode = "silent"
-            self.wfile.flush()
-            time.sleep(1)
-
-
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving() as running:
         yield running
-        running.shutdown()
-        thread.join()

@@ -80,7 +80,7 @@ def test_a_part_that_the_server_can_add_nothing_to(served, target, part):
 
 
 def test_a_connection_that_breaks_is_resumed_within_one_call(served, target):
-    served.mode = "drop"
+    served.mode = "cut"
     with pytest.raises(FetchError, match="the connection ended after"):
         fetch(served.url(), target, SHA)
     assert served.ranges[1] == f"bytes={len(CONTENT) // 2}-"

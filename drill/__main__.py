@@ -1,0 +1,77 @@
+"""Run the drill, or rows of it; results go to `docs/reliability.json` and `docs/reliability.md`."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import drill
+from drill.page import render
+from drill.training import Ground
+from tenfold.environment import machine, versions
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def main() -> int:
+    table = drill.rows()
+    parser = argparse.ArgumentParser(prog="python -m drill", description=drill.__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(table)}; none: all")
+    parser.add_argument("--count", type=int, help="how often to try (default: each row's own number)")
+    parser.add_argument("--into", type=Path, default=DOCS, metavar="DIR", help="where the results go (default: docs)")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.rows) - set(table):
+        parser.error(f"unknown row {', '.join(sorted(unknown))}; choose from {', '.join(table)}")
+    _become_able_to_mount()
+    file = arguments.into / "reliability.json"
+    results = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    ground, good = Ground(Path(tempfile.mkdtemp(prefix="tenfold-drill-"))), True
+    for name in arguments.rows or table:
+        results[name] = run(table[name], ground, arguments.count)
+        good &= results[name]["met"]
+        print(f"{name:<16} {results[name]['good']} of {results[name]['tries']}"
+              f"{'' if results[name]['met'] else ': NOT MET ' + results[name]['skipped']}"
+              f"  ({results[name]['seconds']:.0f} s)", *results[name]["problems"], sep="\n  ", flush=True)
+        ordered = {key: results[key] for key in table if key in results}
+        file.write_text(json.dumps(ordered, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        (arguments.into / "reliability.md").write_text(render(ordered), encoding="utf-8")
+    if good:
+        shutil.rmtree(ground.root)
+    else:
+        print(f"what is left of it: {ground.root}")
+    return 0 if good else 1
+
+
+def run(row: drill.Row, ground: Ground, count: int | None) -> dict[str, object]:
+    """Try a row: its entry of `reliability.json`."""
+    before = time.monotonic()
+    tally = row.run(ground, count or row.count)
+    seconds = time.monotonic() - before
+    facts, found = machine(), versions()
+    where = (f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else facts['cores']} of "
+             f"{facts['cores']} cores of {facts['processor']}, {facts['memory_gib']} GiB, {facts['system']}; Python "
+             f"{found['python']}, Keras {found['keras']}, PyTorch {found['torch']}, NumPy {found['numpy']}")
+    return {"title": row.title, "bar": row.bar, **asdict(tally), "met": tally.met, "seconds": round(seconds, 1),
+            "machine": where, "date": datetime.date.today().isoformat()}
+
+
+def _become_able_to_mount() -> None:
+    """Start again in a user namespace of our own, where a small file system may be mounted without being root."""
+    unshare = shutil.which("unshare")
+    if os.name == "posix" and os.geteuid() != 0 and unshare and "TENFOLD_DRILL" not in os.environ:
+        os.environ["TENFOLD_DRILL"] = "in a namespace"
+        if os.spawnvp(os.P_WAIT, unshare, [unshare, "-rm", "true"]) == 0:
+            os.execv(unshare, [unshare, "-rm", sys.executable, "-m", "drill", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""The small training that the drill kills, and what of its run has to be the same afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from drill.victim import Fault, Note, complaint, ended, start
+from tenfold.errors import TenfoldError
+from tenfold.recipe import Recipe
+from tenfold.run import TEMPORARY, Run
+
+RECIPE = Recipe.from_dict({
+    "data": {"source": "shapes:train=800,test=100,seed=4"},
+    "model": {"name": "cnn", "filters": [4, 8], "norm": "batch", "dropout": 0.2, "dense": [16]},
+    "train": {
+        "epochs": 8, "batch_size": 30, "schedule": "one-cycle", "learning_rate": 5e-3,
+        "augment": {"mirror": {}, "translate": {}, "mixup": {}},
+    },
+}, name="small")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The run that nothing interrupted: its content, and the seconds from its first file to its end."""
+
+    run: Run
+    content: dict[str, Any]
+    seconds: float
+
+
+class Ground:
+    """The directory in which the drill works, and the run that nothing interrupted, made when it is first asked for."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def place(self, name: str) -> Path:
+        """A new directory."""
+        path = self.root / name
+        path.mkdir(parents=True)
+        return path
+
+    @cached_property
+    def whole(self) -> Reference:
+        return reference(self.place("whole"))
+
+
+def words(directory: Path, *more: object) -> list[object]:
+    """The arguments of `tenfold` that train the recipe, with its runs in `directory`."""
+    recipe = directory / "small.toml"
+    recipe.write_text(RECIPE.dumps(), encoding="utf-8")
+    return ["train", recipe, "--runs", directory / "runs", *more]
+
+
+def reference(directory: Path) -> Reference:
+    """Train without interruption."""
+    process = start(words(directory), directory / "log")
+    run = begun(directory)
+    before = time.monotonic()
+    if ended(process) != 0:
+        raise RuntimeError((directory / "log").read_text(encoding="utf-8"))
+    return Reference(run, content(run), time.monotonic() - before)
+
+
+def operations(directory: Path, fault: Fault) -> int:
+    """How many of the file operations that a fault counts a whole training makes."""
+    notes = directory / "notes"
+    ended(start(words(directory), directory / "log", replace(fault, at=0, act=Note(notes))))
+    return notes.stat().st_size
+
+
+def begun(directory: Path, timeout: float = 120) -> Run:
+    """The run in `directory`, as soon as it has its first files. Raises TimeoutError."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if found := Run.list(directory / "runs"):
+            return found[-1]
+        time.sleep(0.002)
+    raise TimeoutError(f"no run began within {timeout:g} s")
+
+
+def content(run: Run) -> dict[str, Any]:
+    """What has to be the same: weights, history, metrics, predictions; times aside."""
+    timing = ("seconds", "images_per_second")
+    weights = b"".join(w.tobytes() for w in run.model().get_weights())
+    return {
+        "weights": hashlib.sha256(weights).hexdigest(),
+        "history": [{k: v for k, v in record.items() if k not in timing} for record in run.history()],
+        "metrics": {k: {m: v for m, v in part.items() if m != "scored"} for k, part in run.metrics().items()},
+        "predictions": run.predictions("test"),
+    }
+
+
+def goes_on(directory: Path, expected: dict[str, Any]) -> str | None:
+    """Let `tenfold train … --resume` go on in `directory`: what is wrong with the outcome; None if nothing is."""
+    log = directory / "resume.log"
+    whole = [run for run in Run.list(directory / "runs") if finished(run)]
+    if not whole:
+        code = ended(start(words(directory, "--resume"), log))
+        if code != 0:
+            return f"resuming ended with exit code {code}: {' '.join(complaint(log))}"
+        whole = [run for run in Run.list(directory / "runs") if finished(run)]
+    if len(whole) != 1:
+        return f"{len(whole)} finished runs; expected one"
+    if left := stray(whole[0]):
+        return f"files are left over: {', '.join(left)}"
+    try:
+        found = content(whole[0])
+    except TenfoldError as error:
+        return str(error)
+    different = [key for key in expected if found[key] != expected[key]]
+    return f"other {' and '.join(different)} than without interruption" if different else None
+
+
+def finished(run: Run) -> bool:
+    """Whether a run came to its end."""
+    return run.status()["status"] == "finished"
+
+
+def stray(run: Run) -> list[str]:
+    """Temporary files in a run that nobody writes."""
+    return [path.name for path in run.path.rglob(".*") if TEMPORARY.match(path.name) or path.name == ".lock"]
