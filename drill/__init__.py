@@ -58,7 +58,7 @@ def rows() -> dict[str, Row]:
         "kill": Row("SIGKILL at random moments of a training", "all resume to the same bits", 20, kills.anywhere),
         "kill-checkpoint": Row("SIGKILL inside the writing of a checkpoint", "all resume to the same bits", 10,
                                kills.within_checkpoints),
-        "kill-repeatedly": Row("SIGKILL again and again until one run is finished", "the same bits", 1,
+        "kill-repeatedly": Row("SIGKILL again and again until one run is finished", "the same bits", 3,
                                kills.repeatedly),
         "stop": Row("Ctrl-C and SIGTERM at random moments, some of them twice",
                     "exit code 130 within 5 s, no process left, all resume to the same bits", 10, stops.anywhere),
