@@ -61,7 +61,7 @@ def rows() -> dict[str, Row]:
         "kill-repeatedly": Row("SIGKILL again and again until one run is finished", "the same bits", 3,
                                kills.repeatedly),
         "stop": Row("Ctrl-C and SIGTERM at random moments, some of them twice",
-                    "exit code 130 within 5 s, no process left, all resume to the same bits", 10, stops.anywhere),
+                    "exit code 130 within 5 s, all resume to the same bits", 10, stops.anywhere),
         "damage": Row("the newest checkpoint's files truncated (half) and one bit of them flipped (half)",
                       "all noticed, the checkpoint before used", 100, damage.newest_checkpoint),
         "disk-full": Row("the disk gets full (a small tmpfs)",
