@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
-from tenfold.evaluation.metrics import score
+from tenfold.evaluation.scores import score
 from tenfold.recipe import Recipe
 from tenfold.report.plots import Material
 from tenfold.run import Run
