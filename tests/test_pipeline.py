@@ -43,7 +43,7 @@ def weights_hash(run: Run) -> str:
 def test_the_run_is_complete(run: Run) -> None:
     expected = {
         "recipe.toml", "environment.json", "status.json", "history.csv", "model.keras", "model.h5", "metrics.json",
-        "report.html", "predictions/validation.parquet",
+        "inference.json", "plots/reliability.png", "report.html", "predictions/validation.parquet",
         "predictions/test.parquet", "predictions/validation.csv", "predictions/test.csv", "plots/loss.png",
         "plots/accuracy.png", "plots/confusion_matrix.png", "plots/confusion_matrix_normalised.png",
         "plots/samples.png", "plots/first_validation.png", "plots/confident_errors.png",
@@ -128,7 +128,8 @@ def test_seeds_count_up_and_share_the_splits(tmp_path: Path) -> None:
     assert [run.environment()["seed"] for run in runs] == [0, 1]
     assert runs[0].environment()["dataset"] == runs[1].environment()["dataset"]
     assert weights_hash(runs[0]) != weights_hash(runs[1])
-    assert len(tenfold.compare(runs)) == 2
+    row, = tenfold.compare(runs)
+    assert row.seeds == (0, 1)
 
 
 def test_a_run_without_a_validation_split_is_whole(tmp_path: Path) -> None:

@@ -92,10 +92,9 @@ def _per_class(judged: Judged, values: Sequence[np.ndarray], resampled: Sequence
         row: dict[str, Any] = {}
         for key, value, spread in zip(BY_CLASS, values, resampled, strict=True):
             single = float(value[c]) if support[c] else math.nan
-            if key in shares and math.isfinite(single):
-                interval = statistics.wilson(single, int(shares[key][c]))
-            else:
-                interval = statistics.percentile_interval(spread[c])
+            by_count = key in shares and math.isfinite(single)
+            interval = (statistics.wilson(single, int(shares[key][c])) if by_count
+                        else statistics.percentile_interval(spread[c]))
             row[key] = entry(single, interval, _why_undefined(key, bool(support[c])))
         row["support"] = int(support[c])
         table[name] = row
