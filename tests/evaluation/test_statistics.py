@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from benchmarks.coverage import coverage
 from scipy import stats
 
+from benchmarks.coverage import coverage
 from tenfold.evaluation import statistics
 from tenfold.evaluation.metrics import metric
 from tenfold.evaluation.weighted import Judged, running_sums
