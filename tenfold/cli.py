@@ -204,8 +204,8 @@ def compare(
 
 @command(app, short="Train a list of recipes and compare them.")
 def study(
-    study: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A shipped study (quick, six-models, "
-                                         "with-and-without) or a TOML file.")],
+    study: Annotated[str | None, typer.Argument(metavar="[NAME|FILE]", help="A shipped study or a TOML file; none: "
+                                                "list the shipped ones.")] = None,
     data: Data = None,
     seeds: Annotated[int | None, typer.Option(min=1, max=1000, help="Train each this many times.")] = None,
     by: Annotated[str | None, typer.Option("--by", metavar="METRIC", help="The metric to rank by.")] = None,
@@ -215,8 +215,11 @@ def study(
 ) -> None:
     """Train and evaluate a list of recipes on the same data and compare them; interrupted, it can be resumed."""
     from tenfold import terminal
-    from tenfold.study import conduct
+    from tenfold.study import conduct, titles
 
+    if study is None:
+        terminal.print_studies(titles())
+        return
     with terminal.terminal_watcher() as watcher:
         outcome = conduct(study, data, seeds, by=by, runs=runs, resume=resume, watcher=watcher)
     if as_json:

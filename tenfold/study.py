@@ -98,6 +98,11 @@ def shipped_studies() -> dict[str, str]:
     return {f.name.removesuffix(".toml"): f.read_text(encoding="utf-8") for f in files}
 
 
+def titles() -> dict[str, str]:
+    """What each shipped study is: name → one line."""
+    return {name: _title(text) for name, text in shipped_studies().items()}
+
+
 def read(name_or_path: str | Path) -> tuple[str, str]:
     """(name, TOML text) of a shipped study or of a file. Raises UnknownNameError, UsageError."""
     known = shipped_studies()

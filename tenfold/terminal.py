@@ -248,6 +248,14 @@ def print_recipes(facts: Mapping[str, Mapping[str, str]]) -> None:
     _print(table)
 
 
+def print_studies(titles: Mapping[str, str]) -> None:
+    """A row for each shipped study: what it compares."""
+    table = _table("study", "what it compares")
+    for name, title in titles.items():
+        table.add_row(name, escape(title))
+    _print(table)
+
+
 def print_catalogue(found: Mapping[str, Mapping[str, Any]], root: Path) -> None:
     """A row for each data set that can be named."""
     table = _table("data set", "what it is", "where")

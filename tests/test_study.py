@@ -13,6 +13,7 @@ from tenfold.recipe import shipped
 from tenfold.run import Run
 from tenfold.study import Study, conduct, shipped_studies
 
+COMPARISON = Path(__file__).parent.parent / "docs" / "comparison.md"
 TEXT = """# Two perceptrons.
 by = "accuracy"
 seeds = 2
@@ -67,6 +68,7 @@ class Count(Watcher):
 def test_a_shipped_study_names_recipes_and_says_what_it_is(name: str) -> None:
     study = Study.load(name)
     assert study.title.endswith(".")
+    assert f"`{name}`" in COMPARISON.read_text(encoding="utf-8")
     for entry in study.models:
         if entry.recipe in shipped() or entry.model:
             assert entry.resolve(study.data).name == entry.title

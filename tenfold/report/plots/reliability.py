@@ -43,10 +43,10 @@ def draw_reliability(data: Reliability, title: str, softened: Reliability | None
     """Accuracy over confidence, with intervals, above the images in each bin; `softened`: after calibration."""
     figure = Figure(figsize=(5.2, 5.6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    above.set(title=title, ylabel="accuracy (%)", xlim=(0, 1), ylim=(0, 1))
-    above.plot([0, 1], [0, 1], linestyle=":", color=GREY, label="as right as confident")
-    for each, name, colour, marker, line in ((data, "the model", BLUE, "o", "-"),
-                                             (softened, "with the fitted temperature", VERMILLION, "s", "--")):
+    above.set(title=title, ylabel="accuracy (%)", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+    above.plot([0, 1], [0, 1], linestyle=":", color=GREY, label="ideal")
+    for each, name, colour, marker, line in ((data, "model", BLUE, "o", "-"),
+                                             (softened, "at the fitted temperature", VERMILLION, "s", "--")):
         if each is not None and len(each.count):
             errors = np.maximum(np.stack([each.accuracy - each.low, each.high - each.accuracy]), 0)
             above.errorbar(each.confidence, each.accuracy, errors, color=colour, marker=marker, linestyle=line,
@@ -57,7 +57,7 @@ def draw_reliability(data: Reliability, title: str, softened: Reliability | None
     below.set(xlabel="confidence: probability of the predicted class (%)", ylabel="images")
     for axis in (above.xaxis, above.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=""))
-    above.legend(loc="upper left")
+    figure.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
