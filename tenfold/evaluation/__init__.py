@@ -93,7 +93,9 @@ def classifiers(run: Run) -> dict[str, Classify]:
     from tenfold.prediction import Classifier, probabilities  # the engine, which comparing runs does not need
 
     model, section = Classifier(run), run.recipe().evaluate
-    models = {"": model} | ({} if section.tta == "none" else {"_tta": with_views(model, section.tta, section.tta_below)})
+    models: dict[str, Any] = {"": model}
+    if section.tta != "none":
+        models["_tta"] = with_views(model, section.tta, section.tta_below)
 
     def bound(judge: Any) -> Classify:
         return lambda images: probabilities(judge, images, section.batch_size)
@@ -102,7 +104,7 @@ def classifiers(run: Run) -> dict[str, Classify]:
 
 
 def time_run(run: Run, images: np.ndarray) -> dict[str, Any]:
-    """How many images a second the run's `model.keras` classifies in float32, decoding and loading aside.
+    """How many images a second the run's model classifies in float32, decoding and loading aside.
 
     images: uint8 [n, h, w, c]; up to 2,000 of them, the median of three passes after one to warm up. Gives
     "images_per_second", "images" and "batch_size"; what it ran on is for the caller to add.
