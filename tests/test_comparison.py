@@ -199,7 +199,7 @@ def test_the_pareto_points_say_who_is_beaten(runs):
     assert points["good"]["front"] == ["seconds", "images_per_second"]
     assert points["fair"]["front"] == ["images_per_second"]
     assert points["poor"]["images_per_second"] == 300
-    assert compare(runs)[0].machine == "A, 1 threads"
+    assert compare(runs)[0].machine == "A, 1 thread"
 
 
 def test_the_page_is_self_contained_and_inert(tmp_path, runs, made):

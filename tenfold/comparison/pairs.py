@@ -15,7 +15,7 @@ import numpy as np
 from tenfold.comparison.groups import Group
 from tenfold.comparison.leaderboard import Pair, Row
 from tenfold.evaluation import statistics
-from tenfold.evaluation.metrics import Metric, metric
+from tenfold.evaluation.metrics import metric
 from tenfold.evaluation.predictions import read_predictions
 from tenfold.evaluation.weighted import Judged
 from tenfold.registry import METRICS
@@ -49,10 +49,16 @@ class Spread:
         if not all(len(each.labels) and np.isfinite(each.probabilities).all() for each in judged):
             return cls({}, ())
         names = METRICS.names()
-        measures = [metric(name).function for name in names]
-        by_run = np.array([statistics.bootstrap(each, measures) for each in judged])
+        by_run = np.array([_resampled(each, names) for each in judged])
         values = {name: statistics.over_seeds(by_run[:, i], (number, i)) for i, name in enumerate(names)}
         return cls(values, [each.correct for each in judged])
+
+
+def _resampled(judged: Judged, names: Sequence[str]) -> list[np.ndarray]:
+    """The metrics of one run on the resamples: [resamples] each."""
+    spreads = statistics.bootstrap(judged, [metric(name).function for name in names])
+    return [statistics.deflated(spread, metric(name)(judged.labels, judged.probabilities))
+            if metric(name).inflated else spread for name, spread in zip(names, spreads, strict=True)]
 
 
 def row_of(group: Group, spread: Spread) -> Row:
@@ -61,12 +67,12 @@ def row_of(group: Group, spread: Spread) -> Row:
     environments = [run.environment() for run in group.runs]
     dataset = environments[0].get("dataset", {})
     speeds = [run.read_json("inference.json") for run in group.runs if run.has("inference.json")]
-    machines = dict.fromkeys(f"{s['processor']}, {s['threads']} threads" for s in speeds)
+    machines = dict.fromkeys(f"{s['processor']}, {s['threads']} thread{'s' * (s['threads'] > 1)}" for s in speeds)
     return Row(
         model=group.name, recipe=first.recipe().name, dataset=str(dataset.get("name", "")),
         runs=tuple(run.name for run in group.runs),
         seeds=tuple(environment.get("seed") for environment in environments),
-        metrics={name: _entry(metric(name), [test.get(name, EMPTY) for test in tests], spread)
+        metrics={name: _entry(name, [test.get(name, EMPTY) for test in tests], spread)
                  for name in METRICS.names()},
         parameters=environments[0].get("model", {}).get("parameters"), model_bytes=_size(first),
         seconds=plain.mean(sum(record.get("seconds", 0.0) for record in run.history()) for run in group.runs),
@@ -80,7 +86,7 @@ def _size(run: Run) -> int | None:
     return (run.path / "model.keras").stat().st_size if run.has("model.keras") else None
 
 
-def _entry(known: Metric, entries: Sequence[Mapping[str, Any]], spread: Spread) -> dict[str, Any]:
+def _entry(name: str, entries: Sequence[Mapping[str, Any]], spread: Spread) -> dict[str, Any]:
     """The mean over the runs with its interval; of a single run, what its metrics say."""
     values = [entry["value"] for entry in entries]
     if len(values) == 1 or None in values:
@@ -88,9 +94,7 @@ def _entry(known: Metric, entries: Sequence[Mapping[str, Any]], spread: Spread) 
         return {key: only.get(key) for key in EMPTY} | {"sd": None}
     mean, found = plain.mean(values), None
     if spread.known:
-        resampled = spread.metrics[known.name]
-        found = (statistics.deflated_interval(mean, resampled) if known.inflated
-                 else statistics.percentile_interval(resampled))
+        found = statistics.percentile_interval(spread.metrics[name])
     low, high = found or (None, None)
     return {"value": mean, "low": low, "high": high, "sd": plain.stdev(values)}
 

@@ -77,9 +77,8 @@ def _entry_of(known: Metric, value: float, spread: np.ndarray, count: int) -> En
         return entry(value, None, f"it needs {known.needs}")
     if known.proportion:
         return entry(value, statistics.wilson(value, count), "")
-    found = (statistics.deflated_interval(value, spread) if known.inflated
-             else statistics.percentile_interval(spread))
-    return entry(value, found, "")
+    spread = statistics.deflated(spread, value) if known.inflated else spread
+    return entry(value, statistics.percentile_interval(spread), "")
 
 
 def _per_class(judged: Judged, values: Sequence[np.ndarray], resampled: Sequence[np.ndarray],

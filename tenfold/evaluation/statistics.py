@@ -55,16 +55,14 @@ def percentile_interval(values: np.ndarray, level: float = LEVEL) -> Interval | 
     return float(low), float(high)
 
 
-def deflated_interval(value: float, values: np.ndarray, level: float = LEVEL) -> Interval | None:
-    """The percentile interval of a measure ≥ 0 that noise only adds to, moved back by what resampling added.
+def deflated(values: np.ndarray, value: float) -> np.ndarray:
+    """Resampled values [r] of a measure ≥ 0 that noise only adds to, moved back by what resampling added.
 
     Without that the interval of a small calibration error lies above the error itself.
     """
-    found = percentile_interval(values, level)
-    if found is None:
-        return None
-    added = float(np.nanmean(values)) - value
-    return max(0.0, found[0] - added), max(value, found[1] - added)
+    if not np.isfinite(values).any():
+        return values
+    return np.maximum(values - (float(np.nanmean(values)) - value), 0.0)
 
 
 def wilson(share: float, count: float, z: float = Z95) -> Interval:

@@ -95,6 +95,12 @@ def test_a_difference_is_told_from_none(rng):
     assert math.isnan(p)
 
 
+def test_what_resampling_adds_is_taken_back():
+    values = np.array([0.2, 0.3, 0.4, 0.9])
+    assert statistics.deflated(values, 0.25).tolist() == pytest.approx([0, 0.1, 0.2, 0.7])
+    assert np.isnan(statistics.deflated(np.full(3, np.nan), 0.1)).all()
+
+
 def test_seeds_add_their_spread_without_understating_it(rng):
     examples = rng.normal(size=20_000)
     seeds = np.array([[-1.0], [0.0], [1.0]])  # variance 1, so that of their mean is 1/3
