@@ -119,7 +119,8 @@ def test_a_study_that_can_not_be_meant_is_refused_before_anything_is_written(fil
     with pytest.raises(UnknownNameError, match="did you mean 'six-models'"):
         conduct("six-model", runs=runs)
     for text, reason in (("models = 3", "models: received 3"),
-                         ("[[models]]\nrecipee = 'x'", "unknown key 'recipee'; did you mean 'recipe'"), ("models =", "no valid TOML"), ("models = []", "models: received")):
+                         ("[[models]]\nrecipee = 'x'", "unknown key 'recipee'; did you mean 'recipe'"),
+                         ("models =", "no valid TOML"), ("models = []", "models: received")):
         file.write_text(text, encoding="utf-8")
         with pytest.raises(RecipeError, match=reason):
             conduct(file, runs=runs)
