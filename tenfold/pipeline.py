@@ -160,6 +160,7 @@ def _finish(run: Run, dataset: Dataset, csv: bool, h5: bool, watcher: Watcher, i
     from tenfold.evaluation import score_run
 
     watcher.log("evaluating the best epoch; the test split is scored once, now")
+    run.remove("metrics.json", "calibration.json", "corruptions.json")  # of an earlier model, before it was resumed
     score_run(run, dataset, csv=csv)
     interrupt.check()
     _time(run, dataset)
