@@ -91,6 +91,24 @@ def test_evaluating_again_gives_the_same_metrics(run: Run) -> None:
     assert {k: v for k, v in after.items() if k != "scored"} == {k: v for k, v in before.items() if k != "scored"}
 
 
+def test_a_model_trained_further_has_no_verdicts_on_the_earlier_one(run: Run, tmp_path: Path) -> None:
+    import shutil
+
+    copy = Run.open(shutil.copytree(run.path, tmp_path / "copy"))
+    tenfold.evaluate(copy, calibrate=True, splits=["test"])
+    assert copy.has("calibration.json")
+    tenfold.resume(copy, epochs=3)
+    assert not copy.has("calibration.json")
+    assert set(copy.metrics()) == {"validation", "test"}
+
+
+def test_the_speed_of_prediction_is_recorded(run: Run) -> None:
+    speed = run.read_json("inference.json")
+    assert speed["images_per_second"] > 0
+    assert (speed["batch_size"], speed["precision"]) == (500, "float32")
+    assert speed["processor"]
+
+
 def test_h5_holds_the_same_model(run: Run) -> None:
     twin = keras.saving.load_model(run.path / "model.h5", compile=False)
     assert all(np.array_equal(a, b) for a, b in zip(twin.get_weights(), run.model().get_weights(), strict=True))
