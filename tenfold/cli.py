@@ -150,21 +150,34 @@ def resume(
 @command(app, short="Score a run again and renew its report.")
 def evaluate(
     run: RunPath,
+    split: Annotated[list[str] | None, typer.Option("--split", help="A split to score; repeatable. "
+                                                    "Default: validation and test, of other data test.")] = None,
+    data: Annotated[str | None, typer.Option("--data", metavar="DATA", help="Score on another data set.")] = None,
+    calibrate: Annotated[bool, typer.Option("--calibrate", help="Fit a temperature on validation, and score "
+                                            "before and after.")] = False,
+    corruptions: Annotated[bool, typer.Option("--corruptions", help="Score the test images under ten corruptions at "
+                                              "five severities.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Write predictions as CSV as well.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Score a run's model on its own data set again and renew its report."""
-    from tenfold import pipeline
+    """Score a run's model on its own data set again, or on another one, and renew its report."""
+    from tenfold import pipeline, terminal
     from tenfold.run import Run
-    from tenfold.terminal import terminal_watcher
 
     opened = Run.open(run)
-    with terminal_watcher() as watcher:
-        metrics = pipeline.evaluate(opened, watcher, csv=csv)
+    with terminal.terminal_watcher() as watcher:
+        metrics = pipeline.evaluate(opened, watcher, csv, splits=split or (), data=data, calibrate=calibrate,
+                                    corruptions=corruptions)
     if as_json:
-        print(json.dumps(metrics, indent=2, ensure_ascii=False))
-    else:
-        _print_verdict(opened)
+        more = {name: opened.read_json(f"{name}.json")
+                for name, asked in (("calibration", calibrate), ("corruptions", corruptions)) if asked}
+        print(json.dumps({**metrics, **more}, indent=2, ensure_ascii=False))
+        return
+    _print_verdict(opened)
+    if calibrate:
+        terminal.print_calibration(opened.read_json("calibration.json"))
+    if corruptions:
+        terminal.print_corruptions(opened.read_json("corruptions.json"))
 
 
 @command(app)
@@ -172,21 +185,50 @@ def compare(
     run: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Run directories.")],
     by: Annotated[str, typer.Option("--by", metavar="METRIC", help="The metric to rank by.")] = "roc_auc",
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the leaderboard's page.")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Rank runs that were judged on the same test images."""
-    from tenfold import terminal
-    from tenfold.comparison import compare as rank
-    from tenfold.comparison import write_html
+    """Rank models judged on the same test images, and test their differences."""
+    from tenfold import comparison, terminal
     from tenfold.run import Run
 
-    rows = rank([Run.open(path) for path in run], by=by)
+    _one_format(csv, as_json)
+    board = comparison.compare([Run.open(path) for path in run], by=by)
     if html:
-        write_html(rows, html)
+        comparison.write_html(board, html)
     if as_json:
-        print(json.dumps([row.to_dict() for row in rows], indent=2, ensure_ascii=False))
+        print(json.dumps(board.to_dict(), indent=2, ensure_ascii=False))
+    elif csv:
+        print(comparison.csv_text(board), end="")
     else:
-        terminal.print_leaderboard(rows)
+        terminal.print_leaderboard(board)
+
+
+@command(app, short="Train a list of recipes and compare them.")
+def study(
+    study: Annotated[str | None, typer.Argument(metavar="[NAME|FILE]", help="A shipped study or a TOML file; none: "
+                                                "list the shipped ones.")] = None,
+    data: Data = None,
+    seeds: Annotated[int | None, typer.Option(min=1, max=1000, help="Train each this many times.")] = None,
+    by: Annotated[str | None, typer.Option("--by", metavar="METRIC", help="The metric to rank by.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the last study of that name.")] = False,
+    runs: Runs = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """Train and evaluate a list of recipes on the same data and compare them; interrupted, it can be resumed."""
+    from tenfold import terminal
+    from tenfold.study import conduct, titles
+
+    if study is None:
+        terminal.print_studies(titles())
+        return
+    with terminal.terminal_watcher() as watcher:
+        outcome = conduct(study, data, seeds, by=by, runs=runs, resume=resume, watcher=watcher)
+    if as_json:
+        print(json.dumps(outcome.board.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        terminal.print_leaderboard(outcome.board)
+        print(f"\ncomparison  {outcome.page}")
 
 
 @command(app)
@@ -201,9 +243,7 @@ def predict(
     from tenfold.prediction import predict as classify
     from tenfold.run import Run
 
-    if csv and as_json:
-        raise UsageError("received --csv and --json; expected at most one of them: leave one out")
-
+    _one_format(csv, as_json)
     predictions = classify(Run.open(run), paths)
     if as_json:
         print(json.dumps([p.to_dict() for p in predictions], indent=2, ensure_ascii=False))
@@ -317,10 +357,10 @@ def demo(runs: Runs = Path("runs")) -> None:
 
     with terminal.terminal_watcher() as watcher:
         result = run_demo(runs, watcher)
-    terminal.print_leaderboard(result.rows)
+    terminal.print_leaderboard(result.board)
     print(f"\ncomparison  {result.page}")
-    for row in result.rows:
-        print(f"report      {runs / row.run / 'report.html'}")
+    for row in result.board:
+        print(f"report      {result.path / row.runs[0] / 'report.html'}")
 
 
 @command(app, short="Show the machine, the engine's choices, versions and data.")
@@ -337,6 +377,11 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------
+
+
+def _one_format(csv: bool, as_json: bool) -> None:
+    if csv and as_json:
+        raise UsageError("received --csv and --json; expected at most one of them: leave one out")
 
 
 def _print_verdict(run: Run) -> None:

@@ -208,7 +208,9 @@ def _finish(job: _Job, run: Run) -> None:
     from tenfold.evaluation import score_run
 
     job.watcher.log("evaluating the best epoch; the test split is scored once, now")
+    run.remove("metrics.json", "calibration.json", "corruptions.json")  # of an earlier model, before it was resumed
     score_run(run, job.dataset, csv=job.csv)
+    _time(run, job.dataset)
     if job.h5:
         run.write("model.h5", modelfile.save_h5(run.model()))
     records = run.history()
@@ -223,38 +225,77 @@ def write_report(run: Run, dataset: Dataset, status: Mapping[str, Any] | None = 
 
     `dataset` is prepared.
     """
-    import numpy as np
-
     from tenfold import modelfile
+    from tenfold.evaluation.predictions import read_predictions
     from tenfold.report import Material, report
 
     splits: dict[str, Any] = {}
     for name in ("validation", "test"):
         split = dataset.splits().get(name)
         if split is not None and run.has(f"predictions/{name}.parquet"):
-            table = run.predictions(name)
-            p = np.stack([table[f"p_{c}"].to_numpy() for c in dataset.classes], axis=1)
-            splits[name] = (split.images, split.labels, p)
+            splits[name] = (split.images, split.labels, read_predictions(run, name)[1])
     material = Material(
         history=run.history(), classes=dataset.classes, metrics=run.metrics(),
         samples=(dataset.train.images, dataset.train.labels), validation=splits.get("validation"),
-        test=splits.get("test"), best_epoch=modelfile.facts(run.path / "model.keras")["epoch"])
+        test=splits.get("test"), best_epoch=modelfile.facts(run.path / "model.keras")["epoch"],
+        calibration=run.read_json("calibration.json") if run.has("calibration.json") else {},
+        corruptions=run.read_json("corruptions.json") if run.has("corruptions.json") else {})
     return report(run, material, status)
 
 
-def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False) -> dict[str, Any]:
+def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False, *, splits: Sequence[str] = (),
+             data: str | None = None, calibrate: bool = False, corruptions: bool = False) -> dict[str, Any]:
     """Score a run's model again on the data set it was trained with, and renew its report.
 
-    Returns the metrics: split → metric → {"value", "low", "high"}. Raises RunError if the data set's
-    content is no longer what it was.
+    splits: those to score (default: validation and test). With `data`, a data set's name or URI, its split
+    (default: test) is scored beside them, under `<data set>-<split>`. `calibrate` fits a temperature on the
+    validation predictions and writes `calibration.json`; `corruptions` scores the corrupted test images and
+    writes `corruptions.json`. Returns the metrics: split → metric → {"value", "low", "high"}. Raises
+    RunError if the data set's content is no longer what it was, UsageError for a split that is not there.
     """
-    from tenfold.evaluation import score_run
-
+    watcher = watcher or Watcher()
     dataset = _own_data(run, watcher)
+    other = None if data is None else open_dataset(data, fetch=True, log=watcher.log, progress=watcher.fetched)
     with run.writing():
-        result = score_run(run, dataset, csv=csv)
+        _judge(run, dataset, other, splits, csv)
+        if calibrate:
+            from tenfold.evaluation.calibration import calibrate as fit
+
+            watcher.log(f"temperature fitted on validation: {fit(run)['temperature']:.3f}")
+        if corruptions:
+            from tenfold.evaluation import score_corruptions
+
+            score_corruptions(run, dataset, watcher.log)
         write_report(run, dataset)
-    return result
+    return run.metrics()
+
+
+def _judge(run: Run, dataset: Dataset, other: Dataset | None, splits: Sequence[str], csv: bool) -> None:
+    """Score splits of the run's own data set, or of another one in place of it."""
+    from tenfold import evaluation
+
+    if other is not None:
+        for split in splits or ("test",):
+            evaluation.score_elsewhere(run, other, split, csv)
+        return
+    missing = [split for split in splits if split not in dataset.splits()]
+    if missing:
+        raise UsageError(f"--split: received {missing[0]}; choose from: {', '.join(dataset.splits())}")
+    evaluation.score_run(run, dataset, splits or evaluation.EVALUATED, csv)
+    _time(run, dataset)
+
+
+def _time(run: Run, dataset: Dataset) -> None:
+    """Measure how fast the model predicts, on the split it is judged on, and write `inference.json`."""
+    from tenfold import environment
+    from tenfold.evaluation import time_run
+    from tenfold.training import engine
+
+    split = dataset.test or dataset.validation
+    if split is not None and len(split):
+        run.write_json("inference.json", {**time_run(run, split.images), "precision": "float32",
+                                          "threads": engine.prepare("float32").threads,
+                                          "processor": environment.machine()["processor"]})
 
 
 def _own_data(run: Run, watcher: Watcher | None) -> Dataset:

@@ -221,6 +221,12 @@ class Run:
         self._still_there()
         return write_whole(self.path / name, content)
 
+    def remove(self, *names: str) -> None:
+        """Remove files of the run that no longer hold; one that is not there is no mistake. Raises StorageError."""
+        for name in names:
+            with _writing(self.path / name):
+                (self.path / name).unlink(missing_ok=True)
+
     def write_directory(self, name: str, fill: Callable[[Path], object]) -> Path:
         """Write a directory of the run whole or not at all; `fill` writes files into the path it is given.
 

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from tenfold.comparison import Leaderboard
 from tenfold.comparison import table as leaderboard
+from tenfold.comparison.tables import pair_table
 from tenfold.evaluation.metrics import metric
 from tenfold.pipeline import Watcher
 from tenfold.recipe import Recipe
@@ -143,48 +144,78 @@ def _table(*columns: str) -> Table:
 def print_verdict(run: Run) -> None:
     """The metrics of a finished run and where its report lies."""
     metrics = run.metrics()
-    splits = [name for name in ("validation", "test") if name in metrics]
-    table = _table("metric", *(f">{name}" for name in splits))
+    table = _table("metric", *(f">{escape(name)}" for name in metrics))
     for name in METRICS.names():
-        table.add_row(name, *(metric(name).text(metrics[split].get(name)) for split in splits))
+        texts = [metric(name).text(scored.get(name)) for scored in metrics.values()]
+        if set(texts) != {"–"}:
+            table.add_row(name, *texts)
     _print(table)
     described = run.environment()["dataset"]["splits"]
-    for split in splits:
-        facts = described[split]
+    for split, scored in metrics.items():
+        facts = scored.get("data") or described[split.removesuffix("_tta")]
         of = f" of {facts['expected']:,}" if facts["expected"] else ""
         part = f"{of}: PARTIAL" if facts["partial"] else ""
-        _print(f"[dim]{split}: {facts['count']:,} images{part} ({escape(facts['source'])})[/dim]")
+        _print(f"[dim]{escape(split)}: {facts['count']:,} images{part} ({escape(facts['source'])})[/dim]")
     _print(f"report  {escape(str(run.path / 'report.html'))}")
 
 
-def print_leaderboard(rows: Leaderboard) -> None:
-    """Runs, best first; what was left out, and why."""
-    header, body = leaderboard(rows)
+def print_calibration(calibration: Mapping[str, Any]) -> None:
+    """The fitted temperature and what it changes on each split."""
+    _print(f"\ntemperature  {calibration['temperature']:.3f} (fitted on validation; above 1: it was too confident)")
+    table = _table("split", "metric", ">before", ">after")
+    for split, before in calibration["before"].items():
+        for name in ("loss", "brier", "ece"):
+            after = calibration["after"][split][name]
+            table.add_row(escape(split), name, metric(name).text(before[name]), metric(name).text(after))
+    _print(table)
+
+
+def print_corruptions(corruptions: Mapping[str, Any]) -> None:
+    """Accuracy by corruption and severity, and the mean of all."""
+    text = metric("accuracy").text
+    table = _table("corruption", *(f">{severity}" for severity in (1, 2, 3, 4, 5)))
+    for each in corruptions["corruptions"].values():
+        table.add_row(each["title"], *(f"{100 * entry['value']:.1f} %" for entry in each["accuracy"]))
+    _print(f"\naccuracy of {corruptions['count']:,} test images: {text(corruptions['clean'])} as they are, "
+           f"{text(corruptions['mean'])} corrupted (mean)")
+    _print(table)
+
+
+def print_leaderboard(board: Leaderboard) -> None:
+    """Models, best first; the tests of their differences; what was left out, and why."""
+    hidden = _print_fitted(*leaderboard(board))
+    if board.pairs:
+        _print("\n[bold]differences on the same test images[/bold]")
+        hidden += _print_fitted(*pair_table(board))
+        _print("[dim]brackets: 95 % intervals; p-values hold together (Holm); of accuracy McNemar's, exact[/dim]")
+    if hidden:
+        _print(f"[dim]no room for {escape(', '.join(dict.fromkeys(hidden)))} (see `tenfold compare --json`)[/dim]")
+    for sentence in board.left_out:
+        _print(f"[dim]{escape(sentence)}[/dim]")
+
+
+def _print_fitted(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    """Print a table without the columns that the terminal has no room for; returns their names."""
     keep, hidden = _fitting(header, body, _console().width)
     numeric = {i for i in keep if all(_numeric(row[i]) for row in body)}
     table = _table(*(f">{header[i]}" if i in numeric else header[i] for i in keep))
     for row in body:
         table.add_row(*(escape(row[i]) for i in keep))
     _print(table)
-    if hidden:
-        _print(f"[dim]no room for {escape(', '.join(hidden))} (see `tenfold compare --json`)[/dim]")
-    for sentence in rows.left_out:
-        _print(f"[dim]{escape(sentence)}[/dim]")
+    return hidden
 
 
 def _fitting(header: Sequence[str], body: Sequence[Sequence[str]], width: int) -> tuple[list[int], list[str]]:
-    """(columns that fit into `width`, names of those that don't); the least telling ones go first."""
+    """(columns that fit into `width`, names of those that don't); after the first four the last go first."""
     widths = [max(len(name), *(len(row[i]) for row in body)) for i, name in enumerate(header)]
-    keep, ranked = list(range(len(header))), next((i for i, name in enumerate(header) if name == "seed"), 2) + 1
-    for name in ("parameters", "precision", "recall", "recipe", "seconds", "F1", "loss", "ROC-AUC", "seed", "accuracy"):
-        if sum(widths[i] + 2 for i in keep) - 2 <= width:
-            break
-        keep = [i for i in keep if header[i] != name or i == ranked]
-    return keep, [name for i, name in enumerate(header) if i not in keep]
+    keep = list(range(len(header)))
+    while len(keep) > 4 and sum(widths[i] + 2 for i in keep) - 2 > width:
+        keep.pop()
+    return keep, list(header[len(keep):])
 
 
 def _numeric(text: str) -> bool:
-    return text[:1].isdigit() or text in ("–", "")
+    return text.lstrip("+-<")[:1].isdigit() or text in ("–", "")
 
 
 def print_predictions(predictions: Sequence[Prediction]) -> None:
@@ -214,6 +245,14 @@ def print_recipes(facts: Mapping[str, Mapping[str, str]]) -> None:
     for name, header in facts.items():
         table.add_row(name, escape(header["title"]), escape(header.get("accuracy", "not measured")),
                       escape(header.get("seconds", "–")))
+    _print(table)
+
+
+def print_studies(titles: Mapping[str, str]) -> None:
+    """A row for each shipped study: what it compares."""
+    table = _table("study", "what it compares")
+    for name, title in titles.items():
+        table.add_row(name, escape(title))
     _print(table)
 
 

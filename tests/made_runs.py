@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
-from tenfold.evaluation.metrics import score
+from tenfold.evaluation.predictions import write_predictions
+from tenfold.evaluation.scores import score
 from tenfold.recipe import Recipe
 from tenfold.report.plots import Material
 from tenfold.run import Run
@@ -75,11 +76,14 @@ def run_of(root: Path, made: Material, name: str = "cnn-digits", status: str = "
            fingerprint: str = "f00d" * 16, seed: int = 0) -> Run:
     """A run directory with everything that a report reads."""
     run = Run.create(root, name)
-    run.write_recipe(Recipe(name="cnn"))
+    run.write_recipe(Recipe(name=name).replace(f"train.seed={seed}"))
     run.write_status(status, "" if status == "finished" else "the loss became NaN")
     run.write_history(made.history)
     count = len(made.test[1]) if made.test else 0
     run.write_json("environment.json", environment(made.classes, count, fingerprint, seed))
     if made.metrics:
         run.write_json("metrics.json", made.metrics)
+    for split, predicted in (("validation", made.validation), ("test", made.test)):
+        if predicted is not None:
+            write_predictions(run, split, predicted[1], predicted[2], made.classes)
     return run

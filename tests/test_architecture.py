@@ -27,14 +27,16 @@ FLOORS: dict[str, set[str]] = {
     "report": {"registry", "run", "evaluation"},
     "comparison": {"errors", "registry", "run", "evaluation", "report"},
     "environment": {"data", "training"},
+    "study": {"errors", "recipe", "run", "evaluation", "comparison", "pipeline"},
     "pipeline": {
         "errors", "interrupt", "recipe", "run", "modelfile", "data", "models", "training", "environment",
         "evaluation", "report",
     },
-    "demo": {"recipe", "pipeline", "comparison"},
+    "demo": {"pipeline", "study"},
     "terminal": {"registry", "recipe", "run", "evaluation", "comparison", "pipeline"},
     "cli": {
-        "errors", "recipe", "run", "data", "prediction", "comparison", "environment", "pipeline", "demo", "terminal",
+        "errors", "recipe", "run", "data", "prediction", "comparison", "environment", "pipeline", "study", "demo",
+        "terminal",
     },
     "__init__": {"errors", "recipe", "run", "data", "prediction", "comparison", "pipeline"},
 }

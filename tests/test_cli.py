@@ -254,27 +254,55 @@ def test_evaluating_again_gives_the_same_metrics(copy: Path) -> None:
     assert f"{100 * before['test']['accuracy']['value']:.1f} %" in text
 
 
-def test_runs_are_ranked(run: Path, tmp_path: Path) -> None:
+def test_seeds_are_one_model(run: Path, tmp_path: Path) -> None:
     pair = (run, run.with_name("tiny-2"))
-    rows = json.loads(_good("compare", *pair, "--by", "loss", "--json", "--html", tmp_path / "page.html"))
-    losses = [row["metrics"]["loss"]["value"] for row in rows]
-    assert losses == sorted(losses)
-    assert {row["run"] for row in rows} == {"tiny-1", "tiny-2"}
-    assert "tiny-2" in (tmp_path / "page.html").read_text(encoding="utf-8")
-    header, *lines = _good("compare", *pair, "--by", "loss").splitlines()
-    assert header.split()[:4] == ["run", "recipe", "seed", "loss"]
-    assert [line.split()[0] for line in lines] == [row["run"] for row in rows]
+    board = json.loads(_good("compare", *pair, "--by", "loss", "--json", "--html", tmp_path / "page.html"))
+    row, = board["rows"]
+    assert (row["model"], row["runs"], row["seeds"]) == ("mlp", ["tiny-1", "tiny-2"], [0, 1])
+    losses = [Run.open(path).metrics()["test"]["loss"]["value"] for path in pair]
+    assert row["metrics"]["loss"]["value"] == pytest.approx(sum(losses) / 2)
+    assert "mlp" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    header, line = _good("compare", *pair, "--by", "loss").splitlines()
+    assert header.split()[:4] == ["model", "n", "loss", "tied"]
+    assert line.split()[:2] == ["mlp", "2"]
+    header, line = _good("compare", *pair, "--csv").splitlines()
+    assert header.startswith("place,model,n,tied,loss,loss_low,loss_high,loss_sd,accuracy,")
+    assert line.startswith("1,mlp,2,True,")
+
+
+def test_models_are_ranked_and_tested(run: Path, tmp_path: Path) -> None:
+    _good("train", *SMALL, "--set", "train.epochs=1", "--runs", tmp_path)
+    board = json.loads(_good("compare", run, tmp_path / "mlp-digits-1", "--by", "accuracy", "--json"))
+    values = [row["metrics"]["accuracy"]["value"] for row in board["rows"]]
+    assert values == sorted(values, reverse=True)
+    assert {row["model"] for row in board["rows"]} == {"mlp (train.epochs=2)", "mlp (train.epochs=1)"}
+    pair, = board["pairs"]
+    assert pair["differences"]["accuracy"]["value"] == pytest.approx(values[0] - values[1])
+    text = _good("compare", run, tmp_path / "mlp-digits-1")
+    assert "differences on the same test images" in text
 
 
 def test_a_narrow_terminal_gets_whole_columns(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tenfold.terminal._console", lambda: Console(width=80))
-    header, *lines = _good("compare", run, run.with_name("tiny-2")).splitlines()
-    assert {line.split()[0] for line in lines[:-1]} == {"tiny-1", "tiny-2"}
-    assert {"run", "ROC-AUC", "accuracy"} <= set(header.split())
-    assert not set(header.split()) & {"parameters", "precision"}
-    assert lines[-1].startswith("no room for ")
-    assert "parameters" in lines[-1]
-    assert all(len(line) <= 80 for line in [header, *lines])
+    header, line, hidden = _good("compare", run, run.with_name("tiny-2")).splitlines()
+    assert {"model", "ROC-AUC", "tied"} <= set(header.split())
+    assert "parameters" not in header
+    assert hidden.startswith("no room for ")
+    assert "parameters" in hidden
+    assert all(len(each) <= 80 for each in (header, line))
+
+
+def test_evaluating_finds_temperature_robustness_and_other_data(copy: Path) -> None:
+    text = _good("evaluate", copy, "--calibrate", "--corruptions")
+    assert "\ntemperature  " in text
+    assert [line.split()[0] for line in text.splitlines() if line.startswith(("Pixelate", "JPEG"))]
+    run = Run.open(copy)
+    assert run.read_json("calibration.json")["temperature"] > 0
+    assert (copy / "plots/corruptions.png").is_file()
+    result = json.loads(_good("evaluate", copy, "--data", "digits", "--split", "train", "--json"))
+    assert result["digits-train"]["count"] == 1797
+    assert result["test"] == run.metrics()["test"]
+    assert "digits-train" in _good("evaluate", copy)
 
 
 def test_predictions_and_what_can_not_be_read(run: Path, image: Path, tmp_path: Path) -> None:
@@ -306,6 +334,9 @@ def test_predictions_as_a_table_and_as_csv(run: Path, image: Path) -> None:
 TRAIN = ["train", *SMALL]
 USAGE: dict[str, tuple[list[str], str]] = {
     "recipe": (["train", "mpl"], "unknown recipe .* did you mean 'mlp'"),
+    "study": (["study", "six-model"], "unknown study .* did you mean 'six-models'"),
+    "nothing to resume": (["study", "quick", "--resume"], "there is no runs/quick-digits-1 to go on with"),
+    "two formats": (["compare", "nowhere", "--csv", "--json"], "received --csv and --json"),
     "recipe file": (["train", "missing.toml"], "missing.toml: can't be read: No such file"),
     "data set": (["train", "mlp", "--data", "digit"], "unknown data set 'digit'; did you mean 'digits'"),
     "data option": (["train", "mlp", "--data", "shapes:sise=9"], "unknown option 'sise'"),

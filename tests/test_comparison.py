@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import copy
+import csv
 import dataclasses
+import io
 import json
+import statistics
 
 import pytest
 from made_runs import DIGITS, digits, environment, material, run_of
 
-from tenfold.comparison import compare, table, write_html
+from tenfold.comparison import compare, csv_text, markdown, table, write_html
+from tenfold.comparison.tables import p_text, pair_table
 from tenfold.errors import StorageError, UnknownNameError, UsageError
+from tenfold.evaluation.statistics import holm, mcnemar
 from tenfold.report import Material
 
 
@@ -36,7 +41,7 @@ def changed(run, metric, value):
 @pytest.mark.parametrize("by", ["roc_auc", "accuracy", "f1_macro", "loss"])
 def test_runs_are_ranked_best_first_in_the_metrics_own_direction(runs, by):
     board = compare(runs, by=by)
-    assert [row.run for row in board] == ["good-1", "fair-1", "poor-1"]
+    assert [row.model for row in board] == ["good", "fair", "poor"]
     values = [row.metrics[by]["value"] for row in board]
     assert values == sorted(values, reverse=by != "loss")
     assert board.left_out == ()
@@ -44,28 +49,29 @@ def test_runs_are_ranked_best_first_in_the_metrics_own_direction(runs, by):
 
 def test_a_row_holds_what_a_reader_compares(runs, made):
     row = compare(runs)[0]
-    assert (row.recipe, row.dataset, row.seed, row.parameters) == ("cnn", "digits", 1, 123456)
+    assert (row.recipe, row.dataset, row.seeds, row.parameters) == ("good", "digits", (1,), 123456)
+    assert (row.runs, row.images_per_second, row.model_bytes) == (("good-1",), None, None)
     assert row.seconds == pytest.approx(5 * 1.5)
-    assert row.metrics["accuracy"] == made["good"].metrics["test"]["accuracy"]
+    assert row.metrics["accuracy"] == {**made["good"].metrics["test"]["accuracy"], "sd": None}
     assert row.metrics["accuracy"]["low"] < row.metrics["accuracy"]["value"]
     assert row.test["count"] == 100
     with pytest.raises(dataclasses.FrozenInstanceError):
-        row.seed = 5
-    assert json.loads(json.dumps(row.to_dict(), allow_nan=False))["run"] == "good-1"
+        row.seeds = (5,)
+    assert json.loads(json.dumps(row.to_dict(), allow_nan=False))["runs"] == ["good-1"]
 
 
 def test_an_undefined_value_comes_last_whatever_the_direction(runs):
     changed(runs[1], "roc_auc", None)
     changed(runs[1], "loss", None)
-    assert [row.run for row in compare(runs)] == ["fair-1", "poor-1", "good-1"]
-    assert [row.run for row in compare(runs, by="loss")] == ["fair-1", "poor-1", "good-1"]
+    assert [row.model for row in compare(runs)] == ["fair", "poor", "good"]
+    assert [row.model for row in compare(runs, by="loss")] == ["fair", "poor", "good"]
     assert "–" in table(compare(runs))[1][-1]
 
 
 def test_equal_runs_keep_their_order_and_a_run_named_twice_counts_once(runs):
     for run in runs:
         changed(run, "roc_auc", 0.5)
-    assert [row.run for row in compare([*runs, runs[0]])] == ["poor-1", "good-1", "fair-1"]
+    assert [row.model for row in compare([*runs, runs[0]])] == ["poor", "good", "fair"]
 
 
 def test_unfinished_and_unscored_runs_are_left_out_by_name(tmp_path, runs, made):
@@ -117,14 +123,83 @@ def test_an_unknown_metric_is_refused_with_the_nearest(runs):
 
 
 def test_the_table_is_text_with_the_ranking_metric_first(runs):
-    header, body = table(compare(runs, by="f1_macro"))
-    assert header == ["run", "recipe", "seed", "F1", "loss", "accuracy", "precision", "recall", "ROC-AUC",
-                      "parameters", "seconds"]
-    assert [len(row) for row in body] == [11] * 3
-    assert body[0][:3] == ["good-1", "cnn", "1"]
-    assert body[0][5].endswith("]")
-    assert body[0][-2:] == ["123,456", "7.5"]
-    assert table([])[1] == []
+    board = compare(runs, by="f1_macro")
+    header, body = table(board)
+    assert header == ["model", "n", "F1", "tied", "accuracy", "loss", "ROC-AUC", "ECE", "seconds", "images/s",
+                      "parameters", "MB"]
+    assert [len(row) for row in body] == [12] * 3
+    assert body[0][:2] == ["good", "1"]
+    assert body[0][3] == "best"
+    assert body[0][4].endswith("]")
+    assert body[0][-4:] == ["7.5", "–", "123,456", "–"]
+    header, body = pair_table(board)
+    assert header == ["better", "than", "F1 by", "p (Holm)", "accuracy by", "p (Holm)"]
+    assert [row[:2] for row in body] == [["good", "fair"], ["good", "poor"], ["fair", "poor"]]
+    assert all(row[2].startswith("+") for row in body)
+    assert [p_text(p) for p in (None, 0.0001, 0.04321)] == ["–", "<0.001", "0.043"]
+    text = markdown(board)
+    assert text.count("\n| good |") == 3
+    rows = list(csv.DictReader(io.StringIO(csv_text(board))))
+    assert [row["model"] for row in rows] == ["good", "fair", "poor"]
+    assert float(rows[0]["f1_macro"]) == board[0].metrics["f1_macro"]["value"]
+
+
+def test_pairs_hold_exact_tests_and_paired_intervals(runs, made):
+    board = compare(runs)
+    right = {name: each.test[2].argmax(1) == each.test[1] for name, each in made.items()}
+    p = [mcnemar(right[a], right[b]) for a, b in (("good", "fair"), ("good", "poor"), ("fair", "poor"))]
+    assert [pair.mcnemar["p"] for pair in board.pairs] == p
+    assert [pair.mcnemar["p_holm"] for pair in board.pairs] == holm(p)
+    for pair in board.pairs:
+        for name, entry in pair.differences.items():
+            assert entry["low"] <= entry["value"] <= entry["high"], name
+            assert entry["p"] <= entry["p_holm"] <= 1
+    assert [row.tied for row in board] == [True, *(pair.p("roc_auc") >= 0.05 for pair in board.pairs[:2])]
+    assert board[2].tied is False
+    json.dumps(board.to_dict(), allow_nan=False)
+
+
+def test_equal_predictions_are_tied(tmp_path, made):
+    board = compare([run_of(tmp_path, made["good"], name) for name in ("one", "two")], by="accuracy")
+    assert [row.tied for row in board] == [True, True]
+    assert board.pairs[0].differences["loss"] == {"value": 0, "low": 0, "high": 0, "p": 1, "p_holm": 1}
+
+
+def test_seeds_of_a_recipe_are_one_model_with_mean_and_deviation(tmp_path):
+    images, labels = digits()
+    seeds = [material(images, labels, DIGITS, seed=i) for i in range(3)]
+    runs = [run_of(tmp_path, each, "same", seed=i) for i, each in enumerate(seeds)]
+    again = run_of(tmp_path, seeds[2], "same", seed=2)
+    other = run_of(tmp_path, material(images, labels, DIGITS, seed=7, skill=1), "other", seed=0)
+    board = compare([*runs, other, again], by="accuracy")
+    row = board[0]
+    values = [each.metrics["test"]["accuracy"]["value"] for each in seeds]
+    assert row.runs == ("same-1", "same-2", "same-3")
+    assert row.seeds == (0, 1, 2)
+    assert row.metrics["accuracy"]["value"] == pytest.approx(statistics.mean(values))
+    assert row.metrics["accuracy"]["sd"] == pytest.approx(statistics.stdev(values))
+    assert row.metrics["accuracy"]["low"] < row.metrics["accuracy"]["value"] < row.metrics["accuracy"]["high"]
+    assert board.left_out == ("same-4 is left out: it repeats same-3 (same recipe, same seed 2)",)
+    assert " ± " in table(board)[1][0][2]
+    assert len(board.pairs) == 1
+
+
+def test_a_run_without_predictions_is_ranked_and_not_tested(runs):
+    (runs[0].path / "predictions/test.parquet").unlink()
+    board = compare(runs)
+    assert len(board.pairs) == 1
+    assert [row.tied for row in board] == [True, board.pairs[0].p("roc_auc") >= 0.05, None]
+    assert "poor: a run has no predictions" in board.left_out[0]
+
+
+def test_the_pareto_points_say_who_is_beaten(runs):
+    for run, rate in zip(runs, (300.0, 100.0, 200.0), strict=True):
+        run.write_json("inference.json", {"images_per_second": rate, "threads": 1, "processor": "A"})
+    points = {point["model"]: point for point in compare(runs).pareto}
+    assert points["good"]["front"] == ["seconds", "images_per_second"]
+    assert points["fair"]["front"] == ["images_per_second"]
+    assert points["poor"]["images_per_second"] == 300
+    assert compare(runs)[0].machine == "A, 1 thread"
 
 
 def test_the_page_is_self_contained_and_inert(tmp_path, runs, made):
@@ -138,7 +213,7 @@ def test_the_page_is_self_contained_and_inert(tmp_path, runs, made):
     assert "<script" not in text
     assert "&lt;script&gt;" in text
     assert "http" not in text.replace("http-equiv", "")
-    assert text.index("good-1") < text.index("fair-1") < text.index("poor-1")
+    assert text.index("good") < text.index("fair") < text.index("poor")
     assert "stopped-1 is left out" in text
     assert "The test split is held out by the recipe" in text
     assert text.count('class="dot"') == 3

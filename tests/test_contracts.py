@@ -108,5 +108,5 @@ def test_models_take_nothing_below_eight_pixels() -> None:
 @pytest.mark.parametrize("name", METRICS.names())
 def test_a_metric_is_finite_on_ordinary_predictions(name: str) -> None:
     rng = np.random.default_rng(0)
-    p = rng.dirichlet(np.ones(4), 100)
-    assert np.isfinite(METRICS.get(name)(rng.integers(0, 4, 100), p))
+    p = rng.dirichlet(np.ones(7), 100)
+    assert np.isfinite(METRICS.get(name)(rng.integers(0, 7, 100), p))

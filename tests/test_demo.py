@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.demo import RECIPES, demo
+from tenfold.demo import STUDY, demo
+from tenfold.study import Study
 
 
 @pytest.fixture(autouse=True)
@@ -21,9 +22,10 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_demo_trains_compares_and_reports(tmp_path: Path) -> None:
     result = demo(tmp_path)
-    assert {row.recipe for row in result.rows} == set(RECIPES)
-    assert all(row.metrics["accuracy"]["value"] > 0.9 for row in result.rows)
-    values = [row.metrics["roc_auc"]["value"] for row in result.rows]
+    assert {row.recipe for row in result.board} == {entry.name for entry in Study.load(STUDY).models}
+    assert result.skipped == ()
+    assert all(row.metrics["accuracy"]["value"] > 0.9 for row in result.board)
+    values = [row.metrics["roc_auc"]["value"] for row in result.board]
     assert values == sorted(values, reverse=True)
     page = result.page.read_text(encoding="utf-8")
-    assert all(row.run in page for row in result.rows)
+    assert all(row.model in page for row in result.board)

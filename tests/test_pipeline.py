@@ -43,7 +43,7 @@ def weights_hash(run: Run) -> str:
 def test_the_run_is_complete(run: Run) -> None:
     expected = {
         "recipe.toml", "environment.json", "status.json", "history.csv", "model.keras", "model.h5", "metrics.json",
-        "report.html", "predictions/validation.parquet",
+        "inference.json", "plots/reliability.png", "report.html", "predictions/validation.parquet",
         "predictions/test.parquet", "predictions/validation.csv", "predictions/test.csv", "plots/loss.png",
         "plots/accuracy.png", "plots/confusion_matrix.png", "plots/confusion_matrix_normalised.png",
         "plots/samples.png", "plots/first_validation.png", "plots/confident_errors.png",
@@ -91,6 +91,24 @@ def test_evaluating_again_gives_the_same_metrics(run: Run) -> None:
     assert {k: v for k, v in after.items() if k != "scored"} == {k: v for k, v in before.items() if k != "scored"}
 
 
+def test_a_model_trained_further_has_no_verdicts_on_the_earlier_one(run: Run, tmp_path: Path) -> None:
+    import shutil
+
+    copy = Run.open(shutil.copytree(run.path, tmp_path / "copy"))
+    tenfold.evaluate(copy, calibrate=True, splits=["test"])
+    assert copy.has("calibration.json")
+    tenfold.resume(copy, epochs=3)
+    assert not copy.has("calibration.json")
+    assert set(copy.metrics()) == {"validation", "test"}
+
+
+def test_the_speed_of_prediction_is_recorded(run: Run) -> None:
+    speed = run.read_json("inference.json")
+    assert speed["images_per_second"] > 0
+    assert (speed["batch_size"], speed["precision"]) == (500, "float32")
+    assert speed["processor"]
+
+
 def test_h5_holds_the_same_model(run: Run) -> None:
     twin = keras.saving.load_model(run.path / "model.h5", compile=False)
     assert all(np.array_equal(a, b) for a, b in zip(twin.get_weights(), run.model().get_weights(), strict=True))
@@ -128,7 +146,8 @@ def test_seeds_count_up_and_share_the_splits(tmp_path: Path) -> None:
     assert [run.environment()["seed"] for run in runs] == [0, 1]
     assert runs[0].environment()["dataset"] == runs[1].environment()["dataset"]
     assert weights_hash(runs[0]) != weights_hash(runs[1])
-    assert len(tenfold.compare(runs)) == 2
+    row, = tenfold.compare(runs)
+    assert row.seeds == (0, 1)
 
 
 def test_a_run_without_a_validation_split_is_whole(tmp_path: Path) -> None:

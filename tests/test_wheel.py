@@ -38,4 +38,4 @@ def test_the_wheel_runs_the_demo_in_a_clean_environment(wheel: Path, tmp_path: P
     result = subprocess.run([str(binaries / "tenfold"), "demo", "--runs", "out"], cwd=tmp_path, check=True,
                             capture_output=True, text=True)
     assert "demo-cnn" in result.stdout
-    assert (tmp_path / "out" / "demo-comparison.html").is_file()
+    assert (tmp_path / "out" / "quick-digits-1" / "comparison.html").is_file()

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import datetime
+import itertools
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tenfold.data.dataset import Dataset
-from tenfold.errors import UsageError
-from tenfold.evaluation import metrics
+from tenfold.data.dataset import Dataset, Split
+from tenfold.errors import RunError, UsageError
+from tenfold.evaluation.predictions import write_predictions
+from tenfold.evaluation.robustness import robustness
+from tenfold.evaluation.scores import score
 from tenfold.run import Run
 
 EVALUATED = ("validation", "test")
+TIMED = 2000  # images, at most, that the speed of prediction is measured on
 
 
-def score_run(run: Run, dataset: Dataset, splits: tuple[str, ...] = EVALUATED, csv: bool = False) -> dict[str, Any]:
+def score_run(run: Run, dataset: Dataset, splits: Sequence[str] = EVALUATED, csv: bool = False) -> dict[str, Any]:
     """Predict the splits of a prepared data set with the run's `model.keras`, in float32, and score them.
 
     Writes `predictions/<split>.parquet` (and `.csv`) and `metrics.json`; returns the metrics:
@@ -27,40 +33,105 @@ def score_run(run: Run, dataset: Dataset, splits: tuple[str, ...] = EVALUATED, c
     if dataset.classes != run.classes():
         raise UsageError(f"the data set's classes are {', '.join(dataset.classes)}; "
                          f"{run.path} was trained on {', '.join(run.classes())}")
+    _check_shape(run, dataset)
+    present = {name: split for name, split in dataset.splits().items() if name in splits}
+    return _score(run, present, csv)
+
+
+def score_elsewhere(run: Run, dataset: Dataset, split: str, csv: bool = False) -> dict[str, Any]:
+    """Score a run's model on a split of another data set, whose classes it knows; in whatever order.
+
+    Writes predictions and metrics under `<data set>-<split>`, with "data" (uri, source, partial, fingerprint).
+    Raises UsageError for a class that the run does not know, another image shape, or a split that is not there.
+    """
+    known = {name: i for i, name in enumerate(run.classes())}
+    strange = [name for name in dataset.classes if name not in known]
+    if strange:
+        raise UsageError(f"the data set has classes that {run.path} does not know: {', '.join(strange[:10])}; "
+                         f"expected some of {', '.join(known)}")
+    _check_shape(run, dataset)
+    there = dataset.splits()
+    if split not in there:
+        raise UsageError(f"the data set {dataset.name} has no {split} split; choose from: {', '.join(there)}")
+    chosen = there[split]
+    positions = np.array([known[name] for name in dataset.classes], np.int64)
+    mapped = Split(chosen.images, positions[chosen.labels], chosen.provenance)
+    data = {"uri": dataset.uri, "source": chosen.provenance.source, "partial": chosen.partial,
+            "expected": chosen.provenance.expected, "count": len(chosen), "fingerprint": mapped.fingerprint()}
+    name = f"{dataset.name}-{split}"
+    return _score(run, {name: mapped}, csv, {name: {"data": data}})
+
+
+def _check_shape(run: Run, dataset: Dataset) -> None:
     shape = tuple(run.environment()["dataset"]["shape"])
     if dataset.shape != shape:
         raise UsageError(f"the data set's images are {dataset.shape}; {run.path} was trained on {shape}")
-    from tenfold.evaluation.views import with_views
-    from tenfold.prediction import Classifier, probabilities  # the engine, which comparing runs does not need
 
-    model, section = Classifier(run), run.recipe().evaluate
-    models = {"": model}
-    if section.tta != "none":
-        models["_tta"] = with_views(model, section.tta, section.tta_below)
+
+def _score(run: Run, splits: Mapping[str, Split], csv: bool,
+           more: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
     result = run.metrics() if run.has("metrics.json") else {}
-    for name in splits:
-        split = dataset.splits().get(name)
-        if split is None:
-            continue
-        for suffix, classify in models.items():
-            p = probabilities(classify, split.images, section.batch_size)
-            write_predictions(run, name + suffix, split.labels, p, dataset.classes, csv)
-            result[name + suffix] = metrics.score(split.labels, p, dataset.classes)
-            result[name + suffix]["scored"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    for suffix, classify in classifiers(run).items():
+        for name, split in splits.items():
+            p = classify(split.images)
+            write_predictions(run, name + suffix, split.labels, p, run.classes(), csv)
+            scored = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+            result[name + suffix] = {**score(split.labels, p, run.classes()), **(more or {}).get(name, {}),
+                                     "scored": scored}
     run.write_json("metrics.json", result)
     return result
 
 
-def write_predictions(run: Run, split: str, labels: np.ndarray, probabilities: np.ndarray,
-                      classes: tuple[str, ...], csv: bool = False) -> None:
-    """Write labels int64 [n] and probabilities [n, k] of one split: index, label, `p_<class>`…"""
-    import pyarrow
-    from pyarrow import csv as pyarrow_csv
-    from pyarrow import parquet
+Classify = Callable[[np.ndarray], np.ndarray]
 
-    columns = {"index": np.arange(len(labels)), "label": np.asarray(classes, object)[labels]}
-    columns |= {f"p_{name}": probabilities[:, i] for i, name in enumerate(classes)}
-    table = pyarrow.table(columns)
-    run.write(f"predictions/{split}.parquet", lambda path: parquet.write_table(table, path))
-    if csv:
-        run.write(f"predictions/{split}.csv", lambda path: pyarrow_csv.write_csv(table, path))
+
+def classifiers(run: Run) -> dict[str, Classify]:
+    """Functions from images uint8 [n, h, w, c] to the run's probabilities float32 [n, k], by suffix of the split.
+
+    "" is the model as it is; "_tta" has the recipe's test-time augmentation, where it asks for any.
+    """
+    from tenfold.evaluation.views import with_views
+    from tenfold.prediction import Classifier, probabilities  # the engine, which comparing runs does not need
+
+    model, section = Classifier(run), run.recipe().evaluate
+    models: dict[str, Any] = {"": model}
+    if section.tta != "none":
+        models["_tta"] = with_views(model, section.tta, section.tta_below)
+
+    def bound(judge: Any) -> Classify:
+        return lambda images: probabilities(judge, images, section.batch_size)
+
+    return {suffix: bound(judge) for suffix, judge in models.items()}
+
+
+def time_run(run: Run, images: np.ndarray) -> dict[str, Any]:
+    """How many images a second the run's model classifies in float32, decoding and loading aside.
+
+    images: uint8 [n, h, w, c], n > 0; batches of them, over and over, until 2,000 images or two seconds have
+    gone by. Gives "images_per_second" (the median batch; the first one only warms up), "images" and
+    "batch_size"; what it ran on is for the caller to add.
+    """
+    classify, size = classifiers(run)[""], run.recipe().evaluate.batch_size
+    batches = itertools.cycle([np.asarray(images[i : i + size]) for i in range(0, min(len(images), TIMED), size)])
+    rates: list[float] = []
+    seconds, count = 0.0, 0
+    while count < TIMED and seconds < 2:
+        batch = next(batches)
+        started = time.perf_counter()
+        classify(batch)
+        took = time.perf_counter() - started
+        rates.append(len(batch) / took)
+        seconds, count = seconds + took, count + len(batch)
+    return {"images_per_second": round(float(np.median(rates[1:] or rates)), 1), "images": count, "batch_size": size}
+
+
+def score_corruptions(run: Run, dataset: Dataset, log: Callable[[str], None]) -> dict[str, Any]:
+    """Score the run on its corrupted test images; writes and returns `corruptions.json` (see `robustness`).
+
+    Raises RunError if the data set has no test split.
+    """
+    if dataset.test is None or not len(dataset.test):
+        raise RunError(f"{run.path}: its data set has no test images to corrupt")
+    result = {"split": "test", **robustness(classifiers(run)[""], dataset.test, log)}
+    run.write_json("corruptions.json", result)
+    return result

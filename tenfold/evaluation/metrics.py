@@ -1,50 +1,67 @@
 """Metrics of class probabilities: what scikit-learn's functions of those names mean, without an engine.
 
-A metric takes labels int64 [n] and probabilities float [n, k] and gives a float, NaN where it is not
-defined. Averages over classes ("macro") run over the classes that have images in the split: a class
+A metric is a function of `Weighted` images that gives a value for each set of weights, NaN where it is
+not defined. Averages over classes ("macro") run over the classes that have images in the split: a class
 without any can't be recalled, and a zero for it would be a number about nothing.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tenfold.evaluation.weighted import Judged, Weighted, quotient
 from tenfold.registry import METRICS
 
-Function = Callable[[np.ndarray, np.ndarray], float]
+Function = Callable[[Weighted], np.ndarray]
 
-Z95 = 1.959963984540054  # the normal distribution's 97.5 % quantile
+BINS = 15  # of the expected calibration error, as in Guo et al. 2017
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric by name: its function, its direction, and how it is written."""
+    """A metric by name: its function, its direction, and how it is written.
+
+    needs: what has to be so for the metric to be defined; proportion: whether it is a share of all images,
+    so that Wilson's interval holds; inflated: whether noise only ever adds to it, as to a sum of absolute
+    values, so that resampling adds it a second time.
+    """
 
     name: str
     function: Function
-    higher_is_better: bool
     title: str
+    short: str
+    higher_is_better: bool = True
     percent: bool = True
+    needs: str = "finite probabilities of at least one image"
+    proportion: bool = False
+    inflated: bool = False
 
     def __call__(self, labels: np.ndarray, probabilities: np.ndarray) -> float:
         """The value for labels int64 [n] and probabilities float [n, k]; NaN where undefined."""
-        return self.function(labels, probabilities)
+        return float(self.function(Weighted.evenly(Judged(labels, probabilities)))[0])
 
-    def text(self, entry: Mapping[str, float | None] | None) -> str:
+    def better(self, first: float, second: float) -> bool:
+        """Whether the first value is the better one."""
+        return first > second if self.higher_is_better else first < second
+
+    def text(self, entry: Mapping[str, Any] | None) -> str:
         """An entry {"value", "low", "high"} as "81.3 % [78.8, 83.6]" or "0.5731"; a dash where undefined."""
         value, low, high = ((entry or {}).get(key) for key in ("value", "low", "high"))
         if value is None:
             return "–"
-        scale, digits, unit = (100, 1, " %") if self.percent else (1, 4, "")
-        text = f"{scale * value:.{digits}f}{unit}"
+        text = f"{self.number(value)}{' %' if self.percent else ''}"
         if low is None or high is None:
             return text
-        return f"{text} [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
+        return f"{text} [{self.number(low)}, {self.number(high)}]"
+
+    def number(self, value: float, sign: str = "") -> str:
+        """A value as "81.3" (of 100) or "0.5731"; sign: "+" writes the sign of positive ones, too."""
+        return f"{100 * value:{sign}.1f}" if self.percent else f"{value:{sign}.4f}"
 
 
 def metric(name: str) -> Metric:
@@ -54,199 +71,174 @@ def metric(name: str) -> Metric:
     return found
 
 
-def _add(
-    name: str, title: str, higher_is_better: bool = True, percent: bool = True
-) -> Callable[[Function], Function]:
+def _add(name: str, title: str, short: str, **more: Any) -> Callable[[Function], Function]:
     """Decorator: register a function as a metric."""
 
     def register(function: Function) -> Function:
-        METRICS.add(name)(Metric(name, function, higher_is_better, title, percent))
+        METRICS.add(name)(Metric(name, function, title, short, **more))
         return function
 
     return register
 
 
 # ----------------------------------------------------------------------------------------------------
-# the metrics
+# means over the images
 
 
-@_add("loss", "Loss (cross-entropy)", higher_is_better=False, percent=False)
-def loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
+@_add("loss", "Loss (cross-entropy)", "loss", higher_is_better=False, percent=False)
+def loss(x: Weighted) -> np.ndarray:
     """Mean cross-entropy in nats, probabilities clipped to the resolution of their dtype."""
-    smallest = np.finfo(probabilities.dtype).eps
-    given = np.clip(probabilities[np.arange(len(labels)), labels], smallest, 1 - smallest)
-    return _mean(-np.log(given.astype(np.float64)))
+    smallest = np.finfo(x.judged.probabilities.dtype).eps
+    return x.mean(-np.log(np.clip(x.judged.given, smallest, 1 - smallest).astype(np.float64)))
 
 
-@_add("accuracy", "Accuracy")
-def accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
+@_add("accuracy", "Accuracy", "accuracy", proportion=True)
+def accuracy(x: Weighted) -> np.ndarray:
     """Share of images whose most probable class is the true one."""
-    return _mean(probabilities.argmax(axis=1) == labels)
+    return x.mean(x.judged.correct)
 
 
-@_add("precision_macro", "Precision (macro)")
-def precision_macro(labels: np.ndarray, probabilities: np.ndarray) -> float:
+@_add("top_3_accuracy", "Top-3 accuracy", "top-3", proportion=True, needs="more than 3 classes")
+def top_3_accuracy(x: Weighted) -> np.ndarray:
+    """Share of images whose true class is among the 3 most probable; undefined where that can't fail."""
+    return _among_the_first(x, 3)
+
+
+@_add("top_5_accuracy", "Top-5 accuracy", "top-5", proportion=True, needs="more than 5 classes")
+def top_5_accuracy(x: Weighted) -> np.ndarray:
+    """Share of images whose true class is among the 5 most probable; undefined where that can't fail."""
+    return _among_the_first(x, 5)
+
+
+def _among_the_first(x: Weighted, k: int) -> np.ndarray:
+    if x.judged.classes <= k:
+        return np.full(x.weights.shape[1], np.nan)
+    p, given = x.judged.probabilities, x.judged.given[:, None]
+    earlier = np.arange(x.judged.classes) < x.judged.labels[:, None]  # of equals the first counts, as in argmax
+    return x.mean(((p > given) | ((p == given) & earlier)).sum(axis=1) < k)
+
+
+# ----------------------------------------------------------------------------------------------------
+# classes right and wrong
+
+
+def precision_by_class(x: Weighted) -> np.ndarray:
+    """Share of the images given a class that are of it: [k, b]."""
+    return quotient(x.right, x.predicted)
+
+
+def recall_by_class(x: Weighted) -> np.ndarray:
+    """Share of the images of a class that are given it: [k, b]."""
+    return quotient(x.right, x.true)
+
+
+def f1_by_class(x: Weighted) -> np.ndarray:
+    """Harmonic mean of precision and recall: [k, b]."""
+    return quotient(2 * x.right, x.predicted + x.true)
+
+
+@_add("precision_macro", "Precision (macro)", "precision")
+def precision_macro(x: Weighted) -> np.ndarray:
     """Mean over the classes of: share of the images given the class that are of it; 0 if none is given it."""
-    matrix = confusion_matrix(labels, probabilities)
-    return _macro(np.nan_to_num(_precision(matrix)), matrix)
+    return _macro(np.nan_to_num(precision_by_class(x)), x)
 
 
-@_add("recall_macro", "Recall (macro)")
-def recall_macro(labels: np.ndarray, probabilities: np.ndarray) -> float:
+@_add("recall_macro", "Recall (macro)", "recall")
+def recall_macro(x: Weighted) -> np.ndarray:
     """Mean over the classes of: share of the images of the class that are given it."""
-    matrix = confusion_matrix(labels, probabilities)
-    return _macro(_recall(matrix), matrix)
+    return _macro(recall_by_class(x), x)
 
 
-@_add("f1_macro", "F1 (macro)")
-def f1_macro(labels: np.ndarray, probabilities: np.ndarray) -> float:
+@_add("f1_macro", "F1 (macro)", "F1")
+def f1_macro(x: Weighted) -> np.ndarray:
     """Mean over the classes of the harmonic mean of precision and recall."""
-    matrix = confusion_matrix(labels, probabilities)
-    return _macro(_f1(matrix), matrix)
+    return _macro(f1_by_class(x), x)
 
 
-@_add("roc_auc", "ROC-AUC (macro, one-vs-rest)", percent=False)
-def roc_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
+@_add("cohen_kappa", "Cohen's kappa", "kappa", percent=False, needs="more than one class in labels or predictions")
+def cohen_kappa(x: Weighted) -> np.ndarray:
+    """Agreement of labels and predictions beyond that of chance (Cohen 1960)."""
+    by_chance = (x.true * x.predicted).sum(axis=0) / x.total
+    return quotient(x.right.sum(axis=0) - by_chance, x.total - by_chance)
+
+
+@_add("matthews", "Matthews correlation", "Matthews", percent=False,
+      needs="more than one class in labels and in predictions")
+def matthews(x: Weighted) -> np.ndarray:
+    """Correlation of labels and predictions, for many classes as Gorodkin (2004) has it."""
+    together = x.right.sum(axis=0) * x.total - (x.true * x.predicted).sum(axis=0)
+    labels, predictions = (x.total**2 - (counts**2).sum(axis=0) for counts in (x.true, x.predicted))
+    return quotient(together, np.sqrt(labels * predictions))
+
+
+# ----------------------------------------------------------------------------------------------------
+# ranks
+
+SEVERAL = "images of more than one class"
+
+
+@_add("roc_auc", "ROC-AUC (macro, one-vs-rest)", "ROC-AUC", percent=False, needs=SEVERAL)
+def roc_auc(x: Weighted) -> np.ndarray:
     """Mean over the classes of the area under the ROC curve, each class against all others.
 
-    With two classes it is the area of the second class, as in scikit-learn. Undefined where all images
-    are of one class.
+    With two classes it is the area of the second class, as in scikit-learn.
     """
-    present = np.unique(labels)
-    if len(present) < 2:
-        return math.nan
-    scored = present if probabilities.shape[1] > 2 else [1]
-    return float(np.mean([_area(labels == c, probabilities[:, c]) for c in scored]))
+    return _macro(x.areas, x) if x.judged.classes > 2 else x.areas[1]
+
+
+@_add("roc_auc_ovo", "ROC-AUC (macro, one-vs-one)", "AUC 1v1", percent=False, needs=SEVERAL)
+def roc_auc_ovo(x: Weighted) -> np.ndarray:
+    """Mean over the pairs of classes of the area under the ROC curve of one against the other.
+
+    Hand & Till (2001); with two classes the same as `roc_auc`.
+    """
+    return _macro(x.balanced_areas, x) if x.judged.classes > 2 else x.areas[1]
+
+
+@_add("average_precision", "Average precision (macro)", "AP", needs=SEVERAL)
+def average_precision(x: Weighted) -> np.ndarray:
+    """Mean over the classes of the area under the precision-recall curve, as a step function.
+
+    With two classes it is that of the second class, as in scikit-learn.
+    """
+    values = _macro(x.precisions, x) if x.judged.classes > 2 else x.precisions[1]
+    several = (x.true > 0).sum(axis=0) > 1
+    return np.where(several, values, np.nan)
 
 
 # ----------------------------------------------------------------------------------------------------
-# everything about one split
+# probabilities
 
 
-def score(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
-    """All metrics of one split as plain JSON values, None where undefined.
-
-    labels: int64 [n]; probabilities: float [n, k]; classes: the k names. Gives each metric as
-    {"value", "low", "high"} (low and high: the Wilson 95 % interval for accuracy, else None),
-    "per_class" (precision, recall, f1, support, roc_auc by name), "confusion_matrix" (rows: true class),
-    "count", and "notes": sentences on whatever is undefined and why. Raises ValueError if the shapes
-    don't fit together.
-    """
-    labels, probabilities = np.asarray(labels), np.asarray(probabilities)
-    if probabilities.shape != (len(labels), len(classes)):
-        raise ValueError(f"probabilities are {list(probabilities.shape)}; "
-                         f"expected [{len(labels)}, {len(classes)}] (labels, classes)")
-    finite = np.isfinite(probabilities).all(axis=1)
-    defined = len(labels) > 0 and bool(finite.all())
-    values = {name: metric(name)(labels, probabilities) if defined else math.nan for name in METRICS.names()}
-    result: dict[str, Any] = {
-        name: {"value": _plain(value), "low": None, "high": None} for name, value in values.items()}
-    if defined:
-        low, high = wilson(values["accuracy"], len(labels))
-        result["accuracy"] |= {"low": low, "high": high}
-    matrix = confusion_matrix(labels[finite], probabilities[finite])
-    result["per_class"] = _per_class(labels[finite], probabilities[finite], classes)
-    result["confusion_matrix"] = matrix.tolist()
-    result["count"] = len(labels)
-    result["notes"] = _notes(labels, matrix, int((~finite).sum()), classes)
-    return result
+@_add("brier", "Brier score", "Brier", higher_is_better=False, percent=False)
+def brier(x: Weighted) -> np.ndarray:
+    """Mean squared distance of the probabilities to the truth, 0 to 2; halved with two classes (Brier 1950)."""
+    p = x.judged.probabilities.astype(np.float64)
+    truth = x.judged.labels[:, None] == np.arange(x.judged.classes)
+    return x.mean(((p - truth) ** 2).sum(axis=1)) / (2 if x.judged.classes == 2 else 1)
 
 
-def confusion_matrix(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+@_add("ece", "Expected calibration error", "ECE", higher_is_better=False, inflated=True)
+def ece(x: Weighted) -> np.ndarray:
+    """Mean distance of confidence and accuracy over 15 bins of equal width by confidence (Guo et al. 2017)."""
+    confidence = x.judged.probabilities.max(axis=1).astype(np.float64)
+    inside = confidence_bins(confidence)[:, None] == np.arange(BINS)
+    return np.abs(x.mean(inside * (x.judged.correct - confidence)[:, None])).sum(axis=1)
+
+
+def confidence_bins(confidence: np.ndarray) -> np.ndarray:
+    """The bin, 0 to 14, of each confidence: int64 [n]. A bin includes its upper bound."""
+    return np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+
+
+def confusion_matrix(judged: Judged) -> np.ndarray:
     """Counts int64 [k, k]: rows are true classes, columns the most probable ones."""
-    k = probabilities.shape[1]
-    predicted = probabilities.argmax(axis=1)
-    return np.bincount(labels * k + predicted, minlength=k * k).reshape(k, k)
+    k = judged.classes
+    return np.bincount(judged.labels * k + judged.predicted, minlength=k * k).reshape(k, k)
 
 
-def wilson(share: float, count: int, z: float = Z95) -> tuple[float, float]:
-    """The score interval of a proportion (Wilson 1927): `share` of `count` trials, 95 % by default."""
-    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2) / (1 + z * z / count)
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def _per_class(
-    labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
-) -> dict[str, dict[str, Any]]:
-    """Precision, recall, F1, support and ROC-AUC by class; all but support are None for an absent class."""
-    matrix = confusion_matrix(labels, probabilities)
-    columns = {"precision": _precision(matrix), "recall": _recall(matrix), "f1": _f1(matrix)}
-    support = matrix.sum(axis=1)
-    table = {}
-    for c, name in enumerate(classes):
-        present = support[c] > 0
-        row: dict[str, Any] = {key: _plain(values[c]) if present else None for key, values in columns.items()}
-        row["support"] = int(support[c])
-        row["roc_auc"] = _plain(_area(labels == c, probabilities[:, c]))
-        table[name] = row
-    return table
-
-
-def _notes(labels: np.ndarray, matrix: np.ndarray, lost: int, classes: Sequence[str]) -> list[str]:
-    """A sentence for each thing that is undefined, naming it."""
-    if not len(labels):
-        return ["The split has no images: every metric is undefined."]
-    if lost:
-        return [f"The probabilities of {lost:,} of {len(labels):,} images are not finite: every metric is "
-                "undefined; the confusion matrix and the values by class leave these images out."]
-    notes = []
-    present, given = matrix.sum(axis=1) > 0, matrix.sum(axis=0) > 0
-    if not present.all():
-        notes.append(f"Without images in this split: {_listed(classes, ~present)}. "
-                     "Their values are undefined and left out of the macro averages.")
-    if (present & ~given).any():
-        notes.append(f"Never predicted: {_listed(classes, present & ~given)}. "
-                     "Their precision is undefined; it counts as 0 in the macro precision.")
-    if present.sum() < 2:
-        notes.append("All images are of one class: ROC-AUC is undefined.")
-    return notes
-
-
-def _listed(classes: Sequence[str], chosen: np.ndarray, most: int = 10) -> str:
-    names = [classes[c] for c in np.flatnonzero(chosen).tolist()]
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
-# ----------------------------------------------------------------------------------------------------
-# parts; a class for which a quotient is 0/0 has NaN
-
-
-def _precision(matrix: np.ndarray) -> np.ndarray:
-    return _quotient(np.diag(matrix), matrix.sum(axis=0))
-
-
-def _recall(matrix: np.ndarray) -> np.ndarray:
-    return _quotient(np.diag(matrix), matrix.sum(axis=1))
-
-
-def _f1(matrix: np.ndarray) -> np.ndarray:
-    return _quotient(2 * np.diag(matrix), matrix.sum(axis=0) + matrix.sum(axis=1))
-
-
-def _quotient(over: np.ndarray, under: np.ndarray) -> np.ndarray:
-    return np.divide(over, under, out=np.full(len(under), np.nan), where=under > 0)
-
-
-def _macro(values: np.ndarray, matrix: np.ndarray) -> float:
-    return _mean(values[matrix.sum(axis=1) > 0])
-
-
-def _mean(values: np.ndarray) -> float:
-    return float(values.mean()) if len(values) else math.nan
-
-
-def _area(positive: np.ndarray, scores: np.ndarray) -> float:
-    """Area under the ROC curve by rank sum (Hanley & McNeil 1982), ties counted half; NaN if one-sided."""
-    positives = int(positive.sum())
-    negatives = len(positive) - positives
-    if not positives or not negatives:
-        return math.nan
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    return float((ranks[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
-
-
-def _plain(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+def _macro(values: np.ndarray, x: Weighted) -> np.ndarray:
+    """The mean over the classes that have images: [k, b] → [b]."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Mean of empty slice")
+        return np.nanmean(np.where(x.true > 0, values, np.nan), axis=0)

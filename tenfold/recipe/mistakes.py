@@ -34,6 +34,8 @@ def explain(error: ValidationError, schema: type[BaseModel], prefix: str = "", m
 def _section_at(schema: type[BaseModel], location: list[str]) -> type[BaseModel] | None:
     current: type[BaseModel] | None = schema
     for part in location:
+        if part.isdecimal():
+            continue  # a place in a list
         field = current.model_fields.get(part) if current else None
         kinds = [field.annotation, *get_args(field.annotation)] if field else []
         current = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)

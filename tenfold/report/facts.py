@@ -105,8 +105,8 @@ def class_rows(metrics: Mapping[str, Any]) -> tuple[str, list[list[str]]]:
         table = metrics.get(split, {}).get("per_class")
         if table:
             return split, [
-                [name, *(_percent(row.get(key)) for key in ("precision", "recall", "f1")),
-                 metric("roc_auc").text({"value": row.get("roc_auc")}), f"{row.get('support', 0):,}"]
+                [name, *(metric("accuracy").text(row.get(key)) for key in ("precision", "recall", "f1")),
+                 metric("roc_auc").text(row.get("roc_auc")), f"{row.get('support', 0):,}"]
                 for name, row in table.items()
             ]
     return "", []

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from sklearn import metrics as reference
 
 from tenfold.errors import UnknownNameError
-from tenfold.evaluation.metrics import metric, score, wilson
+from tenfold.evaluation.metrics import confidence_bins, metric
+from tenfold.evaluation.weighted import Judged, Weighted
 from tenfold.registry import METRICS
 
 
@@ -35,16 +34,27 @@ def test_metrics_are_those_of_scikit_learn(n, k, dtype):
         "precision_macro": reference.precision_score(labels, predicted, **options),
         "recall_macro": reference.recall_score(labels, predicted, **options),
         "f1_macro": reference.f1_score(labels, predicted, **options),
+        "cohen_kappa": reference.cohen_kappa_score(labels, predicted),
+        "matthews": reference.matthews_corrcoef(labels, predicted),
+        "brier": reference.brier_score_loss(labels, p[:, 1] if k == 2 else p, labels=all_labels),
     }
+    for top in (3, 5):
+        if k > top:
+            expected[f"top_{top}_accuracy"] = reference.top_k_accuracy_score(labels, p, k=top, labels=all_labels)
     tolerance = 1e-5 if dtype == np.float32 else 1e-12
     for name, value in expected.items():
         assert metric(name)(labels, p) == pytest.approx(value, rel=tolerance), name
     for scores in (p, tied):
-        areas = [reference.roc_auc_score(labels == c, scores[:, c]) for c in (all_labels if k > 2 else [1])]
+        chosen = all_labels if k > 2 else [1]
+        curves = [reference.average_precision_score(labels == c, scores[:, c]) for c in chosen]
+        assert metric("average_precision")(labels, scores) == pytest.approx(np.mean(curves), rel=1e-9)
+        areas = [reference.roc_auc_score(labels == c, scores[:, c]) for c in chosen]
         assert metric("roc_auc")(labels, scores) == pytest.approx(np.mean(areas), rel=1e-9)
     if k > 2 and dtype == np.float64:
         assert metric("roc_auc")(labels, p) == pytest.approx(
             reference.roc_auc_score(labels, p, multi_class="ovr", average="macro"), rel=1e-12)
+        assert metric("roc_auc_ovo")(labels, p) == pytest.approx(
+            reference.roc_auc_score(labels, p, multi_class="ovo", average="macro"), rel=1e-9)
 
 
 def test_a_certain_and_wrong_prediction_has_the_loss_of_scikit_learn():
@@ -52,86 +62,38 @@ def test_a_certain_and_wrong_prediction_has_the_loss_of_scikit_learn():
     assert metric("loss")(labels, p) == pytest.approx(reference.log_loss(labels, p))
 
 
-def test_scores_by_class_are_those_of_scikit_learn():
-    labels, p = probabilities(300, 4, seed=3)
-    result = score(labels, p, ["a", "b", "c", "d"])
-    columns = reference.precision_recall_fscore_support(labels, p.argmax(axis=1))
-    for c, name in enumerate("abcd"):
-        row = result["per_class"][name]
-        values = [row[key] for key in ("precision", "recall", "f1", "support")]
-        assert values == pytest.approx([column[c] for column in columns])
-        assert row["roc_auc"] == pytest.approx(reference.roc_auc_score(labels == c, p[:, c]))
-    assert result["confusion_matrix"] == reference.confusion_matrix(labels, p.argmax(axis=1)).tolist()
-    assert result["count"] == 300
-    assert result["notes"] == []
+@pytest.mark.parametrize("name", METRICS.names())
+def test_weights_mean_repetition(name):
+    """A metric under whole weights is the metric of the images repeated so often: the ground of the bootstrap."""
+    labels, p = probabilities(200, 6, seed=5)
+    weights = np.random.default_rng(0).integers(0, 4, (200, 3)).astype(np.float32)
+    values = metric(name).function(Weighted(Judged(labels, p.round(2)), weights))
+    for i in range(3):
+        times = weights[:, i].astype(int)
+        repeated = metric(name)(labels.repeat(times), p.round(2).repeat(times, axis=0))
+        assert values[i] == pytest.approx(repeated, rel=1e-6), name
 
 
-def test_the_interval_of_accuracy_is_wilsons():
-    # Agresti & Coull (1998): 0 of 10 has the score interval 0 to 0.2775.
-    assert wilson(0.0, 10) == pytest.approx((0.0, 0.27753), abs=1e-5)
-    low, high = wilson(0.813, 1000)
-    assert (low, high) == pytest.approx((0.7876, 0.8360), abs=1e-4)
-    labels, p = probabilities(200, 3, seed=1)
-    entry = score(labels, p, "abc")["accuracy"]
-    assert (entry["low"], entry["high"]) == wilson(entry["value"], 200)
-    assert score(labels, p, "abc")["loss"]["low"] is None
+def test_the_calibration_error_is_the_gap_between_confidence_and_accuracy_by_bin():
+    # Four images at confidence 0.75, two of them right: a gap of 0.25; four at 0.95, all right: 0.05.
+    p = np.array([[.75, .25]] * 4 + [[.95, .05]] * 4)
+    assert metric("ece")(np.array([0, 0, 1, 1, 0, 0, 0, 0]), p) == pytest.approx((.25 + .05) / 2)
+    assert confidence_bins(np.array([0.0, 1 / 15, 0.07, 1.0])).tolist() == [0, 0, 1, 14]
 
 
-def test_an_absent_class_is_undefined_and_named():
-    labels, p = np.array([0, 0, 2, 2]), np.array([[.8, .1, .1], [.2, .7, .1], [.1, .1, .8], [.3, .1, .6]])
-    result = score(labels, p, ["cat", "dog", "eel"])
-    assert result["per_class"]["dog"] == {
-        "precision": None, "recall": None, "f1": None, "support": 0, "roc_auc": None}
-    assert result["recall_macro"]["value"] == pytest.approx((0.5 + 1) / 2)
-    assert result["precision_macro"]["value"] == 1.0
-    assert result["roc_auc"]["value"] == pytest.approx(np.mean(
-        [reference.roc_auc_score(labels == c, p[:, c]) for c in (0, 2)]))
-    assert len(result["notes"]) == 1
-    assert "dog" in result["notes"][0]
-    assert "cat" not in result["notes"][0]
-
-
-def test_a_class_never_predicted_lowers_the_precision_and_is_named():
-    labels, p = np.array([0, 1, 1]), np.array([[.9, .1], [.8, .2], [.7, .3]])
-    result = score(labels, p, ["cat", "dog"])
-    assert result["per_class"]["dog"]["precision"] is None
-    assert result["per_class"]["dog"]["recall"] == 0.0
-    assert result["precision_macro"]["value"] == pytest.approx(1 / 6)
-    assert "Never predicted: dog" in result["notes"][0]
-
-
-def test_one_class_has_no_roc_auc():
-    result = score(np.array([1, 1]), np.array([[.4, .6], [.6, .4]]), ["cat", "dog"])
-    assert result["roc_auc"]["value"] is None
-    assert any("ROC-AUC is undefined" in note for note in result["notes"])
-
-
-@pytest.mark.parametrize(("labels", "p"), [
-    (np.zeros(0, np.int64), np.zeros((0, 3), np.float32)),
-    (np.array([0, 1]), np.array([[np.nan] * 3, [.2, .6, .2]])),
-])
-def test_nothing_to_score_is_undefined_not_zero(labels, p):
-    result = score(labels, p, ["a", "b", "c"])
-    assert all(result[name]["value"] is None for name in METRICS.names())
-    assert len(result["notes"]) == 1
-    json.dumps(result, allow_nan=False)
-
-
-def test_one_image_can_be_scored():
-    result = score(np.array([1]), np.array([[.1, .2, .7]], np.float32), ["a", "b", "c"])
-    assert result["accuracy"]["value"] == 0.0
-    assert 0 < result["accuracy"]["high"] < 1
-    json.dumps(result, allow_nan=False)
-
-
-def test_probabilities_must_fit_the_classes():
-    with pytest.raises(ValueError, match=r"\[2, 3\]; expected \[2, 2\]"):
-        score(np.array([0, 1]), np.full((2, 3), 1 / 3), ["a", "b"])
+def test_of_equally_probable_classes_the_first_counts():
+    labels, p = np.array([0, 3, 4, 5]), np.full((4, 7), 1 / 7)
+    assert metric("accuracy")(labels, p) == 1 / 4
+    assert metric("top_3_accuracy")(labels, p) == 1 / 4
+    assert metric("top_5_accuracy")(labels, p) == 3 / 4
 
 
 def test_metrics_know_their_direction_and_their_text():
-    assert METRICS.names() == ["loss", "accuracy", "precision_macro", "recall_macro", "f1_macro", "roc_auc"]
-    assert [name for name in METRICS.names() if not metric(name).higher_is_better] == ["loss"]
+    assert METRICS.names()[:2] == ["loss", "accuracy"]
+    assert [name for name in METRICS.names() if not metric(name).higher_is_better] == ["loss", "brier", "ece"]
+    assert metric("loss").better(0.1, 0.2)
+    assert metric("accuracy").better(0.2, 0.1)
+    assert (metric("loss").number(0.1, "+"), metric("accuracy").number(-0.1, "+")) == ("+0.1000", "-10.0")
     assert metric("accuracy").text({"value": .8134, "low": .7882, "high": .8364}) == "81.3 % [78.8, 83.6]"
     assert metric("f1_macro").text({"value": .5, "low": None, "high": None}) == "50.0 %"
     assert metric("loss").text({"value": .57312, "low": None, "high": None}) == "0.5731"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 
 import numpy as np
@@ -13,13 +14,17 @@ from tenfold.errors import UnknownNameError
 from tenfold.registry import PLOTS
 from tenfold.report.plots import Material, class_grid, draw_all, plot_named
 from tenfold.report.plots.confusion import by_true_class, confusion
+from tenfold.report.plots.corruptions import accuracies, draw_accuracies
 from tenfold.report.plots.curves import curve, draw_curve
 from tenfold.report.plots.grid import draw_cells, examples, mosaic
+from tenfold.report.plots.pareto import draw_pareto, front, fronts
+from tenfold.report.plots.reliability import draw_reliability, reliability
 from tenfold.report.plots.samples import confident_errors_of, guess_cell, guesses, sample_indices
 from tenfold.report.plots.style import png, shorten
 
 ALL = {"loss", "accuracy", "confusion_matrix", "confusion_matrix_normalised", "samples", "first_validation",
-       "confident_errors"}
+       "confident_errors", "reliability"}
+COMPARED = {"corruptions", "pareto"}  # drawn where corruptions were scored, and of a comparison
 
 
 def size(content: bytes) -> tuple[int, int]:
@@ -117,7 +122,7 @@ def test_names_are_shortened_in_the_middle_and_kept_drawable():
 
 def test_every_plot_is_drawn_from_a_whole_run():
     plots = draw_all(material(*digits(), DIGITS))
-    assert set(plots) == ALL == set(PLOTS.names())
+    assert set(plots) == ALL == set(PLOTS.names()) - COMPARED
     assert all(min(size(content)) > 300 for content in plots.values())
     for name in PLOTS.names():
         assert plot_named(name).title
@@ -137,7 +142,7 @@ def test_what_is_not_available_is_left_out():
     assert set(draw_all(Material(history(1), DIGITS))) == {"loss", "accuracy"}
     assert set(draw_all(Material(classes=DIGITS, samples=(images, labels)))) == {"samples"}
     certain = np.eye(10)[labels]
-    assert draw_all(Material(classes=DIGITS, test=(images, labels, certain))) == {}
+    assert set(draw_all(Material(classes=DIGITS, test=(images, labels, certain)))) == {"reliability"}
 
 
 @pytest.mark.parametrize("records", [[], history(1), [{"epoch": 1, "loss": float("inf")}],
@@ -155,7 +160,7 @@ def test_few_and_many_classes_with_awkward_names_are_drawn_within_the_figure(cla
     labels = rng.integers(0, classes, 300)
     images = rng.integers(0, 255, (300, *shape), dtype=np.uint8)
     made = material(images, labels, names[:classes], epochs=1)
-    for name in PLOTS.names():
+    for name in ALL:
         figure = plot_named(name).draw(made)
         png(figure)
         bounds, tight = figure.bbox_inches, figure.get_tightbbox()
@@ -190,3 +195,65 @@ def test_drawing_leaves_the_global_style_alone():
     before = dict(matplotlib.rcParams)
     draw_all(Material(history(2), ("a", "b")))
     assert dict(matplotlib.rcParams) == before
+
+
+# -- judged and compared ----------------------------------------------------------------------------------
+
+
+def corrupted(accuracy: float) -> dict:
+    return {"value": accuracy, "low": accuracy - 0.05, "high": accuracy + 0.05}
+
+
+CORRUPTIONS = {"clean": corrupted(0.9), "corruptions": {
+    "jpeg": {"title": "JPEG", "accuracy": [corrupted(v) for v in (.8, .7, .6, .5, .4)]},
+    "contrast": {"title": "Contrast", "accuracy": [corrupted(v) for v in (.8, .6, .5, .3, .2)]}}}
+POINTS = [
+    {"model": "slow and good", "by": "accuracy", "value": .9, "low": .85, "high": .95, "seconds": 100.0,
+     "images_per_second": 50.0},
+    {"model": "beaten", "by": "accuracy", "value": .7, "low": None, "high": None, "seconds": 50.0,
+     "images_per_second": 40.0},
+    {"model": "quick", "by": "accuracy", "value": .8, "low": .75, "high": .85, "seconds": 10.0,
+     "images_per_second": None},
+]
+
+
+def test_reliability_is_accuracy_by_bin_of_confidence():
+    p = np.array([[.75, .25], [.75, .25], [.05, .95], [.05, .95]])
+    data = reliability(np.array([0, 1, 1, 1]), p)
+    assert data.confidence.tolist() == [.75, .95]
+    assert data.accuracy.tolist() == [.5, 1]
+    assert data.count.tolist() == [2, 2]
+    assert (data.low < data.accuracy).all()
+    empty = reliability(np.zeros(0, np.int64), np.zeros((0, 2)))
+    assert len(empty.count) == 0
+    assert size(png(draw_reliability(empty, "nothing")))[0] > 300
+
+
+def test_the_reliability_diagram_shows_the_fitted_temperature():
+    made = material(*digits(), DIGITS)
+    plain = plot_named("reliability").draw(made)
+    fitted = plot_named("reliability").draw(dataclasses.replace(made, calibration={"temperature": 1.5}))
+    assert len(fitted.axes[0].containers) == len(plain.axes[0].containers) + 1
+
+
+def test_accuracies_under_corruption_start_from_the_clean_one_most_harmful_first():
+    titles, table = accuracies(CORRUPTIONS)
+    assert titles == ["Contrast", "JPEG"]
+    assert table.shape == (2, 6, 3)
+    assert table[:, 0, 0].tolist() == [.9, .9]
+    assert table[1, :, 0].tolist() == [.9, .8, .7, .6, .5, .4]
+    assert accuracies({})[1].shape[0] == 0
+    assert size(png(draw_accuracies(*accuracies({}))))[0] > 300
+    assert set(draw_all(Material(corruptions=CORRUPTIONS))) == {"corruptions"}
+
+
+def test_the_front_holds_what_no_other_model_beats():
+    quality, cost = np.array([.9, .8, .7, .8, np.nan]), np.array([9.0, 3.0, 4.0, 3.0, 1.0])
+    assert front(quality, cost).tolist() == [True, True, False, True, False]
+    found = fronts(POINTS, "accuracy")
+    assert found["seconds"].tolist() == [True, False, True]
+    assert found["images_per_second"].tolist() == [True, False, False]
+    assert fronts(POINTS, "loss")["seconds"].tolist() == [False, False, True]
+    assert fronts([], "loss")["seconds"].tolist() == []
+    assert set(draw_all(Material(points=POINTS))) == {"pareto"}
+    assert size(png(draw_pareto([], "accuracy")))[0] > 300

@@ -23,7 +23,9 @@ class Material:
     history: one record an epoch, as `Run.history()` gives it; classes: names in the order of the labels;
     metrics: as in `metrics.json`; samples: training images (uint8 [n, h, w, c], c 1 or 3) and labels
     (int64 [n]); validation and test: images, labels and probabilities (float [n, k]); best_epoch: the
-    epoch that was kept (None: the first with the highest validation accuracy is marked).
+    epoch that was kept (None: the first with the highest validation accuracy is marked); calibration and
+    corruptions: as in `calibration.json` and `corruptions.json`; points: the models of a comparison, as
+    `Leaderboard.pareto` gives them.
     """
 
     history: Sequence[Mapping[str, float]] = ()
@@ -33,6 +35,9 @@ class Material:
     validation: Predicted | None = None
     test: Predicted | None = None
     best_epoch: int | None = None
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    corruptions: Mapping[str, Any] = field(default_factory=dict)
+    points: Sequence[Mapping[str, Any]] = ()
 
 
 Draw = Callable[[Material], Figure | None]

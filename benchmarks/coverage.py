@@ -1,0 +1,79 @@
+"""How often the 95 % intervals hold the truth, by simulation.
+
+    python -m benchmarks.coverage [--sets 2000] [--images 600] [--resamples 1000] [--json FILE]
+
+Draws data sets from a known population (two models that err together on three equally frequent classes) and
+counts in how many of them the interval of each metric, and of the paired difference of the two models, holds
+the population's value. With 500 data sets a true 95 % shows as 93 to 97 % in 96 of 100 simulations, with
+2,000 as 94 to 96 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from tenfold.evaluation import statistics
+from tenfold.evaluation.metrics import metric
+from tenfold.evaluation.weighted import Judged
+
+CLASSES = 3
+POPULATION = 600_000
+METRICS = ("loss", "accuracy", "precision_macro", "recall_macro", "f1_macro", "cohen_kappa", "matthews", "roc_auc",
+           "roc_auc_ovo", "average_precision", "brier")
+
+
+def models(rng: np.random.Generator, images: int) -> list[Judged]:
+    """The probabilities of two models for the same images, a third of each class."""
+    labels = np.arange(images) % CLASSES
+    truth, shared = np.eye(CLASSES)[labels], rng.normal(size=(images, CLASSES))
+    judged = []
+    for skill in (1.3, 1.6):
+        powers = np.exp(skill * truth + shared + 0.7 * rng.normal(size=(images, CLASSES)))
+        judged.append(Judged(labels, powers / powers.sum(axis=1, keepdims=True)))
+    return judged
+
+
+def coverage(sets: int, images: int, resamples: int) -> dict[str, dict[str, float]]:
+    """Shares of data sets whose interval holds the truth: "value" and "difference" → metric → share."""
+    measures = [metric(name).function for name in METRICS]
+    truth = np.array([[metric(name)(each.labels, each.probabilities) for name in METRICS]
+                      for each in models(np.random.default_rng(2**32), POPULATION)])
+    value, difference = np.zeros(len(METRICS)), np.zeros(len(METRICS))
+    for i in range(sets):
+        first, second = models(np.random.default_rng([1, i]), images)
+        spreads = [statistics.bootstrap(each, measures, resamples, seed=i) for each in (first, second)]
+        for m, name in enumerate(METRICS):
+            interval = statistics.percentile_interval(spreads[0][m])
+            if metric(name).proportion:
+                interval = statistics.wilson(metric(name)(first.labels, first.probabilities), images)
+            value[m] += _holds(interval, truth[0, m])
+            between, _ = statistics.difference(spreads[1][m], spreads[0][m])
+            difference[m] += _holds(between, truth[1, m] - truth[0, m])
+    return {"value": dict(zip(METRICS, (value / sets).tolist(), strict=True)),
+            "difference": dict(zip(METRICS, (difference / sets).tolist(), strict=True))}
+
+
+def _holds(interval: statistics.Interval | None, truth: float) -> bool:
+    return interval is not None and interval[0] <= truth <= interval[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", type=int, default=2_000)
+    parser.add_argument("--images", type=int, default=600)
+    parser.add_argument("--resamples", type=int, default=1_000)
+    parser.add_argument("--json", type=Path, help="write the result there as well")
+    arguments = parser.parse_args()
+    settings = {"sets": arguments.sets, "images": arguments.images, "resamples": arguments.resamples}
+    text = json.dumps({**settings, **coverage(**settings)}, indent=2)
+    if arguments.json:
+        arguments.json.write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""The leaderboard: models that were judged on the same test images, best first, and which differences are any."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tenfold.comparison.groups import eligible, grouped, refuse_others
+from tenfold.comparison.leaderboard import Leaderboard, Pair, Row
+from tenfold.comparison.pairs import Spread, compare_pairs, row_of, tied_with_best
+from tenfold.comparison.tables import csv_text, markdown, table
+from tenfold.errors import UsageError
+from tenfold.evaluation.metrics import Metric, metric
+from tenfold.run import Run, write_whole
+
+__all__ = ["Leaderboard", "Pair", "Row", "compare", "csv_text", "markdown", "table", "write_html"]
+
+
+def compare(runs: Sequence[Run], by: str = "roc_auc") -> Leaderboard:
+    """Rank models by a metric of the test split, in that metric's own direction; undefined values come last.
+
+    Runs of one recipe that differ in their seed only are one model. A run that is not finished, has no test
+    metrics or repeats another is left out and named in `left_out`. Raises UnknownNameError for an unknown
+    metric; UsageError if no run is left, or if runs were judged on other classes or other images than the
+    first, with the reason for each.
+    """
+    known = metric(by)
+    chosen, left_out = eligible(runs)
+    if not chosen:
+        raise UsageError("; ".join(["there is no finished run to compare", *left_out]))
+    refuse_others(chosen)
+    groups, repeated = grouped(chosen)
+    spreads = [Spread.of(group, number) for number, group in enumerate(groups)]
+    ranked = sorted(((row_of(group, spread), spread) for group, spread in zip(groups, spreads, strict=True)),
+                    key=lambda pair: _rank(pair[0], known))
+    rows, spreads = [row for row, _ in ranked], [spread for _, spread in ranked]
+    untested = [f"{row.model}: a run has no predictions of the test split, so nothing is tested against it"
+                for row, spread in ranked if not spread.known]
+    pairs = compare_pairs(rows, spreads)
+    return Leaderboard(tied_with_best(rows, pairs, by), by, (*left_out, *repeated, *untested), pairs)
+
+
+def _rank(row: Row, by: Metric) -> tuple[bool, float]:
+    value = row.metrics[by.name]["value"]
+    if value is None:
+        return True, 0.0
+    return False, -value if by.higher_is_better else value
+
+
+def write_html(board: Leaderboard, path: str | Path) -> Path:
+    """Write the leaderboard as one self-contained page. Raises StorageError."""
+    from tenfold.comparison.tables import accuracies, cautions, facts
+    from tenfold.report import html
+
+    header, body = table(board)
+    page = html.comparison(facts(board), header, body, ranked=2, intervals=accuracies(board),
+                           cautions=[*cautions(board), *board.left_out])
+    return write_whole(Path(path), page)

@@ -1,0 +1,115 @@
+"""Which runs can be compared, and which of them are one model with several seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tenfold.errors import UsageError
+from tenfold.run import Run
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one recipe with several seeds; `name` tells it from the other groups."""
+
+    name: str
+    runs: tuple[Run, ...]
+
+
+def eligible(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
+    """(runs that can be ranked, sentences on the others); a run that is given twice counts once."""
+    chosen, left_out = [], []
+    for run in {run.path.resolve(): run for run in runs}.values():
+        reason = _unfit(run)
+        if reason:
+            left_out.append(f"{run.name} is left out: {reason}")
+        else:
+            chosen.append(run)
+    return chosen, left_out
+
+
+def _unfit(run: Run) -> str | None:
+    """Why a run can't be ranked; None if it can."""
+    status = run.status().get("status")
+    if status != "finished":
+        return f"its status is {status!r}; expected 'finished'"
+    if not run.has("metrics.json") or "test" not in run.metrics():
+        return "it has no metrics of a test split"
+    return None if run.has("environment.json") else "it has no environment.json"
+
+
+def refuse_others(runs: Sequence[Run]) -> None:
+    """Raise UsageError if runs were not judged on the classes and images of the first."""
+    first, problems = _judged_on(runs[0]), []
+    for run in runs[1:]:
+        judged = _judged_on(run)
+        different = [f"{name} ({_shown(judged[name])}, not {_shown(first[name])})"
+                     for name in first if judged[name] != first[name]]
+        if different:
+            problems.append(f"{run.name} has other {' and other '.join(different)}")
+    if problems:
+        raise UsageError(f"runs can be compared on the same test images only; unlike {runs[0].name}, "
+                         f"{'; '.join(problems)}; leave out one kind or the other")
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
+
+def _judged_on(run: Run) -> dict[str, str]:
+    """What has to be the same for two runs to be comparable, in words."""
+    dataset = run.environment().get("dataset", {})
+    count = run.metrics()["test"].get("count")
+    fingerprint = str(dataset.get("splits", {}).get("test", {}).get("fingerprint", "unknown"))
+    return {
+        "classes": ", ".join(dataset.get("classes", ())),
+        "test images": f"{count:,} of them" if count is not None else "an unknown number",
+        "data": f"{dataset.get('name', 'unknown')} {fingerprint[:12]}",
+    }
+
+
+def grouped(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
+    """(groups in the order of their first runs, sentences on runs that repeat another one).
+
+    Runs are of one group if their recipes differ in `train.seed` alone. Groups whose recipes have one name
+    are told apart by the keys in which they differ.
+    """
+    groups: dict[str, dict[int, Run]] = {}
+    keys: dict[str, dict[str, Any]] = {}
+    repeated = []
+    for run in runs:
+        tree = _flat(run.recipe().to_dict())
+        seed = tree.pop("train.seed")
+        identity = repr(sorted(tree.items()))
+        keys[identity] = tree
+        same = groups.setdefault(identity, {})
+        if seed in same:
+            repeated.append(f"{run.name} is left out: it repeats {same[seed].name} (same recipe, same seed {seed})")
+        else:
+            same[seed] = run
+    names = _names(list(keys.values()))
+    return [Group(name, tuple(same.values())) for name, same in zip(names, groups.values(), strict=True)], repeated
+
+
+def _names(recipes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The recipes' names; those that are taken twice with the values of the keys in which they differ."""
+    names = []
+    for recipe in recipes:
+        namesakes = [other for other in recipes if other["name"] == recipe["name"]]
+        keys = dict.fromkeys(key for other in namesakes for key in other)
+        differing = [key for key in keys if any(other.get(key) != recipe.get(key) for other in namesakes)]
+        values = ", ".join(f"{key}={recipe.get(key, 'none')}" for key in differing)
+        names.append(f"{recipe['name']} ({values})" if differing else str(recipe["name"]))
+    return names
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

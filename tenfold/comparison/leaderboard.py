@@ -1,0 +1,106 @@
+"""The values that a comparison gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, overload
+
+import numpy as np
+
+from tenfold.evaluation.metrics import metric
+
+Entry = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model, trained once or with several seeds: what it is, and what the test split says of it.
+
+    metrics: name → {"value", "low", "high", "sd"}: the mean over the runs, its 95 % interval and the standard
+    deviation over the runs (None where undefined or unknown); test: images, source and extent of the test
+    split; parameters and model_bytes: of the model, None where the run does not say; seconds: training time
+    over all epochs, mean over the runs; images_per_second: of prediction, median over the runs that say,
+    measured on `machine`; tied: whether the test images do not tell it from the best (None: not tested).
+    """
+
+    model: str
+    recipe: str
+    dataset: str
+    runs: tuple[str, ...]
+    seeds: tuple[int | None, ...]
+    metrics: Mapping[str, Entry]
+    parameters: int | None
+    model_bytes: int | None
+    seconds: float
+    images_per_second: float | None
+    machine: str
+    test: Mapping[str, Any]
+    tied: bool | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two models, the one that ranks higher first, on the same test images.
+
+    differences: metric → {"value", "low", "high", "p", "p_holm"}: first minus second, with the 95 % interval
+    of the paired bootstrap and its two-sided p-value, as it is and adjusted over all pairs (Holm);
+    mcnemar: {"p", "p_holm"} of the exact test that both are right equally often.
+    """
+
+    first: str
+    second: str
+    differences: Mapping[str, Entry]
+    mcnemar: Entry
+
+    def p(self, by: str) -> float | None:
+        """The adjusted p-value of the metric: McNemar's for accuracy."""
+        entry = self.mcnemar if by == "accuracy" else self.differences[by]
+        value = entry["p_holm"]
+        return None if value is None else float(value)
+
+
+@dataclass(frozen=True)
+class Leaderboard(Sequence[Row]):
+    """Rows, best first by the metric `by`; sentences that name what was left out; all pairs of models."""
+
+    rows: tuple[Row, ...]
+    by: str
+    left_out: tuple[str, ...] = ()
+    pairs: tuple[Pair, ...] = ()
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Row, ...]: ...
+    def __getitem__(self, index: int | slice) -> Row | tuple[Row, ...]:
+        return self.rows[index]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def pareto(self) -> tuple[dict[str, Any], ...]:
+        """A point for each model: "model", "by", its "value", "low" and "high", and what it costs.
+
+        The costs are "seconds", "images_per_second" and "parameters"; "front" names those of the first two
+        in which no other model is better and at least as good.
+        """
+        from tenfold.report.plots.pareto import fronts
+
+        points = [{"model": row.model, "by": self.by, **{k: row.metrics[self.by][k] for k in ("value", "low", "high")},
+                   "seconds": row.seconds, "images_per_second": row.images_per_second, "parameters": row.parameters}
+                  for row in self.rows]
+        best: dict[str, np.ndarray] = fronts(points, self.by)
+        return tuple({**point, "front": [key for key, inside in best.items() if inside[i]]}
+                     for i, point in enumerate(points))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"by": self.by, "higher_is_better": metric(self.by).higher_is_better,
+                "rows": [row.to_dict() for row in self.rows], "pairs": [asdict(pair) for pair in self.pairs],
+                "pareto": list(self.pareto), "left_out": list(self.left_out)}

@@ -1,0 +1,140 @@
+"""Models on the same test images: intervals over images and seeds, paired differences, exact tests."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import statistics as plain
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tenfold.comparison.groups import Group
+from tenfold.comparison.leaderboard import Pair, Row
+from tenfold.evaluation import statistics
+from tenfold.evaluation.metrics import metric
+from tenfold.evaluation.predictions import read_predictions
+from tenfold.evaluation.weighted import Judged
+from tenfold.registry import METRICS
+from tenfold.run import Run
+
+EMPTY = {"value": None, "low": None, "high": None}
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A model's metrics on the resamples of the test images, and on which images each of its runs is right.
+
+    metrics: name → float64 [resamples], over images and seeds; correct: bool [n] for each run. Both are empty
+    where a run has no (finite) predictions.
+    """
+
+    metrics: Mapping[str, np.ndarray]
+    correct: Sequence[np.ndarray]
+
+    @property
+    def known(self) -> bool:
+        return bool(self.correct)
+
+    @classmethod
+    def of(cls, group: Group, number: int) -> Spread:
+        """The spread of group `number` of a comparison; all groups see the same resamples of the images."""
+        if not all(run.has("predictions/test.parquet") for run in group.runs):
+            return cls({}, ())
+        judged = [Judged(*read_predictions(run, "test")) for run in group.runs]
+        if not all(len(each.labels) and np.isfinite(each.probabilities).all() for each in judged):
+            return cls({}, ())
+        names = METRICS.names()
+        by_run = np.array([_resampled(each, names) for each in judged])
+        values = {name: statistics.over_seeds(by_run[:, i], (number, i)) for i, name in enumerate(names)}
+        return cls(values, [each.correct for each in judged])
+
+
+def _resampled(judged: Judged, names: Sequence[str]) -> list[np.ndarray]:
+    """The metrics of one run on the resamples: [resamples] each."""
+    spreads = statistics.bootstrap(judged, [metric(name).function for name in names])
+    return [statistics.deflated(spread, metric(name)(judged.labels, judged.probabilities))
+            if metric(name).inflated else spread for name, spread in zip(names, spreads, strict=True)]
+
+
+def row_of(group: Group, spread: Spread) -> Row:
+    """What the runs of a model say together."""
+    first, tests = group.runs[0], [run.metrics()["test"] for run in group.runs]
+    environments = [run.environment() for run in group.runs]
+    dataset = environments[0].get("dataset", {})
+    speeds = [run.read_json("inference.json") for run in group.runs if run.has("inference.json")]
+    machines = dict.fromkeys(f"{s['processor']}, {s['threads']} thread{'s' * (s['threads'] > 1)}" for s in speeds)
+    return Row(
+        model=group.name, recipe=first.recipe().name, dataset=str(dataset.get("name", "")),
+        runs=tuple(run.name for run in group.runs),
+        seeds=tuple(environment.get("seed") for environment in environments),
+        metrics={name: _entry(name, [test.get(name, EMPTY) for test in tests], spread)
+                 for name in METRICS.names()},
+        parameters=environments[0].get("model", {}).get("parameters"), model_bytes=_size(first),
+        seconds=plain.mean(sum(record.get("seconds", 0.0) for record in run.history()) for run in group.runs),
+        images_per_second=plain.median(s["images_per_second"] for s in speeds) if speeds else None,
+        machine=" and ".join(machines),
+        test={"count": tests[0].get("count"), **dataset.get("splits", {}).get("test", {})},
+    )
+
+
+def _size(run: Run) -> int | None:
+    return (run.path / "model.keras").stat().st_size if run.has("model.keras") else None
+
+
+def _entry(name: str, entries: Sequence[Mapping[str, Any]], spread: Spread) -> dict[str, Any]:
+    """The mean over the runs with its interval; of a single run, what its metrics say."""
+    values = [entry["value"] for entry in entries]
+    if len(values) == 1 or None in values:
+        only = entries[0] if len(values) == 1 else EMPTY
+        return {key: only.get(key) for key in EMPTY} | {"sd": None}
+    mean, found = plain.mean(values), None
+    if spread.known:
+        found = statistics.percentile_interval(spread.metrics[name])
+    low, high = found or (None, None)
+    return {"value": mean, "low": low, "high": high, "sd": plain.stdev(values)}
+
+
+def compare_pairs(rows: Sequence[Row], spreads: Sequence[Spread]) -> tuple[Pair, ...]:
+    """Every two models that have predictions, in the order of the rows; p-values adjusted over all pairs."""
+    known = [i for i, spread in enumerate(spreads) if spread.known]
+    places = list(itertools.combinations(known, 2))
+    tests = [_mcnemar(spreads[i], spreads[j]) for i, j in places]
+    differences = [{name: _difference(name, rows, spreads, i, j) for name in METRICS.names()} for i, j in places]
+    for name in METRICS.names():
+        p = [math.nan if each[name]["p"] is None else each[name]["p"] for each in differences]
+        for each, adjusted in zip(differences, statistics.holm(p), strict=True):
+            each[name]["p_holm"] = adjusted if math.isfinite(adjusted) else None
+    return tuple(
+        Pair(rows[i].model, rows[j].model, each, {"p": p, "p_holm": adjusted})
+        for (i, j), each, p, adjusted in zip(places, differences, tests, statistics.holm(tests), strict=True))
+
+
+def _mcnemar(first: Spread, second: Spread) -> float:
+    """The exact test of the runs two by two; of several, twice the median p-value."""
+    return statistics.twice_the_median(
+        [statistics.mcnemar(a, b) for a, b in zip(first.correct, second.correct, strict=False)])
+
+
+def _difference(name: str, rows: Sequence[Row], spreads: Sequence[Spread], i: int, j: int) -> dict[str, Any]:
+    first, second = (rows[k].metrics[name]["value"] for k in (i, j))
+    found, p = statistics.difference(spreads[i].metrics[name], spreads[j].metrics[name])
+    if first is None or second is None or found is None:
+        return {**EMPTY, "p": None}
+    return {"value": first - second, "low": found[0], "high": found[1], "p": p}
+
+
+def tied_with_best(rows: Sequence[Row], pairs: Sequence[Pair], by: str) -> tuple[Row, ...]:
+    """The rows with `tied` filled in: no difference to the best by that metric at 5 %, all pairs considered."""
+    if not rows:
+        return ()
+    tests = {pair.second: pair.p(by) for pair in pairs if pair.first == rows[0].model}
+    told = []
+    for row in rows[1:]:
+        p = tests.get(row.model)
+        told.append(dataclasses.replace(row, tied=None if p is None else p >= SIGNIFICANT))
+    return (dataclasses.replace(rows[0], tied=True), *told)

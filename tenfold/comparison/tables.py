@@ -1,0 +1,130 @@
+"""A leaderboard as text: columns for terminals and pages, CSV, Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from tenfold.comparison.leaderboard import Leaderboard, Pair, Row
+from tenfold.evaluation.metrics import metric
+from tenfold.registry import METRICS
+
+SHOWN = ("accuracy", "loss", "f1_macro", "roc_auc", "ece")  # beside the metric that is ranked by
+DASH = "–"
+
+
+def table(board: Leaderboard) -> tuple[list[str], list[list[str]]]:
+    """(header, body) as text: model, runs, the ranking metric, whether tied with the best, and the rest."""
+    names = [board.by, *(name for name in SHOWN if name != board.by)]
+    titles = [metric(name).short for name in names]
+    header = ["model", "n", titles[0], "tied", *titles[1:], "seconds", "images/s", "parameters", "MB"]
+    return header, [
+        [row.model, str(len(row.runs)), _text(row, names[0]), _tied(row, board), *(_text(row, n) for n in names[1:]),
+         f"{row.seconds:,.1f}", _count(row.images_per_second), _count(row.parameters),
+         DASH if row.model_bytes is None else f"{row.model_bytes / 1e6:.1f}"]
+        for row in board.rows
+    ]
+
+
+def pair_table(board: Leaderboard) -> tuple[list[str], list[list[str]]]:
+    """(header, body) as text: every pair, its difference in the ranking metric and in accuracy, and the tests."""
+    names = list(dict.fromkeys([board.by, "accuracy"]))
+    header = ["better", "than"]
+    for name in names:
+        header += [f"{metric(name).short} by", "p (Holm)"]
+    return header, [[pair.first, pair.second, *(cell for name in names for cell in _difference(pair, name))]
+                    for pair in board.pairs]
+
+
+def _difference(pair: Pair, name: str) -> tuple[str, str]:
+    known, entry = metric(name), pair.differences[name]
+    if entry["value"] is None:
+        return DASH, DASH
+    value, low, high = (known.number(entry[key], "+") for key in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]", p_text(pair.p(name))
+
+
+def p_text(p: float | None) -> str:
+    """A p-value as "0.012" or "<0.001"."""
+    return DASH if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _text(row: Row, name: str) -> str:
+    known, entry = metric(name), row.metrics[name]
+    text = known.text(entry)
+    if entry.get("sd") is None or entry["value"] is None:
+        return text
+    value, bracket, interval = text.partition(" [")
+    return f"{value} ± {known.number(entry['sd'])}{bracket}{interval}"
+
+
+def _tied(row: Row, board: Leaderboard) -> str:
+    if row is board.rows[0]:
+        return "best"
+    return {True: "tied", False: "no", None: DASH}[row.tied]
+
+
+def _count(value: float | None) -> str:
+    return DASH if value is None else f"{value:,.0f}"
+
+
+def csv_text(board: Leaderboard) -> str:
+    """A line for each model with every metric: its value, low, high and sd in columns of their own."""
+    rows: list[dict[str, Any]] = []
+    for place, row in enumerate(board.rows, 1):
+        cells = {f"{name}{suffix}": row.metrics[name][key] for name in METRICS.names()
+                 for key, suffix in (("value", ""), ("low", "_low"), ("high", "_high"), ("sd", "_sd"))}
+        rows.append({"place": place, "model": row.model, "n": len(row.runs), "tied": row.tied, **cells,
+                     "seconds": row.seconds, "images_per_second": row.images_per_second,
+                     "parameters": row.parameters, "model_bytes": row.model_bytes, "machine": row.machine,
+                     "runs": " ".join(row.runs)})
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def markdown(board: Leaderboard) -> str:
+    """Both tables and what they were made from, as Markdown."""
+    lines = [f"{'; '.join(f'{name}: {value}' for name, value in facts(board))}.", ""]
+    lines += _markdown(*table(board))
+    if board.pairs:
+        lines += ["", *_markdown(*pair_table(board))]
+    return "\n".join([*lines, *(f"\n{sentence}." for sentence in board.left_out)]) + "\n"
+
+
+def _markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *body)]
+
+
+def facts(board: Leaderboard) -> list[tuple[str, str]]:
+    """(name, value) about all models together."""
+    if not board.rows:
+        return []
+    first = board.rows[0]
+    count, expected = first.test.get("count"), first.test.get("expected")
+    of = f" of {expected:,}" if first.test.get("partial") and expected else ""
+    machines = " / ".join(dict.fromkeys(row.machine for row in board.rows if row.machine))
+    return [("data set", first.dataset), ("test images", DASH if count is None else f"{count:,}{of}"),
+            ("ranked by", metric(board.by).title), *([("images/s on", machines)] if machines else [])]
+
+
+def cautions(board: Leaderboard) -> list[str]:
+    """What lessens the worth of all numbers together: a partial or held-out test split."""
+    from tenfold.report import facts as report_facts
+
+    return report_facts.cautions({"status": "finished"}, {"test": board.rows[0].test}, {}) if board.rows else []
+
+
+def accuracies(board: Leaderboard) -> list[tuple[str, float, float, float, str]]:
+    """(model, low, value, high, text) of the accuracies whose interval is known."""
+    found = []
+    for row in board.rows:
+        entry = row.metrics["accuracy"]
+        low, value, high = (entry[key] for key in ("low", "value", "high"))
+        if low is not None and value is not None and high is not None:
+            found.append((row.model, low, value, high, metric("accuracy").text(entry)))
+    return found

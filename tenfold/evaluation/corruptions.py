@@ -1,0 +1,157 @@
+"""Corruptions of images, as Hendrycks & Dietterich (2019) define them, with the parameters of CIFAR-10-C.
+
+Benchmarking Neural Network Robustness to Common Corruptions and Perturbations, ICLR 2019. Each takes images
+as float64 0 to 1 [n, height, width, channels] and the parameter of a severity, and gives images alike; the
+parameters are those of the 32×32 set, whatever the size of the images. JPEG is Pillow's, blur scipy's.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from tenfold.registry import CORRUPTIONS
+
+SEVERITIES = (1, 2, 3, 4, 5)
+Function = Callable[[np.ndarray, Any, np.random.Generator], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """A corruption by name: its function and the function's parameter at severities 1 to 5."""
+
+    name: str
+    title: str
+    function: Function
+    levels: Sequence[Any]
+
+    def __call__(self, images: np.ndarray, severity: int, seed: int = 0) -> np.ndarray:
+        """uint8 [n, h, w, c] in and out; severity 1 to 5. The same images and seed give the same result."""
+        if not len(images):
+            return images.copy()
+        rng = np.random.default_rng([seed, severity, zlib.crc32(self.name.encode())])
+        changed = self.function(images / 255, self.levels[severity - 1], rng)
+        # The original cuts fractions off, too; the margin keeps 254.99999 from becoming 254.
+        return np.clip(changed * 255 + 1e-6, 0, 255).astype(np.uint8)
+
+
+def corruption(name: str) -> Corruption:
+    """The registered corruption of that name. Raises UnknownNameError, with the nearest name."""
+    found = CORRUPTIONS.get(name)
+    assert isinstance(found, Corruption)
+    return found
+
+
+def _add(name: str, title: str, *levels: Any) -> Callable[[Function], Function]:
+    """Decorator: register a function as a corruption, with its parameter at severities 1 to 5."""
+
+    def register(function: Function) -> Function:
+        CORRUPTIONS.add(name)(Corruption(name, title, function, levels))
+        return function
+
+    return register
+
+
+@_add("gaussian_noise", "Gaussian noise", 0.04, 0.06, 0.08, 0.09, 0.10)
+def gaussian_noise(x: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
+    """Normal noise of each pixel and channel."""
+    return x + rng.normal(scale=deviation, size=x.shape)
+
+
+@_add("shot_noise", "Shot noise", 500, 250, 100, 75, 50)
+def shot_noise(x: np.ndarray, photons: float, rng: np.random.Generator) -> np.ndarray:
+    """Poisson noise of so many photons at full brightness."""
+    return rng.poisson(x * photons) / photons
+
+
+@_add("impulse_noise", "Impulse noise", 0.01, 0.02, 0.03, 0.05, 0.07)
+def impulse_noise(x: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """A share of the values becomes 0 or 1."""
+    drawn = rng.random(x.shape)
+    return np.where(drawn < share / 2, 0.0, np.where(drawn < share, 1.0, x))
+
+
+@_add("defocus_blur", "Defocus blur", (0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1))
+def defocus_blur(x: np.ndarray, level: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
+    """Convolution with a disk of a radius, itself softened."""
+    radius, softness = level
+    away = np.arange(-8, 9)
+    disk = (away[:, None] ** 2 + away**2 <= radius**2).astype(np.float64)
+    soft = np.exp(-np.arange(-1, 2) ** 2 / (2 * softness**2))
+    soft /= soft.sum()
+    kernel = ndimage.convolve(disk / disk.sum(), np.outer(soft, soft), mode="mirror")[5:12, 5:12]
+    return ndimage.convolve(x, kernel[None, :, :, None], mode="mirror")
+
+
+@_add("gaussian_blur", "Gaussian blur", 0.4, 0.6, 0.7, 0.8, 1)
+def gaussian_blur(x: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
+    """Convolution with a normal distribution."""
+    return ndimage.gaussian_filter(x, (0, deviation, deviation, 0), mode="nearest")
+
+
+@_add("zoom_blur", "Zoom blur", 1.06, 1.11, 1.16, 1.21, 1.26)
+def zoom_blur(x: np.ndarray, farthest: float, rng: np.random.Generator) -> np.ndarray:
+    """The mean of the image and of itself enlarged in steps of 1 %, up to below `farthest`."""
+    factors = np.arange(1, farthest, 0.01)
+    return (x + sum(_enlarged(x, factor) for factor in factors)) / (len(factors) + 1)
+
+
+def _enlarged(x: np.ndarray, factor: float) -> np.ndarray:
+    height, width = x.shape[1:3]
+    cut = [int(np.ceil(side / factor)) for side in (height, width)]
+    top, left = (height - cut[0]) // 2, (width - cut[1]) // 2
+    large = ndimage.zoom(x[:, top : top + cut[0], left : left + cut[1]], (1, factor, factor, 1), order=1)
+    top, left = (large.shape[1] - height) // 2, (large.shape[2] - width) // 2
+    return large[:, top : top + height, left : left + width]
+
+
+@_add("brightness", "Brightness", 0.05, 0.10, 0.15, 0.20, 0.30)
+def brightness(x: np.ndarray, more: float, rng: np.random.Generator) -> np.ndarray:
+    """The value of hue, saturation, value raised; hue and saturation stay."""
+    value = x.max(axis=-1, keepdims=True)
+    raised = np.minimum(value + more, 1)
+    return np.where(value > 0, x * raised / np.where(value > 0, value, 1), raised)
+
+
+@_add("contrast", "Contrast", 0.75, 0.5, 0.4, 0.3, 0.15)
+def contrast(x: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """The distance of each value from its channel's mean in the image, made smaller."""
+    means = x.mean(axis=(1, 2), keepdims=True)
+    return (x - means) * share + means
+
+
+@_add("jpeg", "JPEG", 80, 65, 58, 50, 40)
+def jpeg(x: np.ndarray, quality: int, rng: np.random.Generator) -> np.ndarray:
+    """Written as JPEG of a quality and read again."""
+
+    def through(image: Image.Image) -> Image.Image:
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=quality)
+        return Image.open(file)
+
+    return _each(x, through)
+
+
+@_add("pixelate", "Pixelate", 0.95, 0.9, 0.85, 0.75, 0.65)
+def pixelate(x: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Reduced to a share of its sides and enlarged again, by boxes."""
+
+    def through(image: Image.Image) -> Image.Image:
+        small = (max(1, int(image.width * share)), max(1, int(image.height * share)))
+        return image.resize(small, Image.Resampling.BOX).resize(image.size, Image.Resampling.BOX)
+
+    return _each(x, through)
+
+
+def _each(x: np.ndarray, through: Callable[[Image.Image], Image.Image]) -> np.ndarray:
+    images = np.round(x * 255).astype(np.uint8)
+    mode = images[..., 0] if images.shape[-1] == 1 else images
+    changed = np.stack([np.asarray(through(Image.fromarray(image))) for image in mode])
+    return changed.reshape(x.shape) / 255

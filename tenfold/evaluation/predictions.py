@@ -1,0 +1,34 @@
+"""The predictions of a run: written when a split is scored, read by whatever judges it later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from tenfold.run import Run
+
+
+def write_predictions(run: Run, split: str, labels: np.ndarray, probabilities: np.ndarray,
+                      classes: tuple[str, ...], csv: bool = False) -> None:
+    """Write labels int64 [n] and probabilities [n, k] of one split: index, label, `p_<class>`…"""
+    import pyarrow
+    from pyarrow import csv as pyarrow_csv
+    from pyarrow import parquet
+
+    columns = {"index": np.arange(len(labels)), "label": np.asarray(classes, object)[labels]}
+    columns |= {f"p_{name}": probabilities[:, i] for i, name in enumerate(classes)}
+    table = pyarrow.table(columns)
+    run.write(f"predictions/{split}.parquet", lambda path: parquet.write_table(table, path))
+    if csv:
+        run.write(f"predictions/{split}.csv", lambda path: pyarrow_csv.write_csv(table, path))
+
+
+def read_predictions(run: Run, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """(labels int64 [n], probabilities float32 [n, k]) of one split. Raises RunError if it has none."""
+    classes = run.classes()
+    table = run.predictions(split)
+    position = {name: i for i, name in enumerate(classes)}
+    labels = np.array([position[name] for name in table["label"].to_pylist()], np.int64)
+    return labels, np.stack([table[f"p_{name}"].to_numpy() for name in classes], axis=1)

@@ -1,0 +1,182 @@
+"""Labels and probabilities of a split under weights of its images: what every metric is computed from.
+
+A metric is written once, for weighted images. All weights 1 give its value; the weights of a bootstrap
+resample (how often each image was drawn) give its value on that resample, for many resamples at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+CHUNK = 64  # rows that are summed one after the other; the chunks are summed side by side
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The images in the order of one class's probability: what the areas under its curves need.
+
+    order: int64 [n], ascending; positives: int64 [p], images of the class in that order; below and above:
+    int64 [p], how many images have a lower, and a lower or equal, probability; lower_positives: int64 [p],
+    how many images of the class have a lower one.
+    """
+
+    order: np.ndarray
+    positives: np.ndarray
+    below: np.ndarray
+    above: np.ndarray
+    lower_positives: np.ndarray
+
+    @classmethod
+    def of(cls, scores: np.ndarray, positive: np.ndarray) -> Ranking:
+        """scores: float [n]; positive: bool [n]."""
+        order = np.argsort(scores, kind="stable")
+        positives = order[positive[order]]
+        ascending = scores[order]
+        below = np.searchsorted(ascending, scores[positives], side="left")
+        above = np.searchsorted(ascending, scores[positives], side="right")
+        lower = np.searchsorted(scores[positives], scores[positives], side="left")
+        return cls(order, positives, below, above, lower)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Labels int64 [n] and probabilities float [n, k] of one split, n > 0, all finite."""
+
+    labels: np.ndarray
+    probabilities: np.ndarray
+
+    @property
+    def classes(self) -> int:
+        return self.probabilities.shape[1]
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """The most probable class of each image, the first of equals: int64 [n]."""
+        return self.probabilities.argmax(axis=1)
+
+    @cached_property
+    def correct(self) -> np.ndarray:
+        """Whether the most probable class is the true one: bool [n]."""
+        return self.predicted == self.labels
+
+    @cached_property
+    def given(self) -> np.ndarray:
+        """The probability of the true class: [n]."""
+        return self.probabilities[np.arange(len(self.labels)), self.labels]
+
+    @cached_property
+    def rankings(self) -> list[Ranking]:
+        """A Ranking for each class."""
+        return [Ranking.of(self.probabilities[:, c], self.labels == c) for c in range(self.classes)]
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """A Judged split under b sets of weights: float [n, b], not negative. Results are float64, NaN for 0/0."""
+
+    judged: Judged
+    weights: np.ndarray
+
+    @classmethod
+    def evenly(cls, judged: Judged) -> Weighted:
+        """Every image once: b = 1."""
+        return cls(judged, np.ones((len(judged.labels), 1)))
+
+    @cached_property
+    def total(self) -> np.ndarray:
+        """The sum of the weights: [b]."""
+        return self.weights.sum(axis=0, dtype=np.float64)
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """The mean of values [n], or of each column of [n, m]: [b] or [b, m]."""
+        sums = self.weights.T @ np.asarray(values, np.float64)
+        return quotient(sums, self.total if values.ndim == 1 else self.total[:, None])
+
+    @cached_property
+    def true(self) -> np.ndarray:
+        """Images of each class: [k, b]."""
+        return self._by_class(self.judged.labels)
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """Images that are given each class: [k, b]."""
+        return self._by_class(self.judged.predicted)
+
+    @cached_property
+    def right(self) -> np.ndarray:
+        """Images of each class that are given it: [k, b]."""
+        return self._by_class(self.judged.labels, self.judged.correct)
+
+    def _by_class(self, classes: np.ndarray, chosen: np.ndarray | None = None) -> np.ndarray:
+        member = classes[:, None] == np.arange(self.judged.classes)
+        if chosen is not None:
+            member &= chosen[:, None]
+        return (member.T.astype(self.weights.dtype) @ self.weights).astype(np.float64)
+
+    @property
+    def areas(self) -> np.ndarray:
+        """Area under the ROC curve of each class against all others: [k, b].
+
+        By rank sum (Hanley & McNeil 1982), equal probabilities counted half; NaN where all or no images
+        are of the class.
+        """
+        return self._under_curves[0]
+
+    @property
+    def precisions(self) -> np.ndarray:
+        """Average precision of each class: the mean of the precision at each of its images: [k, b]."""
+        return self._under_curves[1]
+
+    @cached_property
+    def _under_curves(self) -> np.ndarray:
+        """Areas and average precisions: [2, k, b]."""
+        return np.stack([_curves(self.weights, ranking) for ranking in self.judged.rankings], axis=1)
+
+    @cached_property
+    def balanced_areas(self) -> np.ndarray:
+        """`areas`, were all other classes equally frequent: [k, b].
+
+        That is the mean of the areas of the class against each other class alone (Hand & Till 2001).
+        """
+        scale = np.nan_to_num(quotient(np.ones_like(self.true), self.true))
+        balanced = self.weights * scale[self.judged.labels]
+        return np.stack([_curves(balanced, ranking)[0] for ranking in self.judged.rankings])
+
+
+def _curves(weights: np.ndarray, ranking: Ranking) -> tuple[np.ndarray, np.ndarray]:
+    """(area under the ROC curve, average precision) of one class under weights [n, b]: [b] each."""
+    b = weights.shape[1]
+    if not len(ranking.positives):
+        return np.full(b, np.nan), np.full(b, np.nan)
+    sums = running_sums(weights, ranking.order)
+    own = weights[ranking.positives]
+    own_sums = running_sums(own, np.arange(len(own)))
+    positives, total = own_sums[-1].astype(np.float64), sums[-1].astype(np.float64)
+    below = sums[ranking.below]
+    ranks = np.einsum("pb,pb->b", own, below + sums[ranking.above], dtype=np.float64) / 2
+    area = quotient(ranks - positives**2 / 2, positives * (total - positives))
+    at_least = positives - own_sums[ranking.lower_positives]
+    precision = np.divide(at_least, total - below, out=np.zeros(at_least.shape), where=own > 0)
+    return area, quotient(np.einsum("pb,pb->b", own, precision, dtype=np.float64), positives)
+
+
+def running_sums(values: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Sums of the first 0, 1, …, n rows of values [n, b], taken in `order` (int64 [n]): [n + 1, b]."""
+    n, b = len(order), values.shape[1]
+    rows = -(-n // CHUNK)
+    sums = np.zeros((rows * CHUNK + 1, b), values.dtype)
+    np.take(values, order, axis=0, out=sums[1 : n + 1], mode="clip")
+    chunks = sums[1:].reshape(rows, CHUNK, b)
+    for i in range(1, CHUNK):
+        chunks[:, i] += chunks[:, i - 1]
+    chunks[1:] += np.cumsum(chunks[:-1, -1], axis=0)[:, None]
+    return sums[: n + 1]
+
+
+def quotient(over: np.ndarray, under: np.ndarray) -> np.ndarray:
+    """over / under, float64; NaN where `under` is 0."""
+    over, under = np.broadcast_arrays(over, under)
+    return np.divide(over, under, out=np.full(over.shape, np.nan), where=under > 0)

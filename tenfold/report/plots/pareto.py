@@ -1,0 +1,76 @@
+"""Quality against cost: which models of a comparison no other one beats in both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from tenfold.evaluation.metrics import metric
+from tenfold.report.plots.plot import Material, plot
+from tenfold.report.plots.style import BLUE, GREY, INK, shorten
+
+COSTS = {"seconds": ("training time (s)", False), "images_per_second": ("prediction (images a second)", True)}
+
+
+def front(quality: np.ndarray, cost: np.ndarray) -> np.ndarray:
+    """Which of the points no other one beats: bool [n]. Quality is better higher, cost lower; NaN is beaten."""
+    known = np.isfinite(quality) & np.isfinite(cost)
+    as_good = (quality >= quality[:, None]) & (cost <= cost[:, None])
+    better = (quality > quality[:, None]) | (cost < cost[:, None])
+    return known & ~(as_good & better & known).any(axis=1)
+
+
+def fronts(points: Sequence[Mapping[str, Any]], by: str) -> dict[str, np.ndarray]:
+    """For training seconds and images a second: which points (with "value" and the cost, or None) are on the front."""
+    def column(key: str) -> np.ndarray:
+        return np.array([np.nan if point[key] is None else point[key] for point in points], np.float64)
+
+    quality = column("value") if metric(by).higher_is_better else -column("value")
+    return {key: front(quality, -column(key) if more else column(key)) for key, (_, more) in COSTS.items()}
+
+
+def draw_pareto(points: Sequence[Mapping[str, Any]], by: str) -> Figure:
+    """The quality of each model over its training time and over its speed; those on the front are joined."""
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    on_front = fronts(points, by)
+    for axes, (key, (label, _)) in zip(panels, COSTS.items(), strict=True):
+        axes.set(xlabel=label, ylabel=metric(by).title if axes is panels[0] else "")
+        shown = [(point, bool(on_front[key][i])) for i, point in enumerate(points)
+                 if point["value"] is not None and point[key]]
+        if shown:
+            _draw_points(axes, shown, key)
+        else:
+            axes.text(0.5, 0.5, "not measured", ha="center", va="center", transform=axes.transAxes)
+    figure.suptitle("Quality against cost", fontsize=10, fontweight="bold")
+    return figure
+
+
+def _draw_points(axes: Axes, shown: Sequence[tuple[Mapping[str, Any], bool]], key: str) -> None:
+    axes.set_xscale("log")
+    joined = sorted((point[key], point["value"]) for point, best in shown if best)
+    axes.plot(*zip(*joined, strict=True), color=BLUE, linewidth=1.2, zorder=1)
+    for n, (point, best) in enumerate(shown):
+        value, low, high = (point[name] for name in ("value", "low", "high"))
+        if low is not None and high is not None:
+            axes.vlines(point[key], low, high, color=BLUE if best else GREY, linewidth=1)
+        axes.plot(point[key], value, marker="o" if best else "s", markersize=6, color=BLUE if best else GREY)
+        axes.annotate(shorten(point["model"], 22), (point[key], value), textcoords="offset points", color=INK,
+                      xytext=(6, 4 if n % 2 else -10), fontsize=8)
+    costs = [point[key] for point, _ in shown]
+    axes.set_xlim(min(costs) / 1.3, max(costs) * 2)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.4g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+@plot("pareto", "Quality against cost",
+      "Each model with the 95 % interval of its quality, over its training time and over the images it classifies "
+      "a second. No other model beats those on the line in both; grey squares are beaten.")
+def pareto(material: Material) -> Figure | None:
+    """Quality over training time and over prediction speed, of the models of a comparison."""
+    return draw_pareto(material.points, material.points[0]["by"]) if material.points else None

@@ -1,0 +1,77 @@
+"""Reliability diagram: whether a model is right as often as it is confident."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from tenfold.evaluation.calibration import at_temperature
+from tenfold.evaluation.metrics import BINS, confidence_bins, metric
+from tenfold.evaluation.statistics import wilson
+from tenfold.report.plots.plot import Material, plot
+from tenfold.report.plots.style import BLUE, GREY, INK, VERMILLION
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """By bin of confidence, those that hold images: mean confidence, accuracy, its Wilson interval, images."""
+
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    count: np.ndarray
+
+
+def reliability(labels: np.ndarray, probabilities: np.ndarray) -> Reliability:
+    """labels: int64 [n]; probabilities: float [n, k]. 15 bins of equal width, as the calibration error has them."""
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    correct = probabilities.argmax(axis=1) == labels
+    bins = confidence_bins(confidence)
+    count = np.bincount(bins, minlength=BINS)
+    held = count > 0
+    means = [np.bincount(bins, values, minlength=BINS)[held] / count[held] for values in (confidence, correct)]
+    bounds = [wilson(share, n) for share, n in zip(means[1].tolist(), count[held].tolist(), strict=True)]
+    low, high = np.array(bounds).reshape(-1, 2).T
+    return Reliability(means[0], means[1], low, high, count[held])
+
+
+def draw_reliability(data: Reliability, title: str, softened: Reliability | None = None) -> Figure:
+    """Accuracy over confidence, with intervals, above the images in each bin; `softened`: after calibration."""
+    figure = Figure(figsize=(5.2, 5.6), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    above.set(title=title, ylabel="accuracy (%)", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+    above.plot([0, 1], [0, 1], linestyle=":", color=GREY, label="ideal")
+    for each, name, colour, marker, line in ((data, "model", BLUE, "o", "-"),
+                                             (softened, "at the fitted temperature", VERMILLION, "s", "--")):
+        if each is not None and len(each.count):
+            errors = np.maximum(np.stack([each.accuracy - each.low, each.high - each.accuracy]), 0)
+            above.errorbar(each.confidence, each.accuracy, errors, color=colour, marker=marker, linestyle=line,
+                           elinewidth=1, capsize=2, label=name)
+    if not len(data.count):
+        above.text(0.5, 0.5, "no images", ha="center", va="center", color=INK)
+    below.bar(data.confidence, data.count, width=0.8 / BINS, color=BLUE)
+    below.set(xlabel="confidence: probability of the predicted class (%)", ylabel="images")
+    for axis in (above.xaxis, above.yaxis):
+        axis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=""))
+    figure.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+@plot("reliability", "Reliability diagram",
+      "Accuracy of the images in each of 15 bins of confidence, with 95 % Wilson intervals; below the dotted "
+      "line the model is too confident. The bars count the images.")
+def reliability_diagram(material: Material) -> Figure | None:
+    """Accuracy by confidence on the test split, else on validation; after calibration too where it was fitted."""
+    for split, predicted in (("test", material.test), ("validation", material.validation)):
+        if predicted is not None and len(predicted[1]) and np.isfinite(predicted[2]).all():
+            _, labels, p = predicted
+            temperature = material.calibration.get("temperature")
+            softened = reliability(labels, at_temperature(p, temperature)) if temperature else None
+            error = metric("ece").text({"value": metric("ece")(labels, p)})
+            title = f"Reliability, {split} split (calibration error {error})"
+            return draw_reliability(reliability(labels, p), title, softened)
+    return None

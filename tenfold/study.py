@@ -1,0 +1,202 @@
+"""Studies: a list of models, each trained with one or more seeds on the same data, and their comparison.
+
+A study is a TOML file (the shipped ones lie in `tenfold/studies/`). Its state is its runs: going on with an
+interrupted study means looking which runs are there.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tenfold import pipeline
+from tenfold.comparison import Leaderboard, compare, csv_text, write_html
+from tenfold.errors import RecipeError, StorageError, TenfoldError, UnknownNameError, UsageError
+from tenfold.evaluation.metrics import metric
+from tenfold.recipe import Recipe
+from tenfold.run import Run, check_name, write_whole
+
+
+class Entry(BaseModel):
+    """One model: a recipe's name or file with changes, or a recipe's sections written out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    recipe: str | None = None
+    name: str | None = None
+    set: list[str] = []
+    data: dict[str, Any] = {}
+    model: dict[str, Any] = {}
+    train: dict[str, Any] = {}
+    evaluate: dict[str, Any] = {}
+
+    @property
+    def title(self) -> str:
+        """What the model is called."""
+        return self.name or self.recipe or "unnamed"
+
+    def resolve(self, data: Mapping[str, Any]) -> Recipe:
+        """The recipe, with the study's `data` keys before the entry's own. Raises UnknownNameError, RecipeError."""
+        own = {key: getattr(self, key) for key in ("data", "model", "train", "evaluate")}
+        tree: dict[str, Any] = Recipe.load(self.recipe).to_dict() if self.recipe else {}
+        if "name" in own["model"] and own["model"]["name"] != tree.get("model", {}).get("name"):
+            tree["model"] = {}
+        merged = {key: {**tree.get(key, {}), **(data if key == "data" else {}), **own[key]} for key in own}
+        return Recipe.from_dict({"name": self.title, **merged}, name=self.title, overrides=self.set)
+
+
+class Study(BaseModel):
+    """What is compared: models, on which data, with how many seeds, ranked by which metric."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str = ""
+    by: str = "roc_auc"
+    seeds: int = Field(1, ge=1, le=1000)
+    data: dict[str, Any] = {}
+    models: list[Entry] = Field(min_length=1)
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> Self:
+        """A shipped study by name or a TOML file by path. Raises UnknownNameError, RecipeError, UsageError."""
+        name, text = read(name_or_path)
+        try:
+            study = cls.model_validate({"name": name, "title": _title(text), **tomllib.loads(text)})
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(f"study {name}", [f"no valid TOML: {error}"]) from None
+        except ValidationError as error:
+            from tenfold.recipe.mistakes import explain
+
+            raise RecipeError(f"study {name}", explain(error, cls)) from None
+        check_name(study.name)
+        metric(study.by)
+        return study
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a study came to: its directory, leaderboard and page, and sentences on models that could not run."""
+
+    path: Path
+    board: Leaderboard
+    page: Path
+    skipped: tuple[str, ...]
+
+
+def shipped_studies() -> dict[str, str]:
+    """The studies that come with Tenfold: name → TOML text."""
+    folder = resources.files("tenfold") / "studies"
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
+    return {f.name.removesuffix(".toml"): f.read_text(encoding="utf-8") for f in files}
+
+
+def titles() -> dict[str, str]:
+    """What each shipped study is: name → one line."""
+    return {name: _title(text) for name, text in shipped_studies().items()}
+
+
+def read(name_or_path: str | Path) -> tuple[str, str]:
+    """(name, TOML text) of a shipped study or of a file. Raises UnknownNameError, UsageError."""
+    known = shipped_studies()
+    if str(name_or_path) in known:
+        return str(name_or_path), known[str(name_or_path)]
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        raise UnknownNameError("study (nor a path to a .toml file)", str(name_or_path), known)
+    try:
+        return path.stem, path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise UsageError(f"study file {path}: can't be read: {reason}") from None
+
+
+def _title(text: str) -> str:
+    lines = text.splitlines()
+    comment = lines[: next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))]
+    return " ".join(line.removeprefix("#").strip() for line in comment)
+
+
+def conduct(study: Study | str | Path, data: str | None = None, seeds: int | None = None, *, by: str | None = None,
+            runs: str | Path = "runs", resume: bool = False, watcher: pipeline.Watcher | None = None) -> Outcome:
+    """Train and evaluate what a study lists, first every model with the first seed, and write the comparison.
+
+    The runs, `comparison.html`, `.json` and `.csv` go into `<runs>/<study>-<data>-<number>/`: a new one or,
+    with `resume`, the last one, where finished runs are kept, begun ones resumed and missing ones made. A model
+    that can't be had or trained is skipped and named. Raises UsageError if none can, or for `resume` without a
+    study to go on with; StorageError.
+    """
+    watcher = watcher or pipeline.Watcher()
+    study = study if isinstance(study, Study) else Study.load(study)
+    metric(by or study.by)
+    recipes, skipped = _recipes(study, data, watcher)
+    folder = _folder(Path(runs), f"{study.name}-{_data_name(recipes)}", resume)
+    made = {run.recipe().dumps(): run for run in Run.list(folder)}
+    finished: list[Run] = []
+    rounds = zip(*(pipeline.seeds(recipe, seeds or study.seeds) for recipe in recipes), strict=True)
+    for recipe in (recipe for of_one_seed in rounds for recipe in of_one_seed):
+        try:
+            finished.append(_run_of(recipe, made.get(recipe.dumps()), folder, watcher))
+        except StorageError:
+            raise
+        except TenfoldError as error:
+            skipped.append(f"{recipe.name} (seed {recipe.train.seed}) is skipped: {str(error).splitlines()[0]}")
+            watcher.log(skipped[-1])
+    if not finished:
+        raise UsageError("; ".join([f"study {study.name}: none of its models could be trained", *skipped]))
+    board = compare(finished, by or study.by)
+    board = Leaderboard(board.rows, board.by, (*skipped, *board.left_out), board.pairs)
+    return Outcome(folder, board, _write(board, folder), tuple(skipped))
+
+
+def _recipes(study: Study, data: str | None, watcher: pipeline.Watcher) -> tuple[list[Recipe], list[str]]:
+    """(the recipes that exist, on one data set; sentences on the others)."""
+    recipes, skipped = [], []
+    for entry in study.models:
+        try:
+            recipes.append(entry.resolve(study.data))
+        except TenfoldError as error:
+            skipped.append(f"{entry.title} is skipped: {str(error).splitlines()[0]}")
+            watcher.log(skipped[-1])
+    if not recipes:
+        raise UsageError("; ".join([f"study {study.name}: none of its models is there", *skipped]))
+    sources = dict.fromkeys(recipe.data.source for recipe in recipes)
+    if data is None and len(sources) > 1:
+        raise UsageError(f"study {study.name}: its recipes are on different data ({', '.join(sources)}); give --data")
+    return [pipeline.with_source(recipe, data or next(iter(sources))) for recipe in recipes], skipped
+
+
+def _data_name(recipes: list[Recipe]) -> str:
+    return recipes[0].data.source.partition(":")[0]
+
+
+def _folder(runs: Path, name: str, resume: bool) -> Path:
+    """The directory of the study: the last one with `resume`, else the next free number."""
+    numbers = [int(path.name.rpartition("-")[2]) for path in runs.glob(f"{name}-*")
+               if path.name.rpartition("-")[0] == name and path.name.rpartition("-")[2].isdecimal()]
+    if resume and not numbers:
+        raise UsageError(f"--resume: there is no {runs / name}-1 to go on with; leave out --resume to begin the study")
+    return runs / f"{name}-{max(numbers, default=0) + (not resume)}"
+
+
+def _run_of(recipe: Recipe, made: Run | None, folder: Path, watcher: pipeline.Watcher) -> Run:
+    """The finished run of a recipe: the one that is there, resumed if it has to be, or a new one."""
+    if made is None:
+        return pipeline.train(recipe, runs=folder, name=recipe.name, watcher=watcher)
+    if made.status()["status"] == "finished":
+        watcher.log(f"{made.name}: is finished")
+        return made
+    return pipeline.resume(made, watcher=watcher)
+
+
+def _write(board: Leaderboard, folder: Path) -> Path:
+    write_whole(folder / "comparison.json", json.dumps(board.to_dict(), indent=2, ensure_ascii=False) + "\n")
+    write_whole(folder / "comparison.csv", csv_text(board))
+    return write_html(board, folder / "comparison.html")

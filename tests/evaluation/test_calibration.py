@@ -1,0 +1,63 @@
+"""Temperature scaling finds the temperature that probabilities were spoilt with."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_runs import DIGITS, digits, material, run_of
+from scipy.optimize import minimize
+from scipy.special import softmax
+from sklearn.metrics import log_loss
+
+from tenfold.errors import RunError
+from tenfold.evaluation.calibration import at_temperature, calibrate, fit_temperature
+from tenfold.report import Material
+
+
+@pytest.fixture
+def calibrated(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Labels that were drawn from their own probabilities."""
+    p = softmax(2 * rng.normal(size=(20_000, 4)), axis=1)
+    return (p.cumsum(axis=1) < rng.random((len(p), 1))).sum(axis=1), p
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
+def test_the_temperature_undoes_what_was_done(calibrated, temperature):
+    labels, p = calibrated
+    spoilt = at_temperature(p, temperature)
+    found = fit_temperature(labels, spoilt)
+    assert found == pytest.approx(1 / temperature, rel=0.04)
+    np.testing.assert_allclose(at_temperature(spoilt, 1 / temperature), p, atol=1e-9)
+    np.testing.assert_allclose(spoilt, softmax(np.log(p) / temperature, axis=1), atol=1e-12)
+
+
+def test_no_other_temperature_has_a_lower_loss(calibrated):
+    labels, p = calibrated
+    spoilt = at_temperature(p, 0.5)
+    found = minimize(lambda t: log_loss(labels, softmax(np.log(spoilt) / t, axis=1)), [1.0], bounds=[(0.1, 10)])
+    assert fit_temperature(labels, spoilt) == pytest.approx(float(found.x[0]), rel=1e-3)
+
+
+def test_certain_probabilities_are_bounded():
+    labels, p = np.array([0, 1, 1]), np.eye(2)[[0, 1, 0]]
+    assert 1 < fit_temperature(labels, p) <= 20.0
+    assert np.isfinite(at_temperature(p, 20)).all()
+
+
+def test_a_run_is_scored_before_and_after(tmp_path):
+    run = run_of(tmp_path, material(*digits(400), DIGITS))
+    result = calibrate(run)
+    assert run.read_json("calibration.json") == result
+    for split in ("validation", "test"):
+        before, after = result["before"][split], result["after"][split]
+        assert before["loss"] == run.metrics()[split]["loss"]
+        assert after["accuracy"] == before["accuracy"]
+        assert after["loss"]["low"] < after["loss"]["value"] < after["loss"]["high"]
+    assert result["after"]["validation"]["loss"]["value"] < result["before"]["validation"]["loss"]["value"]
+
+
+def test_without_validation_predictions_there_is_nothing_to_fit_on(tmp_path):
+    run = run_of(tmp_path, Material(classes=DIGITS))
+    with pytest.raises(RunError, match="no predictions of a validation split"):
+        calibrate(run)
+    assert not run.has("calibration.json")

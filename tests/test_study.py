@@ -1,0 +1,139 @@
+"""Studies: every model with every seed, what can't run named, and an interrupted one taken up again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tenfold.errors import RecipeError, UnknownNameError, UsageError
+from tenfold.pipeline import Watcher
+from tenfold.recipe import shipped
+from tenfold.run import Run
+from tenfold.study import Study, conduct, shipped_studies
+
+COMPARISON = Path(__file__).parent.parent / "docs" / "comparison.md"
+TEXT = """# Two perceptrons.
+by = "accuracy"
+seeds = 2
+[data]
+source = "digits"
+[[models]]
+name = "narrow"
+recipe = "mlp"
+set = ["model.hidden=8", "train.epochs=1"]
+[[models]]
+name = "wide"
+[models.model]
+name = "mlp"
+hidden = [16]
+[models.train]
+epochs = 1
+[[models]]
+recipe = "not-there"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "pair.toml"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+class Interrupt(Watcher):
+    """Stops at the first epoch of the third training."""
+
+    def __init__(self) -> None:
+        self.started = 0
+
+    def start(self, recipe: object, run: object, steps: int) -> None:
+        self.started += 1
+
+    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
+        if self.started == 3:
+            raise KeyboardInterrupt
+
+
+class Count(Watcher):
+    def __init__(self) -> None:
+        self.started: list[str] = []
+
+    def start(self, recipe: object, run: Run, steps: int) -> None:
+        self.started.append(run.name)
+
+
+@pytest.mark.parametrize("name", shipped_studies())
+def test_a_shipped_study_names_recipes_and_says_what_it_is(name: str) -> None:
+    study = Study.load(name)
+    assert study.title.endswith(".")
+    assert f"`{name}`" in COMPARISON.read_text(encoding="utf-8")
+    for entry in study.models:
+        if entry.recipe in shipped() or entry.model:
+            assert entry.resolve(study.data).name == entry.title
+
+
+def test_the_six_models_are_those_of_the_issue() -> None:
+    study = Study.load("six-models")
+    assert [entry.recipe for entry in study.models] == [
+        "cnn2", "cnn2-dropout", "cnn3-dropout", "cnn3-plateau", "resnet50-imagenet", "resnet101-imagenet"]
+    assert study.by == "roc_auc"
+
+
+def test_an_entry_is_its_recipe_with_changes(file: Path) -> None:
+    narrow, wide, _ = Study.load(file).models
+    recipe = narrow.resolve({"source": "digits"})
+    assert (recipe.name, recipe.model.options["hidden"], recipe.train.epochs) == ("narrow", [8], 1)
+    assert recipe.data.source == "digits"
+    assert wide.resolve({}).model.options["hidden"] == [16]
+
+
+def test_an_interrupted_study_goes_on_where_it_was(file: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        conduct(file, runs=tmp_path / "runs", watcher=Interrupt())
+    folder = tmp_path / "runs" / "pair-digits-1"
+    before = {run.name: run.status() for run in Run.list(folder)}
+    assert [status["status"] for status in before.values()] == ["finished", "stopped", "finished"]
+    assert not (folder / "comparison.html").exists()
+    count = Count()
+    outcome = conduct(file, runs=tmp_path / "runs", resume=True, watcher=count)
+    assert count.started == ["narrow-2", "wide-2"]
+    assert outcome.path == folder
+    assert {row.model: row.seeds for row in outcome.board} == {"narrow": (0, 1), "wide": (0, 1)}
+    assert outcome.board.by == "accuracy"
+    assert len(outcome.skipped) == 1
+    assert "not-there is skipped: unknown recipe" in outcome.skipped[0]
+    assert outcome.skipped[0] in outcome.board.left_out
+    assert json.loads((folder / "comparison.json").read_text())["rows"][0]["tied"] is True
+    assert (folder / "comparison.csv").read_text().count("\n") == 3
+    assert "narrow" in outcome.page.read_text(encoding="utf-8")
+    conduct(file, seeds=1, runs=tmp_path / "runs", resume=True, watcher=(again := Count()))
+    assert again.started == []
+
+
+def test_a_study_that_can_not_be_meant_is_refused_before_anything_is_written(file: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    with pytest.raises(UsageError, match=r"there is no .*pair-digits-1 to go on with"):
+        conduct(file, runs=runs, resume=True)
+    with pytest.raises(UnknownNameError, match="did you mean 'six-models'"):
+        conduct("six-model", runs=runs)
+    for text, reason in (("models = 3", "models: received 3"),
+                         ("[[models]]\nrecipee = 'x'", "unknown key 'recipee'; did you mean 'recipe'"),
+                         ("models =", "no valid TOML"), ("models = []", "models: received")):
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(RecipeError, match=reason):
+            conduct(file, runs=runs)
+    file.write_text("[[models]]\nrecipe = 'gone'", encoding="utf-8")
+    with pytest.raises(UsageError, match="none of its models is there; gone is skipped"):
+        conduct(file, runs=runs)
+    file.write_text("by = 'acuracy'\n[[models]]\nrecipe = 'mlp'", encoding="utf-8")
+    with pytest.raises(UnknownNameError, match="did you mean 'accuracy'"):
+        conduct(file, runs=runs)
+    assert not runs.exists()
+
+
+def test_recipes_on_different_data_need_to_be_told_which(file: Path, tmp_path: Path) -> None:
+    file.write_text("[[models]]\nrecipe = 'cnn2'\n[[models]]\nrecipe = 'mnist-cnn'", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"on different data \(cifar10, mnist\); give --data"):
+        conduct(file, runs=tmp_path / "runs")
