@@ -216,6 +216,33 @@ def predict(
         raise typer.Exit(1)
 
 
+@command(app, short="Show where a model looks: Grad-CAM of errors or images.")
+def explain(
+    run: RunPath,
+    images: Annotated[list[Path] | None, typer.Argument(metavar="[IMAGE…]", help="Image files and folders of images; "
+                                                        "none: the run's errors.")] = None,
+    most: Annotated[int, typer.Option(min=1, max=99, help="Errors of each kind to explain.")] = 12,
+    neighbours: Annotated[int, typer.Option(min=0, max=20, help="Nearest training images of each error.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Explain images by Grad-CAM or, without any, a run's errors; its data set is looked for as its recipe names it."""
+    from tenfold.explanation import explain as explain_run
+    from tenfold.run import Run
+    from tenfold.terminal import print_explanation, terminal_watcher
+
+    with terminal_watcher() as watcher:
+        result = explain_run(Run.open(run), images or (), most=most, neighbours=neighbours, watcher=watcher)
+    if as_json:
+        print(json.dumps({"path": str(result.path), "pictures": result.entries, "unread": result.unread},
+                         indent=2, ensure_ascii=False))
+    else:
+        print_explanation(result)
+    for reason in result.unread:
+        print(f"tenfold: {reason}", file=sys.stderr)
+    if result.unread:
+        raise typer.Exit(1)
+
+
 # ----------------------------------------------------------------------------------------------------
 # looking around
 

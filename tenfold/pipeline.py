@@ -16,8 +16,13 @@ from tenfold.recipe import Recipe
 from tenfold.run import Run, check_name, write_whole
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from tenfold.evaluation.mistakes import Explained
     from tenfold.models.summary import Summary
     from tenfold.training.checkpoint import Snapshot
+
+EXPLAINED = 24  # errors that the report explains
 
 
 class Watcher:
@@ -89,7 +94,7 @@ def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *
         recipe = recipe.replace(f"train.epochs={epochs}")
     elif status["status"] == "finished":
         raise RunError(f"{run.path}: is finished; give --epochs (more than {recipe.train.epochs}) to train it further")
-    dataset = _own_data(run, watcher)
+    dataset = own_data(run, watcher)
 
     from tenfold.training import check, checkpoint
 
@@ -170,24 +175,43 @@ def _finish(run: Run, dataset: Dataset, csv: bool, h5: bool, watcher: Watcher, i
 
 
 def write_report(run: Run, dataset: Dataset) -> Path:
-    """Draw the plots of a run and write its `report.html`; `dataset` is prepared."""
-    import numpy as np
-
+    """Draw the plots of a run, write its `report.html` and `MODEL_CARD.md`; `dataset` is prepared."""
     from tenfold import modelfile
     from tenfold.report import Material, report
 
-    splits: dict[str, Any] = {}
-    for name in ("validation", "test"):
-        split = dataset.splits().get(name)
-        if split is not None and run.has(f"predictions/{name}.parquet"):
-            table = run.predictions(name)
-            p = np.stack([table[f"p_{c}"].to_numpy() for c in dataset.classes], axis=1)
-            splits[name] = (split.images, split.labels, p)
+    splits = {name: predicted(run, dataset, name) for name in ("validation", "test")}
     material = Material(
         history=run.history(), classes=dataset.classes, metrics=run.metrics(),
-        samples=(dataset.train.images, dataset.train.labels), validation=splits.get("validation"),
-        test=splits.get("test"), best_epoch=modelfile.facts(run.path / "model.keras")["epoch"])
+        samples=(dataset.train.images, dataset.train.labels), validation=splits["validation"],
+        test=splits["test"], best_epoch=modelfile.facts(run.path / "model.keras")["epoch"],
+        explained=_explained_errors(run, splits["test"] or splits["validation"]))
     return report(run, material)
+
+
+def predicted(run: Run, dataset: Dataset, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """(images, labels, probabilities float [n, k]) of a split; None where the run or the data set lacks it."""
+    import numpy as np
+
+    split = dataset.splits().get(name)
+    if split is None or not run.has(f"predictions/{name}.parquet"):
+        return None
+    table = run.predictions(name)
+    return split.images, split.labels, np.stack([table[f"p_{c}"].to_numpy() for c in dataset.classes], axis=1)
+
+
+def _explained_errors(run: Run, judged: tuple[np.ndarray, np.ndarray, np.ndarray] | None) -> list[Explained]:
+    """The most confident errors with their Grad-CAM."""
+    import numpy as np
+
+    from tenfold.evaluation.explain import explain
+    from tenfold.evaluation.mistakes import confident_errors_of
+
+    if judged is None:
+        return []
+    images, labels, probabilities = judged
+    errors = confident_errors_of(labels, probabilities, EXPLAINED)
+    chosen = np.array([error.index for error in errors], np.int64)
+    return explain(run.model(), images[chosen], errors, labels[chosen]) if errors else []
 
 
 def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False) -> dict[str, Any]:
@@ -198,13 +222,13 @@ def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False) -> dic
     """
     from tenfold.evaluation import score_run
 
-    dataset = _own_data(run, watcher)
+    dataset = own_data(run, watcher)
     result = score_run(run, dataset, csv=csv)
     write_report(run, dataset)
     return result
 
 
-def _own_data(run: Run, watcher: Watcher | None) -> Dataset:
+def own_data(run: Run, watcher: Watcher | None) -> Dataset:
     """The prepared data set that a run was made with. Raises RunError if its content is another now."""
     recipe = run.recipe()
     dataset = prepare(open_data(recipe, watcher), recipe.data)

@@ -1,10 +1,11 @@
-"""The report of a run: plots as PNG files, and one self-contained page that opens offline."""
+"""The report of a run: plots as PNG files, one self-contained page that opens offline, a model card."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from tenfold.report import html
+from tenfold.report.card import card
 from tenfold.report.plots import Material, draw_all
 from tenfold.run import Run
 
@@ -12,7 +13,7 @@ __all__ = ["Material", "report"]
 
 
 def report(run: Run, material: Material) -> Path:
-    """Draw what there is material for into `plots/<name>.png`, write `report.html`, return its path.
+    """Draw what there is material for into `plots/<name>.png`, write `MODEL_CARD.md`, and `report.html`; its path.
 
     Works on a run of any status; what the run lacks is left out. Raises StorageError if a file can't be
     written, RunError if the run has no readable recipe or status.
@@ -20,4 +21,5 @@ def report(run: Run, material: Material) -> Path:
     plots = draw_all(material)
     for name, content in plots.items():
         run.write(f"plots/{name}.png", content)
+    run.write("MODEL_CARD.md", card(run, material))
     return run.write("report.html", html.report(run, material, plots))

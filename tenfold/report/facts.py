@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tenfold.evaluation.metrics import metric
+from tenfold.recipe import Recipe
 from tenfold.registry import METRICS
 from tenfold.run import Run
 
@@ -69,6 +70,20 @@ def _split_cautions(name: str, split: Mapping[str, Any]) -> list[str]:
     if name == "test" and _held_out(split):
         return [f"The test split is held out by the recipe, not an official one: {source}."]
     return []
+
+
+def asked(recipe: Recipe) -> list[tuple[str, str]]:
+    """What the recipe asks for, in brief: (name, value)."""
+    model, train = recipe.model, recipe.train
+    options = ", ".join(f"{key} {_plain(value)}" for key, value in model.options.items())
+    size = [f"images resized to {model.image_size}×{model.image_size}"] if model.image_size else []
+    return [
+        ("data", recipe.data.source),
+        ("model", ", ".join([model.name, *size, *([options] if options else [])])),
+        ("training", f"up to {train.epochs:,} epochs, batches of {train.batch_size:,}, {train.optimizer}, "
+                     f"learning rate {train.learning_rate:g} ({train.schedule})"),
+        ("augmentation", ", ".join(train.augment) or "none"),
+    ]
 
 
 def split_rows(splits: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
