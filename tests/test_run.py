@@ -64,6 +64,21 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> 
     assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
 
 
+def test_a_directory_is_replaced_whole_or_stays_as_it_was(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "run")
+    for text in ("first", "second"):
+        run.write_directory("pictures", lambda path, text=text: (path / f"{text}.txt").write_text(text))
+    assert [path.name for path in (run.path / "pictures").iterdir()] == ["second.txt"]
+
+    def fail(path: Path) -> None:
+        (path / "third.txt").write_text("third")
+        raise ValueError("halfway")
+
+    with pytest.raises(ValueError, match="halfway"):
+        run.write_directory("pictures", fail)
+    assert [path.name for path in run.path.rglob("*")] == ["pictures", "second.txt"]
+
+
 @pytest.mark.parametrize("kind", ["absent", "a file", "an empty directory"])
 def test_what_is_no_run_is_refused_in_one_line(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "x"

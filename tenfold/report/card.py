@@ -33,7 +33,7 @@ def card(run: Run, material: Material) -> str:
     recipe, environment = run.recipe(), run.environment() if run.has("environment.json") else {}
     dataset = environment.get("dataset", {})
     splits, metric_rows = facts.metric_rows(material.metrics)
-    class_split, class_rows = facts.class_rows(material.metrics)
+    class_split, class_columns, class_rows = facts.class_rows(material.metrics)
     asked = facts.asked(recipe)
     parameters = environment.get("model", {}).get("parameters")
     seconds = sum(record.get("seconds", 0.0) for record in material.history)
@@ -48,7 +48,8 @@ def card(run: Run, material: Material) -> str:
         "limitations": _limitations(material), "path": shlex.quote(str(run.path)), "asked": asked,
         "split_rows": facts.split_rows(dataset.get("splits", {})), "repeat": facts.repeat(run, environment),
         "cards": facts.cards(material.history, environment, material.metrics), "splits": splits,
-        "metric_rows": metric_rows, "class_split": class_split, "class_rows": class_rows,
+        "metric_rows": metric_rows, "class_split": class_split, "class_columns": class_columns,
+        "class_rows": class_rows, "undefined": facts.undefined(material.metrics),
         "hardware": f"{machine.get('processor', 'unknown')}, {machine.get('cores', '?')} cores",
         "hours": f"{seconds / 3600:.3f}",
         "software": ", ".join(f"{key} {value}" for key, value in versions.items()) or "unknown",
@@ -85,7 +86,8 @@ def _limitations(material: Material) -> list[str]:
     found = []
     for split in ("test", "validation"):
         table = material.metrics.get(split, {}).get("per_class") or {}
-        recalls = sorted((row["recall"], name) for name, row in table.items() if row.get("recall") is not None)
+        values = {name: facts.of_class(row, "recall")["value"] for name, row in table.items()}
+        recalls = sorted((value, name) for name, value in values.items() if value is not None)
         if recalls:
             worst = ", ".join(f"{name} ({100 * recall:.1f} %)" for recall, name in recalls[:WEAKEST])
             found.append(f"Lowest recall on the {split} split: {worst}.")

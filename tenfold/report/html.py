@@ -68,7 +68,7 @@ def report(run: Run, material: Material, plots: Mapping[str, bytes]) -> str:
     sections = _sections(plots, without={
         *(SHOWN_OTHERWISE[:1] if errors else ()), *(SHOWN_OTHERWISE[1:] if matrix else ())})
     splits, metric_rows = facts.metric_rows(material.metrics)
-    class_split, class_rows = facts.class_rows(material.metrics)
+    class_split, class_columns, class_rows = facts.class_rows(material.metrics)
     columns, history = facts.history_rows(material.history)
     return _render(
         "report.html", title=run.name, recipe=recipe.name, status=status.get("status", "unknown"),
@@ -77,6 +77,7 @@ def report(run: Run, material: Material, plots: Mapping[str, bytes]) -> str:
         cautions=facts.cautions(status, dataset.get("splits", {}), material.metrics), asked=facts.asked(recipe),
         split_rows=facts.split_rows(dataset.get("splits", {})), splits=splits, metric_rows=metric_rows,
         scored=material.metrics.get("test", {}).get("scored"), class_split=class_split, class_rows=class_rows,
+        class_columns=class_columns, undefined=facts.undefined(material.metrics),
         classes=material.classes, curves=sections.pop(CURVES, []), matrices=sections.pop(CONFUSION, []),
         ranking=sections.pop(RANKING, []), pictures=sections.pop(IMAGES, []), others=sections,
         ranking_title=RANKING, confused=confused, errors=errors, sheets=[cells.style(), large.style()],

@@ -73,8 +73,7 @@ def test_undefined_values_stay_last_whichever_way_a_column_is_sorted(tmp_path, b
 
 
 def test_the_filter_leaves_one_class(browser, page):
-    run, path = page
-    with browser.page(path) as tab:
+    with browser.page(page[1]) as tab:
         everything = tab.locator(".error:visible").count()
         assert everything > 0
         wrong = tab.locator(".error").first.get_attribute("data-classes").split()
@@ -116,6 +115,11 @@ def test_a_click_on_the_matrix_shows_its_images_and_another_hides_them(browser, 
         tab.click(".matrix a[href='#cell-0-0']")
         tab.keyboard.press("Escape")
         assert tab.locator(".group:visible").count() == 0
+        tab.goto(f"{path.as_uri()}#cell-{i}-{j}")
+        tab.reload()
+        assert tab.locator(".group:visible").get_attribute("id") == f"cell-{i}-{j}"
+        tab.click(".matrix a[href='#cell-0-0']")
+        assert tab.locator(".group:visible").get_attribute("id") == "cell-0-0"
     assert browser.errors == []
 
 

@@ -214,6 +214,25 @@ def test_numbers_as_text():
         ("general", [("seed", "0")]), ("machine", [("gpu", "–"), ("fast", "yes")])]
 
 
+def test_values_of_classes_have_intervals_where_the_run_has_them():
+    entry = {"value": 0.5, "low": 0.25, "high": 0.75}
+    with_intervals = {"test": {"per_class": {"cat": {"recall": entry, "average_precision": entry, "support": 4}}}}
+    assert facts.class_rows(with_intervals) == (
+        "test", ["class", "recall", "average precision", "images"],
+        [["cat", "50.0 % [25.0, 75.0]", "50.0 % [25.0, 75.0]", "4"]])
+    plain = {"validation": {"per_class": {"cat": {"recall": None, "roc_auc": 0.5, "support": 1}}}}
+    assert facts.class_rows(plain) == (
+        "validation", ["class", "recall", "ROC-AUC", "images"], [["cat", "–", "0.5000", "1"]])
+    assert facts.class_rows({}) == ("", [], [])
+
+
+def test_undefined_metrics_are_named_with_their_reason():
+    metrics = {"test": {"roc_auc": {"value": None, "low": None, "high": None, "reason": "it needs two classes"},
+                        "loss": {"value": 0.5}}}
+    assert facts.undefined(metrics) == [
+        "ROC-AUC (macro, one-vs-rest) is not defined on the test split: it needs two classes."]
+
+
 def test_intervals_are_placed_on_a_common_scale():
     ends, placed = place([("a", 0.5, 0.6, 0.7, "60 %"), ("b", 0.9, 0.95, 0.99, "95 %")])
     assert ends == ["49.0 %", "100.0 %"]

@@ -1,6 +1,7 @@
 "use strict";
 // Makes a page that is complete without it handier: tables sort, classes filter, cells of the matrix open in place.
 (() => {
+  document.documentElement.classList.add("scripted");
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
   // -- tables: a click on a heading sorts, a second one the other way round; blanks stay last -----------------
@@ -16,7 +17,7 @@
     const numeric = rows.every(([, k]) => k.blank || !Number.isNaN(k.number));
     rows.sort(([, a], [, b]) => {
       if (a.blank || b.blank) return a.blank - b.blank;
-      const order = numeric ? a.number - b.number : a.text.localeCompare(b.text);
+      const order = numeric ? a.number - b.number : a.text.localeCompare(b.text, undefined, { numeric: true });
       return down ? -order : order;
     });
     body.append(...rows.map(([row]) => row));
@@ -83,7 +84,6 @@
       event.preventDefault();
       const group = document.getElementById(link.hash.slice(1));
       const closing = group.classList.contains("open");
-      if (location.hash) history.replaceState(null, "", "#confusion");
       open(closing ? null : group);
       if (!closing) group.scrollIntoView({ block: "nearest" });
     });
@@ -94,6 +94,8 @@
       open(null);
     });
   }
+  const named = location.hash.startsWith("#cell-") && document.getElementById(location.hash.slice(1));
+  if (named) open(named);
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") open(null);
   });
