@@ -155,8 +155,8 @@ def nearest(model: keras.Model, images: np.ndarray, others: np.ndarray, labels: 
     a memory map; `progress` is told how many are done.
     """
     wanted = _unit(features(model, images, batch_size))
-    similarities = np.zeros((len(images), 0), np.float32)
-    indices = np.zeros((len(images), 0), np.int64)
+    similarities: np.ndarray = np.zeros((len(images), 0), np.float32)
+    indices: np.ndarray = np.zeros((len(images), 0), np.int64)
     for start in range(0, len(others) if len(images) else 0, batch_size):
         batch = _unit(features(model, others[start : start + batch_size], batch_size))
         similarities = np.concatenate([similarities, wanted @ batch.T], axis=1)

@@ -107,7 +107,8 @@ def _limitations(material: Material) -> list[str]:
 
 def line(text: str) -> str:
     """Text as one line of Markdown in which nothing is markup, within tables too."""
-    return re.sub(r"([\\`*_\[\]<>|{}#$~&])", r"\\\1", " ".join(str(text).split()))
+    plain = re.sub(r"([\\`*_\[\]|{}#$~&])", r"\\\1", " ".join(str(text).split()))
+    return plain.replace("<", "&lt;").replace(">", "&gt;")
 
 
 def code(text: str) -> str:

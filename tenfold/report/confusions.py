@@ -12,8 +12,8 @@ from tenfold.report.plots.confusion import WRITTEN, confusion
 from tenfold.report.plots.plot import Material, Predicted, judged
 from tenfold.report.thumbnails import Sheet, Thumbnail
 
-PAIRS = 40  # ranked pairs that are listed
-IMAGES = 400  # thumbnails in all cells together, about
+PAIRS = {True: 12, False: 40}  # ranked pairs that are listed beside a matrix of cells, and without one
+IMAGES = 600  # thumbnails in all cells together, where two a cell are not more
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,15 @@ def confusions(material: Material, sheet: Sheet) -> Confusions | None:
     if found is None:
         return None
     split, counts = found
-    k, pairs = len(counts), confused_pairs(counts)[:PAIRS]
+    k = len(counts)
+    pairs = confused_pairs(counts)[: PAIRS[k <= WRITTEN]]
     # Images are shown where they are those that were counted.
     held = judged(material)
     images = held[1] if held is not None and held[0] == split and len(held[1][1]) == counts.sum() else None
     wanted = [(i, j) for i, j in np.argwhere(counts).tolist()] if k <= WRITTEN else [
         (p.true, p.predicted) for p in pairs]
-    most = int(np.clip(IMAGES // max(len(wanted), 1), 2, 12))
+    sizes = np.array([counts[cell] for cell in wanted], np.int64)
+    most = next((each for each in range(12, 2, -1) if np.minimum(sizes, each).sum() <= IMAGES), 2)
     groups = [_group(i, j, counts, images, material.classes, most, sheet) for i, j in wanted] if images else []
     ids = {(g.true, g.predicted): g.id for g in groups}
     rows = [(i, material.classes[i], [_cell(i, j, counts, material.classes, ids) for j in range(k)])

@@ -6,12 +6,15 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import jinja2
 
+from tenfold.evaluation import mistakes
 from tenfold.evaluation.metrics import metric
-from tenfold.evaluation.mistakes import Explained, Pair
+from tenfold.evaluation.mistakes import Explained
+from tenfold.registry import METRICS
 from tenfold.report import facts
 from tenfold.report.confusions import confusions
 from tenfold.report.plots import CONFUSION, CURVES, FURTHER, IMAGES, RANKING, Material, plot_named
@@ -22,6 +25,8 @@ from tenfold.run import Run
 
 # Plots that a page shows better.
 SHOWN_OTHERWISE = ("confident_errors", "confusion_matrix", "confusion_matrix_normalised")
+
+MOST_DIFFERENCES = 500  # rows of paired differences; with more, only those of two metrics are shown
 
 
 @dataclass(frozen=True)
@@ -109,67 +114,66 @@ def _error(explained: Explained, classes: Sequence[str], sheet: Sheet) -> Error:
 
 
 def explanations(title: str, run: str, headings: Mapping[str, Sequence[Any]], classes: Sequence[str],
-                 pairs: Sequence[Pair], notes: Sequence[str]) -> str:
+                 pairs: Sequence[mistakes.Pair], notes: Sequence[str]) -> str:
     """The index of a directory of explanations; the pictures lie beside it, each with `file` and `words`."""
     return _render("explanations.html", title=title, run=run, headings=headings, classes=classes, pairs=pairs,
                    notes=notes)
 
 
-class Difference(Protocol):
-    """What `comparison` reads of a paired difference a − b of a metric; None where it is not known."""
+class Pair(Protocol):
+    """What `comparison` reads of two models on the same images: `comparison.Pair`."""
 
     @property
-    def a(self) -> str: ...
+    def first(self) -> str: ...
     @property
-    def b(self) -> str: ...
+    def second(self) -> str: ...
     @property
-    def metric(self) -> str: ...
+    def differences(self) -> Mapping[str, Mapping[str, float | None]]: ...
     @property
-    def difference(self) -> float | None: ...
-    @property
-    def low(self) -> float | None: ...
-    @property
-    def high(self) -> float | None: ...
-    @property
-    def p(self) -> float | None: ...
-    @property
-    def p_holm(self) -> float | None: ...
+    def mcnemar(self) -> Mapping[str, float | None]: ...
 
 
 def comparison(
     about: Sequence[tuple[str, str]], header: Sequence[str], body: Sequence[Sequence[str]], ranked: int, *,
     intervals: Sequence[tuple[str, float, float, float, str]] = (), cautions: Sequence[str] = (),
-    pairs: Sequence[Difference] = (), pictures: Sequence[tuple[str, str, bytes]] = (),
+    pairs: Sequence[Pair] = (), by: str = "roc_auc", plots: Mapping[str, bytes] = MappingProxyType({}),
 ) -> str:
     """The page of a leaderboard, best first.
 
-    about: (name, value) of all runs; header and body: the table as text, column `ranked` the one it is
-    sorted by; intervals: (run, low, value, high, text) of the accuracies; cautions: sentences; pairs: paired
-    differences, those of the ranking metric first; pictures: (title, caption, PNG bytes) of charts.
+    about: (name, value) of all models; header and body: the table as text, column `ranked` the one it is
+    sorted by; intervals: (model, low, value, high, text) of the accuracies; cautions: sentences; pairs: paired
+    differences, of which those in the metric `by` are shown at first; plots: PNG bytes by the names of
+    registered plots.
     """
     scale, placed = place(intervals)
-    titles = {pair.metric: metric(pair.metric).title for pair in pairs}
-    charts = [Picture(title, caption, _png(content), photographs=False) for title, caption, content in pictures]
+    measured = {name for pair in pairs for name in pair.differences}
+    shown = sorted(measured, key=lambda name: (name != by, METRICS.names().index(name)))
+    if len(pairs) * len(shown) > MOST_DIFFERENCES:
+        shown = [name for name in shown if name in (by, "accuracy")]
     return _render("comparison.html", title="Comparison", facts=about, header=header, body=body,
                    ranked=ranked, scale=scale, intervals=placed, cautions=cautions,
-                   pairs=[_pair(pair) for pair in pairs], metrics=titles, pictures=charts)
+                   pairs=[_difference(pair, name) for name in shown for pair in pairs],
+                   metrics={name: metric(name).title for name in shown},
+                   pictures=[_picture(name, content) for name, content in plots.items()])
 
 
-def _pair(pair: Difference) -> dict[str, str]:
-    """A paired difference as text, the better one first."""
-    known = metric(pair.metric)
-    a_first = pair.difference is None or (pair.difference >= 0) == known.higher_is_better
-    sign, scale, digits, unit = (1 if a_first else -1), *((100, 1, " points") if known.percent else (1, 4, ""))
-    text, settled = facts.DASH, facts.DASH
-    if pair.difference is not None:
-        text = f"{sign * scale * pair.difference:+.{digits}f}{unit}"
-        if pair.low is not None and pair.high is not None:
-            ends = sorted(sign * scale * end for end in (pair.low, pair.high))
+def _difference(pair: Pair, name: str) -> dict[str, str]:
+    """A paired difference in one metric as text, the better one first; the p-value of accuracy is McNemar's."""
+    known, entry = metric(name), pair.differences[name]
+    value, low, high = (entry.get(key) for key in ("value", "low", "high"))
+    turned = value is not None and value != 0 and (value > 0) != known.higher_is_better
+    sign, scale, digits, unit = (-1 if turned else 1), *((100, 1, " points") if known.percent else (1, 4, ""))
+    text = settled = facts.DASH
+    if value is not None:
+        text = f"{sign * scale * value:+.{digits}f}{unit}"
+        if low is not None and high is not None:
+            ends = sorted(sign * scale * end for end in (low, high))
             text += f" [{ends[0]:+.{digits}f}, {ends[1]:+.{digits}f}]"
             settled = "no" if ends[0] <= 0 <= ends[1] else "yes"
-    p, p_holm = (facts.DASH if value is None else f"{value:.3g}" for value in (pair.p, pair.p_holm))
-    better, worse = (pair.a, pair.b) if a_first else (pair.b, pair.a)
-    return {"better": better, "worse": worse, "metric": pair.metric, "title": known.title, "difference": text,
+    test = pair.mcnemar if name == "accuracy" else entry
+    p, p_holm = (facts.DASH if (found := test.get(key)) is None else f"{found:.3g}" for key in ("p", "p_holm"))
+    better, worse = (pair.second, pair.first) if turned else (pair.first, pair.second)
+    return {"better": better, "worse": worse, "metric": name, "title": known.title, "difference": text,
             "p": p, "p_holm": p_holm, "settled": settled}
 
 

@@ -79,5 +79,5 @@ def test_hostile_names_stay_text(tmp_path):
     assert "<script" not in text
     assert "\n- evil" not in text
     assert r"| a \| b |" in text
-    assert line("*a*\nb") == r"\*a\* b"
+    assert line("*a*\n<b>") == r"\*a\* &lt;b&gt;"
     assert code("a`b") == "`` a`b ``"

@@ -45,7 +45,7 @@ def draw_explained(explained: Explained, classes: Sequence[str], training: tuple
 
     training: images uint8 [n, h, w, c] and labels int64 [n] that the neighbours' indices count; None without any.
     """
-    cells = [_own_cell(explained, classes)]
+    cells = [guess_cell(explained.image, explained.guess, classes)]
     cells += [Cell(overlay(explained.image, heat), ("Grad-CAM of", shorten(classes[label], NAME + 3)))
               for label, heat in explained.heats]
     if training is not None:
@@ -53,13 +53,6 @@ def draw_explained(explained: Explained, classes: Sequence[str], training: tuple
                                               f"similarity {n.similarity:.3f}")) for n in explained.neighbours]
     with styled():
         return draw_cells(cells, len(cells), title)
-
-
-def _own_cell(explained: Explained, classes: Sequence[str]) -> Cell:
-    guess = explained.guess
-    if guess.true is not None:
-        return guess_cell(explained.image, guess, classes)
-    return Cell(explained.image, (shorten(classes[guess.predicted], NAME + 3), f"{100 * guess.probability:.1f} %"))
 
 
 def draw_gallery(gallery: Gallery, images: np.ndarray, classes: Sequence[str]) -> Figure | None:

@@ -22,11 +22,14 @@ def sample_indices(count: int, most: int, seed: int = SEED) -> np.ndarray:
 
 
 def guess_cell(image: np.ndarray, guess: Guess, classes: Sequence[str]) -> Cell:
-    """The image with "true: …" and the prediction, ✓ or ✗, under it."""
+    """The image with "true: …" and the prediction, ✓ or ✗, under it; without either where the truth is not known."""
+    share = f"{100 * guess.probability:.1f} %"
+    if guess.true is None:
+        return Cell(image, (shorten(classes[guess.predicted], NAME + 3), share))
     mark = "✓" if guess.correct else "✗"
     return Cell(image, (f"true: {shorten(classes[guess.true], NAME)}",
                         f"{mark} {shorten(classes[guess.predicted], NAME)}",
-                        f"{100 * guess.probability:.1f} %"), wrong=not guess.correct)
+                        share), wrong=not guess.correct)
 
 
 @plot("samples", "Training samples", "Random training images with their labels, before augmentation.",
