@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from tenfold.run import Run
 
 ERRORS, IMAGES = "explanations/errors", "explanations/images"
 GALLERY = 5  # images of each kind in the gallery of a class
+GALLERIES = 50  # classes that have one: those with the most missed images
 
 
 @dataclass(frozen=True)
@@ -96,24 +97,37 @@ def _explain_errors(run: Run, most: int, neighbours: int, watcher: pipeline.Watc
     known = {guess.index for guess in surest}
     least = [guess for guess in mistakes.hesitant_errors_of(labels, p, most) if guess.index not in known]
     guesses = [*surest, *least]
+    watcher.log(f"explaining {len(guesses)} errors of the {split} split")
     chosen = np.array([guess.index for guess in guesses], np.int64)
     model = run.model()
-    watcher.log(f"explaining {len(guesses)} errors of the {split} split")
     explained = explain_guesses(model, images[chosen], guesses, labels[chosen]) if guesses else []
     explained = _with_neighbours(model, explained, dataset, neighbours, watcher)
-    training = dataset.train.images, dataset.train.labels
-    shown = []
-    for i, each in enumerate(explained):
-        kind, number = ("most", i + 1) if i < len(surest) else ("least", i + 1 - len(surest))
-        shown.append(explained_picture(each, dataset.classes, f"{kind.capitalize()} confident errors",
-                                       f"{kind}-confident-{number:02d}.png", f"{split} image {each.guess.index:,}",
-                                       training))
-    galleries = (mistakes.gallery(labels, p, label, GALLERY) for label in range(len(dataset.classes)))
-    drawn = (gallery_picture(g, images, dataset.classes, f"class-{g.label:03d}.png") for g in galleries)
-    shown += [picture for picture in drawn if picture is not None]
+    shown = [*_error_pictures("most", explained[: len(surest)], split, dataset),
+             *_error_pictures("least", explained[len(surest) :], split, dataset),
+             *_gallery_pictures(images, labels, p, dataset.classes)]
+    notes = []
+    if explained and not explained[0].heats:
+        notes.append("The model has no convolution, so there is no Grad-CAM.")
+    if len(dataset.classes) > GALLERIES:
+        notes.append(f"Galleries are shown of the {GALLERIES} classes with the most missed images.")
     pairs = mistakes.confused_pairs(confusion_matrix(labels, p.argmax(axis=1), labels=range(len(dataset.classes))))
-    notes = [] if not explained or explained[0].heats else ["The model has no convolution, so there is no Grad-CAM."]
     return _write(run, ERRORS, f"Errors on the {split} split", shown, dataset.classes, pairs, notes)
+
+
+def _error_pictures(kind: str, explained: Sequence[Explained], split: str, dataset: Dataset) -> Iterator[Shown]:
+    training = dataset.train.images, dataset.train.labels
+    for number, each in enumerate(explained, 1):
+        yield explained_picture(each, dataset.classes, f"{kind.capitalize()} confident errors",
+                                f"{kind}-confident-{number:02d}.png", f"{split} image {each.guess.index:,}", training)
+
+
+def _gallery_pictures(images: np.ndarray, labels: np.ndarray, p: np.ndarray, classes: Sequence[str]) -> Iterator[Shown]:
+    missed = np.bincount(labels[labels != p.argmax(axis=1)], minlength=len(classes))
+    for label in np.sort(np.argsort(-missed, kind="stable")[:GALLERIES]).tolist():
+        gallery = mistakes.gallery(labels, p, label, GALLERY)
+        picture = gallery_picture(gallery, images, classes, f"class-{label:03d}.png")
+        if picture is not None:
+            yield picture
 
 
 def _write(run: Run, directory: str, title: str, shown: Sequence[Shown], classes: Sequence[str],
