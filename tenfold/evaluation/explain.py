@@ -216,7 +216,8 @@ def _watched(model: Any, watch: Callable[[Any, Any, Any], Any]) -> Iterator[None
         inner = layer.call
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            return watch(layer, args[0] if args else None, inner(*args, **kwargs))
+            given = args[0] if args else next(iter(kwargs.values()), None)
+            return watch(layer, given, inner(*args, **kwargs))
 
         object.__setattr__(layer, "call", call)
 
