@@ -16,6 +16,7 @@ _HOMES = {
     "Watcher": "tenfold.pipeline",
     "evaluate": "tenfold.pipeline",
     "compare": "tenfold.comparison",
+    "explain": "tenfold.explanation",
     "predict": "tenfold.prediction",
     "open_dataset": "tenfold.data",
     "Dataset": "tenfold.data",
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from tenfold.data import Split as Split
     from tenfold.data import open_dataset as open_dataset
     from tenfold.errors import TenfoldError as TenfoldError
+    from tenfold.explanation import explain as explain
     from tenfold.pipeline import Watcher as Watcher
     from tenfold.pipeline import evaluate as evaluate
     from tenfold.pipeline import resume as resume

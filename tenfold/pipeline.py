@@ -17,8 +17,13 @@ from tenfold.recipe import Recipe
 from tenfold.run import Run, check_name, write_whole
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from tenfold.evaluation.mistakes import Explained
     from tenfold.models.summary import Summary
     from tenfold.training.checkpoint import Snapshot
+
+EXPLAINED = 24  # errors that the report explains
 
 
 class Watcher:
@@ -221,26 +226,47 @@ def _finish(job: _Job, run: Run) -> None:
 
 
 def write_report(run: Run, dataset: Dataset, status: Mapping[str, Any] | None = None) -> Path:
-    """Draw the plots of a run and write its `report.html`, with its status or that which it is about to have.
+    """Draw the plots of a run, write its `report.html` and `MODEL_CARD.md`; `dataset` is prepared.
 
-    `dataset` is prepared.
+    They show `status`, which the run is about to have, or the one it has.
     """
     from tenfold import modelfile
-    from tenfold.evaluation.predictions import read_predictions
     from tenfold.report import Material, report
 
-    splits: dict[str, Any] = {}
-    for name in ("validation", "test"):
-        split = dataset.splits().get(name)
-        if split is not None and run.has(f"predictions/{name}.parquet"):
-            splits[name] = (split.images, split.labels, read_predictions(run, name)[1])
+    splits = {name: predicted(run, dataset, name) for name in ("validation", "test")}
     material = Material(
         history=run.history(), classes=dataset.classes, metrics=run.metrics(),
-        samples=(dataset.train.images, dataset.train.labels), validation=splits.get("validation"),
-        test=splits.get("test"), best_epoch=modelfile.facts(run.path / "model.keras")["epoch"],
+        samples=(dataset.train.images, dataset.train.labels), validation=splits["validation"],
+        test=splits["test"], best_epoch=modelfile.facts(run.path / "model.keras")["epoch"],
+        explained=_explained_errors(run, splits["test"] or splits["validation"]),
         calibration=run.read_json("calibration.json") if run.has("calibration.json") else {},
         corruptions=run.read_json("corruptions.json") if run.has("corruptions.json") else {})
     return report(run, material, status)
+
+
+def predicted(run: Run, dataset: Dataset, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """(images, labels, probabilities float [n, k]) of a split; None where the run or the data set lacks it."""
+    from tenfold.evaluation.predictions import read_predictions
+
+    split = dataset.splits().get(name)
+    if split is None or not run.has(f"predictions/{name}.parquet"):
+        return None
+    return split.images, split.labels, read_predictions(run, name)[1]
+
+
+def _explained_errors(run: Run, judged: tuple[np.ndarray, np.ndarray, np.ndarray] | None) -> list[Explained]:
+    """The most confident errors with their Grad-CAM."""
+    import numpy as np
+
+    from tenfold.evaluation.explain import explain
+    from tenfold.evaluation.mistakes import confident_errors_of
+
+    if judged is None:
+        return []
+    images, labels, probabilities = judged
+    errors = confident_errors_of(labels, probabilities, EXPLAINED)
+    chosen = np.array([error.index for error in errors], np.int64)
+    return explain(run.model(), images[chosen], errors, labels[chosen]) if errors else []
 
 
 def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False, *, splits: Sequence[str] = (),
@@ -254,7 +280,7 @@ def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False, *, spl
     RunError if the data set's content is no longer what it was, UsageError for a split that is not there.
     """
     watcher = watcher or Watcher()
-    dataset = _own_data(run, watcher)
+    dataset = own_data(run, watcher)
     other = None if data is None else open_dataset(data, fetch=True, log=watcher.log, progress=watcher.fetched)
     with run.writing():
         _judge(run, dataset, other, splits, csv)
@@ -298,7 +324,7 @@ def _time(run: Run, dataset: Dataset) -> None:
                                           "processor": environment.machine()["processor"]})
 
 
-def _own_data(run: Run, watcher: Watcher | None) -> Dataset:
+def own_data(run: Run, watcher: Watcher | None) -> Dataset:
     """The prepared data set that a run was made with. Raises RunError if its content is another now."""
     recipe = run.recipe()
     dataset = prepare(open_data(recipe, watcher), recipe.data)

@@ -71,7 +71,7 @@ def predict(run: Run, paths: Iterable[str | Path], batch_size: int = 500) -> lis
     are still classified. Raises UsageError for a path that does not exist or a folder without images,
     RunError if the run has no model.
     """
-    files = list(_files(paths))
+    files = list(image_files(paths))
     model = Classifier(run)
     facts = modelfile.facts(run.path / "model.keras")
     shape, classes = tuple(facts["shape"]), facts["classes"]
@@ -141,7 +141,8 @@ def _to_eight_bits(image: Any) -> Any:
     return Image.fromarray(np.clip(values / max(top, float(values.max())) * 255, 0, 255).round().astype(np.uint8))
 
 
-def _files(paths: Iterable[str | Path]) -> Iterator[Path]:
+def image_files(paths: Iterable[str | Path]) -> Iterator[Path]:
+    """Files as named, and the images in folders (recursively). Raises UsageError where there are none."""
     for path in map(Path, paths):
         if path.is_dir():
             found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())

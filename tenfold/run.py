@@ -230,11 +230,11 @@ class Run:
     def write_directory(self, name: str, fill: Callable[[Path], object]) -> Path:
         """Write a directory of the run whole or not at all; `fill` writes files into the path it is given.
 
-        The name must be free. Raises StorageError.
+        A directory of that name is replaced. Raises StorageError.
         """
         self._still_there()
         path = self.path / name
-        temporary = _beside(path)
+        temporary, old = _beside(path), _beside(path.with_name(f"old-{path.name}"))
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -243,10 +243,13 @@ class Run:
                 for file in temporary.iterdir():
                     _sync(file)
                 _sync(temporary)
+                if path.is_dir():
+                    path.rename(old)
                 temporary.rename(path)
                 _sync(path.parent)
             finally:
-                shutil.rmtree(temporary, ignore_errors=True)
+                for rest in (temporary, old):
+                    shutil.rmtree(rest, ignore_errors=True)
         return path
 
     def _still_there(self) -> None:

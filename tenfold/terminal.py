@@ -24,6 +24,7 @@ from tenfold.run import Run
 
 if TYPE_CHECKING:
     from tenfold.data.dataset import Dataset
+    from tenfold.explanation import Explanation
     from tenfold.prediction import Prediction
 
 
@@ -229,6 +230,19 @@ def print_predictions(predictions: Sequence[Prediction]) -> None:
         cells = [cell for name, p in ranked for cell in (escape(name), f"{100 * p:.1f} %")]
         table.add_row(escape(str(prediction.path)), *cells)
     _print(table)
+
+
+def print_explanation(explanation: Explanation) -> None:
+    """A row for each image or error that was explained, and where the pictures lie."""
+    explained = [entry for entry in explanation.entries if "predicted" in entry]
+    errors = any("true" in entry for entry in explained)
+    table = _table("picture", "true" if errors else "image", "predicted", ">probability")
+    for entry in explained:
+        table.add_row(entry["file"], escape(entry["true"] if errors else entry["path"]), escape(entry["predicted"]),
+                      f"{100 * entry['probability']:.1f} %")
+    if explained:
+        _print(table)
+    _print(f"index  {escape(str(explanation.index))}")
 
 
 def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
+from tenfold.evaluation.mistakes import Explained, confident_errors_of
 from tenfold.evaluation.predictions import write_predictions
 from tenfold.evaluation.scores import score
 from tenfold.recipe import Recipe
@@ -47,7 +48,15 @@ def material(images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], e
     parts = {"validation": slice(0, half), "test": slice(half, None)}
     metrics = {name: score(labels[part], p[part], classes) for name, part in parts.items()}
     held = {name: (images[part], labels[part], p[part]) for name, part in parts.items()}
-    return Material(history(epochs), classes, metrics, (images, labels), held["validation"], held["test"])
+    return Material(history(epochs), classes, metrics, (images, labels), held["validation"], held["test"],
+                    explained=explained(*held["test"]))
+
+
+def explained(images: np.ndarray, labels: np.ndarray, p: np.ndarray) -> list[Explained]:
+    """The most confident errors, the bright pixels of an image in the place of heat."""
+    heats = images.mean(axis=3, dtype=np.float32) / 255
+    return [Explained(guess, images[guess.index], ((guess.predicted, heats[guess.index]),))
+            for guess in confident_errors_of(labels, p, 6)]
 
 
 def environment(classes: tuple[str, ...], count: int, fingerprint: str = "f00d" * 16, seed: int = 0) -> dict:

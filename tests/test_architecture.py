@@ -23,8 +23,8 @@ FLOORS: dict[str, set[str]] = {
     "interrupt": set(),
     "training": {"errors", "registry", "recipe", "backend", "modelfile", "run", "data", "models"},
     "prediction": {"errors", "modelfile", "run", "models"},
-    "evaluation": {"errors", "registry", "run", "data", "prediction"},
-    "report": {"registry", "run", "evaluation"},
+    "evaluation": {"backend", "errors", "registry", "run", "data", "prediction"},
+    "report": {"registry", "recipe", "run", "evaluation"},
     "comparison": {"errors", "registry", "run", "evaluation", "report"},
     "environment": {"data", "training"},
     "study": {"errors", "recipe", "run", "evaluation", "comparison", "pipeline"},
@@ -32,19 +32,20 @@ FLOORS: dict[str, set[str]] = {
         "errors", "interrupt", "recipe", "run", "modelfile", "data", "models", "training", "environment",
         "evaluation", "report",
     },
+    "explanation": {"errors", "modelfile", "run", "data", "prediction", "evaluation", "report", "pipeline"},
     "demo": {"pipeline", "study"},
     "terminal": {"registry", "recipe", "run", "evaluation", "comparison", "pipeline"},
     "cli": {
-        "errors", "recipe", "run", "data", "prediction", "comparison", "environment", "pipeline", "study", "demo",
-        "terminal",
+        "errors", "recipe", "run", "data", "prediction", "comparison", "environment", "pipeline", "explanation",
+        "study", "demo", "terminal",
     },
-    "__init__": {"errors", "recipe", "run", "data", "prediction", "comparison", "pipeline"},
+    "__init__": {"errors", "recipe", "run", "data", "prediction", "comparison", "pipeline", "explanation"},
 }
 
 # The only files that may import Keras or PyTorch.
 ENGINE = {
-    "backend.py", "modelfile.py", "prediction.py", "models/layers.py", "models/summary.py",
-    "training/engine.py", "training/optimizers.py", "training/muon.py", "evaluation/views.py", "training/augment.py",
+    "backend.py", "modelfile.py", "prediction.py", "evaluation/explain.py", "evaluation/views.py", "models/layers.py",
+    "models/summary.py", "training/engine.py", "training/optimizers.py", "training/muon.py", "training/augment.py",
 }
 
 

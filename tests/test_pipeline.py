@@ -43,9 +43,10 @@ def weights_hash(run: Run) -> str:
 def test_the_run_is_complete(run: Run) -> None:
     expected = {
         "recipe.toml", "environment.json", "status.json", "history.csv", "model.keras", "model.h5", "metrics.json",
-        "inference.json", "plots/reliability.png", "report.html", "predictions/validation.parquet",
+        "inference.json", "plots/reliability.png", "report.html", "MODEL_CARD.md", "predictions/validation.parquet",
         "predictions/test.parquet", "predictions/validation.csv", "predictions/test.csv", "plots/loss.png",
         "plots/accuracy.png", "plots/confusion_matrix.png", "plots/confusion_matrix_normalised.png",
+        "plots/roc.png", "plots/precision_recall.png",
         "plots/samples.png", "plots/first_validation.png", "plots/confident_errors.png",
     }
     files = {str(p.relative_to(run.path)) for p in run.path.rglob("*") if p.is_file()}

@@ -84,6 +84,21 @@ def test_what_a_killed_writer_left_half_written_is_swept_away(tmp_path: Path) ->
         assert not list((run.path / "checkpoints").iterdir())
 
 
+def test_a_directory_is_replaced_whole_or_stays_as_it_was(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "run")
+    for text in ("first", "second"):
+        run.write_directory("pictures", lambda path, text=text: (path / f"{text}.txt").write_text(text))
+    assert [path.name for path in (run.path / "pictures").iterdir()] == ["second.txt"]
+
+    def fail(path: Path) -> None:
+        (path / "third.txt").write_text("third")
+        raise ValueError("halfway")
+
+    with pytest.raises(ValueError, match="halfway"):
+        run.write_directory("pictures", fail)
+    assert [path.name for path in run.path.rglob("*")] == ["pictures", "second.txt"]
+
+
 @pytest.mark.parametrize("kind", ["absent", "a file", "an empty directory"])
 def test_what_is_no_run_is_refused_in_one_line(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "x"

@@ -51,8 +51,10 @@ def write_html(board: Leaderboard, path: str | Path) -> Path:
     """Write the leaderboard as one self-contained page. Raises StorageError."""
     from tenfold.comparison.tables import accuracies, cautions, facts
     from tenfold.report import html
+    from tenfold.report.plots import Material, draw_all
 
     header, body = table(board)
     page = html.comparison(facts(board), header, body, ranked=2, intervals=accuracies(board),
-                           cautions=[*cautions(board), *board.left_out])
+                           cautions=[*cautions(board), *board.left_out], pairs=board.pairs, by=board.by,
+                           plots=draw_all(Material(points=board.pareto)))
     return write_whole(Path(path), page)

@@ -1,4 +1,4 @@
-"""The report of a run: plots as PNG files, and one self-contained page that opens offline."""
+"""The report of a run: plots as PNG files, one self-contained page that opens offline, a model card."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.report import html
+from tenfold.report.card import card
 from tenfold.report.plots import Material, draw_all
 from tenfold.run import Run
 
@@ -14,7 +15,7 @@ __all__ = ["Material", "report"]
 
 
 def report(run: Run, material: Material, status: Mapping[str, Any] | None = None) -> Path:
-    """Draw what there is material for into `plots/<name>.png`, write `report.html`, return its path.
+    """Draw what there is material for into `plots/<name>.png`, write `MODEL_CARD.md`, and `report.html`; its path.
 
     Works on a run of any status, and shows that or the given one; what the run lacks is left out. Raises
     StorageError if a file can't be written, RunError if the run has no readable recipe or status.
@@ -22,4 +23,5 @@ def report(run: Run, material: Material, status: Mapping[str, Any] | None = None
     plots = draw_all(material)
     for name, content in plots.items():
         run.write(f"plots/{name}.png", content)
+    run.write("MODEL_CARD.md", card(run, material))
     return run.write("report.html", html.report(run, material, plots, status or run.status()))

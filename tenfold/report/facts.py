@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tenfold.evaluation.metrics import metric
+from tenfold.recipe import Recipe
 from tenfold.registry import METRICS
 from tenfold.run import Run
 
@@ -71,6 +72,20 @@ def _split_cautions(name: str, split: Mapping[str, Any]) -> list[str]:
     return []
 
 
+def asked(recipe: Recipe) -> list[tuple[str, str]]:
+    """What the recipe asks for, in brief: (name, value)."""
+    model, train = recipe.model, recipe.train
+    options = ", ".join(f"{key} {_plain(value)}" for key, value in model.options.items())
+    size = [f"images resized to {model.image_size}×{model.image_size}"] if model.image_size else []
+    return [
+        ("data", recipe.data.source),
+        ("model", ", ".join([model.name, *size, *([options] if options else [])])),
+        ("training", f"up to {train.epochs:,} epochs, batches of {train.batch_size:,}, {train.optimizer}, "
+                     f"learning rate {train.learning_rate:g} ({train.schedule})"),
+        ("augmentation", ", ".join(train.augment) or "none"),
+    ]
+
+
 def split_rows(splits: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
     """A row for each split: name, images, kind (whole, partial, held out), source."""
     rows = []
@@ -99,17 +114,36 @@ def metric_rows(metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]
     return splits, rows
 
 
-def class_rows(metrics: Mapping[str, Any]) -> tuple[str, list[list[str]]]:
-    """(split, rows): class, precision, recall, F1, ROC-AUC, images; of test, else of validation."""
+def undefined(metrics: Mapping[str, Any]) -> list[str]:
+    """A sentence for each metric that a split leaves undefined and says why."""
+    return [f"{metric(name).title} is not defined on the {split} split: {entry['reason']}."
+            for name in METRICS.names() for split in SCORED
+            if (entry := metrics.get(split, {}).get(name)) and entry.get("value") is None and entry.get("reason")]
+
+
+# Columns of the table by class: key → (title, the metric that is written alike).
+BY_CLASS = {"precision": ("precision", "precision_macro"), "recall": ("recall", "recall_macro"),
+            "f1": ("F1", "f1_macro"), "roc_auc": ("ROC-AUC", "roc_auc"),
+            "average_precision": ("average precision", "precision_macro")}
+
+
+def class_rows(metrics: Mapping[str, Any]) -> tuple[str, list[str], list[list[str]]]:
+    """(split, columns, rows): each row is a class, its values and its number of images; of test, else validation."""
     for split in reversed(SCORED):
         table = metrics.get(split, {}).get("per_class")
         if table:
-            return split, [
-                [name, *(metric("accuracy").text(row.get(key)) for key in ("precision", "recall", "f1")),
-                 metric("roc_auc").text(row.get("roc_auc")), f"{row.get('support', 0):,}"]
-                for name, row in table.items()
-            ]
-    return "", []
+            keys = [key for key in BY_CLASS if any(key in row for row in table.values())]
+            columns = ["class", *(BY_CLASS[key][0] for key in keys), "images"]
+            return split, columns, [
+                [name, *(metric(BY_CLASS[key][1]).text(of_class(row, key)) for key in keys),
+                 f"{row.get('support', 0):,}"] for name, row in table.items()]
+    return "", [], []
+
+
+def of_class(row: Mapping[str, Any], key: str) -> Mapping[str, float | None]:
+    """The entry {"value", "low", "high"} of one class; runs made without intervals hold the plain value."""
+    found = row.get(key)
+    return found if isinstance(found, Mapping) else {"value": found}
 
 
 def history_rows(history: Sequence[Mapping[str, float]]) -> tuple[list[str], list[list[str]]]:

@@ -1,30 +1,53 @@
-"""Pages as single files: no script, no request, readable on a phone, in print, in the dark."""
+"""Pages as single files: no request, readable on a phone, in print, in the dark, and without their script."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import jinja2
 
+from tenfold.evaluation import mistakes
+from tenfold.evaluation.metrics import metric
+from tenfold.evaluation.mistakes import Explained
+from tenfold.registry import METRICS
 from tenfold.report import facts
-from tenfold.report.plots import Material, plot_named
+from tenfold.report.confusions import confusions
+from tenfold.report.plots import CONFUSION, CURVES, FURTHER, IMAGES, RANKING, Material, plot_named
+from tenfold.report.plots.confusion import WRITTEN
+from tenfold.report.plots.heat import SIDE, enlarge, overlay
+from tenfold.report.thumbnails import Sheet, Thumbnail
 from tenfold.run import Run
 
-CURVES = ("loss", "accuracy")
-MATRICES = ("confusion_matrix", "confusion_matrix_normalised")
-PICTURES = ("first_validation", "confident_errors", "samples")
+# Plots that a page shows better.
+SHOWN_OTHERWISE = ("confident_errors", "confusion_matrix", "confusion_matrix_normalised")
+
+MOST_DIFFERENCES = 500  # rows of paired differences; with more, only those of two metrics are shown
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A plot as it stands in a page."""
+    """A plot as it stands in a page; photographs keep their colours in the dark."""
 
     title: str
     caption: str
     uri: str
+    photographs: bool
+
+
+@dataclass(frozen=True)
+class Error:
+    """An explained error as it stands in a page: its image, and (class, heat map) for each that is known."""
+
+    true: int
+    predicted: int
+    words: tuple[str, str, str]
+    image: Thumbnail
+    heats: Sequence[tuple[str, Thumbnail]]
 
 
 @dataclass(frozen=True)
@@ -43,40 +66,115 @@ def report(run: Run, material: Material, plots: Mapping[str, bytes], status: Map
     recipe = run.recipe()
     environment = run.environment() if run.has("environment.json") else {}
     dataset = environment.get("dataset", {})
-    pictures = {name: _picture(name, content) for name, content in plots.items()}
-    grouped = {*CURVES, *MATRICES, *PICTURES}
+    cells, large = Sheet("small", side=64, shown=52), Sheet("large", side=SIDE, shown=SIDE)
+    confused = confusions(material, cells)
+    errors = [_error(explained, material.classes, large) for explained in material.explained]
+    matrix = confused is not None and len(material.classes) <= WRITTEN
+    sections = _sections(plots, without={
+        *(SHOWN_OTHERWISE[:1] if errors else ()), *(SHOWN_OTHERWISE[1:] if matrix else ())})
     splits, metric_rows = facts.metric_rows(material.metrics)
-    class_split, class_rows = facts.class_rows(material.metrics)
+    class_split, class_columns, class_rows = facts.class_rows(material.metrics)
     columns, history = facts.history_rows(material.history)
     return _render(
         "report.html", title=run.name, recipe=recipe.name, status=status.get("status", "unknown"),
         dataset=dataset.get("name", recipe.data.source), headline=facts.headline(material.metrics),
         cards=facts.cards(material.history, environment, material.metrics),
-        cautions=facts.cautions(status, dataset.get("splits", {}), material.metrics),
+        cautions=facts.cautions(status, dataset.get("splits", {}), material.metrics), asked=facts.asked(recipe),
         split_rows=facts.split_rows(dataset.get("splits", {})), splits=splits, metric_rows=metric_rows,
         scored=material.metrics.get("test", {}).get("scored"), class_split=class_split, class_rows=class_rows,
-        curves=[pictures[name] for name in CURVES if name in pictures],
-        matrices=[pictures[name] for name in MATRICES if name in pictures],
-        pictures=[pictures[name] for name in PICTURES if name in pictures],
-        others=[picture for name, picture in pictures.items() if name not in grouped],
-        many=len(material.classes) > 15, faultless=_faultless(material.metrics), columns=columns,
+        class_columns=class_columns, undefined=facts.undefined(material.metrics),
+        classes=material.classes, curves=sections.pop(CURVES, []), matrices=sections.pop(CONFUSION, []),
+        ranking=sections.pop(RANKING, []), pictures=sections.pop(IMAGES, []), others=sections,
+        ranking_title=RANKING, confused=confused, errors=errors, sheets=[cells.style(), large.style()],
+        faultless=_faultless(material.metrics), columns=columns,
         history=history, recipe_text=recipe.dumps(), environment=facts.sections(environment),
         repeat=facts.repeat(run, environment),
     )
 
 
+def _sections(plots: Mapping[str, bytes], without: set[str]) -> dict[str, list[Picture]]:
+    """The pictures by the heading they stand under; "further plots" come last."""
+    found: dict[str, list[Picture]] = {}
+    for name, content in plots.items():
+        if name not in without:
+            found.setdefault(plot_named(name).section, []).append(_picture(name, content))
+    if FURTHER in found:
+        found[FURTHER] = found.pop(FURTHER)
+    return found
+
+
+def _error(explained: Explained, classes: Sequence[str], sheet: Sheet) -> Error:
+    guess = explained.guess
+    assert guess.true is not None
+    words = (f"true: {classes[guess.true]}", f"✗ {classes[guess.predicted]}", f"{100 * guess.probability:.1f} %")
+    image = sheet.add(enlarge(explained.image), f"image {guess.index:,}, {', '.join(words)}")
+    heats = [(classes[label], sheet.add(overlay(explained.image, heat), f"Grad-CAM of {classes[label]}"))
+             for label, heat in explained.heats]
+    return Error(guess.true, guess.predicted, words, image, heats)
+
+
+def explanations(title: str, run: str, headings: Mapping[str, Sequence[Any]], classes: Sequence[str],
+                 pairs: Sequence[mistakes.Pair], notes: Sequence[str]) -> str:
+    """The index of a directory of explanations; the pictures lie beside it, each with `file` and `words`."""
+    return _render("explanations.html", title=title, run=run, headings=headings, classes=classes, pairs=pairs,
+                   notes=notes)
+
+
+class Pair(Protocol):
+    """What `comparison` reads of two models on the same images: `comparison.Pair`."""
+
+    @property
+    def first(self) -> str: ...
+    @property
+    def second(self) -> str: ...
+    @property
+    def differences(self) -> Mapping[str, Mapping[str, float | None]]: ...
+    @property
+    def mcnemar(self) -> Mapping[str, float | None]: ...
+
+
 def comparison(
-    facts: Sequence[tuple[str, str]], header: Sequence[str], body: Sequence[Sequence[str]], ranked: int, *,
+    about: Sequence[tuple[str, str]], header: Sequence[str], body: Sequence[Sequence[str]], ranked: int, *,
     intervals: Sequence[tuple[str, float, float, float, str]] = (), cautions: Sequence[str] = (),
+    pairs: Sequence[Pair] = (), by: str = "roc_auc", plots: Mapping[str, bytes] = MappingProxyType({}),
 ) -> str:
     """The page of a leaderboard, best first.
 
-    facts: (name, value) about all runs; header and body: the table as text, column `ranked` the one it is
-    sorted by; intervals: (run, low, value, high, text) of the accuracies; cautions: sentences.
+    about: (name, value) of all models; header and body: the table as text, column `ranked` the one it is
+    sorted by; intervals: (model, low, value, high, text) of the accuracies; cautions: sentences; pairs: paired
+    differences, of which those in the metric `by` are shown at first; plots: PNG bytes by the names of
+    registered plots.
     """
     scale, placed = place(intervals)
-    return _render("comparison.html", title="Comparison", facts=facts, header=header, body=body,
-                   ranked=ranked, scale=scale, intervals=placed, cautions=cautions)
+    measured = {name for pair in pairs for name in pair.differences}
+    shown = sorted(measured, key=lambda name: (name != by, METRICS.names().index(name)))
+    if len(pairs) * len(shown) > MOST_DIFFERENCES:
+        shown = [name for name in shown if name in (by, "accuracy")]
+    return _render("comparison.html", title="Comparison", facts=about, header=header, body=body,
+                   ranked=ranked, scale=scale, intervals=placed, cautions=cautions,
+                   pairs=[_difference(pair, name) for name in shown for pair in pairs],
+                   metrics={name: metric(name).title for name in shown},
+                   pictures=[_picture(name, content) for name, content in plots.items()])
+
+
+def _difference(pair: Pair, name: str) -> dict[str, str]:
+    """A paired difference in one metric as text, the better one first; the p-value of accuracy is McNemar's."""
+    known, entry = metric(name), pair.differences[name]
+    value, low, high = (entry.get(key) for key in ("value", "low", "high"))
+    turned = value is not None and value != 0 and (value > 0) != known.higher_is_better
+    sign, scale, digits, unit = (-1 if turned else 1), *((100, 1, " points") if known.percent else (1, 4, ""))
+    text = settled = facts.DASH
+    if value is not None:
+        text = f"{sign * scale * value:+.{digits}f}{unit}"
+        if low is not None and high is not None:
+            ends = sorted(sign * scale * end for end in (low, high))
+            text += f" [{ends[0]:+.{digits}f}, {ends[1]:+.{digits}f}]"
+            settled = "no" if ends[0] <= 0 <= ends[1] else "yes"
+    test = pair.mcnemar if name == "accuracy" else entry
+    p, p_holm = (facts.DASH if (found := test.get(key)) is None else f"{found:.3g}" for key in ("p", "p_holm"))
+    better, worse = (pair.second, pair.first) if turned else (pair.first, pair.second)
+    return {"better": better, "worse": worse, "metric": name, "title": known.title, "difference": text,
+            "p": p, "p_holm": p_holm, "settled": settled}
 
 
 def place(intervals: Sequence[tuple[str, float, float, float, str]]) -> tuple[list[str], list[Interval]]:
@@ -86,7 +184,6 @@ def place(intervals: Sequence[tuple[str, float, float, float, str]]) -> tuple[li
     low = max(0.0, min(i[1] for i in intervals) - 0.01)
     high = min(1.0, max(i[3] for i in intervals) + 0.01)
     ends = [f"{100 * end:.1f} %" for end in (low, high)]
-
 
     def across(share: float) -> float:
         return round(100 * (share - low) / (high - low), 2)
@@ -101,7 +198,11 @@ def whole(text: str) -> str:
 
 def _picture(name: str, content: bytes) -> Picture:
     plot = plot_named(name)
-    return Picture(plot.title, plot.caption, "data:image/png;base64," + base64.b64encode(content).decode())
+    return Picture(plot.title, plot.caption, _png(content), plot.section == IMAGES)
+
+
+def _png(content: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(content).decode()
 
 
 def _faultless(metrics: Mapping[str, Any]) -> bool:
@@ -115,4 +216,6 @@ def _render(template: str, **content: Any) -> str:
         loader=jinja2.PackageLoader("tenfold.report"), autoescape=True,
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["whole"] = whole
-    return environment.get_template(template).render(content)
+    script = environment.get_template("page.js").render()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return environment.get_template(template).render(script=script, digest=digest, **content)

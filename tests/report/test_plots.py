@@ -11,19 +11,23 @@ from made_runs import DIGITS, digits, history, material
 from PIL import Image
 
 from tenfold.errors import UnknownNameError
+from tenfold.evaluation.metrics import metric
+from tenfold.evaluation.mistakes import Explained, Guess, Neighbour, gallery, guesses
 from tenfold.registry import PLOTS
 from tenfold.report.plots import Material, class_grid, draw_all, plot_named
 from tenfold.report.plots.confusion import by_true_class, confusion
 from tenfold.report.plots.corruptions import accuracies, draw_accuracies
 from tenfold.report.plots.curves import curve, draw_curve
 from tenfold.report.plots.grid import draw_cells, examples, mosaic
+from tenfold.report.plots.heat import draw_explained, draw_gallery, enlarge, overlay
 from tenfold.report.plots.pareto import draw_pareto, front, fronts
+from tenfold.report.plots.ranking import precision_recall_curves, roc_curves
 from tenfold.report.plots.reliability import draw_reliability, reliability
-from tenfold.report.plots.samples import confident_errors_of, guess_cell, guesses, sample_indices
+from tenfold.report.plots.samples import guess_cell, sample_indices
 from tenfold.report.plots.style import png, shorten
 
 ALL = {"loss", "accuracy", "confusion_matrix", "confusion_matrix_normalised", "samples", "first_validation",
-       "confident_errors", "reliability"}
+       "confident_errors", "roc", "precision_recall", "reliability"}
 COMPARED = {"corruptions", "pareto"}  # drawn where corruptions were scored, and of a comparison
 
 
@@ -71,15 +75,6 @@ def test_confusion_prefers_the_test_split():
     assert confusion({}) is None
 
 
-def test_confident_errors_are_the_wrong_ones_by_falling_probability():
-    labels = np.array([0, 1, 0, 1])
-    p = np.array([[.9, .1], [.6, .4], [.2, .8], [.3, .7]])
-    assert [(e.index, e.true, e.predicted, e.probability) for e in confident_errors_of(labels, p, 5)] == [
-        (2, 0, 1, .8), (1, 1, 0, .6)]
-    assert [e.index for e in confident_errors_of(labels, p, 1)] == [2]
-    assert [g.correct for g in guesses(labels, p, 10)] == [True, False, False, True]
-
-
 def test_a_wrong_guess_is_marked_in_words_and_frame_not_by_colour_alone():
     labels, p = np.array([0, 1]), np.array([[.9, .1], [.6, .4]])
     image = np.zeros((8, 8, 1), np.uint8)
@@ -89,6 +84,63 @@ def test_a_wrong_guess_is_marked_in_words_and_frame_not_by_colour_alone():
     frames = [axes.spines["left"] for axes in draw_cells([right, wrong], 2, "two").axes]
     assert frames[1].get_linewidth() > frames[0].get_linewidth()
     assert frames[1].get_linestyle() != frames[0].get_linestyle()
+
+
+def test_roc_and_precision_recall_curves_on_fixed_numbers():
+    labels = np.array([0, 1, 0, 1])
+    p = np.array([[.9, .1], [.6, .4], [.65, .35], [.2, .8]])
+    (curve,) = roc_curves(labels, p)
+    assert (curve.label, curve.area, curve.chance) == (1, 1.0, 0.5)
+    assert (curve.x.tolist(), curve.y.tolist()) == ([0, 0, 0, 1], [0, .5, 1, 1])
+    (curve,) = precision_recall_curves(labels, p[[0, 2, 1, 3]])
+    assert curve.area == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
+    assert curve.chance == 0.5
+    assert curve.x.tolist() == [1, 1, .5, .5, 0]
+    assert curve.y.tolist() == [.5, 2 / 3, .5, 1, 1]
+
+
+def test_curves_of_many_classes_have_the_areas_of_the_metric_and_leave_out_absent_classes(rng):
+    labels, p = rng.integers(0, 5, 300), rng.dirichlet(np.ones(6), 300)
+    curves = roc_curves(labels, p)
+    assert [curve.label for curve in curves] == [0, 1, 2, 3, 4]
+    assert np.mean([curve.area for curve in curves]) == pytest.approx(metric("roc_auc")(labels, p))
+    assert [curve.label for curve in precision_recall_curves(labels, p)] == [0, 1, 2, 3, 4]
+    assert roc_curves(labels[:0], p[:0]) == []
+    assert roc_curves(np.zeros(3, int), p[:3]) == []
+
+
+def test_heat_is_laid_over_a_grey_image():
+    image = np.full((4, 4, 1), 100, np.uint8)
+    heat = np.zeros((4, 4), np.float32)
+    assert (overlay(image, heat) == 100).all()
+    heat[:, 2:] = 1
+    shown = overlay(image, heat)
+    assert shown.shape == (96, 96, 3)
+    assert (shown[:, :20] == 100).all()
+    brightest = np.array([252, 255, 164])  # the top of inferno
+    np.testing.assert_allclose(shown[50, 90], 0.35 * 100 + 0.65 * brightest, atol=1)
+    assert enlarge(np.zeros((200, 10, 3), np.uint8)).shape == (200, 10, 3)
+
+
+def test_an_explanation_is_drawn_with_its_heat_and_neighbours(rng):
+    image = rng.integers(0, 256, (8, 8, 1), dtype=np.uint8)
+    heat = rng.random((8, 8), np.float32)
+    training = rng.integers(0, 256, (5, 8, 8, 1), dtype=np.uint8), np.array([0, 1, 0, 1, 0])
+    explained = Explained(Guess(7, 1, 0, 0.9), image, ((0, heat), (1, heat)), (Neighbour(3, 1, 0.5),))
+    texts = [text.get_text() for text in draw_explained(explained, ("cat", "dog"), training, "an error").texts]
+    assert texts == ["an error", "true: dog", "✗ cat", "90.0 %", "Grad-CAM of", "cat", "Grad-CAM of", "dog",
+                     "train 3", "dog", "similarity 0.500"]
+    alone = draw_explained(Explained(Guess(0, None, 0, 0.9), image), ("cat", "dog"))
+    assert [text.get_text() for text in alone.texts] == ["", "cat", "90.0 %"]
+    assert size(png(alone))[0] > 300
+
+
+def test_a_gallery_is_drawn_in_rows_of_one_kind(rng):
+    labels, p = np.array([0, 0, 0, 1]), np.array([[.9, .1], [.8, .2], [.4, .6], [.7, .3]])
+    images = rng.integers(0, 256, (4, 8, 8, 1), dtype=np.uint8)
+    figure = draw_gallery(gallery(labels, p, 0, 5), images, ("cat", "dog"))
+    assert len(figure.axes) == 2 + 2 + 1 + 1
+    assert draw_gallery(gallery(labels[:0], p[:0], 0, 5), images, ("cat", "dog")) is None
 
 
 def test_samples_and_examples_are_seeded_and_without_repetition():
@@ -142,7 +194,13 @@ def test_what_is_not_available_is_left_out():
     assert set(draw_all(Material(history(1), DIGITS))) == {"loss", "accuracy"}
     assert set(draw_all(Material(classes=DIGITS, samples=(images, labels)))) == {"samples"}
     certain = np.eye(10)[labels]
-    assert set(draw_all(Material(classes=DIGITS, test=(images, labels, certain)))) == {"reliability"}
+    drawn = set(draw_all(Material(classes=DIGITS, test=(images, labels, certain))))
+    assert drawn == {"reliability", "roc", "precision_recall"}
+    alone = np.zeros_like(labels)
+    drawn = set(draw_all(Material(classes=DIGITS, test=(images, alone, np.eye(10)[alone]))))
+    assert drawn == {"reliability"}
+    nothing = (images[:0], labels[:0], certain[:0])
+    assert draw_all(Material(classes=DIGITS, test=nothing, validation=nothing)) == {}
 
 
 @pytest.mark.parametrize("records", [[], history(1), [{"epoch": 1, "loss": float("inf")}],

@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from tenfold.report.plots.plot import Material, plot
+from tenfold.report.plots.plot import CONFUSION, Material, plot
 from tenfold.report.plots.style import INK, shorten
 
 WRITTEN = 24  # up to so many classes, every cell has its number written in it
@@ -92,7 +92,8 @@ def _cell(value: float, percent: bool) -> str:
 
 
 @plot("confusion_matrix", "Confusion matrix (images)",
-      "Each row is a true class, each column what was predicted; the diagonal is right.")
+      "Each row is a true class, each column what was predicted; the diagonal is right.",
+      section=CONFUSION)
 def confusion_matrix(material: Material) -> Figure | None:
     """Counts of images by true and predicted class."""
     found = confusion(material.metrics)
@@ -103,7 +104,8 @@ def confusion_matrix(material: Material) -> Figure | None:
 
 
 @plot("confusion_matrix_normalised", "Confusion matrix (share of each true class)",
-      "Each row adds up to 100 %: the diagonal is the recall of the class. A grey row has no images.")
+      "Each row adds up to 100 %: the diagonal is the recall of the class. A grey row has no images.",
+      section=CONFUSION)
 def confusion_matrix_normalised(material: Material) -> Figure | None:
     """Shares of the images of each true class by predicted class."""
     found = confusion(material.metrics)

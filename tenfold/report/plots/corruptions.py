@@ -56,7 +56,8 @@ def draw_accuracies(titles: list[str], table: np.ndarray) -> Figure:
 
 @plot("corruptions", "Robustness",
       "Accuracy on corrupted test images (Hendrycks & Dietterich 2019, severities of CIFAR-10-C) with 95 % "
-      "intervals, the most harmful corruption first. The dotted line is the accuracy on the images as they are.")
+      "intervals, the most harmful corruption first. The dotted line is the accuracy on the images as they are.",
+      section="Robustness")
 def corruption_panels(material: Material) -> Figure | None:
     """Accuracy by corruption and severity."""
     if not material.corruptions.get("corruptions"):

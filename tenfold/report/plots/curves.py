@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
-from tenfold.report.plots.plot import Material, plot
+from tenfold.report.plots.plot import CURVES, Material, plot
 from tenfold.report.plots.style import BLUE, INK, VERMILLION
 
 
@@ -88,14 +88,15 @@ def _mark_best(axes: Axes, data: Curve, percent: bool) -> None:
 
 @plot("loss", "Loss",
       "Cross-entropy by epoch. Training values are means over the epoch, with augmentation and dropout where "
-      "the recipe has them; validation values are measured after it.")
+      "the recipe has them; validation values are measured after it.", section=CURVES)
 def loss(material: Material) -> Figure | None:
     """Training and validation loss by epoch."""
     data = curve(material.history, "loss", material.best_epoch)
     return draw_curve(data, "Loss", "cross-entropy (nats)") if len(data.epochs) else None
 
 
-@plot("accuracy", "Accuracy", "Share of images classified correctly, by epoch, measured as the loss is.")
+@plot("accuracy", "Accuracy", "Share of images classified correctly, by epoch, measured as the loss is.",
+      section=CURVES)
 def accuracy(material: Material) -> Figure | None:
     """Training and validation accuracy by epoch."""
     data = curve(material.history, "accuracy", material.best_epoch)

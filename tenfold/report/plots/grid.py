@@ -17,11 +17,15 @@ TALLEST = 60_000 / DPI  # inches: the renderer takes images below 2**16 pixels a
 
 @dataclass(frozen=True)
 class Cell:
-    """An image (uint8 [h, w, c]) with lines of text under it; a wrong one has a thick, broken frame."""
+    """An image (uint8 [h, w, c]) with lines of text under it; a wrong one has a thick, broken frame.
+
+    A blank one leaves its place empty.
+    """
 
     image: np.ndarray
     lines: tuple[str, ...]
     wrong: bool = False
+    blank: bool = False
 
 
 def draw_cells(cells: Sequence[Cell], columns: int, title: str) -> Figure:
@@ -34,6 +38,8 @@ def draw_cells(cells: Sequence[Cell], columns: int, title: str) -> Figure:
     figure = Figure(figsize=(width, height))
     figure.text(edge / width, 1 - 0.15 / height, title, va="top", fontsize=10, fontweight="bold")
     for i, each in enumerate(cells):
+        if each.blank:
+            continue
         row, column = divmod(i, columns)
         left = edge + column * cell + (cell - image) / 2
         bottom = height - top - row * pitch - image
@@ -47,7 +53,7 @@ def draw_cells(cells: Sequence[Cell], columns: int, title: str) -> Figure:
 
 
 def _draw_image(axes: Axes, image: np.ndarray, wrong: bool) -> None:
-    axes.imshow(_rgb(image), interpolation="nearest" if max(image.shape) < 200 else "antialiased")
+    axes.imshow(rgb(image), interpolation="nearest" if max(image.shape) < 200 else "antialiased")
     axes.set(xticks=[], yticks=[])
     axes.grid(False)
     for spine in axes.spines.values():
@@ -66,13 +72,13 @@ def examples(labels: np.ndarray, classes: int, per_class: int, seed: int) -> lis
 
 def mosaic(images: np.ndarray, rows: Sequence[np.ndarray], columns: int) -> np.ndarray:
     """One picture, uint8 [height, width, 3], with the images of `rows` (indices) side by side on white."""
-    height, width = _thumbnail(images[0]).shape[:2] if len(images) else (1, 1)
+    height, width = thumbnail(images[0]).shape[:2] if len(images) else (1, 1)
     gap = max(1, round(0.06 * max(height, width)))
     picture = np.full((len(rows) * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)
     for i, indices in enumerate(rows):
         for j, index in enumerate(indices.tolist()):
             y, x = gap + i * (height + gap), gap + j * (width + gap)
-            picture[y : y + height, x : x + width] = _thumbnail(images[index])
+            picture[y : y + height, x : x + width] = thumbnail(images[index])
     return picture
 
 
@@ -106,17 +112,18 @@ def class_grid(
     return figure
 
 
-def _thumbnail(image: np.ndarray) -> np.ndarray:
-    """The image as RGB, made smaller where it exceeds THUMBNAIL pixels a side."""
-    image = _rgb(image)
+def thumbnail(image: np.ndarray, most: int = THUMBNAIL) -> np.ndarray:
+    """The image as RGB (uint8 [h, w, 3]), made smaller where it exceeds `most` pixels a side."""
+    image = rgb(image)
     largest = max(image.shape[:2])
-    if largest <= THUMBNAIL:
+    if largest <= most:
         return image
     from PIL import Image
 
-    height, width = (max(1, round(side * THUMBNAIL / largest)) for side in image.shape[:2])
+    height, width = (max(1, round(side * most / largest)) for side in image.shape[:2])
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
 
 
-def _rgb(image: np.ndarray) -> np.ndarray:
+def rgb(image: np.ndarray) -> np.ndarray:
+    """An image uint8 [h, w, 1 or 3] with three channels."""
     return np.broadcast_to(image, (*image.shape[:2], 3)) if image.shape[2] == 1 else np.asarray(image)

@@ -9,11 +9,16 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from tenfold.evaluation.mistakes import Explained
 from tenfold.registry import PLOTS
 from tenfold.report.plots.style import styled
 
 Samples = tuple[np.ndarray, np.ndarray]
 Predicted = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+# Headings of a report that plots stand under; a heading of one's own comes after these.
+CURVES, CONFUSION, RANKING, IMAGES, FURTHER = (
+    "Learning curves", "Confusion", "Ranking and calibration", "Images", "Further plots")
 
 
 @dataclass(frozen=True)
@@ -23,9 +28,9 @@ class Material:
     history: one record an epoch, as `Run.history()` gives it; classes: names in the order of the labels;
     metrics: as in `metrics.json`; samples: training images (uint8 [n, h, w, c], c 1 or 3) and labels
     (int64 [n]); validation and test: images, labels and probabilities (float [n, k]); best_epoch: the
-    epoch that was kept (None: the first with the highest validation accuracy is marked); calibration and
-    corruptions: as in `calibration.json` and `corruptions.json`; points: the models of a comparison, as
-    `Leaderboard.pareto` gives them.
+    epoch that was kept (None: the first with the highest validation accuracy is marked); explained: errors of
+    the split that is judged, with what speaks for them; calibration and corruptions: as in `calibration.json`
+    and `corruptions.json`; points: the models of a comparison, as `Leaderboard.pareto` gives them.
     """
 
     history: Sequence[Mapping[str, float]] = ()
@@ -35,9 +40,18 @@ class Material:
     validation: Predicted | None = None
     test: Predicted | None = None
     best_epoch: int | None = None
+    explained: Sequence[Explained] = ()
     calibration: Mapping[str, Any] = field(default_factory=dict)
     corruptions: Mapping[str, Any] = field(default_factory=dict)
     points: Sequence[Mapping[str, Any]] = ()
+
+
+def judged(material: Material) -> tuple[str, Predicted] | None:
+    """(split, its images, labels and probabilities): test, else validation, else None."""
+    for split, predicted in (("test", material.test), ("validation", material.validation)):
+        if predicted is not None and len(predicted[1]):
+            return split, predicted
+    return None
 
 
 Draw = Callable[[Material], Figure | None]
@@ -45,12 +59,13 @@ Draw = Callable[[Material], Figure | None]
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot by name, with the title and the caption that a report gives it."""
+    """A plot by name, with the title and the caption that a report gives it, and the heading it stands under."""
 
     name: str
     title: str
     caption: str
     function: Draw
+    section: str = FURTHER
 
     def draw(self, material: Material) -> Figure | None:
         """The figure, in Tenfold's style; None where the material lacks what the plot shows."""
@@ -60,11 +75,11 @@ class Plot:
     __call__ = draw
 
 
-def plot(name: str, title: str, caption: str) -> Callable[[Draw], Draw]:
+def plot(name: str, title: str, caption: str, section: str = FURTHER) -> Callable[[Draw], Draw]:
     """Decorator: register a function as a plot."""
 
     def register(function: Draw) -> Draw:
-        PLOTS.add(name)(Plot(name, title, caption, function))
+        PLOTS.add(name)(Plot(name, title, caption, function, section))
         return function
 
     return register

@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 from tenfold.evaluation.calibration import at_temperature
 from tenfold.evaluation.metrics import BINS, confidence_bins, metric
 from tenfold.evaluation.statistics import wilson
-from tenfold.report.plots.plot import Material, plot
+from tenfold.report.plots.plot import RANKING, Material, plot
 from tenfold.report.plots.style import BLUE, GREY, INK, VERMILLION
 
 
@@ -63,7 +63,7 @@ def draw_reliability(data: Reliability, title: str, softened: Reliability | None
 
 @plot("reliability", "Reliability diagram",
       "Accuracy of the images in each of 15 bins of confidence, with 95 % Wilson intervals; below the dotted "
-      "line the model is too confident. The bars count the images.")
+      "line the model is too confident. The bars count the images.", section=RANKING)
 def reliability_diagram(material: Material) -> Figure | None:
     """Accuracy by confidence on the test split, else on validation; after calibration too where it was fitted."""
     for split, predicted in (("test", material.test), ("validation", material.validation)):

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from tenfold.evaluation.mistakes import Guess, confident_errors_of, guesses
 from tenfold.report.plots.grid import Cell, draw_cells
-from tenfold.report.plots.plot import Material, Predicted, plot
+from tenfold.report.plots.plot import IMAGES, Material, judged, plot
 from tenfold.report.plots.style import shorten
 
 SEED = 0
 NAME = 17  # columns of a class name under an image
-
-
-@dataclass(frozen=True)
-class Guess:
-    """What was predicted for the image at `index`, with which probability, and what it is."""
-
-    index: int
-    true: int
-    predicted: int
-    probability: float
-
-    @property
-    def correct(self) -> bool:
-        return self.true == self.predicted
 
 
 def sample_indices(count: int, most: int, seed: int = SEED) -> np.ndarray:
@@ -35,32 +21,19 @@ def sample_indices(count: int, most: int, seed: int = SEED) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).permutation(count)[:most])
 
 
-def guesses(labels: np.ndarray, probabilities: np.ndarray, most: int) -> list[Guess]:
-    """The predictions for the first `most` images, in order."""
-    return [_guess(i, labels, probabilities) for i in range(min(most, len(labels)))]
-
-
-def confident_errors_of(labels: np.ndarray, probabilities: np.ndarray, most: int) -> list[Guess]:
-    """The wrong predictions with the highest probabilities, the most confident first."""
-    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
-    order = np.argsort(-probabilities[wrong].max(axis=1, initial=0), kind="stable")
-    return [_guess(i, labels, probabilities) for i in wrong[order][:most].tolist()]
-
-
-def _guess(i: int, labels: np.ndarray, probabilities: np.ndarray) -> Guess:
-    predicted = int(probabilities[i].argmax())
-    return Guess(i, int(labels[i]), predicted, float(probabilities[i, predicted]))
-
-
 def guess_cell(image: np.ndarray, guess: Guess, classes: Sequence[str]) -> Cell:
-    """The image with "true: …" and the prediction, ✓ or ✗, under it."""
+    """The image with "true: …" and the prediction, ✓ or ✗, under it; without either where the truth is not known."""
+    share = f"{100 * guess.probability:.1f} %"
+    if guess.true is None:
+        return Cell(image, (shorten(classes[guess.predicted], NAME + 3), share))
     mark = "✓" if guess.correct else "✗"
     return Cell(image, (f"true: {shorten(classes[guess.true], NAME)}",
                         f"{mark} {shorten(classes[guess.predicted], NAME)}",
-                        f"{100 * guess.probability:.1f} %"), wrong=not guess.correct)
+                        share), wrong=not guess.correct)
 
 
-@plot("samples", "Training samples", "Random training images with their labels, before augmentation.")
+@plot("samples", "Training samples", "Random training images with their labels, before augmentation.",
+      section=IMAGES)
 def samples(material: Material) -> Figure | None:
     """Random training images with their labels."""
     if material.samples is None or not len(material.samples[1]):
@@ -73,7 +46,7 @@ def samples(material: Material) -> Figure | None:
 
 @plot("first_validation", "First validation images",
       "The first ten images of the validation split. ✓ right, ✗ wrong (with a broken frame); the percentage "
-      "is the probability of the predicted class.")
+      "is the probability of the predicted class.", section=IMAGES)
 def first_validation(material: Material) -> Figure | None:
     """The first ten validation images with true and predicted class."""
     if material.validation is None or not len(material.validation[1]):
@@ -87,10 +60,10 @@ def first_validation(material: Material) -> Figure | None:
 
 @plot("confident_errors", "Most confident errors",
       "Wrong predictions with the highest probabilities, the most confident first. A wrong label "
-      "shows up here.")
+      "shows up here.", section=IMAGES)
 def confident_errors(material: Material) -> Figure | None:
     """The most confident errors on the test split, else on validation."""
-    found = _judged(material)
+    found = judged(material)
     if found is None:
         return None
     split, (images, labels, probabilities) = found
@@ -100,10 +73,3 @@ def confident_errors(material: Material) -> Figure | None:
     total = int((probabilities.argmax(axis=1) != labels).sum())
     cells = [guess_cell(images[g.index], g, material.classes) for g in errors]
     return draw_cells(cells, 5, f"Most confident errors: {len(cells)} of {total:,} on the {split} split")
-
-
-def _judged(material: Material) -> tuple[str, Predicted] | None:
-    for split, predicted in (("test", material.test), ("validation", material.validation)):
-        if predicted is not None and len(predicted[1]):
-            return split, predicted
-    return None

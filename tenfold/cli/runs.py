@@ -1,0 +1,207 @@
+"""Commands that make runs and read them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tenfold.cli.command import AsJson, Data, Name, RunPath, Runs, Set, app, command
+from tenfold.errors import UsageError
+
+if TYPE_CHECKING:
+    from tenfold.run import Run
+
+
+@command(app, short="Train a recipe, evaluate it, write its report.")
+def train(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name or a TOML file.")],
+    data: Data = None,
+    set_: Set = None,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Train this many times, with seeds that count up.")] = 1,
+    runs: Runs = Path("runs"),
+    name: Name = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Write predictions as CSV as well.")] = False,
+    h5: Annotated[bool, typer.Option("--h5", help="Write the model as model.h5 as well.")] = False,
+    resume: Annotated[bool, typer.Option(
+        "--resume", help="Go on with the newest unfinished run of that name and recipe, if there is one.")] = False,
+) -> None:
+    """Train a recipe, evaluate it and write its report: one run directory."""
+    from tenfold import pipeline
+    from tenfold.recipe import Recipe
+    from tenfold.terminal import terminal_watcher
+
+    overrides = list(set_ or ()) + ([f"data.source={json.dumps(data)}"] if data is not None else [])
+    for each in pipeline.seeds(Recipe.load(recipe, overrides), seeds):
+        with terminal_watcher() as watcher:
+            run = pipeline.train(each, runs=runs, name=name, csv=csv, h5=h5, resume=resume, watcher=watcher)
+        _print_verdict(run)
+
+
+@command(app, short="Go on with a run that was stopped or killed.")
+def resume(
+    run: RunPath,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Train to this many epochs, more than before.")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Write predictions as CSV as well.")] = False,
+    h5: Annotated[bool, typer.Option("--h5", help="Write the model as model.h5 as well.")] = False,
+) -> None:
+    """Go on with a run that was stopped or died, to the same bits as if it had never been interrupted."""
+    from tenfold import pipeline
+    from tenfold.run import Run
+    from tenfold.terminal import terminal_watcher
+
+    with terminal_watcher() as watcher:
+        resumed = pipeline.resume(Run.open(run), epochs, csv=csv, h5=h5, watcher=watcher)
+    _print_verdict(resumed)
+
+
+@command(app, short="Score a run again and renew its report.")
+def evaluate(
+    run: RunPath,
+    split: Annotated[list[str] | None, typer.Option("--split", help="A split to score; repeatable. "
+                                                    "Default: validation and test, of other data test.")] = None,
+    data: Annotated[str | None, typer.Option("--data", metavar="DATA", help="Score on another data set.")] = None,
+    calibrate: Annotated[bool, typer.Option("--calibrate", help="Fit a temperature on validation, and score "
+                                            "before and after.")] = False,
+    corruptions: Annotated[bool, typer.Option("--corruptions", help="Score the test images under ten corruptions at "
+                                              "five severities.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Write predictions as CSV as well.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Score a run's model on its own data set again, or on another one, and renew its report."""
+    from tenfold import pipeline, terminal
+    from tenfold.run import Run
+
+    opened = Run.open(run)
+    with terminal.terminal_watcher() as watcher:
+        metrics = pipeline.evaluate(opened, watcher, csv, splits=split or (), data=data, calibrate=calibrate,
+                                    corruptions=corruptions)
+    if as_json:
+        more = {name: opened.read_json(f"{name}.json")
+                for name, asked in (("calibration", calibrate), ("corruptions", corruptions)) if asked}
+        print(json.dumps({**metrics, **more}, indent=2, ensure_ascii=False))
+        return
+    _print_verdict(opened)
+    if calibrate:
+        terminal.print_calibration(opened.read_json("calibration.json"))
+    if corruptions:
+        terminal.print_corruptions(opened.read_json("corruptions.json"))
+
+
+@command(app)
+def compare(
+    run: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Run directories.")],
+    by: Annotated[str, typer.Option("--by", metavar="METRIC", help="The metric to rank by.")] = "roc_auc",
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the leaderboard's page.")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Rank models judged on the same test images, and test their differences."""
+    from tenfold import comparison, terminal
+    from tenfold.run import Run
+
+    _one_format(csv, as_json)
+    board = comparison.compare([Run.open(path) for path in run], by=by)
+    if html:
+        comparison.write_html(board, html)
+    if as_json:
+        print(json.dumps(board.to_dict(), indent=2, ensure_ascii=False))
+    elif csv:
+        print(comparison.csv_text(board), end="")
+    else:
+        terminal.print_leaderboard(board)
+
+
+@command(app, short="Train a list of recipes and compare them.")
+def study(
+    study: Annotated[str | None, typer.Argument(metavar="[NAME|FILE]", help="A shipped study or a TOML file; none: "
+                                                "list the shipped ones.")] = None,
+    data: Data = None,
+    seeds: Annotated[int | None, typer.Option(min=1, max=1000, help="Train each this many times.")] = None,
+    by: Annotated[str | None, typer.Option("--by", metavar="METRIC", help="The metric to rank by.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the last study of that name.")] = False,
+    runs: Runs = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """Train and evaluate a list of recipes on the same data and compare them; interrupted, it can be resumed."""
+    from tenfold import terminal
+    from tenfold.study import conduct, titles
+
+    if study is None:
+        terminal.print_studies(titles())
+        return
+    with terminal.terminal_watcher() as watcher:
+        outcome = conduct(study, data, seeds, by=by, runs=runs, resume=resume, watcher=watcher)
+    if as_json:
+        print(json.dumps(outcome.board.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        terminal.print_leaderboard(outcome.board)
+        print(f"\ncomparison  {outcome.page}")
+
+
+@command(app)
+def predict(
+    run: RunPath,
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Image files and folders of images.")],
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Classify images of any size with a run's model."""
+    from tenfold import terminal
+    from tenfold.prediction import predict as classify
+    from tenfold.run import Run
+
+    _one_format(csv, as_json)
+    predictions = classify(Run.open(run), paths)
+    if as_json:
+        print(json.dumps([p.to_dict() for p in predictions], indent=2, ensure_ascii=False))
+    elif csv:
+        terminal.print_csv([p.to_dict() for p in predictions])
+    else:
+        terminal.print_predictions(predictions)
+    unread = [p for p in predictions if p.error]
+    for p in unread:
+        print(f"tenfold: {p.error}", file=sys.stderr)
+    if unread:
+        raise typer.Exit(1)
+
+
+@command(app, short="Show where a model looks: Grad-CAM of errors or images.")
+def explain(
+    run: RunPath,
+    images: Annotated[list[Path] | None, typer.Argument(metavar="[IMAGE…]", help="Image files and folders of images; "
+                                                        "none: the run's errors.")] = None,
+    most: Annotated[int, typer.Option(min=1, max=99, help="Errors of each kind to explain.")] = 12,
+    neighbours: Annotated[int, typer.Option(min=0, max=20, help="Nearest training images of each error.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Explain images by Grad-CAM or, without any, a run's errors; its data set is looked for as its recipe names it."""
+    from tenfold.explanation import explain as explain_run
+    from tenfold.run import Run
+    from tenfold.terminal import print_explanation, terminal_watcher
+
+    with terminal_watcher() as watcher:
+        result = explain_run(Run.open(run), images or (), most=most, neighbours=neighbours, watcher=watcher)
+    if as_json:
+        print(json.dumps({"path": str(result.path), "pictures": result.entries, "unread": result.unread},
+                         indent=2, ensure_ascii=False))
+    else:
+        print_explanation(result)
+    for reason in result.unread:
+        print(f"tenfold: {reason}", file=sys.stderr)
+    if result.unread:
+        raise typer.Exit(1)
+
+
+def _one_format(csv: bool, as_json: bool) -> None:
+    if csv and as_json:
+        raise UsageError("received --csv and --json; expected at most one of them: leave one out")
+
+
+def _print_verdict(run: Run) -> None:
+    from tenfold import terminal
+
+    terminal.print_verdict(run)

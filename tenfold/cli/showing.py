@@ -1,0 +1,126 @@
+"""Commands that show what there is: recipes, data sets, this machine, a demonstration."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tenfold.cli.command import DATA, AsJson, Data, Runs, Set, app, command, data_app
+from tenfold.errors import UsageError
+
+
+@command(app, short="List the shipped recipes, or show one.")
+def recipes(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A recipe to show; none: list them all.")] = None,
+    data: Data = None,
+    set_: Set = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the shipped recipes, or show one (with --data: its network, parameters and FLOPs)."""
+    from tenfold import terminal
+    from tenfold.recipe import Recipe, header, read, shipped
+
+    if name is None:
+        if data is not None or set_:
+            raise UsageError("--data and --set need a recipe; name one, as in `tenfold recipes cnn2 --data digits`")
+        facts = {name: header(text) for name, text in shipped().items()}
+        if as_json:
+            print(json.dumps(facts, indent=2, ensure_ascii=False))
+        else:
+            terminal.print_recipes(facts)
+        return
+    recipe = Recipe.load(name, set_ or ())
+    if data is None:
+        if as_json:
+            print(json.dumps(recipe.to_dict(), indent=2, ensure_ascii=False))
+        else:
+            print(recipe.dumps() if set_ else read(name)[1], end="")
+        return
+    from tenfold.pipeline import network
+
+    with terminal.terminal_watcher() as watcher:
+        shape, classes, summary = network(recipe, data, watcher)
+    if as_json:
+        print(json.dumps({"parameters": summary.parameters, "flops_per_image": summary.flops,
+                          "shape": shape, "classes": classes}, indent=2, ensure_ascii=False))
+    else:
+        print(summary.text)
+        print(f"parameters  {summary.parameters:,}\nFLOPs       {summary.flops:,} for one image "
+              f"({shape[0]}×{shape[1]}×{shape[2]})")
+
+
+@command(data_app, "list", short="List the data sets and where each lies.")
+def data_list(as_json: AsJson = False) -> None:
+    """List the data sets that can be named, and where each lies on this machine."""
+    from tenfold import terminal
+    from tenfold.data import catalogue, data_root
+
+    found = catalogue()
+    if as_json:
+        print(json.dumps({"root": str(data_root()), "data_sets": found}, indent=2, ensure_ascii=False))
+    else:
+        terminal.print_catalogue(found, data_root())
+
+
+@command(data_app, "show", short="Show counts, pixel statistics and a picture.")
+def data_show(
+    data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)],
+    set_: Set = None,
+    png: Annotated[Path | None, typer.Option("--png", metavar="FILE", help="Where the grid of examples goes.")] = None,
+    per_class: Annotated[int, typer.Option(min=1, max=100, help="Examples of each class in the grid.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the examples drawn.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Show counts per class and split, pixel statistics, and write a grid of examples (default: NAME.png)."""
+    from tenfold import pipeline, terminal
+
+    with terminal.terminal_watcher() as watcher:
+        dataset, summary = pipeline.show_data(data, set_ or (), watcher)
+    target = png or Path(f"{dataset.name}.png")
+    pipeline.write_class_grid(dataset, target, per_class, seed)
+    if as_json:
+        print(json.dumps({**summary, "png": str(target)}, indent=2, ensure_ascii=False))
+    else:
+        terminal.print_dataset(dataset, summary, target)
+
+
+@command(data_app, "fetch", short="Download a public data set.")
+def data_fetch(data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)]) -> None:
+    """Download a public data set into TENFOLD_DATA, unless it is there already."""
+    from tenfold.data import open_dataset
+    from tenfold.terminal import terminal_watcher
+
+    with terminal_watcher() as watcher:
+        dataset = open_dataset(data, fetch=True, log=watcher.log, progress=watcher.fetched)
+    for name, split in dataset.splits().items():
+        print(f"{name}: {len(split):,} images ({split.describe()})")
+
+
+@command(app, short="Train three small models, offline, and compare them.")
+def demo(runs: Runs = Path("runs")) -> None:
+    """Train three small models on handwritten digits, offline, and compare them."""
+    from tenfold import terminal
+    from tenfold.demo import demo as run_demo
+
+    with terminal.terminal_watcher() as watcher:
+        result = run_demo(runs, watcher)
+    terminal.print_leaderboard(result.board)
+    print(f"\ncomparison  {result.page}")
+    for row in result.board:
+        print(f"report      {result.path / row.runs[0] / 'report.html'}")
+
+
+@command(app, short="Show the machine, the engine's choices, versions and data.")
+def doctor(as_json: AsJson = False) -> None:
+    """Show the machine, what the engine chose and why, versions, data sets and missing extras."""
+    from tenfold import terminal
+    from tenfold.environment import diagnose
+
+    findings = diagnose()
+    if as_json:
+        print(json.dumps(findings, indent=2, ensure_ascii=False))
+    else:
+        terminal.print_findings(findings)

@@ -1,0 +1,140 @@
+"""The model card of a run, in the format of the Hugging Face Hub: YAML facts for programs, sections for people.
+
+Format: https://huggingface.co/docs/hub/model-cards and https://github.com/huggingface/hub-docs/blob/main/modelcard.md.
+Nothing is in it that the run does not know.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from tenfold.evaluation.metrics import metric
+from tenfold.evaluation.mistakes import confused_pairs
+from tenfold.report import facts
+from tenfold.report.plots import Material
+from tenfold.report.plots.confusion import confusion
+from tenfold.run import Run
+
+# Metrics of Tenfold and what the Hub calls them (https://huggingface.co/metrics).
+HUB_METRICS = {"accuracy": "accuracy", "precision_macro": "precision", "recall_macro": "recall", "f1_macro": "f1",
+               "roc_auc": "roc_auc"}
+WEAKEST, PAIRS = 3, 3
+
+
+def card(run: Run, material: Material) -> str:
+    """The text of `MODEL_CARD.md`; on the Hub it is the `README.md` of a model."""
+    recipe, environment = run.recipe(), run.environment() if run.has("environment.json") else {}
+    dataset = environment.get("dataset", {})
+    splits, metric_rows = facts.metric_rows(material.metrics)
+    class_split, class_columns, class_rows = facts.class_rows(material.metrics)
+    asked = facts.asked(recipe)
+    parameters = environment.get("model", {}).get("parameters")
+    seconds = sum(record.get("seconds", 0.0) for record in material.history)
+    machine, versions = environment.get("machine", {}), environment.get("versions", {})
+    name = dataset.get("name", recipe.data.source)
+    content = {
+        "front": _yaml(_front(run, str(name), recipe.data.source, material.metrics)), "title": run.name,
+        "recipe_name": recipe.name, "dataset": name, "headline": facts.headline(material.metrics),
+        "cautions": facts.cautions(run.status(), dataset.get("splits", {}), material.metrics),
+        "model": dict(asked)["model"], "parameters": "–" if parameters is None else f"{parameters:,}",
+        "shape": "×".join(map(str, dataset.get("shape", ["?"]))), "classes": material.classes,
+        "limitations": _limitations(material), "path": shlex.quote(str(run.path)), "asked": asked,
+        "split_rows": facts.split_rows(dataset.get("splits", {})), "repeat": facts.repeat(run, environment),
+        "cards": facts.cards(material.history, environment, material.metrics), "splits": splits,
+        "metric_rows": metric_rows, "class_split": class_split, "class_columns": class_columns,
+        "class_rows": class_rows, "undefined": facts.undefined(material.metrics),
+        "hardware": f"{machine.get('processor', 'unknown')}, {machine.get('cores', '?')} cores",
+        "hours": f"{seconds / 3600:.3f}",
+        "software": ", ".join(f"{key} {value}" for key, value in versions.items()) or "unknown",
+    }
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("tenfold.report"), undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False)
+    templates.filters |= {"line": line, "code": code}
+    return re.sub(r"\n{3,}", "\n\n", templates.get_template("card.md").render(content))
+
+
+def _front(run: Run, dataset: str, source: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata: what the Hub sorts models by, and the results."""
+    scored = next((split for split in ("test", "validation") if split in metrics), None)
+    values = metrics.get(scored, {}) if scored else {}
+    known = {ours: theirs for ours, theirs in HUB_METRICS.items() if values.get(ours, {}).get("value") is not None}
+    hub = source.removeprefix("hf:").partition(":")[0] if source.startswith("hf:") else None
+    front: dict[str, Any] = {"library_name": "keras", "pipeline_tag": "image-classification",
+                             "tags": ["image-classification", "tenfold"]}
+    if hub:
+        front["datasets"] = [hub]
+    if known:
+        results = [{"type": theirs, "value": values[ours]["value"], "name": f"{metric(ours).title} ({scored})"}
+                   for ours, theirs in known.items()]
+        front["metrics"] = list(known.values())
+        front["model-index"] = [{"name": run.name, "results": [{
+            "task": {"type": "image-classification", "name": "Image Classification"},
+            "dataset": {"type": hub or dataset, "name": dataset, "split": scored}, "metrics": results}]}]
+    return front
+
+
+def _limitations(material: Material) -> list[str]:
+    """What the model is worst at, from its own metrics."""
+    found = []
+    for split in ("test", "validation"):
+        table = material.metrics.get(split, {}).get("per_class") or {}
+        values = {name: facts.of_class(row, "recall")["value"] for name, row in table.items()}
+        recalls = sorted((value, name) for name, value in values.items() if value is not None)
+        if recalls:
+            worst = ", ".join(f"{name} ({100 * recall:.1f} %)" for recall, name in recalls[:WEAKEST])
+            found.append(f"Lowest recall on the {split} split: {worst}.")
+            break
+    matrix = confusion(material.metrics)
+    pairs = confused_pairs(np.asarray(matrix[1]))[:PAIRS] if matrix else []
+    if matrix and pairs:
+        named = "; ".join(f"{material.classes[p.true]} taken for {material.classes[p.predicted]} "
+                          f"({p.count:,} images, {100 * p.share:.1f} %)" for p in pairs)
+        found.append(f"Most confused on the {matrix[0]} split: {named}.")
+    return [*found, "How it does on images from elsewhere (another camera, place or time) was not measured."]
+
+
+# ----------------------------------------------------------------------------------------------------
+# text
+
+
+def line(text: str) -> str:
+    """Text as one line of Markdown in which nothing is markup, within tables too."""
+    plain = re.sub(r"([\\`*_\[\]|{}#$~&])", r"\\\1", " ".join(str(text).split()))
+    return plain.replace("<", "&lt;").replace(">", "&gt;")
+
+
+def code(text: str) -> str:
+    """Text as Markdown code."""
+    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    pad = " " if "`" in text else ""
+    return f"{fence}{pad}{' '.join(text.split())}{pad}{fence}"
+
+
+def _yaml(tree: Mapping[str, Any]) -> str:
+    """A tree of mappings, lists and plain values as YAML; texts are quoted as JSON, which is YAML too."""
+    return "".join(f"{text}\n" for text in _lines(tree))
+
+
+def _lines(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, below in value.items():
+            if isinstance(below, (Mapping, list)):
+                yield f"{key}:"
+                yield from (f"  {text}" for text in _lines(below))
+            else:
+                yield f"{key}: {json.dumps(below, ensure_ascii=False)}"
+    elif isinstance(value, list):
+        for below in value:
+            first, *rest = _lines(below)
+            yield f"- {first}"
+            yield from (f"  {text}" for text in rest)
+    else:
+        yield json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,102 @@
+"""What is taken for what, as a page shows it: a matrix and ranked pairs, each cell with its images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tenfold.evaluation.mistakes import Pair, cell, confused_pairs
+from tenfold.report.plots.confusion import WRITTEN, confusion
+from tenfold.report.plots.plot import Material, Predicted, judged
+from tenfold.report.thumbnails import Sheet, Thumbnail
+
+PAIRS = {True: 12, False: 40}  # ranked pairs that are listed beside a matrix of cells, and without one
+IMAGES = 600  # thumbnails in all cells together, where two a cell are not more
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of the matrix: its text, its share of the true class (0–1), what it is in words, its group's id."""
+
+    text: str
+    share: float
+    words: str
+    group: str
+    true: int
+    predicted: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """The images of a cell."""
+
+    id: str
+    true: int
+    predicted: int
+    heading: str
+    note: str
+    thumbnails: Sequence[Thumbnail]
+
+
+@dataclass(frozen=True)
+class Confusions:
+    """The split; rows of (label, class, cells), none with too many classes; ranked pairs; the images of each cell."""
+
+    split: str
+    rows: Sequence[tuple[int, str, Sequence[Cell]]]
+    pairs: Sequence[tuple[Pair, str]]
+    groups: Sequence[Group]
+
+
+def confusions(material: Material, sheet: Sheet) -> Confusions | None:
+    """The confusions of the split that is judged, with thumbnails in `sheet`; None without a confusion matrix."""
+    found = confusion(material.metrics)
+    if found is None:
+        return None
+    split, counts = found
+    k = len(counts)
+    pairs = confused_pairs(counts)[: PAIRS[k <= WRITTEN]]
+    # Images are shown where they are those that were counted.
+    held = judged(material)
+    images = held[1] if held is not None and held[0] == split and len(held[1][1]) == counts.sum() else None
+    wanted = [(i, j) for i, j in np.argwhere(counts).tolist()] if k <= WRITTEN else [
+        (p.true, p.predicted) for p in pairs]
+    sizes = np.array([counts[cell] for cell in wanted], np.int64)
+    most = next((each for each in range(12, 2, -1) if np.minimum(sizes, each).sum() <= IMAGES), 2)
+    groups = [_group(i, j, counts, images, material.classes, most, sheet) for i, j in wanted] if images else []
+    ids = {(g.true, g.predicted): g.id for g in groups}
+    rows = [(i, material.classes[i], [_cell(i, j, counts, material.classes, ids) for j in range(k)])
+            for i in range(k)] if k <= WRITTEN else []
+    return Confusions(split, rows, [(pair, ids.get((pair.true, pair.predicted), "")) for pair in pairs],
+                      sorted(groups, key=lambda g: (g.true, g.predicted)))
+
+
+def _cell(i: int, j: int, counts: np.ndarray, classes: Sequence[str], ids: dict[tuple[int, int], str]) -> Cell:
+    total = int(counts[i].sum())
+    share = float(counts[i, j] / total) if total else 0.0
+    return Cell(f"{counts[i, j]:,}" if counts[i, j] else "·", share,
+                f"{_words(i, j, classes)}: {_images(int(counts[i, j]))}, {100 * share:.1f} % of {classes[i]}",
+                ids.get((i, j), ""), i, j)
+
+
+def _group(i: int, j: int, counts: np.ndarray, images: Predicted, classes: Sequence[str], most: int,
+           sheet: Sheet) -> Group:
+    pixels, labels, probabilities = images
+    shown = cell(labels, probabilities, i, j, most)
+    thumbnails = [sheet.add(pixels[g.index], f"image {g.index:,}: {classes[j]} {100 * g.probability:.1f} %")
+                  for g in shown]
+    count = int(counts[i, j])
+    note = f"{_images(count)}, {100 * count / counts[i].sum():.1f} % of {classes[i]}"
+    if count > len(shown):
+        note += f"; the {len(shown)} {'least' if i == j else 'most'} confident are shown"
+    return Group(f"cell-{i}-{j}", i, j, _words(i, j, classes), note, thumbnails)
+
+
+def _words(i: int, j: int, classes: Sequence[str]) -> str:
+    return f"{classes[i]}, recognised" if i == j else f"{classes[i]} taken for {classes[j]}"
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image{'' if count == 1 else 's'}"

@@ -1,0 +1,84 @@
+"""The pages of explanations: a picture for each, an index to read and one for programs, in one directory of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tenfold.evaluation.mistakes import Explained, Gallery, Guess, Pair
+from tenfold.report import html
+from tenfold.report.plots.heat import draw_explained, draw_gallery
+from tenfold.report.plots.style import png
+from tenfold.run import Run
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture under a heading: its file, its PNG bytes, what it is in words and, for programs, as plain values."""
+
+    heading: str
+    file: str
+    words: str
+    content: bytes
+    entry: Mapping[str, Any]
+
+
+def explained_picture(explained: Explained, classes: Sequence[str], heading: str, file: str, title: str,
+                      training: tuple[np.ndarray, np.ndarray] | None = None, **more: Any) -> Shown:
+    """The picture of one explanation; `more` goes into its entry of the index."""
+    guess = explained.guess
+    said = f"{classes[guess.predicted]} ({100 * guess.probability:.1f} %)"
+    words = f"{title}: {said}" if guess.true is None else f"{title}: {classes[guess.true]}, taken for {said}"
+    neighbours = [{"index": n.index, "label": classes[n.label], "similarity": n.similarity}
+                  for n in explained.neighbours]
+    entry = {"file": file, **more, **_plain(guess, classes),
+             "grad_cam": [classes[label] for label, _ in explained.heats], "neighbours": neighbours}
+    content = png(draw_explained(explained, classes, training, title))
+    return Shown(heading, file, words, content, entry)
+
+
+def gallery_picture(gallery: Gallery, images: np.ndarray, classes: Sequence[str], file: str) -> Shown | None:
+    """The picture of one class; None if there is nothing to show of it."""
+    figure = draw_gallery(gallery, images, classes)
+    if figure is None:
+        return None
+    name = classes[gallery.label]
+    kinds = {kind: [guess.index for guess in getattr(gallery, kind)]
+             for kind in ("surest", "least_sure", "missed", "intruders")}
+    return Shown("Galleries of the classes", file, f"Class {name}", png(figure),
+                 {"file": file, "class": name, **kinds})
+
+
+def write(run: Run, directory: str, title: str, shown: Sequence[Shown], classes: Sequence[str],
+          pairs: Sequence[Pair] = (), notes: Sequence[str] = ()) -> Path:
+    """Write the pictures, `index.html` and `index.json` into a directory of the run, whole or not at all.
+
+    Returns the path of the directory. Raises StorageError.
+    """
+    headings: dict[str, list[Shown]] = {}
+    for each in shown:
+        headings.setdefault(each.heading, []).append(each)
+    page = html.explanations(title, run.name, headings, classes, pairs, notes)
+    index = {
+        "title": title, "run": run.name, "notes": list(notes), "pictures": [dict(each.entry) for each in shown],
+        "confused_pairs": [{"true": classes[p.true], "predicted": classes[p.predicted], "images": p.count,
+                            "share": p.share} for p in pairs],
+    }
+
+    def fill(path: Path) -> None:
+        for each in shown:
+            (path / each.file).write_bytes(each.content)
+        (path / "index.json").write_text(json.dumps(index, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        (path / "index.html").write_text(page, encoding="utf-8")
+
+    return run.write_directory(directory, fill)
+
+
+def _plain(guess: Guess, classes: Sequence[str]) -> dict[str, Any]:
+    true = {} if guess.true is None else {"index": guess.index, "true": classes[guess.true]}
+    return {**true, "predicted": classes[guess.predicted], "probability": guess.probability}

@@ -1,0 +1,74 @@
+"""Pictures of explanations: heat maps laid over images, and an image with what speaks for its prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from tenfold.evaluation.mistakes import Explained, Gallery, Guess
+from tenfold.report.plots.grid import Cell, draw_cells, rgb
+from tenfold.report.plots.samples import guess_cell
+from tenfold.report.plots.style import shorten, styled
+
+SIDE = 96  # pixels that the longer side of an enlarged image has at most
+STRENGTH = 0.65  # of the colour where the heat is 1
+NAME = 17
+
+
+def enlarge(image: np.ndarray, side: int = SIDE) -> np.ndarray:
+    """A small image (uint8 [h, w, c]) as RGB, every pixel a square of pixels, as large as fits into `side`."""
+    times = max(1, side // max(image.shape[:2]))
+    return np.repeat(np.repeat(rgb(image), times, axis=0), times, axis=1)
+
+
+def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """The image in grey under the heat map in colour, enlarged: uint8 [h, w, 3].
+
+    image: uint8 [h, w, c]; heat: float32 [h, w] from 0 (no colour) to 1.
+    """
+    large = enlarge(image)
+    grey = np.asarray(Image.fromarray(large).convert("L"), np.float32)[:, :, None]
+    size = (large.shape[1], large.shape[0])
+    smooth = np.asarray(Image.fromarray(heat.astype(np.float32)).resize(size, Image.Resampling.BILINEAR))
+    colour = 255 * matplotlib.colormaps["inferno"](smooth)[:, :, :3]
+    share = STRENGTH * smooth[:, :, None].clip(0, 1)
+    return np.clip((1 - share) * grey + share * colour, 0, 255).round().astype(np.uint8)
+
+
+def draw_explained(explained: Explained, classes: Sequence[str], training: tuple[np.ndarray, np.ndarray] | None = None,
+                   title: str = "") -> Figure:
+    """The image, its heat maps, and the training images nearest to it.
+
+    training: images uint8 [n, h, w, c] and labels int64 [n] that the neighbours' indices count; None without any.
+    """
+    cells = [guess_cell(explained.image, explained.guess, classes)]
+    cells += [Cell(overlay(explained.image, heat), ("Grad-CAM of", shorten(classes[label], NAME + 3)))
+              for label, heat in explained.heats]
+    if training is not None:
+        cells += [Cell(training[0][n.index], (f"train {n.index:,}", shorten(classes[n.label], NAME + 3),
+                                              f"similarity {n.similarity:.3f}")) for n in explained.neighbours]
+    with styled():
+        return draw_cells(cells, len(cells), title)
+
+
+def draw_gallery(gallery: Gallery, images: np.ndarray, classes: Sequence[str]) -> Figure | None:
+    """A class in pictures, a row for each kind that has any; None for a class without images and intruders."""
+    rows: list[tuple[str, Sequence[Guess]]] = [
+        ("right, surest", gallery.surest), ("right, least sure", gallery.least_sure),
+        ("missed, surest", gallery.missed), ("taken for it, surest", gallery.intruders)]
+    columns = max(len(guesses) for _, guesses in rows)
+    cells: list[Cell] = []
+    for kind, guesses in rows:
+        if guesses:
+            row = [guess_cell(images[g.index], g, classes) for g in guesses]
+            row = [Cell(cell.image, (kind, *cell.lines), cell.wrong) for cell in row]
+            blank = Cell(np.full_like(row[0].image, 255), (), blank=True)
+            cells += row + [blank] * (columns - len(row))
+    if not cells:
+        return None
+    with styled():
+        return draw_cells(cells, columns, f"Class {shorten(classes[gallery.label], 40)}")

@@ -1,0 +1,127 @@
+"""ROC and precision-recall curves: how well each class is told from all others, over every threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
+
+from tenfold.report.plots.plot import RANKING, Material, judged, plot
+from tenfold.report.plots.style import GREY, INK, shorten
+
+NAMED = 10  # curves with a colour and a name; with more classes, those with the smallest areas have one
+
+
+@dataclass(frozen=True)
+class RankCurve:
+    """A curve of one class against all others, float [points] each, its area, and its level by chance."""
+
+    label: int
+    x: np.ndarray
+    y: np.ndarray
+    area: float
+    chance: float
+
+
+def roc_curves(labels: np.ndarray, probabilities: np.ndarray) -> list[RankCurve]:
+    """True positive rate (y) over false positive rate (x) of each class, as scikit-learn's `roc_curve`.
+
+    A class without images, or with nothing but its own, has none; of two classes there is the second's alone.
+    """
+    found = []
+    for label in _scored(labels, probabilities):
+        x, y, _ = roc_curve(labels == label, probabilities[:, label])
+        found.append(RankCurve(label, x, y, float(auc(x, y)), 0.5))
+    return found
+
+
+def precision_recall_curves(labels: np.ndarray, probabilities: np.ndarray) -> list[RankCurve]:
+    """Precision (y) over recall (x) of each class, as scikit-learn has them; the area is the average precision."""
+    found = []
+    for label in _scored(labels, probabilities):
+        positive, scores = labels == label, probabilities[:, label]
+        y, x, _ = precision_recall_curve(positive, scores, drop_intermediate=True)
+        found.append(RankCurve(label, x, y, float(average_precision_score(positive, scores)), float(positive.mean())))
+    return found
+
+
+def _scored(labels: np.ndarray, probabilities: np.ndarray) -> list[int]:
+    present = np.bincount(labels, minlength=probabilities.shape[1])
+    some = [c for c, count in enumerate(present.tolist()) if 0 < count < len(labels)]
+    return some if probabilities.shape[1] > 2 else [c for c in some if c == 1]
+
+
+def draw_ranking(curves: Sequence[RankCurve], classes: Sequence[str], title: str, axes_names: tuple[str, str],
+                 measure: str, steps: bool = False) -> Figure:
+    """All curves in one square; those with the smallest areas are coloured and named, worst first."""
+    figure = Figure(figsize=(7.6, 4.6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set(title=title, xlabel=axes_names[0], ylabel=axes_names[1], xlim=(-0.01, 1.01), ylim=(-0.01, 1.01),
+             aspect="equal")
+    ranked = sorted(curves, key=lambda curve: (curve.area, curve.label))
+    draw: Callable[..., object] = axes.step if steps else axes.plot
+    options = {"where": "post"} if steps else {}
+    for curve in ranked[NAMED:]:
+        draw(curve.x, curve.y, color=GREY, linewidth=0.6, alpha=0.5, **options)
+    palette = matplotlib.colormaps["tab10"]
+    for i, curve in reversed(list(enumerate(ranked[:NAMED]))):
+        draw(curve.x, curve.y, color=palette(i), linewidth=1.4, linestyle=("-", "--")[i % 2], **options)
+    _legend(axes, ranked, classes, measure, palette)
+    return figure
+
+
+def _legend(axes: Axes, ranked: Sequence[RankCurve], classes: Sequence[str], measure: str,
+            palette: matplotlib.colors.Colormap) -> None:
+    from matplotlib.lines import Line2D
+
+    lines = [Line2D([], [], color=palette(i), linestyle=("-", "--")[i % 2],
+                    label=f"{shorten(classes[curve.label], 20)}  {curve.area:.4f}")
+             for i, curve in enumerate(ranked[:NAMED])]
+    rest = len(ranked) - NAMED
+    if rest > 0:
+        lines.append(Line2D([], [], color=GREY, linewidth=0.6, label=f"{rest:,} classes with larger areas"))
+    if lines:
+        axes.legend(handles=lines, title=measure, loc="center left", bbox_to_anchor=(1.02, 0.5))
+    else:
+        axes.text(0.5, 0.5, "no class to rank", ha="center", va="center", transform=axes.transAxes)
+
+
+@plot("roc", "ROC curves",
+      "For each class against all others and every threshold: the share of its images that are found, over the "
+      "share of other images that are taken for it. The dotted diagonal is chance; the legend has the areas, "
+      "smallest first.", section=RANKING)
+def roc(material: Material) -> Figure | None:
+    """One-vs-rest ROC curves of the test split, else of validation."""
+    found = judged(material)
+    if found is None:
+        return None
+    split, (_, labels, probabilities) = found
+    curves = roc_curves(labels, probabilities)
+    if not curves:
+        return None
+    figure = draw_ranking(curves, material.classes, f"ROC curves, one class against the rest, {split} split",
+                          ("false positive rate", "true positive rate (recall)"), "ROC-AUC")
+    figure.axes[0].plot([0, 1], [0, 1], ":", color=INK, linewidth=1)
+    return figure
+
+
+@plot("precision_recall", "Precision-recall curves",
+      "For each class against all others and every threshold: how many of the images given the class are of it, "
+      "over the share of its images that are found. The legend has the average precision, smallest first.",
+      section=RANKING)
+def precision_recall(material: Material) -> Figure | None:
+    """One-vs-rest precision-recall curves of the test split, else of validation."""
+    found = judged(material)
+    if found is None:
+        return None
+    split, (_, labels, probabilities) = found
+    curves = precision_recall_curves(labels, probabilities)
+    if not curves:
+        return None
+    return draw_ranking(curves, material.classes, f"Precision and recall, one class against the rest, {split} split",
+                        ("recall", "precision"), "average precision", steps=True)

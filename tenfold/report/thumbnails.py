@@ -1,0 +1,70 @@
+"""Many small images as one picture: each is shown as a window into it, so that a page stays small."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from tenfold.report.plots.grid import thumbnail
+
+COLUMNS = 20
+LOSSLESS = 200_000  # bytes up to which a sheet is PNG; a larger one is JPEG
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """Where an image stands in its sheet, and what it is, in words."""
+
+    sheet: str
+    column: int
+    row: int
+    words: str
+
+
+class Sheet:
+    """Images of one shape, side by side. `name` is the CSS class of its thumbnails, `shown` their width in pixels."""
+
+    def __init__(self, name: str, side: int, shown: int) -> None:
+        self.name = name
+        self._side, self._shown = side, shown
+        self._images: list[np.ndarray] = []
+
+    def add(self, image: np.ndarray, words: str) -> Thumbnail:
+        """Put in an image (uint8 [h, w, c]), made smaller where it exceeds the sheet's side."""
+        row, column = divmod(len(self._images), COLUMNS)
+        self._images.append(thumbnail(image, self._side))
+        return Thumbnail(self.name, column, row, words)
+
+    def style(self) -> str:
+        """The CSS of its thumbnails, with the picture in it; empty without images."""
+        if not self._images:
+            return ""
+        height, width = self._images[0].shape[:2]
+        wide = max(8, round(self._shown * min(1.0, width / height)))
+        tall = max(8, round(wide * height / width))
+        return (f".{self.name} {{ --w: {wide}px; --h: {tall}px; --columns: {COLUMNS}; "
+                f"background-image: url({self._uri()}); }}")
+
+    def _uri(self) -> str:
+        height, width = self._images[0].shape[:2]
+        rows = -(-len(self._images) // COLUMNS)
+        picture = np.full((rows * height, COLUMNS * width, 3), 255, np.uint8)
+        for i, image in enumerate(self._images):
+            y, x = (i // COLUMNS) * height, (i % COLUMNS) * width
+            picture[y : y + height, x : x + width] = image
+        return data_uri(picture)
+
+
+def data_uri(picture: np.ndarray) -> str:
+    """An image (uint8 [h, w, 3]) as a data URI: PNG, or JPEG where that would be large."""
+    image, target = Image.fromarray(picture), io.BytesIO()
+    image.save(target, "PNG", optimize=True)
+    kind = "png"
+    if target.tell() > LOSSLESS:
+        target, kind = io.BytesIO(), "jpeg"
+        image.save(target, "JPEG", quality=88, subsampling=0, optimize=True)
+    return f"data:image/{kind};base64," + base64.b64encode(target.getvalue()).decode()

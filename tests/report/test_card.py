@@ -1,0 +1,83 @@
+"""The model card: metadata that the Hub's own library reads, sections from the run's facts, hostile names inert."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from made_runs import DIGITS, digits, environment, material, run_of
+
+from tenfold.report import Material
+from tenfold.report.card import card, code, line
+
+HOSTILE = ("<script>alert(1)</script>", "a | b", "*bold* [x](y)\nnew", "---")
+
+
+@pytest.fixture
+def made():
+    return material(*digits(), DIGITS)
+
+
+def test_the_hubs_library_reads_the_metadata(tmp_path, made):
+    hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
+    run = run_of(tmp_path, made)
+    data = hub.ModelCard(card(run, made)).data
+    assert data.library_name == "keras"
+    assert data.pipeline_tag == "image-classification"
+    assert data.model_name == run.name
+    results = {result.metric_type: result for result in data.eval_results}
+    assert set(results) == {"accuracy", "precision", "recall", "f1", "roc_auc"}
+    assert results["accuracy"].metric_value == run.metrics()["test"]["accuracy"]["value"]
+    assert results["accuracy"].dataset_split == "test"
+    assert results["accuracy"].dataset_name == "digits"
+    assert results["accuracy"].task_type == "image-classification"
+
+
+def test_the_metadata_line_by_line(tmp_path, made):
+    run = run_of(tmp_path, made)
+    lines = card(run, made).splitlines()
+    accuracy = run.metrics()["test"]["accuracy"]["value"]
+    assert lines[:5] == ["---", 'library_name: "keras"', 'pipeline_tag: "image-classification"', "tags:",
+                         '  - "image-classification"']
+    assert '  - name: "cnn-digits-1"' in lines
+    assert '          - type: "accuracy"' in lines
+    assert f"            value: {json.dumps(accuracy)}" in lines
+    assert lines[lines.index("---", 1) + 2] == "# cnn-digits-1"
+
+
+def test_the_sections_say_what_the_run_knows(tmp_path, made):
+    text = card(run_of(tmp_path, made), made)
+    for heading in ("## Model Details", "## Uses", "## Bias, Risks, and Limitations", "## Training Details",
+                    "## Evaluation", "## Environmental Impact", "## Technical Specifications",
+                    "## How to Get Started with the Model"):
+        assert f"\n{heading}\n" in text
+    assert "The train split is partial: 1,000 of 1,797 images" in text
+    assert "Lowest recall on the test split: " in text
+    assert "123,456" in text
+    assert "A processor, 2 cores" in text
+    assert "| Accuracy | " in text
+    assert "\n\n\n" not in text
+    assert "None" not in text
+
+
+def test_a_run_that_was_not_scored_has_a_card_without_results(tmp_path):
+    made = Material(classes=DIGITS)
+    text = card(run_of(tmp_path, made, status="diverged"), made)
+    assert "model-index" not in text
+    assert "The run was not scored." in text
+    assert "its status is “diverged”" in text
+
+
+def test_hostile_names_stay_text(tmp_path):
+    images, labels = digits(60)
+    made = material(images, labels % 4, HOSTILE)
+    run = run_of(tmp_path, made)
+    tree = environment(HOSTILE, 30)
+    tree["dataset"]["name"] = '"\n- evil: true'
+    run.write_json("environment.json", tree)
+    text = card(run, made)
+    assert "<script" not in text
+    assert "\n- evil" not in text
+    assert r"| a \| b |" in text
+    assert line("*a*\n<b>") == r"\*a\* &lt;b&gt;"
+    assert code("a`b") == "`` a`b ``"
