@@ -26,8 +26,10 @@ def with_views(model: Classify, views: str, below: float = 1.0) -> Any:
         if not unsure.any():
             return first
         known = first[unsure].clamp_min(TINY).log()
-        total = sum(weight * (known if view is None else model(view, training=False).clamp_min(TINY).log())
-                    for view, weight in _views(pixels[unsure], views))
+        total = torch.zeros_like(known)
+        for view, weight in _views(pixels[unsure], views):
+            judged = known if view is None else model(view, training=False).clamp_min(TINY).log()
+            total.add_(judged, alpha=weight)
         result = first.clone()
         result[unsure] = torch.softmax(total, dim=1)
         return result
