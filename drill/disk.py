@@ -77,4 +77,4 @@ def tmpfs(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run(["umount", path], check=True)
+        subprocess.run(["umount", "--lazy", path], check=True)  # a reader may have files of it mapped still

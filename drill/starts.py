@@ -61,7 +61,7 @@ class Reader(threading.Thread):
                         done.append(run)
                 except (TenfoldError, OSError, ValueError) as error:
                     self.errors.append(f"{run.name}: {error}")
-            if done and len(compare(done)) != len(done):
+            if done and sum(len(row.runs) for row in compare(done).rows) != len(done):
                 self.errors.append("a finished run was not ranked")
             time.sleep(0.05)
 

@@ -54,7 +54,7 @@ def test_report_is_one_file_without_address_whose_only_script_is_its_own(page):
     found, _ = parsed(page[1])
     assert page[1] == page[0].path / "report.html"
     assert all(address.startswith(("data:", "#")) for address in found.addresses)
-    assert found.tags.count("img") == 6
+    assert found.tags.count("img") == 7
     scripts = re.findall(r"<script>(.*?)</script>", page[1].read_text(encoding="utf-8"), flags=re.DOTALL)
     assert len(scripts) == found.tags.count("script") == 1
     digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
@@ -81,8 +81,8 @@ def test_every_cell_of_the_matrix_that_has_images_shows_them(page):
 def test_plots_lie_in_the_run_as_well(page):
     names = {path.name for path in (page[0].path / "plots").iterdir()}
     assert names == {f"{name}.png" for name in (
-        "loss", "accuracy", "confusion_matrix", "confusion_matrix_normalised", "roc", "precision_recall", "samples",
-        "first_validation", "confident_errors")}
+        "loss", "accuracy", "confusion_matrix", "confusion_matrix_normalised", "roc", "precision_recall", "reliability",
+        "samples", "first_validation", "confident_errors")}
 
 
 def test_report_says_what_a_reader_looks_for(page):
@@ -93,7 +93,7 @@ def test_report_says_what_a_reader_looks_for(page):
     assert f"95 % interval [{100 * accuracy['low']:.1f}, {100 * accuracy['high']:.1f}], of 100 images" in text
     assert "The test split was scored once, at the end" in text
     assert "ROC-AUC (macro, one-vs-rest)" in text
-    assert "Recipe cnn on data set digits · status: finished" in text
+    assert "Recipe cnn-digits on data set digits · status: finished" in text
     assert f"tenfold train {run.path}/recipe.toml --data 'folder:my images/digits'" in text
     assert "[train.checkpoint]" in text
     assert "123,456" in text
@@ -132,7 +132,7 @@ def test_hostile_names_are_inert(tmp_path):
     found, text = parsed(report(run, made))
     assert found.tags.count("script") == 1
     assert "b" not in found.tags
-    assert found.tags.count("img") == 6
+    assert found.tags.count("img") == 7
     for name in HOSTILE:
         assert name in text
 
@@ -162,7 +162,7 @@ def test_undefined_values_are_dashes_and_explained(tmp_path):
     made = material(images, np.where(labels > 7, 0, labels), DIGITS)
     _, text = parsed(report(run_of(tmp_path, made), made))
     assert "Test split: Without images in this split: eight, nine." in text
-    assert "eight – – – – 0" in text
+    assert "eight – – – – – 0" in text
 
 
 def test_a_perfect_test_split_is_said_to_have_no_errors(tmp_path):
@@ -170,7 +170,7 @@ def test_a_perfect_test_split_is_said_to_have_no_errors(tmp_path):
     found, text = parsed(report(run_of(tmp_path, made), made))
     assert "No image of the test split is misclassified." in text
     assert "100.0 %" in text
-    assert found.tags.count("img") == 6
+    assert found.tags.count("img") == 7
 
 
 def test_many_classes_have_the_picture_of_the_matrix_and_images_of_the_commonest_pairs(tmp_path, rng):
@@ -179,7 +179,7 @@ def test_many_classes_have_the_picture_of_the_matrix_and_images_of_the_commonest
     made = material(images, labels, classes, skill=2)
     path = report(run_of(tmp_path, made), made)
     found, text = parsed(path)
-    assert found.tags.count("img") == 8
+    assert found.tags.count("img") == 9
     assert found.tags.count("section") == 40
     assert text.count(" taken for ") >= 40
     assert path.stat().st_size < 4e6
