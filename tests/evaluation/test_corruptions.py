@@ -40,7 +40,7 @@ def test_a_corruption_keeps_shape_dtype_and_seed(name, shape, rng):
 def test_a_corruption_grows_with_severity(name, images):
     distance = [np.abs(corruption(name)(images, severity).astype(float) - images).mean() for severity in SEVERITIES]
     assert distance[0] > 0 or name == "defocus_blur"  # a disk of 0.3 pixels is one pixel, hardly softened
-    assert distance[-1] > 1.2 * distance[0]
+    assert distance[-1] > 1.1 * distance[0]
     assert np.mean(np.diff(distance) >= 0) >= 0.75
 
 
