@@ -1,6 +1,6 @@
 """How often the 95 % intervals hold the truth, by simulation.
 
-    python -m benchmarks.coverage [--sets 2000] [--images 600] [--resamples 1000] [--json FILE]
+    python -m benchmarks.coverage [--sets 2000] [--first 0] [--images 600] [--resamples 1000] [--json FILE]
 
 Draws data sets from a known population (two models that err together on three equally frequent classes) and
 counts in how many of them the interval of each metric, and of the paired difference of the two models, holds
@@ -37,19 +37,22 @@ def models(rng: np.random.Generator, images: int) -> list[Judged]:
     return judged
 
 
-def coverage(sets: int, images: int, resamples: int) -> dict[str, dict[str, float]]:
-    """Shares of data sets whose interval holds the truth: "value" and "difference" → metric → share."""
+def coverage(sets: int, images: int, resamples: int, first: int = 0) -> dict[str, dict[str, float]]:
+    """Shares of data sets whose interval holds the truth: "value" and "difference" → metric → share.
+
+    Data sets are drawn from the seeds `first`, `first` + 1, …
+    """
     measures = [metric(name).function for name in METRICS]
     truth = np.array([[metric(name)(each.labels, each.probabilities) for name in METRICS]
                       for each in models(np.random.default_rng(2**32), POPULATION)])
     value, difference = np.zeros(len(METRICS)), np.zeros(len(METRICS))
-    for i in range(sets):
-        first, second = models(np.random.default_rng([1, i]), images)
-        spreads = [statistics.bootstrap(each, measures, resamples, seed=i) for each in (first, second)]
+    for i in range(first, first + sets):
+        pair = models(np.random.default_rng([1, i]), images)
+        spreads = [statistics.bootstrap(each, measures, resamples, seed=i) for each in pair]
         for m, name in enumerate(METRICS):
             interval = statistics.percentile_interval(spreads[0][m])
             if metric(name).proportion:
-                interval = statistics.wilson(metric(name)(first.labels, first.probabilities), images)
+                interval = statistics.wilson(metric(name)(pair[0].labels, pair[0].probabilities), images)
             value[m] += _holds(interval, truth[0, m])
             between, _ = statistics.difference(spreads[1][m], spreads[0][m])
             difference[m] += _holds(between, truth[1, m] - truth[0, m])
@@ -64,11 +67,12 @@ def _holds(interval: statistics.Interval | None, truth: float) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", type=int, default=2_000)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--images", type=int, default=600)
     parser.add_argument("--resamples", type=int, default=1_000)
     parser.add_argument("--json", type=Path, help="write the result there as well")
     arguments = parser.parse_args()
-    settings = {"sets": arguments.sets, "images": arguments.images, "resamples": arguments.resamples}
+    settings = {name: getattr(arguments, name) for name in ("sets", "first", "images", "resamples")}
     text = json.dumps({**settings, **coverage(**settings)}, indent=2)
     if arguments.json:
         arguments.json.write_text(text + "\n", encoding="utf-8")

@@ -14,7 +14,7 @@ from made_runs import DIGITS, digits, environment, material, run_of
 
 from tenfold.comparison import compare, csv_text, markdown, table, write_html
 from tenfold.comparison.tables import p_text, pair_table
-from tenfold.errors import StorageError, UnknownNameError, UsageError
+from tenfold.errors import RunError, StorageError, UnknownNameError, UsageError
 from tenfold.evaluation.statistics import holm, mcnemar
 from tenfold.report import Material
 
@@ -107,10 +107,18 @@ def test_other_classes_are_refused_with_the_reason(runs):
         compare(runs)
 
 
+def test_predictions_of_other_classes_are_named(runs):
+    for run in runs:
+        run.write_json("environment.json", environment(DIGITS[::-1], 100))
+    with pytest.raises(RunError, match=r"poor-1: its test predictions are not of the classes.*tenfold evaluate"):
+        compare(runs)
+
+
 def test_long_class_lists_are_compared_whole_and_shown_in_part(runs):
     many = [f"class-{i}" for i in range(100)]
     for run, last in zip(runs, ("a", "a", "b"), strict=True):
         run.write_json("environment.json", environment((*many, last), 100))
+        (run.path / "predictions/test.parquet").unlink()
     with pytest.raises(UsageError, match="fair-1 has other classes") as caught:
         compare(runs)
     assert len(str(caught.value)) < 400

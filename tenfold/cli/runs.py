@@ -91,7 +91,7 @@ def evaluate(
         terminal.print_corruptions(opened.read_json("corruptions.json"))
 
 
-@command(app)
+@command(app, short="Rank models and test their differences.")
 def compare(
     run: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Run directories.")],
     by: Annotated[str, typer.Option("--by", metavar="METRIC", help="The metric to rank by.")] = "roc_auc",

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tenfold.errors import RunError
+
 if TYPE_CHECKING:
     from tenfold.run import Run
 
@@ -26,9 +28,15 @@ def write_predictions(run: Run, split: str, labels: np.ndarray, probabilities: n
 
 
 def read_predictions(run: Run, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """(labels int64 [n], probabilities float32 [n, k]) of one split. Raises RunError if it has none."""
+    """(labels int64 [n], probabilities float32 [n, k]) of one split.
+
+    Raises RunError if the run has none, or if they are of other classes than it was trained on.
+    """
     classes = run.classes()
     table = run.predictions(split)
+    if table.column_names[2:] != [f"p_{name}" for name in classes]:
+        raise RunError(f"{run.path}: its {split} predictions are not of the classes that environment.json names; "
+                       f"score it again with `tenfold evaluate {run.path}`")
     position = {name: i for i, name in enumerate(classes)}
     labels = np.array([position[name] for name in table["label"].to_pylist()], np.int64)
     return labels, np.stack([table[f"p_{name}"].to_numpy() for name in classes], axis=1)

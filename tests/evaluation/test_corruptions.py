@@ -40,7 +40,7 @@ def test_a_corruption_keeps_shape_dtype_and_seed(name, shape, rng):
 def test_a_corruption_grows_with_severity(name, images):
     distance = [np.abs(corruption(name)(images, severity).astype(float) - images).mean() for severity in SEVERITIES]
     assert distance[0] > 0 or name == "defocus_blur"  # a disk of 0.3 pixels is one pixel, hardly softened
-    assert distance[-1] > 1.2 * distance[0]
+    assert distance[-1] > 1.1 * distance[0]
     assert np.mean(np.diff(distance) >= 0) >= 0.75
 
 
@@ -55,13 +55,14 @@ def test_noise_has_the_stated_strength():
 
 
 def test_blur_keeps_the_mean_and_spreads_a_point():
-    point = np.zeros((1, 33, 33, 1), np.uint8)
-    point[0, 16, 16] = 255
+    point = np.zeros((1, 33, 33, 1))
+    point[0, 16, 16] = 1
     for name in ("defocus_blur", "gaussian_blur"):
-        spread = corruption(name)(point, 5)[0, :, :, 0].astype(float)
-        assert spread.sum() == pytest.approx(255, rel=0.05)
-        assert (spread == spread.T).all()
-        assert spread[16, 16] < 128
+        known = corruption(name)
+        spread = known.function(point, known.levels[-1], np.random.default_rng(0))[0, :, :, 0]
+        assert spread.sum() == pytest.approx(1)
+        np.testing.assert_allclose(spread, spread.T)
+        assert spread[16, 16] < 0.5
     flat = np.full((1, 32, 32, 3), 77, np.uint8)
     assert (corruption("zoom_blur")(flat, 5) == 77).all()
 

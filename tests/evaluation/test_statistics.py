@@ -111,7 +111,7 @@ def test_seeds_add_their_spread_without_understating_it(rng):
 
 
 def test_intervals_and_differences_hold_the_truth_in_95_of_100_data_sets():
-    """500 simulated data sets; the benchmark of the same name draws more."""
-    found = coverage(sets=500, images=600, resamples=600)
+    """500 simulated data sets, whose own luck is ± 1.9 points; `benchmarks.coverage` draws more."""
+    found = coverage(sets=500, images=600, resamples=600, first=1000)
     for shares in found.values():
         assert shares == pytest.approx(dict.fromkeys(shares, 0.95), abs=0.02)

@@ -23,8 +23,8 @@ def accuracies(corruptions: Mapping[str, Any]) -> tuple[list[str], np.ndarray]:
     found = [(each["title"], [clean, *([entry[key] for key in keys] for entry in each["accuracy"])])
              for each in corruptions.get("corruptions", {}).values()]
     found.sort(key=lambda pair: pair[1][-1][0])
-    table = np.array([rows for _, rows in found], np.float64)
-    return [title for title, _ in found], table.reshape(len(found), -1, 3)
+    table = np.array([rows for _, rows in found], np.float64) if found else np.zeros((0, 1, 3))
+    return [title for title, _ in found], table
 
 
 def draw_accuracies(titles: list[str], table: np.ndarray) -> Figure:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from tenfold.evaluation.metrics import metric
 from tenfold.report.plots.plot import Material, plot
@@ -55,16 +55,17 @@ def _draw_points(axes: Axes, shown: Sequence[tuple[Mapping[str, Any], bool]], ke
     axes.set_xscale("log")
     joined = sorted((point[key], point["value"]) for point, best in shown if best)
     axes.plot(*zip(*joined, strict=True), color=BLUE, linewidth=1.2, zorder=1)
-    for n, (point, best) in enumerate(shown):
+    for point, best in shown:
         value, low, high = (point[name] for name in ("value", "low", "high"))
         if low is not None and high is not None:
             axes.vlines(point[key], low, high, color=BLUE if best else GREY, linewidth=1)
         axes.plot(point[key], value, marker="o" if best else "s", markersize=6, color=BLUE if best else GREY)
         axes.annotate(shorten(point["model"], 22), (point[key], value), textcoords="offset points", color=INK,
-                      xytext=(6, 4 if n % 2 else -10), fontsize=8)
+                      xytext=(6, 5), fontsize=8)
     costs = [point[key] for point, _ in shown]
-    axes.set_xlim(min(costs) / 1.3, max(costs) * 2)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.4g}"))
+    axes.set_xlim(min(costs) / 1.3, max(costs) * 2.5)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}" if v >= 1 else f"{v:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
