@@ -129,9 +129,9 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
     """Train and evaluate what a study lists, first every model with the first seed, and write the comparison.
 
     The runs, `comparison.html`, `.json` and `.csv` go into `<runs>/<study>-<data>-<number>/`: a new one or,
-    with `resume`, the last one, where finished runs are kept, begun ones resumed and missing ones made. A model
-    that can't be had or trained is skipped and named. Raises UsageError if none can, or for `resume` without a
-    study to go on with; StorageError.
+    with `resume`, the last one if there is one, where finished runs are kept, begun ones resumed and missing
+    ones made. A model that can't be had or trained is skipped and named. Raises UsageError if none can;
+    StorageError.
     """
     watcher = watcher or pipeline.Watcher()
     study = study if isinstance(study, Study) else Study.load(study)
@@ -178,12 +178,10 @@ def _data_name(recipes: list[Recipe]) -> str:
 
 
 def _folder(runs: Path, name: str, resume: bool) -> Path:
-    """The directory of the study: the last one with `resume`, else the next free number."""
+    """The directory of the study: with `resume` the last one, if there is one; else the next free number."""
     numbers = [int(path.name.rpartition("-")[2]) for path in runs.glob(f"{name}-*")
                if path.name.rpartition("-")[0] == name and path.name.rpartition("-")[2].isdecimal()]
-    if resume and not numbers:
-        raise UsageError(f"--resume: there is no {runs / name}-1 to go on with; leave out --resume to begin the study")
-    return runs / f"{name}-{max(numbers, default=0) + (not resume)}"
+    return runs / f"{name}-{max(numbers) if resume and numbers else max(numbers, default=0) + 1}"
 
 
 def _run_of(recipe: Recipe, made: Run | None, folder: Path, watcher: pipeline.Watcher) -> Run:

@@ -122,7 +122,7 @@ def study(
     data: Data = None,
     seeds: Annotated[int | None, typer.Option(min=1, max=1000, help="Train each this many times.")] = None,
     by: Annotated[str | None, typer.Option("--by", metavar="METRIC", help="The metric to rank by.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the last study of that name.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the last study of that name, if there is one.")] = False,
     runs: Runs = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
