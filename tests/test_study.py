@@ -91,7 +91,7 @@ def test_an_entry_is_its_recipe_with_changes(file: Path) -> None:
 
 def test_an_interrupted_study_goes_on_where_it_was(file: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        conduct(file, runs=tmp_path / "runs", watcher=Interrupt())
+        conduct(file, runs=tmp_path / "runs", resume=True, watcher=Interrupt())  # none to go on with: it begins
     folder = tmp_path / "runs" / "pair-digits-1"
     before = {run.name: run.status() for run in Run.list(folder)}
     assert [status["status"] for status in before.values()] == ["finished", "stopped", "finished"]
