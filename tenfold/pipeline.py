@@ -13,7 +13,7 @@ from tenfold.data.dataset import Dataset
 from tenfold.data.splits import prepare, summary
 from tenfold.errors import DivergedError, RunError, TenfoldError, UsageError
 from tenfold.interrupt import Interrupt
-from tenfold.recipe import Recipe
+from tenfold.recipe import EvaluateSection, Recipe
 from tenfold.run import Run, check_name, write_whole
 
 if TYPE_CHECKING:
@@ -270,20 +270,24 @@ def _explained_errors(run: Run, judged: tuple[np.ndarray, np.ndarray, np.ndarray
 
 
 def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False, *, splits: Sequence[str] = (),
-             data: str | None = None, calibrate: bool = False, corruptions: bool = False) -> dict[str, Any]:
+             data: str | None = None, tta: str | None = None, calibrate: bool = False,
+             corruptions: bool = False) -> dict[str, Any]:
     """Score a run's model again on the data set it was trained with, and renew its report.
 
     splits: those to score (default: validation and test). With `data`, a data set's name or URI, its split
-    (default: test) is scored beside them, under `<data set>-<split>`. `calibrate` fits a temperature on the
+    (default: test) is scored beside them, under `<data set>-<split>`. `tta` is test-time augmentation in place
+    of the recipe's (`evaluate.tta`), scored beside them under `<split>_tta`. `calibrate` fits a temperature on the
     validation predictions and writes `calibration.json`; `corruptions` scores the corrupted test images and
     writes `corruptions.json`. Returns the metrics: split → metric → {"value", "low", "high"}. Raises
-    RunError if the data set's content is no longer what it was, UsageError for a split that is not there.
+    RunError if the data set's content is no longer what it was, UsageError for a split that is not there,
+    RecipeError for a `tta` that is none.
     """
+    how = run.recipe().replace(*([] if tta is None else [f"evaluate.tta={tta}"])).evaluate
     watcher = watcher or Watcher()
     dataset = own_data(run, watcher)
     other = None if data is None else open_dataset(data, fetch=True, log=watcher.log, progress=watcher.fetched)
     with run.writing():
-        _judge(run, dataset, other, splits, csv)
+        _judge(run, dataset, other, splits, csv, how)
         if calibrate:
             from tenfold.evaluation.calibration import calibrate as fit
 
@@ -296,18 +300,19 @@ def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False, *, spl
     return run.metrics()
 
 
-def _judge(run: Run, dataset: Dataset, other: Dataset | None, splits: Sequence[str], csv: bool) -> None:
+def _judge(run: Run, dataset: Dataset, other: Dataset | None, splits: Sequence[str], csv: bool,
+           how: EvaluateSection) -> None:
     """Score splits of the run's own data set, or of another one in place of it."""
     from tenfold import evaluation
 
     if other is not None:
         for split in splits or ("test",):
-            evaluation.score_elsewhere(run, other, split, csv)
+            evaluation.score_elsewhere(run, other, split, csv, how)
         return
     missing = [split for split in splits if split not in dataset.splits()]
     if missing:
         raise UsageError(f"--split: received {missing[0]}; choose from: {', '.join(dataset.splits())}")
-    evaluation.score_run(run, dataset, splits or evaluation.EVALUATED, csv)
+    evaluation.score_run(run, dataset, splits or evaluation.EVALUATED, csv, how)
     _time(run, dataset)
 
 

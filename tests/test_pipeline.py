@@ -17,7 +17,7 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 import tenfold
 from tenfold.backend import keras
-from tenfold.errors import DivergedError, RunError, StorageError, UsageError
+from tenfold.errors import DivergedError, RecipeError, RunError, StorageError, UsageError
 from tenfold.pipeline import Watcher, seeds
 from tenfold.recipe import Recipe
 from tenfold.run import Run
@@ -101,6 +101,21 @@ def test_a_model_trained_further_has_no_verdicts_on_the_earlier_one(run: Run, tm
     tenfold.resume(copy, epochs=3)
     assert not copy.has("calibration.json")
     assert set(copy.metrics()) == {"validation", "test"}
+
+
+def test_views_are_scored_beside_the_model_as_it_is(run: Run, tmp_path: Path) -> None:
+    import shutil
+
+    copy = Run.open(shutil.copytree(run.path, tmp_path / "copy"))
+    with pytest.raises(RecipeError, match="mirror-translate"):
+        tenfold.evaluate(copy, tta="mirrors")
+    assert set(copy.metrics()) == {"validation", "test"}
+    found = tenfold.evaluate(copy, tta="mirror", splits=["test"])
+    assert set(found) == {"validation", "test", "test_tta"}
+    assert found["test_tta"]["views"] == "mirror"
+    assert found["test"]["loss"] == run.metrics()["test"]["loss"] != found["test_tta"]["loss"]
+    assert copy.has("predictions/test_tta.parquet")
+    assert "test_tta" in (copy.path / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_speed_of_prediction_is_recorded(run: Run) -> None:

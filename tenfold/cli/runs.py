@@ -64,6 +64,8 @@ def evaluate(
     split: Annotated[list[str] | None, typer.Option("--split", help="A split to score; repeatable. "
                                                     "Default: validation and test, of other data test.")] = None,
     data: Annotated[str | None, typer.Option("--data", metavar="DATA", help="Score on another data set.")] = None,
+    tta: Annotated[str | None, typer.Option("--tta", metavar="VIEWS", help="Test-time augmentation, scored as well: "
+                                            "none, mirror or mirror-translate; default: the recipe's.")] = None,
     calibrate: Annotated[bool, typer.Option("--calibrate", help="Fit a temperature on validation, and score "
                                             "before and after.")] = False,
     corruptions: Annotated[bool, typer.Option("--corruptions", help="Score the test images under ten corruptions at "
@@ -77,8 +79,8 @@ def evaluate(
 
     opened = Run.open(run)
     with terminal.terminal_watcher() as watcher:
-        metrics = pipeline.evaluate(opened, watcher, csv, splits=split or (), data=data, calibrate=calibrate,
-                                    corruptions=corruptions)
+        metrics = pipeline.evaluate(opened, watcher, csv, splits=split or (), data=data, tta=tta,
+                                    calibrate=calibrate, corruptions=corruptions)
     if as_json:
         more = {name: opened.read_json(f"{name}.json")
                 for name, asked in (("calibration", calibrate), ("corruptions", corruptions)) if asked}
@@ -122,7 +124,8 @@ def study(
     data: Data = None,
     seeds: Annotated[int | None, typer.Option(min=1, max=1000, help="Train each this many times.")] = None,
     by: Annotated[str | None, typer.Option("--by", metavar="METRIC", help="The metric to rank by.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the last study of that name, if there is one.")] = False,
+    resume: Annotated[bool, typer.Option(
+        "--resume", help="Go on with the last study of that name, if there is one.")] = False,
     runs: Runs = Path("runs"),
     as_json: AsJson = False,
 ) -> None:

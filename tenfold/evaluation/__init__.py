@@ -6,7 +6,7 @@ import datetime
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,17 +17,21 @@ from tenfold.evaluation.robustness import robustness
 from tenfold.evaluation.scores import score
 from tenfold.run import Run
 
+if TYPE_CHECKING:
+    from tenfold.recipe import EvaluateSection
+
 EVALUATED = ("validation", "test")
 TIMED = 2000  # images, at most, that the speed of prediction is measured on
 
 
-def score_run(run: Run, dataset: Dataset, splits: Sequence[str] = EVALUATED, csv: bool = False) -> dict[str, Any]:
+def score_run(run: Run, dataset: Dataset, splits: Sequence[str] = EVALUATED, csv: bool = False,
+              how: EvaluateSection | None = None) -> dict[str, Any]:
     """Predict the splits of a prepared data set with the run's `model.keras`, in float32, and score them.
 
     Writes `predictions/<split>.parquet` (and `.csv`) and `metrics.json`; returns the metrics:
-    split → metric → {"value", "low", "high"}. A split that the data set lacks is left out. Where the recipe
-    asks for test-time augmentation, each split is scored twice: as "test", which is what `model.keras`
-    says, and as "test_tta".
+    split → metric → {"value", "low", "high"}. A split that the data set lacks is left out. Where `how`
+    (default: the run's recipe) asks for test-time augmentation, each split is scored twice: as "test", which
+    is what `model.keras` says, and as "test_tta", with the "views".
     Raises UsageError if the data set has other classes or another image shape than the run.
     """
     if dataset.classes != run.classes():
@@ -35,10 +39,11 @@ def score_run(run: Run, dataset: Dataset, splits: Sequence[str] = EVALUATED, csv
                          f"{run.path} was trained on {', '.join(run.classes())}")
     _check_shape(run, dataset)
     present = {name: split for name, split in dataset.splits().items() if name in splits}
-    return _score(run, present, csv)
+    return _score(run, present, csv, how or run.recipe().evaluate)
 
 
-def score_elsewhere(run: Run, dataset: Dataset, split: str, csv: bool = False) -> dict[str, Any]:
+def score_elsewhere(run: Run, dataset: Dataset, split: str, csv: bool = False,
+                    how: EvaluateSection | None = None) -> dict[str, Any]:
     """Score a run's model on a split of another data set, whose classes it knows; in whatever order.
 
     Writes predictions and metrics under `<data set>-<split>`, with "data" (uri, source, partial, fingerprint).
@@ -59,7 +64,7 @@ def score_elsewhere(run: Run, dataset: Dataset, split: str, csv: bool = False) -
     data = {"uri": dataset.uri, "source": chosen.provenance.source, "partial": chosen.partial,
             "expected": chosen.provenance.expected, "count": len(chosen), "fingerprint": mapped.fingerprint()}
     name = f"{dataset.name}-{split}"
-    return _score(run, {name: mapped}, csv, {name: {"data": data}})
+    return _score(run, {name: mapped}, csv, how or run.recipe().evaluate, {"data": data})
 
 
 def _check_shape(run: Run, dataset: Dataset) -> None:
@@ -68,16 +73,16 @@ def _check_shape(run: Run, dataset: Dataset) -> None:
         raise UsageError(f"the data set's images are {dataset.shape}; {run.path} was trained on {shape}")
 
 
-def _score(run: Run, splits: Mapping[str, Split], csv: bool,
-           more: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+def _score(run: Run, splits: Mapping[str, Split], csv: bool, how: EvaluateSection,
+           more: Mapping[str, Any] | None = None) -> dict[str, Any]:
     result = run.metrics() if run.has("metrics.json") else {}
-    for suffix, classify in classifiers(run).items():
+    for suffix, classify in classifiers(run, how).items():
+        facts = {**(more or {}), **({"views": how.tta} if suffix else {})}
         for name, split in splits.items():
             p = classify(split.images)
             write_predictions(run, name + suffix, split.labels, p, run.classes(), csv)
             scored = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-            result[name + suffix] = {**score(split.labels, p, run.classes()), **(more or {}).get(name, {}),
-                                     "scored": scored}
+            result[name + suffix] = {**score(split.labels, p, run.classes()), **facts, "scored": scored}
     run.write_json("metrics.json", result)
     return result
 
@@ -85,21 +90,21 @@ def _score(run: Run, splits: Mapping[str, Split], csv: bool,
 Classify = Callable[[np.ndarray], np.ndarray]
 
 
-def classifiers(run: Run) -> dict[str, Classify]:
+def classifiers(run: Run, how: EvaluateSection) -> dict[str, Classify]:
     """Functions from images uint8 [n, h, w, c] to the run's probabilities float32 [n, k], by suffix of the split.
 
-    "" is the model as it is; "_tta" has the recipe's test-time augmentation, where it asks for any.
+    "" is the model as it is; "_tta" has test-time augmentation, where `how` asks for any.
     """
     from tenfold.evaluation.views import with_views
     from tenfold.prediction import Classifier, probabilities  # the engine, which comparing runs does not need
 
-    model, section = Classifier(run), run.recipe().evaluate
+    model = Classifier(run)
     models: dict[str, Any] = {"": model}
-    if section.tta != "none":
-        models["_tta"] = with_views(model, section.tta, section.tta_below)
+    if how.tta != "none":
+        models["_tta"] = with_views(model, how.tta, how.tta_below)
 
     def bound(judge: Any) -> Classify:
-        return lambda images: probabilities(judge, images, section.batch_size)
+        return lambda images: probabilities(judge, images, how.batch_size)
 
     return {suffix: bound(judge) for suffix, judge in models.items()}
 
@@ -111,7 +116,8 @@ def time_run(run: Run, images: np.ndarray) -> dict[str, Any]:
     gone by. Gives "images_per_second" (the median batch; the first one only warms up), "images" and
     "batch_size"; what it ran on is for the caller to add.
     """
-    classify, size = classifiers(run)[""], run.recipe().evaluate.batch_size
+    how = run.recipe().evaluate
+    classify, size = classifiers(run, how)[""], how.batch_size
     batches = itertools.cycle([np.asarray(images[i : i + size]) for i in range(0, min(len(images), TIMED), size)])
     rates: list[float] = []
     seconds, count = 0.0, 0
@@ -132,6 +138,6 @@ def score_corruptions(run: Run, dataset: Dataset, log: Callable[[str], None]) ->
     """
     if dataset.test is None or not len(dataset.test):
         raise RunError(f"{run.path}: its data set has no test images to corrupt")
-    result = {"split": "test", **robustness(classifiers(run)[""], dataset.test, log)}
+    result = {"split": "test", **robustness(classifiers(run, run.recipe().evaluate)[""], dataset.test, log)}
     run.write_json("corruptions.json", result)
     return result

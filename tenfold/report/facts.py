@@ -104,8 +104,11 @@ def _held_out(split: Mapping[str, Any]) -> bool:
 
 
 def metric_rows(metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """(splits, rows): each row is a metric's title, its direction, and its text for each scored split."""
-    splits = [name for name in SCORED if name in metrics]
+    """(splits, rows): each row is a metric's title, its direction, and its text for each scored split.
+
+    A split that was judged by several views of each image as well stands twice: `test` and `test_tta`.
+    """
+    splits = [name for split in SCORED for name in (split, f"{split}_tta") if name in metrics]
     rows = []
     for name in METRICS.names():
         known = metric(name)
