@@ -93,7 +93,7 @@ def test_report_says_what_a_reader_looks_for(page):
     assert f"95 % interval [{100 * accuracy['low']:.1f}, {100 * accuracy['high']:.1f}], of 100 images" in text
     assert "The test split was scored once, at the end" in text
     assert "ROC-AUC (macro, one-vs-rest)" in text
-    assert "Recipe cnn-digits on data set digits · status: finished" in text
+    assert "Recipe cnn on data set digits · status: finished" in text
     assert f"tenfold train {run.path}/recipe.toml --data 'folder:my images/digits'" in text
     assert "[train.checkpoint]" in text
     assert "123,456" in text
