@@ -37,7 +37,7 @@ def machine() -> dict[str, Any]:
     return {
         "processor": engine.processor_name(),
         "units": [name for name, present in engine.processor_units().items() if present],
-        "cores": os.cpu_count(), "memory_gib": memory_gib(), "system": platform.platform(terse=True),
+        "cores": os.cpu_count(), "memory_gib": memory_gib(), "system": f"{platform.system()} {platform.machine()}",
     }
 
 

@@ -69,8 +69,8 @@ def train(
     URI, or None for the recipe's own source. `callbacks` are `keras.callbacks.Callback`s. The run is
     `runs/<name>-<number>`, by default named after the recipe and the data set. `csv` writes predictions
     as CSV as well, `h5` the model as `model.h5`. What names missing public data has it downloaded.
-    `resume` goes on with the newest run of that name and recipe that was stopped, died or failed, if
-    there is one.
+    `resume` goes on with the newest run of that name and recipe that was stopped, died or failed, and keeps
+    one that is finished, if there is one.
 
     Raises a TenfoldError: before anything is written if the input is wrong or the disk has too little
     room; DivergedError if the loss became NaN or infinite (the run then has status "diverged" and its last
@@ -88,8 +88,14 @@ def train(
             watcher.log(f"{split}: {len(value):,} images ({value.describe()})")
         job = _Job(recipe, prepared, callbacks, watcher, csv, h5, interrupt)
         name = name or f"{recipe.name}-{prepared.name}"
-        found = _unfinished(runs, name, recipe) if resume else None
-        return _start(job, Path(runs), name) if found is None else _go_on(job, found)
+        found = _begun(runs, name, recipe) if resume else None
+        if found is None:
+            return _start(job, Path(runs), name)
+        if found.status()["status"] == "finished":
+            _check_data(found, prepared)
+            watcher.log(f"{found.path} is finished already")
+            return found
+        return _go_on(job, found)
 
 
 def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *, csv: bool = False, h5: bool = False,
@@ -102,9 +108,10 @@ def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *
     watcher = watcher or Watcher()
     recipe, status = run.recipe(), run.status()
     if epochs is not None:
-        if epochs < recipe.train.epochs:
-            raise UsageError(f"--epochs: received {epochs}; expected {recipe.train.epochs} or more, which the run's "
-                             "recipe has")
+        least = recipe.train.epochs + (status["status"] == "finished")
+        if epochs < least:
+            raise UsageError(f"--epochs: received {epochs}; expected {least} or more: the run's recipe has "
+                             f"{recipe.train.epochs}, and its status is {status['status']!r}")
         recipe = recipe.replace(f"train.epochs={epochs}")
     elif status["status"] == "finished":
         raise RunError(f"{run.path}: is finished; give --epochs (more than {recipe.train.epochs}) to train it further")
@@ -113,12 +120,12 @@ def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *
         return _go_on(_Job(recipe, dataset, callbacks, watcher, csv, h5, interrupt), run)
 
 
-def _unfinished(runs: str | Path, name: str, recipe: Recipe) -> Run | None:
-    """The newest run of that name and recipe that can be resumed; those that can't be read are passed over."""
+def _begun(runs: str | Path, name: str, recipe: Recipe) -> Run | None:
+    """The newest run of that name and recipe that is finished or can be resumed; unreadable ones are passed over."""
     for run in reversed(Run.list(runs)):
         with contextlib.suppress(RunError):
-            unfinished = run.status()["status"] in ("stopped", "died", "failed")
-            if unfinished and run.name.rpartition("-")[0] == name and run.recipe() == recipe:
+            fits = run.status()["status"] in ("stopped", "died", "failed", "finished")
+            if fits and run.name.rpartition("-")[0] == name and run.recipe() == recipe:
                 return run
     return None
 

@@ -111,8 +111,9 @@ class Run:
     def environment(self) -> dict[str, Any]:
         """Versions, machine, threads, precision, seed, the data set with its fingerprint and splits."""
         environment = self.read_json("environment.json")
-        if not isinstance(environment.get("dataset"), dict):
-            raise RunError(f"{self.path / 'environment.json'}: damaged (it names no data set)")
+        dataset = environment.get("dataset")
+        if not isinstance(dataset, dict) or not {"classes", "fingerprint", "shape", "splits"} <= dataset.keys():
+            raise RunError(f"{self.path / 'environment.json'}: damaged (it does not describe the data set)")
         return environment
 
     def metrics(self) -> dict[str, Any]:
@@ -134,13 +135,17 @@ class Run:
         return tuple(self.environment()["dataset"]["classes"])
 
     def predictions(self, split: str = "test") -> Any:
-        """A pyarrow.Table of one split: index, label, prediction and a probability column `p_<class>` each.
+        """A pyarrow.Table of one split: index, label and a probability column `p_<class>` each.
 
-        Raises RunError if that split has no predictions.
+        Raises RunError if that split has no predictions or they are damaged.
         """
-        from pyarrow import parquet
+        from pyarrow import ArrowException, parquet
 
-        return parquet.read_table(self._file(f"predictions/{split}.parquet"))
+        path = self._file(f"predictions/{split}.parquet")
+        try:
+            return parquet.read_table(path)
+        except (ArrowException, OSError):
+            raise RunError(f"{path}: damaged (no valid Parquet); `tenfold evaluate {self.path}` renews it") from None
 
     def model(self) -> keras.Model:
         """The finished model: uint8 or float pixels 0–255 [n, height, width, channels] in, probabilities out.

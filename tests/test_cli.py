@@ -335,7 +335,6 @@ TRAIN = ["train", *SMALL]
 USAGE: dict[str, tuple[list[str], str]] = {
     "recipe": (["train", "mpl"], "unknown recipe .* did you mean 'mlp'"),
     "study": (["study", "six-model"], "unknown study .* did you mean 'six-models'"),
-    "nothing to resume": (["study", "quick", "--resume"], "there is no runs/quick-digits-1 to go on with"),
     "two formats": (["compare", "nowhere", "--csv", "--json"], "received --csv and --json"),
     "recipe file": (["train", "missing.toml"], "missing.toml: can't be read: No such file"),
     "data set": (["train", "mlp", "--data", "digit"], "unknown data set 'digit'; did you mean 'digits'"),

@@ -227,3 +227,25 @@ def test_the_page_is_self_contained_and_inert(tmp_path, runs, made):
     assert text.count('class="dot"') == 3
     with pytest.raises(StorageError):
         write_html(compare(runs), path / "below-a-file.html")
+
+
+@pytest.mark.parametrize(("name", "content", "reason"), [
+    ("predictions/test.parquet", b"PAR1 cut off", "no valid Parquet"),
+    ("environment.json", b'{"dataset": {}}', "does not describe the data set"),
+    ("metrics.json", b"[]", "no JSON object"),
+])
+def test_a_damaged_run_is_left_out_with_the_reason(runs, name, content, reason):
+    (runs[1].path / name).write_bytes(content)
+    board = compare(runs)
+    assert len(board) == 2
+    assert len(board.left_out) == 1
+    assert runs[1].name in board.left_out[0]
+    assert reason in board.left_out[0]
+
+
+def test_the_accuracy_of_several_seeds_is_not_tested_by_mcnemar(tmp_path, made):
+    board = compare([run_of(tmp_path, made[skill], f"{skill}-{seed}", seed=seed)
+                     for skill in ("good", "poor") for seed in (0, 1)], by="accuracy")
+    (pair,) = board.pairs
+    assert pair.mcnemar == {"p": None, "p_holm": None}
+    assert pair.p("accuracy") == pair.differences["accuracy"]["p_holm"]

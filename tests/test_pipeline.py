@@ -86,6 +86,11 @@ def test_the_resolved_recipe_repeats_the_run_bit_for_bit(run: Run, tmp_path: Pat
     assert again.metrics()["test"]["accuracy"] == run.metrics()["test"]["accuracy"]
 
 
+def test_the_pages_of_a_finished_run_say_that_it_is(run: Run) -> None:
+    assert "not finished" not in (run.path / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "not finished" not in (run.path / "report.html").read_text(encoding="utf-8")
+
+
 def test_evaluating_again_gives_the_same_metrics(run: Run) -> None:
     before = run.metrics()["test"]
     after = tenfold.evaluate(run)["test"]

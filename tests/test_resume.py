@@ -139,7 +139,7 @@ def test_a_finished_run_goes_on_only_with_more_epochs(dataset: Dataset, tmp_path
     assert run.recipe().train.epochs == 4
 
 
-def test_train_goes_on_with_the_newest_unfinished_run_of_that_name_and_recipe(
+def test_train_goes_on_with_the_newest_run_of_that_name_and_recipe_and_keeps_a_finished_one(
     whole: Run, dataset: Dataset, tmp_path: Path
 ) -> None:
     for recipe in (RECIPE, RECIPE.replace("train.seed=7"), RECIPE, RECIPE.replace("train.seed=7")):
@@ -148,9 +148,11 @@ def test_train_goes_on_with_the_newest_unfinished_run_of_that_name_and_recipe(
     resumed = tenfold.train(RECIPE, dataset, runs=tmp_path, resume=True)
     assert resumed.name == "small-shapes-3"
     assert content(resumed) == content(whole)
-    assert tenfold.train(RECIPE, dataset, runs=tmp_path, resume=True).name == "small-shapes-1"
+    before = resumed.status()
+    assert tenfold.train(RECIPE, dataset, runs=tmp_path, resume=True).name == "small-shapes-3"
+    assert resumed.status() == before
     assert tenfold.train(RECIPE, dataset, runs=tmp_path, resume=True, name="other").name == "other-1"
-    assert tenfold.train(RECIPE, dataset, runs=tmp_path, resume=True).name == "small-shapes-5"
+    assert tenfold.train(RECIPE, dataset, runs=tmp_path, resume=True, name="other").name == "other-1"
     assert [run.status()["status"] for run in Run.list(tmp_path) if run.name in ("small-shapes-2", "small-shapes-4")
             ] == ["stopped", "stopped"]
 

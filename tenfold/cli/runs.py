@@ -26,8 +26,8 @@ def train(
     name: Name = None,
     csv: Annotated[bool, typer.Option("--csv", help="Write predictions as CSV as well.")] = False,
     h5: Annotated[bool, typer.Option("--h5", help="Write the model as model.h5 as well.")] = False,
-    resume: Annotated[bool, typer.Option(
-        "--resume", help="Go on with the newest unfinished run of that name and recipe, if there is one.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run of that name and recipe, if there "
+                                         "is one; keep it if it is finished.")] = False,
 ) -> None:
     """Train a recipe, evaluate it and write its report: one run directory."""
     from tenfold import pipeline

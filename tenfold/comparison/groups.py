@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tenfold.errors import UsageError
+from tenfold.errors import RunError, UsageError
+from tenfold.evaluation.predictions import read_predictions
 from tenfold.run import Run
 
 
@@ -22,7 +23,10 @@ def eligible(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
     """(runs that can be ranked, sentences on the others); a run that is given twice counts once."""
     chosen, left_out = [], []
     for run in {run.path.resolve(): run for run in runs}.values():
-        reason = _unfit(run)
+        try:
+            reason = _unfit(run)
+        except RunError as error:
+            reason = str(error)
         if reason:
             left_out.append(f"{run.name} is left out: {reason}")
         else:
@@ -31,13 +35,18 @@ def eligible(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
 
 
 def _unfit(run: Run) -> str | None:
-    """Why a run can't be ranked; None if it can."""
+    """Why a run can't be ranked; None if it can. Raises RunError if what it is ranked by is damaged."""
     status = run.status().get("status")
     if status != "finished":
         return f"its status is {status!r}; expected 'finished'"
     if not run.has("metrics.json") or "test" not in run.metrics():
         return "it has no metrics of a test split"
-    return None if run.has("environment.json") else "it has no environment.json"
+    if not run.has("environment.json"):
+        return "it has no environment.json"
+    run.environment(), run.recipe()  # to be told of what is damaged before anything is ranked
+    if run.has("predictions/test.parquet"):
+        read_predictions(run, "test")
+    return None
 
 
 def refuse_others(runs: Sequence[Run]) -> None:

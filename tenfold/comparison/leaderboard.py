@@ -49,7 +49,8 @@ class Pair:
 
     differences: metric → {"value", "low", "high", "p", "p_holm"}: first minus second, with the 95 % interval
     of the paired bootstrap and its two-sided p-value, as it is and adjusted over all pairs (Holm);
-    mcnemar: {"p", "p_holm"} of the exact test that both are right equally often.
+    mcnemar: {"p", "p_holm"} of the exact test that both are right equally often; None where one of them was
+    trained with several seeds.
     """
 
     first: str
@@ -58,8 +59,9 @@ class Pair:
     mcnemar: Entry
 
     def p(self, by: str) -> float | None:
-        """The adjusted p-value of the metric: McNemar's for accuracy."""
-        entry = self.mcnemar if by == "accuracy" else self.differences[by]
+        """The adjusted p-value of the metric: McNemar's for the accuracy of single runs."""
+        exact = by == "accuracy" and self.mcnemar["p"] is not None
+        entry = self.mcnemar if exact else self.differences[by]
         value = entry["p_holm"]
         return None if value is None else float(value)
 

@@ -66,7 +66,8 @@ def row_of(group: Group, spread: Spread) -> Row:
     first, tests = group.runs[0], [run.metrics()["test"] for run in group.runs]
     environments = [run.environment() for run in group.runs]
     dataset = environments[0].get("dataset", {})
-    speeds = [run.read_json("inference.json") for run in group.runs if run.has("inference.json")]
+    speeds = [speed for run in group.runs if run.has("inference.json")
+              if {"processor", "threads", "images_per_second"} <= (speed := run.read_json("inference.json")).keys()]
     machines = dict.fromkeys(f"{s['processor']}, {s['threads']} thread{'s' * (s['threads'] > 1)}" for s in speeds)
     return Row(
         model=group.name, recipe=first.recipe().name, dataset=str(dataset.get("name", "")),
@@ -103,21 +104,24 @@ def compare_pairs(rows: Sequence[Row], spreads: Sequence[Spread]) -> tuple[Pair,
     """Every two models that have predictions, in the order of the rows; p-values adjusted over all pairs."""
     known = [i for i, spread in enumerate(spreads) if spread.known]
     places = list(itertools.combinations(known, 2))
-    tests = [_mcnemar(spreads[i], spreads[j]) for i, j in places]
+    exact = [_mcnemar(spreads[i], spreads[j]) for i, j in places]
     differences = [{name: _difference(name, rows, spreads, i, j) for name in METRICS.names()} for i, j in places]
     for name in METRICS.names():
         p = [math.nan if each[name]["p"] is None else each[name]["p"] for each in differences]
         for each, adjusted in zip(differences, statistics.holm(p), strict=True):
             each[name]["p_holm"] = adjusted if math.isfinite(adjusted) else None
+    of_accuracy = [each["accuracy"]["p"] if p is None else p for p, each in zip(exact, differences, strict=True)]
+    adjusted = statistics.holm([math.nan if p is None else p for p in of_accuracy])
     return tuple(
-        Pair(rows[i].model, rows[j].model, each, {"p": p, "p_holm": adjusted})
-        for (i, j), each, p, adjusted in zip(places, differences, tests, statistics.holm(tests), strict=True))
+        Pair(rows[i].model, rows[j].model, each, {"p": p, "p_holm": None if p is None else p_holm})
+        for (i, j), each, p, p_holm in zip(places, differences, exact, adjusted, strict=True))
 
 
-def _mcnemar(first: Spread, second: Spread) -> float:
-    """The exact test of the runs two by two; of several, twice the median p-value."""
-    return statistics.twice_the_median(
-        [statistics.mcnemar(a, b) for a, b in zip(first.correct, second.correct, strict=False)])
+def _mcnemar(first: Spread, second: Spread) -> float | None:
+    """The exact test of two trained models; None for recipes trained with several seeds, which it can't judge."""
+    if len(first.correct) > 1 or len(second.correct) > 1:
+        return None
+    return statistics.mcnemar(first.correct[0], second.correct[0])
 
 
 def _difference(name: str, rows: Sequence[Row], spreads: Sequence[Spread], i: int, j: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from tenfold.comparison.leaderboard import Leaderboard, Pair, Row
 from tenfold.evaluation.metrics import metric
 from tenfold.registry import METRICS
+from tenfold.report.facts import p_text
 
 SHOWN = ("accuracy", "loss", "f1_macro", "roc_auc", "ece")  # beside the metric that is ranked by
 DASH = "–"
@@ -44,11 +45,6 @@ def _difference(pair: Pair, name: str) -> tuple[str, str]:
         return DASH, DASH
     value, low, high = (known.number(entry[key], "+") for key in ("value", "low", "high"))
     return f"{value} [{low}, {high}]", p_text(pair.p(name))
-
-
-def p_text(p: float | None) -> str:
-    """A p-value as "0.012" or "<0.001"."""
-    return DASH if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _text(row: Row, name: str) -> str:

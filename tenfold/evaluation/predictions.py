@@ -34,7 +34,8 @@ def read_predictions(run: Run, split: str) -> tuple[np.ndarray, np.ndarray]:
     """
     classes = run.classes()
     table = run.predictions(split)
-    if table.column_names[2:] != [f"p_{name}" for name in classes]:
+    columns = ["index", "label", *(f"p_{name}" for name in classes)]
+    if table.column_names != columns or not set(table["label"].unique().to_pylist()) <= set(classes):
         raise RunError(f"{run.path}: its {split} predictions are not of the classes that environment.json names; "
                        f"score it again with `tenfold evaluate {run.path}`")
     position = {name: i for i, name in enumerate(classes)}

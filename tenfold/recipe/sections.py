@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -12,7 +13,7 @@ Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
 def _share(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError("must be a fraction from 0 to below 1, or a whole number of images")
-    if value < 0 or (value >= 1 and value != int(value)):
+    if not 0 <= value < math.inf or (value >= 1 and value != int(value)):
         raise ValueError("must be a fraction from 0 to below 1, or a whole number of images")
     return int(value) if value >= 1 else float(value)
 

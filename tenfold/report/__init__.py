@@ -23,5 +23,6 @@ def report(run: Run, material: Material, status: Mapping[str, Any] | None = None
     plots = draw_all(material)
     for name, content in plots.items():
         run.write(f"plots/{name}.png", content)
-    run.write("MODEL_CARD.md", card(run, material))
-    return run.write("report.html", html.report(run, material, plots, status or run.status()))
+    status = status or run.status()
+    run.write("MODEL_CARD.md", card(run, material, status))
+    return run.write("report.html", html.report(run, material, plots, status))

@@ -28,8 +28,8 @@ HUB_METRICS = {"accuracy": "accuracy", "precision_macro": "precision", "recall_m
 WEAKEST, PAIRS = 3, 3
 
 
-def card(run: Run, material: Material) -> str:
-    """The text of `MODEL_CARD.md`; on the Hub it is the `README.md` of a model."""
+def card(run: Run, material: Material, status: Mapping[str, Any]) -> str:
+    """The text of `MODEL_CARD.md`, of a run with that status; on the Hub it is the `README.md` of a model."""
     recipe, environment = run.recipe(), run.environment() if run.has("environment.json") else {}
     dataset = environment.get("dataset", {})
     splits, metric_rows = facts.metric_rows(material.metrics)
@@ -42,7 +42,7 @@ def card(run: Run, material: Material) -> str:
     content = {
         "front": _yaml(_front(run, str(name), recipe.data.source, material.metrics)), "title": run.name,
         "recipe_name": recipe.name, "dataset": name, "headline": facts.headline(material.metrics),
-        "cautions": facts.cautions(run.status(), dataset.get("splits", {}), material.metrics),
+        "cautions": facts.cautions(status, dataset.get("splits", {}), material.metrics),
         "model": dict(asked)["model"], "parameters": "–" if parameters is None else f"{parameters:,}",
         "shape": "×".join(map(str, dataset.get("shape", ["?"]))), "classes": material.classes,
         "limitations": _limitations(material), "path": shlex.quote(str(run.path)), "asked": asked,
@@ -98,7 +98,11 @@ def _limitations(material: Material) -> list[str]:
         named = "; ".join(f"{material.classes[p.true]} taken for {material.classes[p.predicted]} "
                           f"({p.count:,} images, {100 * p.share:.1f} %)" for p in pairs)
         found.append(f"Most confused on the {matrix[0]} split: {named}.")
-    return [*found, "How it does on images from elsewhere (another camera, place or time) was not measured."]
+    elsewhere = [f"On {name} ({scored['count']:,} images of {scored['data']['uri']}), other data than its own, its "
+                 f"accuracy is {metric('accuracy').text(scored['accuracy'])}."
+                 for name, scored in material.metrics.items() if "data" in scored]
+    return [*found, *(elsewhere or ["How it does on images from elsewhere (another camera, place or time) was not "
+                                    "measured."])]
 
 
 # ----------------------------------------------------------------------------------------------------

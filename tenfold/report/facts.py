@@ -16,6 +16,11 @@ SCORED = ("validation", "test")
 DASH = "–"
 
 
+def p_text(p: float | None) -> str:
+    """A p-value as "0.012" or "<0.001"."""
+    return DASH if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def headline(metrics: Mapping[str, Any]) -> dict[str, str]:
     """The one number: accuracy of the test split, else of validation; its interval, the images it is of."""
     for split in reversed(SCORED):
@@ -106,9 +111,10 @@ def _held_out(split: Mapping[str, Any]) -> bool:
 def metric_rows(metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """(splits, rows): each row is a metric's title, its direction, and its text for each scored split.
 
-    A split that was judged by several views of each image as well stands twice: `test` and `test_tta`.
+    Validation and test come first, each with what several views of each image say (`test_tta`); then other data.
     """
-    splits = [name for split in SCORED for name in (split, f"{split}_tta") if name in metrics]
+    own = [name for split in SCORED for name in (split, f"{split}_tta") if name in metrics]
+    splits = own + [name for name in metrics if name not in own]
     rows = []
     for name in METRICS.names():
         known = metric(name)

@@ -158,7 +158,7 @@ def comparison(
 
 
 def _difference(pair: Pair, name: str) -> dict[str, str]:
-    """A paired difference in one metric as text, the better one first; the p-value of accuracy is McNemar's."""
+    """A paired difference in one metric as text, the better one first; of single runs, accuracy's p is McNemar's."""
     known, entry = metric(name), pair.differences[name]
     value, low, high = (entry.get(key) for key in ("value", "low", "high"))
     turned = value is not None and value != 0 and (value > 0) != known.higher_is_better
@@ -169,9 +169,10 @@ def _difference(pair: Pair, name: str) -> dict[str, str]:
         if low is not None and high is not None:
             ends = sorted(sign * scale * end for end in (low, high))
             text += f" [{ends[0]:+.{digits}f}, {ends[1]:+.{digits}f}]"
-            settled = "no" if ends[0] <= 0 <= ends[1] else "yes"
-    test = pair.mcnemar if name == "accuracy" else entry
-    p, p_holm = (facts.DASH if (found := test.get(key)) is None else f"{found:.3g}" for key in ("p", "p_holm"))
+    test = pair.mcnemar if name == "accuracy" and pair.mcnemar["p"] is not None else entry
+    if test.get("p_holm") is not None:
+        settled = "yes" if test["p_holm"] < 0.05 else "no"
+    p, p_holm = (facts.p_text(test.get(key)) for key in ("p", "p_holm"))
     better, worse = (pair.second, pair.first) if turned else (pair.first, pair.second)
     return {"better": better, "worse": worse, "metric": name, "title": known.title, "difference": text,
             "p": p, "p_holm": p_holm, "settled": settled}

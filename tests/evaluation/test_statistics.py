@@ -77,19 +77,15 @@ def test_holm_adjusts_step_by_step():
     assert math.isnan(adjusted[1])
 
 
-def test_several_p_values_become_twice_their_median():
-    assert statistics.twice_the_median([0.03]) == 0.03
-    assert statistics.twice_the_median([0.01, 0.02, 0.9]) == pytest.approx(0.04)
-    assert statistics.twice_the_median([0.6, 0.7]) == 1.0
-
-
 def test_a_difference_is_told_from_none(rng):
     noise = rng.normal(size=4000)
     interval, p = statistics.difference(noise + 0.5 + 0.1 * rng.normal(size=4000), noise)
     assert interval == pytest.approx((0.5 - 0.196, 0.5 + 0.196), abs=0.02)
-    assert p == pytest.approx(2 * stats.norm.sf(5), rel=0.5)
+    assert p == pytest.approx(2 / 4001)
+    assert statistics.difference(noise + 1 + rng.normal(size=4000), noise)[1] == pytest.approx(
+        2 * stats.norm.sf(1), abs=0.03)
     assert statistics.difference(noise, noise) == ((0, 0), 1.0)
-    assert statistics.difference(noise + 1, noise)[1] == 0.0
+    assert statistics.difference(noise + 1, noise)[1] == 2 / 4001
     undefined, p = statistics.difference(np.full(10, np.nan), np.ones(10))
     assert undefined is None
     assert math.isnan(p)
@@ -101,12 +97,19 @@ def test_what_resampling_adds_is_taken_back():
     assert np.isnan(statistics.deflated(np.full(3, np.nan), 0.1)).all()
 
 
-def test_seeds_add_their_spread_without_understating_it(rng):
+def test_the_interval_over_seeds_alone_is_students(rng):
+    for runs in (2, 3, 10):
+        seeds = rng.normal(size=(runs, 1))
+        low, high = statistics.percentile_interval(statistics.over_seeds(seeds + np.zeros(200_000), [0]))
+        expected = stats.t.interval(0.95, runs - 1, seeds.mean(), seeds.std(ddof=1) / runs**0.5)
+        assert (low, high) == pytest.approx(expected, rel=0.05, abs=0.02)
+
+
+def test_seeds_add_to_what_images_change(rng):
     examples = rng.normal(size=20_000)
-    seeds = np.array([[-1.0], [0.0], [1.0]])  # variance 1, so that of their mean is 1/3
-    spread = statistics.over_seeds(seeds + 0 * examples, [0])
-    assert spread.var() == pytest.approx(1 / 3, rel=0.05)
-    assert statistics.over_seeds(seeds + examples, [0]).var() == pytest.approx(1 / 3 + 1, rel=0.05)
+    seeds = np.linspace(-1, 1, 30)[:, None]
+    spread = statistics.over_seeds(seeds + examples, [0])
+    assert spread.var() == pytest.approx(1 + seeds.var(ddof=1) / 30 * 29 / 27, rel=0.05)
     assert (statistics.over_seeds(examples[None], [0]) == examples).all()
 
 

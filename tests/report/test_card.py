@@ -21,7 +21,7 @@ def made():
 def test_the_hubs_library_reads_the_metadata(tmp_path, made):
     hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
     run = run_of(tmp_path, made)
-    data = hub.ModelCard(card(run, made)).data
+    data = hub.ModelCard(card(run, made, run.status())).data
     assert data.library_name == "keras"
     assert data.pipeline_tag == "image-classification"
     assert data.model_name == run.name
@@ -35,7 +35,7 @@ def test_the_hubs_library_reads_the_metadata(tmp_path, made):
 
 def test_the_metadata_line_by_line(tmp_path, made):
     run = run_of(tmp_path, made)
-    lines = card(run, made).splitlines()
+    lines = card(run, made, run.status()).splitlines()
     accuracy = run.metrics()["test"]["accuracy"]["value"]
     assert lines[:5] == ["---", 'library_name: "keras"', 'pipeline_tag: "image-classification"', "tags:",
                          '  - "image-classification"']
@@ -46,7 +46,7 @@ def test_the_metadata_line_by_line(tmp_path, made):
 
 
 def test_the_sections_say_what_the_run_knows(tmp_path, made):
-    text = card(run_of(tmp_path, made), made)
+    text = card(run := run_of(tmp_path, made), made, run.status())
     for heading in ("## Model Details", "## Uses", "## Bias, Risks, and Limitations", "## Training Details",
                     "## Evaluation", "## Environmental Impact", "## Technical Specifications",
                     "## How to Get Started with the Model"):
@@ -62,7 +62,7 @@ def test_the_sections_say_what_the_run_knows(tmp_path, made):
 
 def test_a_run_that_was_not_scored_has_a_card_without_results(tmp_path):
     made = Material(classes=DIGITS)
-    text = card(run_of(tmp_path, made, status="diverged"), made)
+    text = card(run := run_of(tmp_path, made, status="diverged"), made, run.status())
     assert "model-index" not in text
     assert "The run was not scored." in text
     assert "its status is “diverged”" in text
@@ -75,7 +75,7 @@ def test_hostile_names_stay_text(tmp_path):
     tree = environment(HOSTILE, 30)
     tree["dataset"]["name"] = '"\n- evil: true'
     run.write_json("environment.json", tree)
-    text = card(run, made)
+    text = card(run, made, run.status())
     assert "<script" not in text
     assert "\n- evil" not in text
     assert r"| a \| b |" in text
