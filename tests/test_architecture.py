@@ -20,7 +20,7 @@ FLOORS: dict[str, set[str]] = {
     "run": {"errors", "recipe", "modelfile"},
     "data": {"errors", "registry", "recipe"},
     "foreign": {"errors", "backend"},
-    "models": {"errors", "registry", "recipe", "backend"},
+    "models": {"errors", "registry", "recipe", "backend", "data", "foreign"},
     "interrupt": set(),
     "training": {"errors", "registry", "recipe", "backend", "modelfile", "run", "data", "models"},
     "prediction": {"errors", "modelfile", "run", "models"},
@@ -46,8 +46,8 @@ FLOORS: dict[str, set[str]] = {
 # The only files that may import Keras or PyTorch.
 ENGINE = {
     "backend.py", "modelfile.py", "prediction.py", "evaluation/explain.py", "evaluation/views.py", "models/layers.py",
-    "models/summary.py", "foreign/load.py", "training/engine.py", "training/optimizers.py", "training/muon.py",
-    "training/augment.py",
+    "models/summary.py", "models/backbone.py", "models/weights.py", "foreign/load.py", "training/engine.py",
+    "training/optimizers.py", "training/muon.py", "training/augment.py", "training/features.py",
 }
 
 

@@ -44,6 +44,11 @@ class Layers:
         self._format = CHANNELS["fast" if fast else "plain"]
         self._dtype = dtype if fast else "float32"
 
+    @property
+    def dtype(self) -> str:
+        """The Keras dtype policy of the layers made."""
+        return self._dtype
+
     def input(self, shape: tuple[int, int, int]) -> Any:
         """The input for images of `shape` (height, width, channels): raw pixels, 0–255."""
         height, width, channels = shape
