@@ -18,7 +18,7 @@ import numpy as np
 from tenfold.backend import keras
 from tenfold.errors import ModelFileError, UnknownNameError, UsageError
 from tenfold.foreign.load import load_model, sketch_model, without_memory
-from tenfold.models.layers import BatchNormalization, Layers
+from tenfold.models.layers import BatchNormalization, Conv2D, Layers
 
 PREFIX = "backbone_"  # of the layers' names; Tenfold's own never start so
 SIZES = (8, 16, 32, 48, 64, 72, 80, 96, 128, 160, 224, 256, 331)  # pixels a side that are tried
@@ -268,8 +268,11 @@ class _Twins:
 
     def _kind(self, layer: Any) -> Any:
         """The fast kind where there is one of the same weights."""
-        norm = type(layer) is keras.layers.BatchNormalization and layer.scale and layer.center
-        return BatchNormalization if norm and self.first else type(layer)
+        if not self.first:
+            return type(layer)
+        if type(layer) is keras.layers.BatchNormalization and layer.scale and layer.center:
+            return BatchNormalization
+        return Conv2D if type(layer) is keras.layers.Conv2D else type(layer)
 
     def _dtype(self, layer: Any) -> str:
         """Whatever works on the image itself, before features are made of it, keeps all bits of its pixels."""
