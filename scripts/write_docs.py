@@ -20,6 +20,7 @@ from tenfold.recipe import (
     DataSection,
     EarlyStopping,
     EvaluateSection,
+    Head,
     ModelSection,
     Plateau,
     TrainSection,
@@ -31,8 +32,9 @@ from tenfold.registry import AUGMENTATIONS, MODELS
 
 DOCS = Path(__file__).parent.parent / "docs"
 SECTIONS: dict[str, type[BaseModel]] = {
-    "data": DataSection, "model": ModelSection, "train": TrainSection, "train.early_stopping": EarlyStopping,
-    "train.plateau": Plateau, "train.checkpoint": Checkpoint, "evaluate": EvaluateSection,
+    "data": DataSection, "model": ModelSection, "train": TrainSection, "train.head": Head,
+    "train.early_stopping": EarlyStopping, "train.plateau": Plateau, "train.checkpoint": Checkpoint,
+    "evaluate": EvaluateSection,
 }
 
 

@@ -5,6 +5,7 @@
     │   └── FetchError               a download failed or brought the wrong bytes
     ├── RunError                     a directory is no run, or lacks what is asked of it
     ├── ImageError                   a file is no readable image
+    ├── ModelFileError               a model or weights file is refused, damaged or does not fit
     ├── EngineError                  the engine can't work here (wrong Keras backend, say)
     ├── DivergedError                the loss became NaN or infinite
     ├── StorageError                 exit code 3: the disk is full, read-only or gone
@@ -43,6 +44,10 @@ class RunError(TenfoldError):
 
 class ImageError(TenfoldError):
     """A file can't be read as an image."""
+
+
+class ModelFileError(TenfoldError):
+    """A model or weights file from elsewhere is missing, refused, damaged or does not fit."""
 
 
 class EngineError(TenfoldError):

@@ -98,6 +98,17 @@ def train(
         return _go_on(job, found)
 
 
+def probe(backbone: str, data: Dataset | str | None = None, overrides: Sequence[str] = (), *,
+          runs: str | Path = "runs", name: str | None = None, watcher: Watcher | None = None) -> Run:
+    """Fit a logistic regression on the features of a frozen backbone: a complete run, as `train` makes them.
+
+    `backbone` is what `model.backbone` takes, `overrides` are `key=value` of the recipe. Raises as `train` does.
+    """
+    tree = {"model": {"name": "pretrained", "backbone": backbone, "trainable": "none"},
+            "train": {"optimizer": "logistic-regression", "epochs": 1}}
+    return train(Recipe.from_dict(tree, name="probe", overrides=overrides), data, runs=runs, name=name, watcher=watcher)
+
+
 def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *, csv: bool = False, h5: bool = False,
            watcher: Watcher | None = None) -> Run:
     """Go on with a run that was stopped, died or failed, to the same bits as if it had never been interrupted.
@@ -155,10 +166,12 @@ def _go_on(job: _Job, run: Run) -> Run:
 
 def _summary(job: _Job, directory: Path, already: int = 0) -> Summary:
     """The network's summary, once it is known that the job can be done and has room in `directory`."""
+    from tenfold.models import obtain
     from tenfold.models.summary import Summary
     from tenfold.training import check, space
 
     check(job.recipe, job.dataset)
+    obtain(job.recipe.model, job.watcher.log)
     summary = Summary.of(job.recipe.model, job.dataset.shape, len(job.dataset.classes))
     needed = space.needed(job.recipe, job.dataset, summary.parameters)
     job.watcher.log(space.check(directory, max(needed - already, 0)))
@@ -198,17 +211,22 @@ def with_source(recipe: Recipe, source: str) -> Recipe:
 
 def _fit(job: _Job, run: Run, summary: Summary, snapshot: Snapshot | None) -> None:
     from tenfold import environment
+    from tenfold.models import origin
     from tenfold.training import engine, fit
 
     recipe, dataset, interrupt = job.recipe, job.dataset, job.interrupt
+    first = origin(recipe.model)
+    if snapshot is not None and run.environment().get("pretrained") != first.get("pretrained"):
+        raise RunError(f"{run.path}: the backbone {first['pretrained']['backbone']} or its weights have changed since "
+                       "training began; put them back to go on with this run")
     run.write_recipe(recipe)
     run.write_status("running")
     machine = engine.prepare(recipe.train.precision)
     run.write_json("environment.json", environment.describe(
-        dataset, machine.to_dict(), recipe.train.seed, summary.parameters, summary.flops))
+        dataset, machine.to_dict(), recipe.train.seed, summary.parameters, summary.flops) | first)
     job.watcher.start(recipe, run, -(-len(dataset.train) // recipe.train.batch_size))
     training = fit(recipe, dataset, run, job.callbacks, job.watcher.step, resume=snapshot,
-                   stop=lambda: interrupt.asked)
+                   stop=lambda: interrupt.asked, log=job.watcher.log)
     with interrupt.deferred(), contextlib.closing(training) as records:
         for record in records:
             job.watcher.epoch(record)

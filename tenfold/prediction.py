@@ -12,7 +12,7 @@ import torch
 
 from tenfold import modelfile
 from tenfold.errors import ImageError, UsageError
-from tenfold.models import build
+from tenfold.models import twin
 from tenfold.run import Run
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -40,10 +40,8 @@ class Classifier:
     def __init__(self, run: Run) -> None:
         """Raises RunError if the run has no model."""
         plain = run.model()
-        shape, classes = plain.input_shape[1:], plain.output_shape[-1]
         self.output_shape = plain.output_shape
-        self._network = build(run.recipe().model, shape, classes, fast=True)
-        self._network.set_weights(plain.get_weights())
+        self._network = twin(run.recipe().model, plain)
 
     def __call__(self, pixels: torch.Tensor, training: bool = False) -> torch.Tensor:
         """Probabilities [n, classes] of float pixels 0–255 [n, height, width, channels]; `training` is ignored."""

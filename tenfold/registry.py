@@ -67,7 +67,7 @@ class Registry(Generic[T]):
 
 
 DATASETS: Registry[Callable] = Registry("data set", "tenfold.data")
-MODELS: Registry[Callable] = Registry("model", "tenfold.models", without=("layers", "summary"))
+MODELS: Registry[Callable] = Registry("model", "tenfold.models", without=("layers", "summary", "backbone", "weights"))
 AUGMENTATIONS: Registry[Callable] = Registry("augmentation", "tenfold.training.augment")
 CORRUPTIONS: Registry[Callable] = Registry("corruption", "tenfold.evaluation.corruptions")
 METRICS: Registry[Callable] = Registry("metric", "tenfold.evaluation.metrics")

@@ -135,3 +135,22 @@ def test_recipes_on_different_data_need_to_be_told_which(file: Path, tmp_path: P
     file.write_text("[[models]]\nrecipe = 'cnn2'\n[[models]]\nrecipe = 'mnist-cnn'", encoding="utf-8")
     with pytest.raises(UsageError, match=r"on different data \(cifar10, mnist\); give --data"):
         conduct(file, runs=tmp_path / "runs")
+
+
+def test_a_recipe_whose_weights_can_not_be_had_is_skipped(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_network(*_: object, **__: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setattr("urllib.request.urlopen", no_network)
+    file.write_text(TEXT.replace('"not-there"', '"resnet50-imagenet"').replace("seeds = 2", "seeds = 1"), "utf-8")
+    outcome = conduct(file, runs=tmp_path / "runs")
+    assert sorted(run.name for run in Run.list(outcome.path)) == ["narrow-1", "wide-1"]
+    assert len(outcome.skipped) == 1
+    said = outcome.skipped[0]
+    assert said.startswith("resnet50-imagenet (seed 0) is skipped: https://")
+    assert "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5" in said
+    assert "no network" in said
+    assert said in outcome.page.read_text(encoding="utf-8")

@@ -21,6 +21,8 @@ def train(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name or a TOML file.")],
     data: Data = None,
     set_: Set = None,
+    weights: Annotated[str | None, typer.Option("--weights", metavar="FILE", help="The weights that a pretrained "
+                       "backbone starts from: .weights.h5, .h5 or .keras.")] = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Train this many times, with seeds that count up.")] = 1,
     runs: Runs = Path("runs"),
     name: Name = None,
@@ -35,10 +37,29 @@ def train(
     from tenfold.terminal import terminal_watcher
 
     overrides = list(set_ or ()) + ([f"data.source={json.dumps(data)}"] if data is not None else [])
+    overrides += [f"model.weights={json.dumps(weights)}"] if weights is not None else []
     for each in pipeline.seeds(Recipe.load(recipe, overrides), seeds):
         with terminal_watcher() as watcher:
             run = pipeline.train(each, runs=runs, name=name, csv=csv, h5=h5, resume=resume, watcher=watcher)
         _print_verdict(run)
+
+
+@command(app, short="Fit a linear classifier on a backbone's features.")
+def probe(
+    backbone: Annotated[str, typer.Argument(metavar="BACKBONE", help="A name in keras.applications, run:DIRECTORY or "
+                                            "file:PATH.")],
+    data: Data = None,
+    set_: Set = None,
+    runs: Runs = Path("runs"),
+    name: Name = None,
+) -> None:
+    """Fit a logistic regression on a frozen backbone's features: the quickest baseline, a run like any other."""
+    from tenfold import pipeline
+    from tenfold.terminal import terminal_watcher
+
+    with terminal_watcher() as watcher:
+        run = pipeline.probe(backbone, data, set_ or (), runs=runs, name=name, watcher=watcher)
+    _print_verdict(run)
 
 
 @command(app, short="Go on with a run that was stopped or killed.")

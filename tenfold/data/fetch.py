@@ -57,20 +57,20 @@ def fetch(
     """
     destination = Path(destination)
     if destination.exists():
-        return _verified(destination, url, sha256)
+        return verified(destination, url, sha256)
     with _storing(destination.parent):
         destination.parent.mkdir(parents=True, exist_ok=True)
     with locked(destination):
         if destination.exists():
-            return _verified(destination, url, sha256)
+            return verified(destination, url, sha256)
         part = destination.with_name(destination.name + ".part")
         _download(url, part, destination, sha256, progress or _ignore, timeout)
-        received = sha256_of(part)
+        received = digest_of(part, sha256)
         if received != sha256:
             with _storing(part):
                 part.unlink()
-            raise FetchError(f"{url}: received a file with SHA-256 {received}; expected {sha256}; it was "
-                             f"removed: try again, or put the right {destination.name} at {destination}")
+            raise FetchError(f"{url}: received a file with {digest_name(sha256)} {received}; expected {sha256}; it "
+                             f"was removed: try again, or put the right {destination.name} at {destination}")
         with _storing(destination):
             os.replace(part, destination)
             _flush_directory(destination.parent)
@@ -116,10 +116,15 @@ def extract(archive: str | Path, members: Iterable[str], destination: str | Path
     return destination
 
 
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
+def digest_of(path: Path, like: str) -> str:
+    """The hash of a file, in hex, of the kind that `like` is: SHA-256, or MD5 if it has 32 digits."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "md5" if len(like) == 32 else "sha256").hexdigest()
+
+
+def digest_name(digest: str) -> str:
+    """What kind of hash it is, in words."""
+    return "MD5" if len(digest) == 32 else "SHA-256"
 
 
 def narrate(name: str, log: Log) -> Progress:
@@ -137,11 +142,12 @@ def narrate(name: str, log: Log) -> Progress:
     return progress
 
 
-def _verified(path: Path, url: str, sha256: str) -> Path:
-    received = sha256_of(path)
+def verified(path: Path, url: str, sha256: str) -> Path:
+    """The path, if the file has that SHA-256 (or MD5). Raises FetchError."""
+    received = digest_of(path, sha256)
     if received != sha256:
-        raise FetchError(f"{path} has SHA-256 {received}; expected {sha256}, the file at {url}; remove it "
-                         "or put the right one in its place")
+        raise FetchError(f"{path} has {digest_name(sha256)} {received}; expected {sha256}, the file at {url}; remove "
+                         "it or put the right one in its place")
     return path
 
 
@@ -156,8 +162,8 @@ def _download(
         except (OSError, http.client.HTTPException) as error:
             if _size(part) > before and attempt + 1 < ATTEMPTS:
                 continue
-            raise FetchError(f"{url}: {_reason(error, timeout)}; expected {destination.name} with SHA-256 "
-                             f"{sha256}; try again later, or download it by hand and put it at "
+            raise FetchError(f"{url}: {_reason(error, timeout)}; expected {destination.name} with "
+                             f"{digest_name(sha256)} {sha256}; try again later, or download it by hand and put it at "
                              f"{destination}") from None
 
 
@@ -195,7 +201,7 @@ def _request(
         error.close()
         if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or not have:
             raise
-        if sha256_of(part) == sha256:
+        if digest_of(part, sha256) == sha256:
             return None, have
         return _from_the_start(url, part, sha256, timeout)
     if not have or response.status != http.HTTPStatus.PARTIAL_CONTENT:

@@ -19,6 +19,15 @@ def data_root() -> Path:
     return _cache_directory() / "tenfold"
 
 
+def feature_root() -> Path:
+    """Where features of frozen backbones are kept: `$TENFOLD_CACHE`, else `tenfold` in the platform's cache.
+
+    Whatever lies there can be made again: it may be removed at any time.
+    """
+    chosen = os.environ.get("TENFOLD_CACHE")
+    return (Path(chosen).expanduser() if chosen else _cache_directory() / "tenfold") / "features"
+
+
 def keras_cache() -> Path:
     """The directory in which Keras keeps the data sets it has downloaded: `$KERAS_HOME` or `~/.keras`."""
     home = os.environ.get("KERAS_HOME")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tenfold.errors import UsageError
@@ -33,8 +34,10 @@ def build(
     inputs = x = layers.input(shape)
     if section.image_size is not None and shape[:2] != (section.image_size, section.image_size):
         x = layers.resize(section.image_size)(x)
-    x = layers.rescale()(x)
-    x = MODELS.get(section.name)(layers, x, **section.options)
+    draw = MODELS.get(section.name)
+    if not getattr(draw, "takes_pixels", False):
+        x = layers.rescale()(x)
+    x = draw(layers, x, **section.options)
     outputs: Any = layers.logits(classes)(x)
     if not fast:
         outputs = keras.layers.Softmax(name="probabilities")(outputs)
@@ -42,3 +45,47 @@ def build(
     if fast:  # training may show it images of other sizes, where its layers allow that
         model.input_spec = keras.layers.InputSpec(ndim=4)
     return model
+
+
+def twin(section: ModelSection, plain: keras.Model) -> keras.Model:
+    """The fast float32 network of a plain one that `build` made, with its weights.
+
+    A network on a backbone is drawn from its own graph: the backbone's file need not be there any more.
+    """
+    if section.name == "pretrained":
+        from tenfold.models import backbone
+
+        return backbone.redrawn(plain)
+    fast = build(section, plain.input_shape[1:], plain.output_shape[-1], fast=True)
+    fast.set_weights(plain.get_weights())
+    return fast
+
+
+def check_build(section: ModelSection, shape: tuple[int, int, int], classes: int) -> None:
+    """Raise a TenfoldError if a network on a pretrained backbone can't be built or its weights can't be had.
+
+    Takes no memory and downloads nothing. Other networks take every image.
+    """
+    if section.name == "pretrained":
+        from tenfold.foreign.load import without_memory
+
+        origin(section)
+        with without_memory():
+            build(section, shape, classes)
+
+
+def obtain(section: ModelSection, log: Callable[[str], None]) -> None:
+    """Have the published weights that a network starts from downloaded, where they are missing. Raises FetchError."""
+    if section.name == "pretrained":
+        from tenfold.models import weights
+
+        weights.obtain(section, log)
+
+
+def origin(section: ModelSection) -> dict[str, Any]:
+    """Where a network's first weights come from, for `environment.json`: nothing to say of fresh ones."""
+    if section.name != "pretrained":
+        return {}
+    from tenfold.models import weights
+
+    return {"pretrained": weights.origin(section)}

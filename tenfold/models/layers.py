@@ -44,6 +44,11 @@ class Layers:
         self._format = CHANNELS["fast" if fast else "plain"]
         self._dtype = dtype if fast else "float32"
 
+    @property
+    def dtype(self) -> str:
+        """The Keras dtype policy of the layers made."""
+        return self._dtype
+
     def input(self, shape: tuple[int, int, int]) -> Any:
         """The input for images of `shape` (height, width, channels): raw pixels, 0–255."""
         height, width, channels = shape
@@ -150,11 +155,19 @@ class Conv2D(keras.layers.Conv2D):
     def call(self, x: torch.Tensor) -> torch.Tensor:
         kernel = _cast(self._kernel, x).permute(3, 2, 0, 1)  # Keras: height, width, in, out
         bias = _cast(self.bias, x) if self.use_bias else None
-        size = self.kernel_size[0]
-        if self.padding == "same" and size % 2 == 0:  # one more at the end, as Keras pads
-            x = F.pad(x, [(size - 1) // 2, size // 2] * 2)
-        padding = size // 2 if self.padding == "same" and size % 2 else 0
-        return _activate(self, F.conv2d(x, kernel, bias, padding=padding))
+        rows = columns = (0, 0)
+        if self.padding == "same":
+            rows, columns = map(_zeros, x.shape[2:], self.kernel_size, self.strides, self.dilation_rate)
+        if rows[0] != rows[1] or columns[0] != columns[1]:
+            x, rows, columns = F.pad(x, [*columns, *rows]), (0, 0), (0, 0)
+        y = F.conv2d(x, kernel, bias, self.strides, (rows[0], columns[0]), self.dilation_rate, self.groups)
+        return _activate(self, y)
+
+
+def _zeros(side: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    """The zeros before and after `side` pixels that Keras' "same" means: ceil(side / stride) come out."""
+    count = max((-(-side // stride) - 1) * stride + (kernel - 1) * dilation + 1 - side, 0)
+    return count // 2, count - count // 2
 
 
 class Dirac(keras.initializers.GlorotUniform):
@@ -204,7 +217,7 @@ class Dense(keras.layers.Dense):
 
 def _activate(layer: Any, y: torch.Tensor) -> torch.Tensor:
     name = layer.activation.__name__
-    return y if name == "linear" else _ACTIVATIONS[name](y)
+    return y if name == "linear" else _ACTIVATIONS.get(name, layer.activation)(y)
 
 
 class ActivationLayer(keras.layers.Activation):

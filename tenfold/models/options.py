@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field
 
@@ -18,3 +19,11 @@ OptionalWidths = Annotated[list[Width], Field(max_length=16), BeforeValidator(_o
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Activation = Literal["relu", "gelu", "silu", "elu", "tanh"]
 Initial = Literal["glorot", "dirac"]
+
+Draws = TypeVar("Draws", bound=Callable[..., Any])
+
+
+def takes_pixels(function: Draws) -> Draws:
+    """Decorator of a model function that is given raw pixels 0–255 and scales them by itself."""
+    function.takes_pixels = True  # type: ignore[attr-defined]
+    return function

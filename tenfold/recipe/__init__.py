@@ -24,6 +24,7 @@ from tenfold.recipe.sections import (
     DataSection,
     EarlyStopping,
     EvaluateSection,
+    Head,
     ModelSection,
     Plateau,
     Section,
@@ -31,7 +32,7 @@ from tenfold.recipe.sections import (
 )
 
 __all__ = [
-    "Checkpoint", "DataSection", "EarlyStopping", "EvaluateSection", "ModelSection", "Plateau", "Recipe",
+    "Checkpoint", "DataSection", "EarlyStopping", "EvaluateSection", "Head", "ModelSection", "Plateau", "Recipe",
     "TrainSection", "header", "options_of", "read", "shipped",
 ]
 
@@ -157,6 +158,21 @@ def _contradictions(body: _Body) -> list[str]:
     if body.train.warmup >= body.train.epochs and body.train.warmup > 0:
         problems.append(f"train.warmup: received {body.train.warmup:g} epochs of train.epochs={body.train.epochs}; "
                         "expected fewer than all")
+    if body.model.name != "pretrained":
+        for key, given in {"train.head": body.train.head, "train.views": body.train.views > 1,
+                           "train.stage_decay": body.train.stage_decay < 1}.items():
+            if given:
+                problems.append(f"{key}: needs a backbone, and model.name is {body.model.name!r}; leave it out or set "
+                                "model.name=pretrained")
+    elif body.train.optimizer == "normalized-muon":
+        problems.append("train.optimizer: normalized-muon sets the norm of every kernel, which undoes what a backbone "
+                        "has learned; use muon or adamw")
+    if body.train.optimizer == "logistic-regression":
+        if body.model.options.get("trainable") != "none":
+            problems.append("train.optimizer: logistic-regression fits the logits on frozen features; set "
+                            "model.name=pretrained and model.trainable=none")
+        if body.train.head is not None:
+            problems.append("train.head: logistic-regression trains nothing but the head; leave out train.head")
     return problems
 
 

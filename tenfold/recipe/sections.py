@@ -98,13 +98,21 @@ class Checkpoint(Section):
     monitor: Monitor = Field("val_accuracy", description="the recorded value that the best epoch has best")
 
 
+class Head(Section):
+    """Before the rest: train the logits of a pretrained backbone alone, on features that are computed once."""
+
+    epochs: int = Field(10, ge=1, description="passes over the features")
+    learning_rate: float = Field(1e-3, gt=0, description="constant learning rate of the logits")
+    batch_size: int = Field(128, ge=1, description="images a step")
+
+
 class TrainSection(Section):
     """How the weights are found."""
 
     epochs: int = Field(10, ge=1, description="passes over the training images, at most")
     batch_size: int = Field(128, ge=1, description="images a step")
-    optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "muon", "normalized-muon"] = Field(
-        "adam", description="update rule")
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "muon", "normalized-muon", "logistic-regression"] = Field(
+        "adam", description="update rule; logistic-regression: scikit-learn's, on the features of a frozen backbone")
     learning_rate: float = Field(1e-3, gt=0, description="peak learning rate")
     vector_learning_rate: float = Field(1.0, gt=0, description="peak learning rate of vectors (biases), for "
                                                                "normalized-muon")
@@ -117,11 +125,16 @@ class TrainSection(Section):
         "constant", description="course of the learning rate over the steps")
     warmup: float = Field(0.0, ge=0, description="epochs of linear warm-up before the schedule")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="probability mass spread evenly over all classes")
+    stage_decay: float = Field(1.0, gt=0, le=1, description="pretrained backbones: the learning rate of each stage "
+                                                            "as a share of that of the stage after it")
     class_weights: Literal["none", "balanced"] | dict[str, float] = Field(
         "none", description="weight of each class in the loss: none, balanced (inverse frequency) or a table")
     image_sizes: list[Annotated[int, Field(ge=8, le=1024)]] = Field(
         [], description="sides in pixels to which the epochs scale the training images, stretched over the epochs "
                         "(progressive resizing); empty: as they are")
+    views: int = Field(1, ge=1, le=64, description="frozen backbones: views of each image whose features are cached: "
+                                                   "as it is, then augmented")
+    head: Head | None = Field(None, description="table; none: everything is trained from the first step")
     augment: dict[str, dict[str, Any]] = Field({}, description="augmentations of the training batches, by name")
     early_stopping: EarlyStopping | None = Field(None, description="table; none: train all epochs")
     plateau: Plateau | None = Field(None, description="table; none: no reduction on plateau")

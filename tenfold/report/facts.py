@@ -82,9 +82,10 @@ def asked(recipe: Recipe) -> list[tuple[str, str]]:
     model, train = recipe.model, recipe.train
     options = ", ".join(f"{key} {_plain(value)}" for key, value in model.options.items())
     size = [f"images resized to {model.image_size}×{model.image_size}"] if model.image_size else []
+    scratch = ["random first weights (from scratch)"] if model.options.get("weights") == "none" else []
     return [
         ("data", recipe.data.source),
-        ("model", ", ".join([model.name, *size, *([options] if options else [])])),
+        ("model", ", ".join([model.name, *size, *([options] if options else []), *scratch])),
         ("training", f"up to {train.epochs:,} epochs, batches of {train.batch_size:,}, {train.optimizer}, "
                      f"learning rate {train.learning_rate:g} ({train.schedule})"),
         ("augmentation", ", ".join(train.augment) or "none"),

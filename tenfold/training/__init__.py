@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tenfold.data.dataset import Dataset
 from tenfold.errors import DivergedError, UsageError
-from tenfold.models import build
+from tenfold.models import build, check_build
 from tenfold.recipe import Recipe, TrainSection
 from tenfold.run import Run
 
@@ -25,46 +25,82 @@ def check(recipe: Recipe, dataset: Dataset) -> None:
         raise UsageError(f"train.batch_size: received {batch_size}, and the training split has {train} images; "
                          f"expected at most that: set train.batch_size={min(32, train)}, say")
     _class_weights(recipe.train, dataset)
+    if recipe.train.head is not None and recipe.train.head.batch_size > train:
+        raise UsageError(f"train.head.batch_size: received {recipe.train.head.batch_size}, and the training split has "
+                         f"{train} images; expected at most that")
+    if recipe.train.optimizer == "logistic-regression" and dataset.validation is None:
+        raise UsageError("train.optimizer: logistic-regression chooses its regularisation on validation images, and "
+                         "there are none; set data.validation=0.1")
+    if recipe.train.views > 1:
+        from tenfold.training.features import check_views
+
+        check_views(recipe)
+    check_build(recipe.model, dataset.shape, len(dataset.classes))
     _image_sizes(recipe, dataset)
 
 
 def fit(
     recipe: Recipe, dataset: Dataset, run: Run, callbacks: Sequence[Any] = (), progress: Progress | None = None, *,
     resume: Snapshot | None = None, stop: Callable[[], bool] = lambda: False,
+    log: Callable[[str], None] = lambda line: None,
 ) -> Generator[dict[str, float]]:
     """Train, and yield one record an epoch; the run then holds history, checkpoints and `model.keras`.
 
     `dataset` is prepared (its splits are final). `callbacks` are `keras.callbacks.Callback`s; the model
-    they see is the training network. `progress` is called after every step. From `resume`, training goes
+    they see is the training network. `progress` is called after every step; `log` gets lines on what else takes
+    long. From `resume`, training goes
     on to the same bits as if it had never been interrupted. Once `stop` returns true, the step is
     finished, a checkpoint written and KeyboardInterrupt raised. Raises DivergedError once the loss is not
     finite. In both cases the best (or last) finite weights are kept as `model.keras`.
     """
-    from tenfold.training import engine, optimizers
-    from tenfold.training.engine import keras
-    from tenfold.training.loop import Loop, Stopped
+    from tenfold.training import engine
+    from tenfold.training.loop import Stopped
 
     check(recipe, dataset)
     machine = engine.prepare(recipe.train.precision)
     with engine.seeded(recipe.train.seed):
         model = build(recipe.model, dataset.shape, len(dataset.classes), fast=True, dtype=machine.dtype_policy)
-    trainer = engine.Trainer(model, optimizers.make(recipe.train, machine.dtype), recipe.train, len(dataset.classes),
-                             _class_weights(recipe.train, dataset))
+    weights = _class_weights(recipe.train, dataset)
+    if recipe.train.optimizer == "logistic-regression":
+        from tenfold.training import probe
+
+        record = probe.fit(recipe, dataset, model, log, stop)
+        run.write_history([record])
+        _save_model(run, recipe, dataset, model.get_weights(), epoch=1)
+        yield record
+        return
+    try:
+        if recipe.model.name == "pretrained":
+            from tenfold.training import transfer
+
+            yield from transfer.train(recipe, dataset, run, model, weights, callbacks, progress, log, resume, stop)
+        else:
+            yield from _train(recipe, dataset, run, model, weights, callbacks, progress, resume, stop)
+    except Stopped:
+        _save_best(run, recipe, dataset)
+        raise KeyboardInterrupt from None
+    except DivergedError:
+        _save_best(run, recipe, dataset)
+        raise
+    _save_best(run, recipe, dataset)
+
+
+def _train(recipe: Recipe, dataset: Dataset, run: Run, model: Any, weights: np.ndarray | None, callbacks: Sequence[Any],
+           progress: Progress | None, resume: Snapshot | None, stop: Callable[[], bool]) -> Iterator[dict[str, float]]:
+    """Train the fast network `model`, fresh from `build`."""
+    from tenfold.training import engine, optimizers
+    from tenfold.training.engine import keras
+    from tenfold.training.loop import Loop
+
+    optimizer = optimizers.make(recipe.train, engine.prepare(recipe.train.precision).dtype)
+    trainer = engine.Trainer(model, optimizer, recipe.train, len(dataset.classes), weights)
     model.compile(optimizer=trainer.optimizer)  # for callbacks that look for model.optimizer
     listeners = keras.callbacks.CallbackList(list(callbacks), model=model)
     loop = Loop(recipe, dataset, run, trainer, listeners, progress, stop)
     loop.start(resume)
-    try:
-        listeners.on_train_begin()
-        yield from loop.epochs()
-        listeners.on_train_end()
-    except Stopped:
-        _save_model(run, recipe, dataset)
-        raise KeyboardInterrupt from None
-    except DivergedError:
-        _save_model(run, recipe, dataset)
-        raise
-    _save_model(run, recipe, dataset)
+    listeners.on_train_begin()
+    yield from loop.epochs()
+    listeners.on_train_end()
 
 
 def _image_sizes(recipe: Recipe, dataset: Dataset) -> None:
@@ -98,14 +134,26 @@ def _class_weights(section: TrainSection, dataset: Dataset) -> np.ndarray | None
     return np.array([section.class_weights[name] for name in dataset.classes])
 
 
-def _save_model(run: Run, recipe: Recipe, dataset: Dataset) -> None:
-    """Put the best (else the last) weights into the plain twin and write it as `model.keras`."""
-    from tenfold import modelfile
+def _save_best(run: Run, recipe: Recipe, dataset: Dataset) -> None:
+    """Write the best (else the last) weights as `model.keras`; nothing if training had not begun."""
     from tenfold.training import checkpoint
 
+    if not checkpoint.has(run, "last"):
+        return
     kept = checkpoint.load(run, "best" if checkpoint.has(run, "best") else "last")
+    _save_model(run, recipe, dataset, kept.weights, kept.position.epoch)
+
+
+def _save_model(run: Run, recipe: Recipe, dataset: Dataset, weights: Sequence[np.ndarray], epoch: int) -> None:
+    """Put weights into the plain twin and write it as `model.keras`."""
+    from tenfold import modelfile
+
     plain = build(recipe.model, dataset.shape, len(dataset.classes))
-    plain.set_weights(kept.weights)
-    facts = {"classes": list(dataset.classes), "shape": list(dataset.shape), "epoch": kept.position.epoch,
-             "recipe": recipe.name}
+    if recipe.model.name == "pretrained":
+        from tenfold.training import transfer
+
+        transfer.put(plain, recipe, weights)
+    else:
+        plain.set_weights(list(weights))
+    facts = {"classes": list(dataset.classes), "shape": list(dataset.shape), "epoch": epoch, "recipe": recipe.name}
     run.write("model.keras", lambda path: modelfile.save(plain, path, facts))

@@ -27,13 +27,14 @@ KEPT = {"last": 2, "best": 1}
 
 @dataclass(frozen=True)
 class Position:
-    """How far a training has come: whole epochs, steps of the next one, and what those steps summed up to."""
+    """How far a training has come: whole epochs, steps of the next one, what those steps summed up to; the phase."""
 
     epoch: int
     step: int = 0
     loss: float = 0.0
     correct: int = 0
     seconds: float = 0.0
+    phase: int = 0
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ import torch.nn.functional as F
 
 from tenfold.backend import keras
 from tenfold.errors import EngineError
+from tenfold.models.layers import Whitening
 from tenfold.recipe import TrainSection
 from tenfold.registry import AUGMENTATIONS
 from tenfold.training.augment import Batch
@@ -169,9 +170,12 @@ def _tensor(array: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
-def _pixels(images: torch.Tensor) -> torch.Tensor:
-    """uint8 [n, height, width, channels] → float32 [n, channels, height, width], channels_last in memory."""
-    return images.permute(0, 3, 1, 2).float()
+def pixels(images: torch.Tensor) -> torch.Tensor:
+    """uint8 [n, height, width, channels] → float32 [n, channels, height, width], channels_last in memory.
+
+    Features [n, d] are left as they are.
+    """
+    return images.permute(0, 3, 1, 2).float() if images.ndim == 4 else images
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -204,11 +208,11 @@ class Trainer:
         optimizer.build(model.trainable_variables)
 
     def adapt(self, split: Resident, count: int = 5000) -> None:
-        """Show the first `count` images to layers that take statistics of their input (whitening), in order."""
-        x = _pixels(split.images[:count])
+        """Show the first `count` images to the layers that take statistics of their input (whitening), in order."""
+        x = pixels(split.images[:count])
         with torch.no_grad():
             for layer in self.model.layers:
-                if hasattr(layer, "adapt"):
+                if isinstance(layer, Whitening):
                     before = keras.Model(self.model.inputs, layer.input)
                     layer.adapt(before(x, training=False))
 
@@ -223,14 +227,20 @@ class Trainer:
         loss = self._loss(logits, targets)
         loss.backward()
         with torch.no_grad():
-            self.optimizer.apply([parameter.grad for parameter in self._parameters])
+            self._update([parameter.grad for parameter in self._parameters])
             truth = targets.argmax(1) if targets.is_floating_point() else targets
             return loss.detach(), (logits.detach().argmax(1) == truth).sum()
 
+    def _update(self, gradients: list[torch.Tensor | None]) -> None:
+        self.optimizer.apply(gradients)
+
     def _batch(self, split: Resident, index: torch.Tensor, epoch: int,
                image_size: int | None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Augmented, scaled images and their targets."""
-        batch = Batch(_pixels(split.images[index]), split.labels[index], self.classes, index, epoch)
+        """Augmented, scaled images and their targets; features are taken as they are."""
+        x, targets = pixels(split.images[index]), split.labels[index]
+        if x.ndim == 2:
+            return x, targets
+        batch = Batch(x, targets, self.classes, index, epoch)
         for function, options in self._augmentations:
             batch = function(batch, **options)
         x = batch.images
@@ -252,7 +262,7 @@ class Trainer:
         with torch.inference_mode():
             for batch in images.split(batch_size):
                 before()
-                found.append(self.model(_pixels(batch), training=False))
+                found.append(self.model(pixels(batch), training=False))
             return torch.cat(found).float()
 
     def evaluate(self, split: Resident, batch_size: int,

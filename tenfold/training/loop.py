@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from tenfold.data.dataset import Dataset
 from tenfold.errors import DivergedError
 from tenfold.recipe import Recipe, TrainSection
 from tenfold.run import Run
@@ -25,8 +24,10 @@ class Stopped(Exception):  # noqa: N818  (no error: it was asked for)
 class Loop:
     """One training of one run, from the start or from a snapshot."""
 
-    def __init__(self, recipe: Recipe, dataset: Dataset, run: Run, trainer: engine.Trainer, listeners: Any,
-                 progress: Progress | None, stop: Callable[[], bool]) -> None:
+    def __init__(self, recipe: Recipe, dataset: Any, run: Run, trainer: engine.Trainer, listeners: Any,
+                 progress: Progress | None, stop: Callable[[], bool], phase: int | None = None,
+                 before: Sequence[dict[str, float]] = ()) -> None:
+        """`dataset` is a Dataset or FeatureSet; `phase` (from 0) one of several, `before` the earlier ones' records."""
         self.section, self.batch_size = recipe.train, recipe.evaluate.batch_size
         self.run, self.trainer, self.listeners = run, trainer, listeners
         self.progress, self.stop = progress, stop
@@ -34,8 +35,9 @@ class Loop:
         held_out = dataset.validation
         self.validation = None if held_out is None else engine.Resident.of(held_out.images, held_out.labels)
         self.steps = -(-len(self.train) // self.section.batch_size)
-        self.records: list[dict[str, float]] = []
-        self.position = Position(epoch=0)
+        self.phase, self.first = phase, len(before)
+        self.records: list[dict[str, float]] = list(before)
+        self.position = Position(self.first, phase=phase or 0)
 
     _saved = 0.0
 
@@ -56,7 +58,7 @@ class Loop:
             self.listeners.on_epoch_begin(epoch - 1)
             record = self._epoch(epoch)
             self.records.append(record)
-            self.position = Position(epoch)
+            self.position = Position(epoch, phase=self.position.phase)
             self.run.write_history(self.records)
             self.listeners.on_epoch_end(epoch - 1, {k: v for k, v in record.items() if k != "epoch"})
             # The best before the last: whatever is lost in between, the epoch is trained again to the same bits.
@@ -69,15 +71,16 @@ class Loop:
 
     def _ended(self) -> bool:
         early = self.section.early_stopping
-        return (len(self.records) >= self.section.epochs
-                or (early is not None and schedule.stops_early(self.records, early)))
+        records = self.records[self.first:]
+        return (len(records) >= self.section.epochs
+                or (early is not None and schedule.stops_early(records, early)))
 
     def _epoch(self, epoch: int) -> dict[str, float]:
         """Train what is left of an epoch and validate: its record."""
         optimizer, section = self.trainer.optimizer, self.section
-        if section.plateau and self.records:
+        if section.plateau and self.records[self.first:]:
             optimizer.learning_rate = schedule.plateau_learning_rate(
-                self.records, section.plateau, section.learning_rate)
+                self.records[self.first:], section.plateau, section.learning_rate)
         order = engine.batches(engine.epoch_order(len(self.train), section.seed, epoch), section.batch_size)
         for i in range(self.position.step, len(order)):
             self._step(epoch, i, order[i])
@@ -94,23 +97,23 @@ class Loop:
             self.listeners.on_test_end()
             if not np.isfinite(record["val_loss"]):
                 raise self._diverged(f"validation loss became {record['val_loss']}")
-        return record
+        return record if self.phase is None else record | {"phase": self.phase + 1}
 
     def _step(self, epoch: int, i: int, index: Any) -> None:
         """One step, counted; then a checkpoint if it is time for one or if the training is to stop."""
         section, started = self.section, time.perf_counter()
         if section.schedule != "constant" or section.warmup > 0:
             self.trainer.optimizer.learning_rate = schedule.learning_rate(
-                section, (epoch - 1) * self.steps + i, self.steps)
+                section, (epoch - 1 - self.first) * self.steps + i, self.steps)
         self.listeners.on_train_batch_begin(i)
         seed = engine.derived_seed(section.seed, epoch, i + 1)
-        size = schedule.image_size(section, epoch)
+        size = schedule.image_size(section, epoch - self.first)
         loss, hits = self.trainer.step(self.train, index, seed, epoch, size)
         value = float(loss)
         before = self.position
         self.position = Position(
             before.epoch, i + 1, before.loss + value * len(index), before.correct + int(hits),
-            before.seconds + time.perf_counter() - started)
+            before.seconds + time.perf_counter() - started, before.phase)
         if not np.isfinite(value):
             raise self._diverged(f"loss became {value}")
         self.listeners.on_train_batch_end(i, {"loss": value})

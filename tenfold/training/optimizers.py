@@ -8,8 +8,8 @@ from tenfold.backend import keras
 from tenfold.recipe import TrainSection
 from tenfold.training.muon import FilterMuon, NormalizedMuon
 
-# Variables of the optimizer for each one of the model, at most.
-SLOTS = {"adam": 2, "adamw": 2, "sgd": 1, "rmsprop": 2, "muon": 2, "normalized-muon": 1}
+# Variables of the optimizer for each one of the model, at most; logistic-regression is none of Keras' (`probe`).
+SLOTS = {"adam": 2, "adamw": 2, "sgd": 1, "rmsprop": 2, "muon": 2, "normalized-muon": 1, "logistic-regression": 0}
 
 
 def make(section: TrainSection, dtype: torch.dtype = torch.float32) -> keras.optimizers.Optimizer:

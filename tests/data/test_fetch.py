@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.data.fetch import extract, fetch, narrate, sha256_of
+from tenfold.data.fetch import digest_of, extract, fetch, narrate
 from tenfold.data.lock import locked
 from tenfold.errors import FetchError, StorageError
 
@@ -223,6 +223,6 @@ def test_extract_of_a_truncated_archive(root, rng):
     assert not (root / "folder").exists()
 
 
-def test_sha256_of_a_file(root):
+def test_the_digest_of_a_file(root):
     (root / "file").write_bytes(CONTENT)
-    assert sha256_of(root / "file") == SHA
+    assert digest_of(root / "file", SHA) == SHA

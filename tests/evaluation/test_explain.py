@@ -12,6 +12,8 @@ from tenfold.backend import keras
 from tenfold.errors import UsageError
 from tenfold.evaluation.explain import explain, features, grad_cam, nearest
 from tenfold.evaluation.mistakes import Guess
+from tenfold.models import build
+from tenfold.recipe import Recipe
 
 L = keras.layers
 
@@ -195,3 +197,16 @@ def test_a_pretrained_backbone_from_a_file_is_explained(real_data, rng):
     expected = class_activation_maps(outer, maps, resized, np.array([1, 2, 3]))
     assert np.corrcoef(heat[1].ravel(), F.interpolate(torch.from_numpy(expected[1:2, None]), size=32,
                                                       mode="area").ravel())[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("name", ["ResNet50", "MobileNetV2", "EfficientNetB0"])
+def test_it_explains_networks_on_a_pretrained_backbone(name):
+    section = Recipe.from_dict({"model": {"name": "pretrained", "backbone": name, "weights": "none"}}).model
+    model = build(section, (64, 64, 3), 4)
+    images = np.random.default_rng(2).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    classes = np.array([2, 0, 1])
+    pooling = [layer for layer in model.layers if isinstance(layer, L.GlobalAveragePooling2D)][-1]
+    before = keras.Model(model.input, pooling.input)
+    heat = grad_cam(model, images, classes)
+    np.testing.assert_allclose(heat, class_activation_maps(model, before, images, classes), atol=1e-4)
+    assert heat.max() == 1

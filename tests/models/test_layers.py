@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from tenfold.backend import keras
 from tenfold.models import build
-from tenfold.models.layers import dropout_mask
+from tenfold.models.layers import Conv2D, dropout_mask
 from tenfold.recipe import Recipe
 
 NETWORKS = {
@@ -78,6 +78,22 @@ def test_bfloat16_stays_near_float32(options: dict[str, object]) -> None:
         exact, near = fast(x, training=False), low(x, training=False)
     assert near.dtype == torch.float32
     assert (near - exact).abs().max() <= 0.05 * exact.abs().max()
+
+
+@pytest.mark.parametrize("side", [(12, 12), (13, 10)], ids=str)
+@pytest.mark.parametrize("options", [
+    {}, {"padding": "same"}, {"strides": 2}, {"strides": 2, "padding": "same"}, {"strides": (1, 3), "padding": "same"},
+    {"kernel_size": 4, "strides": 3, "padding": "same"}, {"kernel_size": (1, 4), "padding": "same"},
+    {"dilation_rate": 2, "padding": "same"}, {"groups": 3}, {"activation": "relu"}, {"activation": "sigmoid"},
+], ids=str)
+def test_a_convolution_is_keras_own(options: dict[str, object], side: tuple[int, int]) -> None:
+    config = {"filters": 6, "kernel_size": 3, "bias_initializer": "uniform", **options}
+    plain, fast = keras.layers.Conv2D(**config), Conv2D(**config, data_format="channels_first")
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=(2, *side, 3)).astype(np.float32))
+    expected = plain(x)
+    fast.build((None, 3, *side))
+    fast.set_weights(plain.get_weights())
+    torch.testing.assert_close(fast(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1), expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.25, 0.5, 0.8])

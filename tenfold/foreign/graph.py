@@ -1,0 +1,130 @@
+"""The JSON graph of a Keras model: nothing in it but Keras' own layers for images, with numbers of sane size.
+
+Allowed is what is named here; whatever Keras adds is refused until somebody has looked at it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tenfold.errors import ModelFileError
+
+LAYERS = frozenset("""
+    InputLayer Conv2D DepthwiseConv2D SeparableConv2D Conv2DTranspose Dense EinsumDense MultiHeadAttention
+    BatchNormalization LayerNormalization GroupNormalization UnitNormalization Normalization
+    Rescaling Resizing CenterCrop
+    MaxPooling2D AveragePooling2D GlobalMaxPooling2D GlobalAveragePooling2D ZeroPadding2D Cropping2D UpSampling2D
+    Activation ReLU LeakyReLU PReLU ELU Softmax Dropout SpatialDropout2D GaussianDropout GaussianNoise
+    Flatten Reshape Permute Concatenate Add Subtract Multiply Average Maximum Minimum Identity
+""".split())  # noqa: SIM905  (as lists they are no easier to read)
+APPLICATION_LAYERS = {"LayerScale": "convnext", "CustomScaleLayer": "inception_resnet_v2"}
+MODELS = frozenset({"Functional", "Sequential", "Model"})
+OPERATIONS = frozenset({"Add", "Multiply"})
+INITIALIZERS = frozenset("""
+    Zeros Ones Constant RandomNormal RandomUniform TruncatedNormal VarianceScaling Orthogonal Identity
+    GlorotNormal GlorotUniform HeNormal HeUniform LecunNormal LecunUniform
+""".split())  # noqa: SIM905  (as lists they are no easier to read)
+REGULARIZERS = frozenset({"L1", "L2", "L1L2", "OrthogonalRegularizer"})
+CONSTRAINTS = frozenset({"MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm"})
+POLICIES = frozenset({"float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16"})
+ACTIVATIONS = frozenset("""
+    linear relu relu6 leaky_relu elu selu celu gelu silu swish mish tanh sigmoid hard_sigmoid hard_silu hard_swish
+    hard_tanh softmax log_softmax softplus softsign exponential glu
+""".split())  # noqa: SIM905  (as lists they are no easier to read)
+
+# Module → the class names that may come from it. Older files name no module: then the class name alone decides.
+ALLOWED: dict[str, frozenset[str]] = {
+    "keras.layers": LAYERS, "keras.initializers": INITIALIZERS, "keras.regularizers": REGULARIZERS,
+    "keras.constraints": CONSTRAINTS, "keras.models": MODELS, "keras": MODELS | {"DTypePolicy"},
+    "keras.src.models.functional": MODELS, "keras.src.models.sequential": MODELS,
+    "keras.src.ops.numpy": OPERATIONS,
+    **{f"keras.src.applications.{home}": frozenset({name}) for name, home in APPLICATION_LAYERS.items()},
+}
+NAMELESS = LAYERS | MODELS | INITIALIZERS | REGULARIZERS | CONSTRAINTS | {"DTypePolicy"}
+
+LARGEST_NUMBER = 65_536  # filters, units, sizes
+UNBOUNDED = frozenset({"seed", "shared_object_id", "keras_history", "inbound_nodes"})
+NODES = 2_000_000
+DEPTH = 60
+
+
+def check(path: Path, config: Any) -> dict[str, Any]:
+    """The graph, if it holds nothing but what is allowed, without what belongs to training alone.
+
+    Raises ModelFileError that names what was refused and where.
+    """
+    if not isinstance(config, dict) or config.get("class_name") not in MODELS:
+        kind = config.get("class_name") if isinstance(config, dict) else type(config).__name__
+        raise ModelFileError(f"{path}: refused: its graph is a {str(kind)[:60]!r}; expected a Functional or Sequential "
+                             "model")
+    config = {key: value for key, value in config.items() if key != "compile_config"}
+    _Check(path).value(config, "model", 0)
+    return config
+
+
+class _Check:
+    """One pass over a graph; counts the values so that it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.seen = path, 0
+
+    def refuse(self, what: str) -> ModelFileError:
+        return ModelFileError(f"{self.path}: refused: {what}")
+
+    def value(self, value: Any, where: str, depth: int) -> None:
+        self.seen += 1
+        if self.seen > NODES or depth > DEPTH:
+            raise self.refuse(f"its graph has more than {NODES:,} values or is nested deeper than {DEPTH}")
+        if isinstance(value, dict):
+            self.table(value, where, depth)
+        elif isinstance(value, list):
+            for item in value:
+                self.value(item, where, depth + 1)
+        elif isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+            raise self.refuse(f"{where} is {value:,}; numbers up to {LARGEST_NUMBER:,} are taken")
+
+    def table(self, table: dict[str, Any], where: str, depth: int) -> None:
+        if "class_name" in table:
+            where = self.named(table, where)
+        for key, value in table.items():
+            place = f"{key[:40]} of {where}"
+            if key == "activation" or key.endswith("_activation"):
+                self.activation(value, place)
+            elif key == "keras_history" or (key in UNBOUNDED and isinstance(value, (int, float, type(None)))):
+                continue
+            elif key == "registered_name" and value is not None and value != table.get("class_name"):
+                raise self.refuse(f"{where} asks for the registered object {str(value)[:60]!r}; Keras' own are taken")
+            elif key not in ("class_name", "module", "name"):
+                self.value(value, place if not isinstance(value, dict) else where, depth + 1)
+
+    def named(self, table: dict[str, Any], where: str) -> str:
+        """Check an object that is to be made; returns how to call it in a message."""
+        kind, module, config = table["class_name"], table.get("module"), table.get("config")
+        if not isinstance(kind, str) or not (module is None or isinstance(module, str)):
+            raise self.refuse(f"{where} names no class by a text")
+        if kind == "__keras_tensor__":
+            return where
+        name = config.get("name") if isinstance(config, dict) else None
+        label = f"{kind[:60]} {str(name)[:60]!r}" if name else f"{kind[:60]!r} in {where}"
+        if kind not in (NAMELESS if module is None else ALLOWED.get(module, frozenset())):
+            home = f" of module {module[:60]!r}" if module and module not in ALLOWED else ""
+            raise self.refuse(f"it asks for the object {label}{home}; Keras' own layers for images are taken, nothing "
+                              "that holds code, paths or custom classes")
+        if not isinstance(config, dict):
+            raise self.refuse(f"{label} has no table of settings")
+        if kind == "DTypePolicy" and config.get("name") not in POLICIES:
+            raise self.refuse(f"{label} has the dtype policy {str(config.get('name'))[:40]!r}")
+        return label
+
+    def activation(self, value: Any, where: str) -> None:
+        """A name, or what older files write: {"class_name": "function", "config": name}, or a layer."""
+        if isinstance(value, dict) and value.get("class_name") in ("ReLU", "LeakyReLU", "Softmax", "PReLU", "ELU"):
+            return self.value(value, where, 0)
+        if isinstance(value, dict) and value.get("class_name") == "function" and value.get("module") in (
+                "builtins", "keras.activations") and set(value) <= {"class_name", "config", "module",
+                                                                    "registered_name"}:
+            value = value.get("config")
+        if value is not None and not (isinstance(value, str) and value in ACTIVATIONS):
+            raise self.refuse(f"{where} is {str(value)[:60]!r}; Keras' own activations are taken by name")
+        return None

@@ -1,0 +1,175 @@
+"""[E] Features of a frozen backbone: computed once per image, kept on disk, mapped into memory.
+
+The file's name is the hash of all that the features depend on: the network and its weights (preprocessing
+and image size among them), the precision, the images, the augmentations of further views. An interrupted
+computation goes on where it stopped; a finished file is never written again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tenfold.data.dataset import Dataset, Split
+from tenfold.data.location import feature_root
+from tenfold.data.lock import locked
+from tenfold.errors import StorageError, UsageError
+from tenfold.recipe import Recipe
+from tenfold.registry import AUGMENTATIONS
+from tenfold.run import write_whole
+from tenfold.training import engine
+from tenfold.training.augment import Batch
+
+BATCH = 100  # images whose features are computed at a time
+BLOCK = 20  # batches between two notes of how far it has come
+SPARE = 64 << 20  # bytes of the disk that are left free
+
+
+@dataclass(frozen=True)
+class Features:
+    """In place of a split's pixels: `images` float32 [n, d], `labels` int64 [n]."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """In place of a data set: features of its training images (all views) and of its validation images."""
+
+    train: Features
+    validation: Features | None
+
+
+def of_dataset(network: Any, recipe: Recipe, dataset: Dataset, log: Callable[[str], None],
+               stop: Callable[[], bool]) -> FeatureSet:
+    """The features of a prepared data set's training and validation images, from the cache or into it.
+
+    `network` is a fast network from pixels to features [n, d]. Further views (`train.views`) are of the
+    training images alone, augmented as `train.augment` says. Raises StorageError if the disk has no room,
+    KeyboardInterrupt once `stop` returns true.
+    """
+    key = _network_key(network)
+    parts = [extract(network, key, dataset.train, recipe, view, log, stop) for view in range(recipe.train.views)]
+    train = Features(parts[0] if len(parts) == 1 else np.concatenate(parts), np.tile(dataset.train.labels, len(parts)))
+    held = dataset.validation
+    return FeatureSet(train, None if held is None else Features(
+        extract(network, key, held, recipe, 0, log, stop), held.labels))
+
+
+def check_views(recipe: Recipe) -> None:
+    """Raise UsageError if an augmentation mixes labels, which cached views can't."""
+    for name, options in recipe.train.augment.items() if recipe.train.views > 1 else ():
+        batch = Batch(torch.zeros(2, 3, 32, 32), torch.zeros(2, dtype=torch.int64), 2, torch.arange(2))
+        if AUGMENTATIONS.get(name)(batch, **options).targets is not batch.targets:
+            raise UsageError(f"train.views: {name} mixes labels, which cached views can't; leave out "
+                             f"train.augment.{name} or set train.views=1")
+
+
+def extract(network: Any, key: str, split: Split, recipe: Recipe, view: int, log: Callable[[str], None],
+            stop: Callable[[], bool]) -> np.ndarray:
+    """Features of one view of a split: float32 [n, d], a copy-on-write memory map of the cache's file."""
+    augment = recipe.train.augment if view else {}
+    drawn = (view, recipe.train.seed, augment) if view else 0
+    name = hashlib.sha256(repr((key, split.fingerprint(), drawn)).encode()).hexdigest()
+    path = feature_root() / f"{name}.npy"
+    shape = (len(split), network.output_shape[-1])
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(path):
+            if not path.is_file():
+                _compute(network, split.images, path, shape, augment, recipe.train.seed, view, log, stop)
+        return np.load(path, mmap_mode="c")
+    except OSError as error:
+        raise StorageError(f"{path}: features can't be kept there: {error.strerror or error}; make room or set "
+                           "TENFOLD_CACHE to another directory") from None
+
+
+def _network_key(network: Any) -> str:
+    """What a network computes: its graph, its weights, the precision of its layers."""
+    numbers = {layer.name: f"layer {i}" for i, layer in enumerate(network.layers)}
+
+    def numbered(value: Any) -> Any:
+        """The graph without names: Keras counts those it makes up through the life of a process."""
+        if isinstance(value, dict):
+            return {key: numbered(item) for key, item in value.items() if key != "shared_object_id"}
+        if isinstance(value, (list, tuple)):
+            return [numbered(item) for item in value]
+        return numbers.get(value, value) if isinstance(value, str) else value
+
+    digest = hashlib.sha256(json.dumps(numbered(json.loads(network.to_json()))).encode())
+    for value in network.get_weights():
+        digest.update(np.ascontiguousarray(value).data)
+    return digest.hexdigest()
+
+
+def _compute(network: Any, images: np.ndarray, path: Path, shape: tuple[int, int], augment: dict[str, dict[str, Any]],
+             seed: int, view: int, log: Callable[[str], None], stop: Callable[[], bool]) -> None:
+    """Fill `path` by way of a `.part` beside it, of which `.rows` says how much is done."""
+    part, rows = path.with_suffix(".part"), path.with_suffix(".rows")
+    done = _rows_done(part, rows, shape)
+    need = 0 if done else 4 * shape[0] * shape[1] + SPARE
+    free = shutil.disk_usage(path.parent).free
+    if free < need:
+        raise StorageError(f"{path.parent}: features of {shape[0]:,} images take {need - SPARE:,} bytes, and {free:,} "
+                           "are free; make room or set TENFOLD_CACHE to another directory")
+    out = np.lib.format.open_memmap(part, "r+" if done else "w+", np.float32, None if done else shape)
+    if done:
+        log(f"features: going on after {done:,} of {shape[0]:,} images")
+    started, told, first = time.perf_counter(), time.perf_counter(), done
+    for start in range(done, shape[0], BATCH):
+        out[start:start + BATCH] = of_batch(network, images[start:start + BATCH], augment, (seed, view, start))
+        done = min(start + BATCH, shape[0])
+        now = time.perf_counter()
+        stopping = stop()
+        if stopping or (start // BATCH) % BLOCK == BLOCK - 1:
+            out.flush()
+            write_whole(rows, json.dumps({"rows": done}))
+        if now - told > 10 or done == shape[0]:
+            told = now
+            log(f"features: {done:,} of {shape[0]:,} images, {(done - first) / (now - started):,.0f}/s")
+        if stopping:
+            raise KeyboardInterrupt
+    out.flush()
+    del out
+    part.replace(path)
+    rows.unlink(missing_ok=True)
+
+
+def _rows_done(part: Path, rows: Path, shape: tuple[int, int]) -> int:
+    """How many images an interrupted computation has finished; 0 if what it left is not whole."""
+    try:
+        done = int(json.loads(rows.read_text())["rows"])
+        return done if np.load(part, mmap_mode="r").shape == shape and 0 <= done <= shape[0] else 0
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def of_batch(
+    network: Any, images: np.ndarray, augment: dict[str, dict[str, Any]] | None = None,
+    key: tuple[int, int, int] = (0, 0, 0),
+) -> np.ndarray:
+    """Features of uint8 images [b, height, width, channels] in inference mode: float32 [b, d].
+
+    With `augment`, of a view of theirs; `key` is (seed, view, place of the first image in its split). Each view
+    is an epoch of its own to augmentations that change with the epoch.
+    """
+    with torch.inference_mode():
+        x = engine.pixels(torch.from_numpy(np.ascontiguousarray(images)))
+        if augment:
+            torch.default_generator.manual_seed(engine.derived_seed(*key))
+            _, view, start = key
+            batch = Batch(x, torch.zeros(len(x), dtype=torch.int64), 2, torch.arange(start, start + len(x)), view)
+            for name, options in augment.items():
+                batch = AUGMENTATIONS.get(name)(batch, **options)
+            x = batch.images.contiguous(memory_format=torch.channels_last)
+        return network(x, training=False).float().numpy()

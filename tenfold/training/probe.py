@@ -1,0 +1,80 @@
+"""The linear probe: scikit-learn's logistic regression on the features of a frozen backbone."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.preprocessing import StandardScaler
+
+from tenfold.data.dataset import Dataset
+from tenfold.models import weights
+from tenfold.recipe import Recipe
+from tenfold.training import features
+from tenfold.training.transfer import feature_network
+
+STRENGTHS = tuple(10.0**power for power in (-4, -3, -2, -1, 0, 1))  # C, the inverse of the regularisation
+ITERATIONS = 300
+
+
+def fit(recipe: Recipe, dataset: Dataset, model: Any, log: Callable[[str], None],
+        stop: Callable[[], bool]) -> dict[str, float]:
+    """Fit the logits of a fast network, fresh from `build`, in one go: the record of the only epoch.
+
+    The regularisation is the one of `STRENGTHS` with the least cross-entropy on validation (the first of
+    equals: the strongest). Features are standardised; that is folded into the weights of the logits.
+    """
+    weights.initialise(model, recipe.model, log)
+    found = features.of_dataset(feature_network(model), recipe, dataset, log, stop)
+    assert found.validation is not None  # `training.check` has seen to it
+    started = time.perf_counter()
+    scaler = StandardScaler().fit(found.train.images)
+    x, x_held = scaler.transform(found.train.images), scaler.transform(found.validation.images)
+    labels, held = found.train.labels, found.validation.labels
+    best: tuple[float, float, Any] | None = None
+    for strength, fitted in _fits(x, labels, recipe):
+        if stop():
+            raise KeyboardInterrupt
+        loss = log_loss(held, fitted.predict_proba(x_held), labels=fitted.classes_)
+        log(f"probe: C = {strength:g}: validation loss {loss:.4f}, accuracy {fitted.score(x_held, held):.1%}")
+        if best is None or loss < best[0]:
+            best = loss, strength, fitted
+        else:
+            break  # the loss over the strength has one valley
+    assert best is not None
+    loss, strength, chosen = best
+    model.get_layer("logits").set_weights(_folded(chosen, scaler, len(dataset.classes)))
+    seconds = time.perf_counter() - started
+    return {
+        "epoch": 1, "seconds": seconds, "images_per_second": len(labels) / seconds, "learning_rate": 0.0,
+        "loss": float(log_loss(labels, chosen.predict_proba(x), labels=chosen.classes_)),
+        "accuracy": float(chosen.score(x, labels)), "val_loss": float(loss),
+        "val_accuracy": float(chosen.score(x_held, held)), "C": strength,
+    }
+
+
+def _fits(x: np.ndarray, labels: np.ndarray, recipe: Recipe) -> Iterator[tuple[float, Any]]:
+    """A logistic regression for each strength, from the strongest regularisation on, each started from the last."""
+    weight = {"none": None, "balanced": "balanced"}.get(str(recipe.train.class_weights), recipe.train.class_weights)
+    model = LogisticRegression(max_iter=ITERATIONS, warm_start=True, tol=1e-3, class_weight=weight)
+    for strength in STRENGTHS:
+        model.set_params(C=strength)
+        yield strength, copy.deepcopy(model.fit(x, labels))
+
+
+def _folded(fitted: Any, scaler: Any, classes: int) -> list[np.ndarray]:
+    """Kernel float32 [d, classes] and bias float32 [classes] on features as they are."""
+    coefficients, intercept = fitted.coef_, fitted.intercept_
+    if len(fitted.classes_) == 2:  # scikit-learn keeps one logit, of the second class
+        coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
+        intercept = np.concatenate([np.zeros_like(intercept), intercept])
+    kernel = (coefficients / scaler.scale_).T
+    bias = intercept - scaler.mean_ @ kernel
+    whole = np.zeros((kernel.shape[0], classes)), np.full(classes, -1e4)  # a class without images stays improbable
+    whole[0][:, fitted.classes_], whole[1][fitted.classes_] = kernel, bias
+    return [part.astype(np.float32) for part in whole]

@@ -1,0 +1,230 @@
+"""Fine-tuning and probing on small real data: phases, caches, interrupts, and that knowledge is carried over."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+
+import tenfold
+from tenfold.backend import keras
+from tenfold.errors import RecipeError, RunError, StorageError, UsageError
+from tenfold.pipeline import Watcher, probe, resume
+from tenfold.recipe import Recipe
+from tenfold.run import Run
+from tenfold.training import features
+
+DATA = {"source": "shapes:train=300,test=100,seed=1"}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "features"
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run whose network has learned shapes of another seed."""
+    recipe = Recipe.from_dict({
+        "data": {"source": "shapes:train=1500,test=100,seed=7"},
+        "model": {"name": "cnn", "filters": [16, 32, 32], "norm": "batch", "head": "global-average", "dense": []},
+        "train": {"epochs": 4, "batch_size": 50, "learning_rate": 3e-3},
+    }, name="source")
+    return tenfold.train(recipe, runs=tmp_path_factory.mktemp("source"))
+
+
+def recipe(source: Run, model: dict[str, Any] | None = None, train: dict[str, Any] | None = None) -> Recipe:
+    return Recipe.from_dict({
+        "data": DATA,
+        "model": {"name": "pretrained", "backbone": f"run:{source.path}", "dropout": 0.1, **(model or {})},
+        "train": {"epochs": 2, "batch_size": 50, "learning_rate": 1e-3, "stage_decay": 0.5,
+                  "head": {"epochs": 3, "learning_rate": 1e-2}, "augment": {"mirror": {}}, **(train or {})},
+    }, name="tuned")
+
+
+class Listen(Watcher):
+    def __init__(self, until: tuple[int, int] | None = None) -> None:
+        self.said: list[str] = []
+        self.until = until
+
+    def log(self, message: str) -> None:
+        self.said.append(message)
+
+    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
+        if (epoch, step) == self.until:
+            raise KeyboardInterrupt
+
+
+def test_two_phases_make_one_run(source: Run, tmp_path: Path) -> None:
+    run = tenfold.train(recipe(source, train={"checkpoint": "none"}), runs=tmp_path)
+    history = run.history()
+    assert [record["phase"] for record in history] == [1, 1, 1, 2, 2]
+    assert [record["learning_rate"] for record in history] == [0.01] * 3 + [0.001] * 2
+    assert run.environment()["pretrained"]["backbone"] == f"run:{source.path}"
+    assert set(run.metrics()) == {"validation", "test"}
+    before, after = source.model(), run.model()
+    kernels = [(layer.get_weights(), after.get_layer(f"backbone_{layer.name}").get_weights())
+               for layer in before.layers if layer.name.startswith("conv")]
+    moved = [float(np.abs(a[0] - b[0]).max()) for a, b in kernels]
+    assert 0 < moved[0] < moved[-1]
+    norms = [layer for layer in before.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert norms
+    for layer in norms:
+        assert all(np.array_equal(a, b) for a, b in zip(
+            layer.get_weights(), after.get_layer(f"backbone_{layer.name}").get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("until", [(2, 3), (4, 2)], ids=["in the head", "in the whole network"])
+def test_an_interrupted_fine_tuning_goes_on_to_the_same_bits(
+    source: Run, tmp_path: Path, until: tuple[int, int]
+) -> None:
+    whole = tenfold.train(recipe(source), runs=tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.train(recipe(source), runs=tmp_path, name="broken", watcher=Listen(until))
+    run = resume(Run.open(tmp_path / "broken-1"))
+    assert all(np.array_equal(a, b)
+               for a, b in zip(run.model().get_weights(), whole.model().get_weights(), strict=True))
+    assert [r["loss"] for r in run.history()] == [r["loss"] for r in whole.history()]
+
+
+def test_a_backbone_that_changed_is_noticed_on_resuming(source: Run, tmp_path: Path) -> None:
+    copy = Run(Path(shutil.copytree(source.path, tmp_path / "copy")))
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.train(recipe(copy), runs=tmp_path, watcher=Listen((2, 3)))
+    other = copy.model()
+    other.get_layer("logits").set_weights([w + 1 for w in other.get_layer("logits").get_weights()])
+    other.save(copy.path / "model.keras")
+    with pytest.raises(RunError, match="have changed since"):
+        resume(Run.open(tmp_path / "tuned-shapes-1"))
+
+
+def test_features_are_computed_once_and_kept(source: Run, tmp_path: Path, cache: Path) -> None:
+    only_head = {"trainable": "none"}
+    first, second, third = Listen(), Listen(), Listen()
+    tenfold.train(recipe(source, only_head), runs=tmp_path, watcher=first)
+    tenfold.train(recipe(source, only_head, {"learning_rate": 2e-3}), runs=tmp_path, watcher=second)
+    assert sum("features: 270 of 270" in line for line in first.said) == 1
+    assert not [line for line in second.said if line.startswith("features")]
+    assert {path.suffix for path in cache.iterdir()} <= {".npy", ".lock"}
+    tenfold.train(recipe(source, only_head | {"image_size": 40}), runs=tmp_path, watcher=third)
+    assert [line for line in third.said if line.startswith("features")]
+
+
+def test_views_are_augmented_and_cached(source: Run, tmp_path: Path, cache: Path) -> None:
+    tuned = recipe(source, {"trainable": "none"}, {"views": 3, "head": "none"})
+    run = tenfold.train(tuned, runs=tmp_path)
+    files = [np.load(path) for path in cache.glob("*.npy")]
+    views = [f for f in files if len(f) == 270]
+    assert len(views) == 3
+    assert not np.array_equal(views[0], views[1])
+    assert run.history()[0]["phase"] == 1
+    with pytest.raises(UsageError, match="mixes labels"):
+        tenfold.train(tuned.replace("train.augment.mixup=true"), runs=tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_an_interrupted_computation_of_features_goes_on(
+    source: Run, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuned = recipe(source, {"trainable": "none"})
+    whole = tenfold.train(tuned, runs=tmp_path)
+    kept = {path.name: np.load(path) for path in cache.glob("*.npy")}
+    shutil.rmtree(cache)
+    calls, batch = [], features.of_batch
+
+    def broken(*arguments: Any) -> np.ndarray:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return batch(*arguments)
+
+    monkeypatch.setattr(features, "BLOCK", 1)
+    monkeypatch.setattr(features, "of_batch", broken)
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.train(tuned, runs=tmp_path, name="broken")
+    listen = Listen()
+    run = resume(Run.open(tmp_path / "broken-1"), watcher=listen)
+    assert [line for line in listen.said if "going on after 200 of 270" in line]
+    assert all(np.array_equal(np.load(cache / name), value) for name, value in kept.items())
+    assert run.metrics()["test"]["accuracy"] == whole.metrics()["test"]["accuracy"]
+
+
+def test_a_disk_without_room_is_told_before_anything_is_written(
+    source: Run, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage
+    small = type(usage(tmp_path))(10**9, 10**9 - 1000, 1000)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: small if Path(path) == cache else usage(path))
+    with pytest.raises(StorageError, match=r"^[^\n]*1,000 are free[^\n]*$"):
+        tenfold.train(recipe(source), runs=tmp_path)
+    assert not list(cache.glob("*.part"))
+
+
+def test_a_probe_is_a_logistic_regression_and_a_run(source: Run, tmp_path: Path) -> None:
+    run = probe(f"run:{source.path}", DATA["source"], ["train.precision=float32"], runs=tmp_path)
+    record = run.history()[0]
+    data = tenfold.open_dataset(DATA["source"])
+    prepared = tenfold.data.splits.prepare(data, run.recipe().data)
+    model = run.model()
+    network = keras.Model(model.input, model.get_layer("logits").input)
+    x, held = (network.predict(split.images.astype("float32"), verbose=0)
+               for split in (prepared.train, prepared.validation))
+    mean, deviation = x.mean(0), x.std(0)
+    twin = LogisticRegression(C=record["C"], max_iter=2000).fit(
+        (x - mean) / np.where(deviation > 0, deviation, 1), prepared.train.labels)
+    p = twin.predict_proba((held - mean) / np.where(deviation > 0, deviation, 1))
+    ours = model.predict(prepared.validation.images.astype("float32"), verbose=0)
+    assert log_loss(prepared.validation.labels, ours) == pytest.approx(
+        log_loss(prepared.validation.labels, p), abs=0.02)
+    assert run.metrics()["validation"]["accuracy"]["value"] == pytest.approx(record["val_accuracy"], abs=0.04)
+    random = probe(f"run:{source.path}", DATA["source"], ["model.weights=none"], runs=tmp_path)
+    assert run.metrics()["test"]["accuracy"]["value"] > random.metrics()["test"]["accuracy"]["value"] + 0.1
+
+
+def test_a_probe_is_judged_explained_and_asked_without_its_backbone(source: Run, tmp_path: Path) -> None:
+    copy = Run(Path(shutil.copytree(source.path, tmp_path / "copy")))
+    run = probe(f"run:{copy.path}", DATA["source"], ["evaluate.tta=mirror"], runs=tmp_path)
+    shutil.rmtree(copy.path)
+    accuracy = {name: scores["accuracy"]["value"] for name, scores in run.metrics().items()}
+    assert set(accuracy) == {"validation", "test", "validation_tta", "test_tta"}
+    again = tenfold.pipeline.evaluate(run, calibrate=True)
+    assert {name: scores["accuracy"]["value"] for name, scores in again.items()} == accuracy
+    assert run.read_json("calibration.json")["temperature"] > 0
+    explained = tenfold.explain(run, most=1, neighbours=1)
+    assert (explained.path / "index.html").is_file()
+    test = tenfold.open_dataset(DATA["source"]).test
+    Image.fromarray(test.images[0]).save(tmp_path / "one.png")
+    (answer,) = tenfold.predict(run, [tmp_path / "one.png"])
+    table = run.predictions("test")
+    assert answer.probabilities == pytest.approx({c: table[f"p_{c}"].to_numpy()[0] for c in run.classes()}, abs=1e-5)
+    board = tenfold.compare([run])
+    assert board.rows[0].model == "probe"
+
+
+def test_a_probe_needs_a_frozen_backbone_and_validation_images(source: Run, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="frozen features"):
+        Recipe.from_dict({"train": {"optimizer": "logistic-regression"}})
+    with pytest.raises(UsageError, match="validation"):
+        probe(f"run:{source.path}", DATA["source"], ["data.validation=0"], runs=tmp_path)
+    assert not list(tmp_path.glob("probe*"))
+
+
+def test_resnet50_trains_saves_and_predicts_identically(tmp_path: Path) -> None:
+    tuned = Recipe.load("resnet50-imagenet", [
+        'data.source="shapes:train=32,test=10"', "data.validation=8", "model.image_size=32", "model.weights=none",
+        "train.epochs=1", "train.head.epochs=1", "train.batch_size=8", "train.head.batch_size=8"])
+    run = tenfold.train(tuned, runs=tmp_path)
+    assert "from scratch" in run.environment()["pretrained"]["weights"]
+    assert "random first weights (from scratch)" in (run.path / "report.html").read_text(encoding="utf-8")
+    dataset = tenfold.open_dataset(tuned.data.source)
+    table = run.predictions("test")
+    stored = np.stack([table[f"p_{c}"].to_numpy() for c in run.classes()], axis=1)
+    again = run.model().predict(dataset.test.images.astype("float32"), verbose=0)
+    np.testing.assert_allclose(again, stored, atol=1e-5)
