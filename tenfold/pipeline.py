@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from tenfold.data import open_dataset
 from tenfold.data.dataset import Dataset
-from tenfold.data.splits import prepare, summary
+from tenfold.data.splits import prepare
 from tenfold.errors import DivergedError, RunError, TenfoldError, UsageError
 from tenfold.interrupt import Interrupt
 from tenfold.recipe import EvaluateSection, Recipe
-from tenfold.run import Run, check_name, write_whole
+from tenfold.run import Run, check_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -370,36 +370,6 @@ def _check_data(run: Run, dataset: Dataset) -> None:
     if dataset.fingerprint() != recorded:
         raise RunError(f"{run.path}: the data set {dataset.uri} has changed since training (fingerprint "
                        f"{dataset.fingerprint()[:12]}, expected {recorded[:12]}); restore it to go on with this run")
-
-
-def network(
-    recipe: Recipe, source: str, watcher: Watcher | None = None
-) -> tuple[tuple[int, int, int], list[str], Summary]:
-    """(image shape, classes, summary) of the network that a recipe builds for a data set."""
-    from tenfold.models.summary import Summary
-
-    recipe = with_source(recipe, source)
-    dataset = prepare(open_data(recipe, watcher), recipe.data)
-    return dataset.shape, list(dataset.classes), Summary.of(recipe.model, dataset.shape, len(dataset.classes))
-
-
-def show_data(source: str, overrides: Sequence[str], watcher: Watcher) -> tuple[Dataset, dict[str, Any]]:
-    """(data set, summary) of a source: split as it is or, with overrides of `data.…`, as a recipe would."""
-    recipe = Recipe.from_dict({"data": {"source": source}}, name=source, overrides=overrides)
-    dataset = open_data(recipe, watcher)
-    if overrides:
-        dataset = prepare(dataset, recipe.data)
-    return dataset, summary(dataset)
-
-
-def write_class_grid(dataset: Dataset, path: Path, per_class: int, seed: int) -> None:
-    """Write a PNG with seeded random training examples of each class. Raises StorageError, UsageError."""
-    if path.suffix.lower() != ".png":
-        raise UsageError(f"--png: received {path}; expected a file name that ends in .png")
-    from tenfold.report.plots import class_grid
-
-    figure = class_grid(dataset.train.images, dataset.train.labels, dataset.classes, per_class, seed)
-    write_whole(path, lambda target: figure.savefig(target, dpi=150, format="png"))
 
 
 def seeds(recipe: Recipe, count: int) -> list[Recipe]:

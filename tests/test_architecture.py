@@ -33,12 +33,13 @@ FLOORS: dict[str, set[str]] = {
         "errors", "interrupt", "recipe", "run", "modelfile", "data", "models", "training", "environment",
         "evaluation", "report",
     },
+    "overview": {"errors", "recipe", "run", "data", "models", "report", "pipeline"},
     "explanation": {"errors", "modelfile", "run", "data", "prediction", "evaluation", "report", "pipeline"},
     "demo": {"pipeline", "study"},
     "terminal": {"registry", "recipe", "run", "evaluation", "comparison", "pipeline"},
     "cli": {
-        "errors", "recipe", "run", "data", "prediction", "comparison", "environment", "pipeline", "explanation",
-        "study", "demo", "terminal",
+        "errors", "recipe", "run", "data", "prediction", "comparison", "environment", "pipeline", "overview",
+        "explanation", "study", "demo", "terminal",
     },
     "__init__": {"errors", "recipe", "run", "data", "prediction", "comparison", "pipeline", "explanation"},
 }

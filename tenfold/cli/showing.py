@@ -39,7 +39,7 @@ def recipes(
         else:
             print(recipe.dumps() if set_ else read(name)[1], end="")
         return
-    from tenfold.pipeline import network
+    from tenfold.overview import network
 
     with terminal.terminal_watcher() as watcher:
         shape, classes, summary = network(recipe, data, watcher)
@@ -75,12 +75,12 @@ def data_show(
     as_json: AsJson = False,
 ) -> None:
     """Show counts per class and split, pixel statistics, and write a grid of examples (default: NAME.png)."""
-    from tenfold import pipeline, terminal
+    from tenfold import overview, terminal
 
     with terminal.terminal_watcher() as watcher:
-        dataset, summary = pipeline.show_data(data, set_ or (), watcher)
+        dataset, summary = overview.show_data(data, set_ or (), watcher)
     target = png or Path(f"{dataset.name}.png")
-    pipeline.write_class_grid(dataset, target, per_class, seed)
+    overview.write_class_grid(dataset, target, per_class, seed)
     if as_json:
         print(json.dumps({**summary, "png": str(target)}, indent=2, ensure_ascii=False))
     else:

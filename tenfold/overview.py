@@ -1,0 +1,47 @@
+"""What a recipe would build on a data set, and what is in a data set: shown, not trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tenfold import pipeline
+from tenfold.data.dataset import Dataset
+from tenfold.data.splits import prepare, summary
+from tenfold.errors import UsageError
+from tenfold.recipe import Recipe
+from tenfold.run import write_whole
+
+if TYPE_CHECKING:
+    from tenfold.models.summary import Summary
+
+
+def network(
+    recipe: Recipe, source: str, watcher: pipeline.Watcher | None = None
+) -> tuple[tuple[int, int, int], list[str], Summary]:
+    """(image shape, classes, summary) of the network that a recipe builds for a data set."""
+    from tenfold.models.summary import Summary
+
+    recipe = pipeline.with_source(recipe, source)
+    dataset = prepare(pipeline.open_data(recipe, watcher), recipe.data)
+    return dataset.shape, list(dataset.classes), Summary.of(recipe.model, dataset.shape, len(dataset.classes))
+
+
+def show_data(source: str, overrides: Sequence[str], watcher: pipeline.Watcher) -> tuple[Dataset, dict[str, Any]]:
+    """(data set, summary) of a source: split as it is or, with overrides of `data.…`, as a recipe would."""
+    recipe = Recipe.from_dict({"data": {"source": source}}, name=source, overrides=overrides)
+    dataset = pipeline.open_data(recipe, watcher)
+    if overrides:
+        dataset = prepare(dataset, recipe.data)
+    return dataset, summary(dataset)
+
+
+def write_class_grid(dataset: Dataset, path: Path, per_class: int, seed: int) -> None:
+    """Write a PNG with seeded random training examples of each class. Raises StorageError, UsageError."""
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"--png: received {path}; expected a file name that ends in .png")
+    from tenfold.report.plots import class_grid
+
+    figure = class_grid(dataset.train.images, dataset.train.labels, dataset.classes, per_class, seed)
+    write_whole(path, lambda target: figure.savefig(target, dpi=150, format="png"))
