@@ -54,7 +54,7 @@ def coverage(sets: int, images: int, resamples: int, first: int = 0) -> dict[str
             if metric(name).proportion:
                 interval = statistics.wilson(metric(name)(pair[0].labels, pair[0].probabilities), images)
             value[m] += _holds(interval, truth[0, m])
-            between, _ = statistics.difference(spreads[1][m], spreads[0][m])
+            between, _ = statistics.verdict(spreads[1][m] - spreads[0][m])
             difference[m] += _holds(between, truth[1, m] - truth[0, m])
     return {"value": dict(zip(METRICS, (value / sets).tolist(), strict=True)),
             "difference": dict(zip(METRICS, (difference / sets).tolist(), strict=True))}

@@ -30,7 +30,7 @@ def compare(runs: Sequence[Run], by: str = "roc_auc") -> Leaderboard:
         raise UsageError("; ".join(["there is no finished run to compare", *left_out]))
     refuse_others(chosen)
     groups, repeated = grouped(chosen)
-    spreads = [Spread.of(group, number) for number, group in enumerate(groups)]
+    spreads = [Spread.of(group) for group in groups]
     ranked = sorted(((row_of(group, spread), spread) for group, spread in zip(groups, spreads, strict=True)),
                     key=lambda pair: _rank(pair[0], known))
     rows, spreads = [row for row, _ in ranked], [spread for _, spread in ranked]

@@ -17,6 +17,7 @@ from tenfold.comparison.leaderboard import Pair, Row
 from tenfold.evaluation import statistics
 from tenfold.evaluation.metrics import metric
 from tenfold.evaluation.predictions import read_predictions
+from tenfold.evaluation.statistics import OverSeeds
 from tenfold.evaluation.weighted import Judged
 from tenfold.registry import METRICS
 from tenfold.run import Run
@@ -29,11 +30,11 @@ SIGNIFICANT = 0.05
 class Spread:
     """A model's metrics on the resamples of the test images, and on which images each of its runs is right.
 
-    metrics: name → float64 [resamples], over images and seeds; correct: bool [n] for each run. Both are empty
-    where a run has no (finite) predictions.
+    metrics: name → the metric over images and seeds; correct: bool [n] for each run. Both are empty where a run
+    has no (finite) predictions.
     """
 
-    metrics: Mapping[str, np.ndarray]
+    metrics: Mapping[str, OverSeeds]
     correct: Sequence[np.ndarray]
 
     @property
@@ -41,8 +42,8 @@ class Spread:
         return bool(self.correct)
 
     @classmethod
-    def of(cls, group: Group, number: int) -> Spread:
-        """The spread of group `number` of a comparison; all groups see the same resamples of the images."""
+    def of(cls, group: Group) -> Spread:
+        """The spread of a group; all groups see the same resamples of the images."""
         if not all(run.has("predictions/test.parquet") for run in group.runs):
             return cls({}, ())
         judged = [Judged(*read_predictions(run, "test")) for run in group.runs]
@@ -50,7 +51,7 @@ class Spread:
             return cls({}, ())
         names = METRICS.names()
         by_run = np.array([_resampled(each, names) for each in judged])
-        values = {name: statistics.over_seeds(by_run[:, i], (number, i)) for i, name in enumerate(names)}
+        values = {name: OverSeeds.of(by_run[:, i]) for i, name in enumerate(names)}
         return cls(values, [each.correct for each in judged])
 
 
@@ -95,7 +96,7 @@ def _entry(name: str, entries: Sequence[Mapping[str, Any]], spread: Spread) -> d
         return {key: only.get(key) for key in EMPTY} | {"sd": None}
     mean, found = plain.mean(values), None
     if spread.known:
-        found = statistics.percentile_interval(spread.metrics[name])
+        found = statistics.percentile_interval(spread.metrics[name].draws((METRICS.names().index(name),)))
     low, high = found or (None, None)
     return {"value": mean, "low": low, "high": high, "sd": plain.stdev(values)}
 
@@ -126,7 +127,8 @@ def _mcnemar(first: Spread, second: Spread) -> float | None:
 
 def _difference(name: str, rows: Sequence[Row], spreads: Sequence[Spread], i: int, j: int) -> dict[str, Any]:
     first, second = (rows[k].metrics[name]["value"] for k in (i, j))
-    found, p = statistics.difference(spreads[i].metrics[name], spreads[j].metrics[name])
+    between = spreads[i].metrics[name] - spreads[j].metrics[name]
+    found, p = statistics.verdict(between.draws((METRICS.names().index(name), i, j)))
     if first is None or second is None or found is None:
         return {**EMPTY, "p": None}
     return {"value": first - second, "low": found[0], "high": found[1], "p": p}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -96,13 +97,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
-def difference(first: np.ndarray, second: np.ndarray) -> tuple[Interval | None, float]:
-    """(interval, p-value) of the difference of two measures, from their paired resamples: float [r] each.
+def verdict(differences: np.ndarray) -> tuple[Interval | None, float]:
+    """(interval, p-value) of the difference of two measures, from its resamples: float [r].
 
     The p-value is two-sided: twice the share of resamples on the rarer side of 0, where one more is counted on
     it, so that it is never less than 2 / (r + 1) (Davison & Hinkley 1997, section 4.2).
     """
-    differences = first - second
     found = percentile_interval(differences)
     if found is None:
         return None, math.nan
@@ -111,17 +111,41 @@ def difference(first: np.ndarray, second: np.ndarray) -> tuple[Interval | None, 
     return found, min(1.0, 2 * (int(rarer) + 1) / (len(defined) + 1))
 
 
-def over_seeds(values: np.ndarray, seed: Sequence[int]) -> np.ndarray:
-    """The mean over runs of resampled values [runs, r], with what other seeds would change: [r].
+@dataclass(frozen=True)
+class OverSeeds:
+    """A measure of a recipe that was trained with several seeds, on resamples of the images.
 
-    On each resample of the images, a draw from Student's distribution with runs - 1 degrees of freedom, as
-    wide as the standard error of the mean over the runs there, is added: where images change nothing, the
-    interval of the result is Student's (1908). Few runs tell little of their spread, and that is what it says. A
-    single run has no spread over seeds: its values are given back. Groups of runs that are independent of each
-    other need each a `seed` of its own.
+    mean and variance: float64 [r], of the runs' values on a resample and of that mean (Student's s²/n; 0 for a
+    single run); degrees: of freedom of the variance, 0 for a single run, which tells nothing of other seeds.
     """
-    runs, count = values.shape
-    if runs == 1:
-        return values[0]
-    drawn = np.random.default_rng(seed).standard_t(runs - 1, count)
-    return values.mean(axis=0) + drawn * values.std(axis=0, ddof=1) / math.sqrt(runs)
+
+    mean: np.ndarray
+    variance: np.ndarray
+    degrees: float
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> OverSeeds:
+        """values: float64 [runs, r]."""
+        runs = len(values)
+        variance = values.var(axis=0, ddof=1) / runs if runs > 1 else np.zeros(values.shape[1])
+        return cls(values.mean(axis=0), variance, runs - 1)
+
+    def __sub__(self, other: OverSeeds) -> OverSeeds:
+        """The difference of two recipes whose seeds have nothing to do with each other (Welch 1947)."""
+        defined = [each.variance[np.isfinite(each.variance)] for each in (self, other)]
+        parts = [(float(v.sum()) / max(len(v), 1), each.degrees) for v, each in zip(defined, (self, other), strict=True)]
+        total = sum(v for v, _ in parts)
+        weight = sum(v * v / d for v, d in parts if d > 0)
+        degrees = total * total / weight if weight > 0 else float(max(d for _, d in parts))
+        return OverSeeds(self.mean - other.mean, self.variance + other.variance, degrees)
+
+    def draws(self, seed: Sequence[int]) -> np.ndarray:
+        """What other images and other seeds could have given: float64 [r].
+
+        To each resample's mean a draw from Student's distribution (1908) is added, as wide as its standard
+        error: where the images change nothing, the interval of the result is Student's, or Welch's.
+        """
+        if self.degrees == 0:
+            return self.mean
+        drawn = np.random.default_rng(seed).standard_t(self.degrees, len(self.mean))
+        return self.mean + drawn * np.sqrt(self.variance)

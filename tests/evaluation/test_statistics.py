@@ -79,14 +79,14 @@ def test_holm_adjusts_step_by_step():
 
 def test_a_difference_is_told_from_none(rng):
     noise = rng.normal(size=4000)
-    interval, p = statistics.difference(noise + 0.5 + 0.1 * rng.normal(size=4000), noise)
+    interval, p = statistics.verdict(0.5 + 0.1 * rng.normal(size=4000))
     assert interval == pytest.approx((0.5 - 0.196, 0.5 + 0.196), abs=0.02)
     assert p == pytest.approx(2 / 4001)
-    assert statistics.difference(noise + 1 + rng.normal(size=4000), noise)[1] == pytest.approx(
+    assert statistics.verdict(noise + 1)[1] == pytest.approx(
         2 * stats.norm.sf(1), abs=0.03)
-    assert statistics.difference(noise, noise) == ((0, 0), 1.0)
-    assert statistics.difference(noise + 1, noise)[1] == 2 / 4001
-    undefined, p = statistics.difference(np.full(10, np.nan), np.ones(10))
+    assert statistics.verdict(0 * noise) == ((0, 0), 1.0)
+    assert statistics.verdict(0 * noise + 1)[1] == 2 / 4001
+    undefined, p = statistics.verdict(np.full(10, np.nan))
     assert undefined is None
     assert math.isnan(p)
 
@@ -97,20 +97,35 @@ def test_what_resampling_adds_is_taken_back():
     assert np.isnan(statistics.deflated(np.full(3, np.nan), 0.1)).all()
 
 
+STILL = np.zeros(200_000)  # images that change nothing
+
+
 def test_the_interval_over_seeds_alone_is_students(rng):
     for runs in (2, 3, 10):
         seeds = rng.normal(size=(runs, 1))
-        low, high = statistics.percentile_interval(statistics.over_seeds(seeds + np.zeros(200_000), [0]))
+        found = statistics.percentile_interval(statistics.OverSeeds.of(seeds + STILL).draws([0]))
         expected = stats.t.interval(0.95, runs - 1, seeds.mean(), seeds.std(ddof=1) / runs**0.5)
-        assert (low, high) == pytest.approx(expected, rel=0.05, abs=0.02)
+        assert found == pytest.approx(expected, rel=0.05, abs=0.02)
+
+
+def test_a_difference_over_seeds_alone_is_welchs(rng):
+    first, second = rng.normal(1, 1, size=(4, 1)), rng.normal(0, 3, size=(3, 1))
+    between = statistics.OverSeeds.of(first + STILL) - statistics.OverSeeds.of(second + STILL)
+    welch = stats.ttest_ind(first[:, 0], second[:, 0], equal_var=False)
+    found, p = statistics.verdict(between.draws([0]))
+    assert between.degrees == pytest.approx(welch.df)
+    assert found == pytest.approx(tuple(welch.confidence_interval()), rel=0.05, abs=0.05)
+    assert p == pytest.approx(welch.pvalue, abs=0.01)
 
 
 def test_seeds_add_to_what_images_change(rng):
     examples = rng.normal(size=20_000)
     seeds = np.linspace(-1, 1, 30)[:, None]
-    spread = statistics.over_seeds(seeds + examples, [0])
+    spread = statistics.OverSeeds.of(seeds + examples).draws([0])
     assert spread.var() == pytest.approx(1 + seeds.var(ddof=1) / 30 * 29 / 27, rel=0.05)
-    assert (statistics.over_seeds(examples[None], [0]) == examples).all()
+    one = statistics.OverSeeds.of(examples[None])
+    assert (one.draws([0]) == examples).all()
+    assert ((one - one).draws([0]) == 0).all()
 
 
 def test_intervals_and_differences_hold_the_truth_in_95_of_100_data_sets():
