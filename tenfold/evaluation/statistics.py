@@ -133,11 +133,12 @@ class OverSeeds:
     def __sub__(self, other: OverSeeds) -> OverSeeds:
         """The difference of two recipes whose seeds have nothing to do with each other (Welch 1947)."""
         defined = [each.variance[np.isfinite(each.variance)] for each in (self, other)]
-        parts = [(float(v.sum()) / max(len(v), 1), each.degrees) for v, each in zip(defined, (self, other), strict=True)]
+        degrees = (self.degrees, other.degrees)
+        parts = [(float(v.sum()) / max(len(v), 1), d) for v, d in zip(defined, degrees, strict=True)]
         total = sum(v for v, _ in parts)
         weight = sum(v * v / d for v, d in parts if d > 0)
-        degrees = total * total / weight if weight > 0 else float(max(d for _, d in parts))
-        return OverSeeds(self.mean - other.mean, self.variance + other.variance, degrees)
+        welch = total * total / weight if weight > 0 else float(max(degrees))
+        return OverSeeds(self.mean - other.mean, self.variance + other.variance, welch)
 
     def draws(self, seed: Sequence[int]) -> np.ndarray:
         """What other images and other seeds could have given: float64 [r].
