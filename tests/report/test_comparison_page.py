@@ -52,14 +52,14 @@ def rows(tab, table: int) -> list[list[str]]:
 def test_the_better_one_stands_first_in_the_metrics_own_direction(browser, page):
     with browser.page(page, viewport={"width": 390, "height": 800}) as tab:
         assert rows(tab, 1) == [  # the ranking metric is chosen
-            ["first", "second", "ROC-AUC (macro, one-vs-rest)", "+0.0100 [-0.0200, +0.0400]", "0.5", "1", "no"],
+            ["first", "second", "ROC-AUC (macro, one-vs-rest)", "+0.0100 [-0.0200, +0.0400]", "0.500", "1.000", "no"],
             ["third", "second", "ROC-AUC (macro, one-vs-rest)", "+0.0500 [+0.0200, +0.0800]", "0.001", "0.003", "yes"]]
         tab.select_option("select", "loss")
         assert rows(tab, 1) == [
-            ["second", "first", "Loss (cross-entropy)", "-0.2500 [-0.5000, -0.1250]", "0.0125", "0.0375", "yes"],
+            ["second", "first", "Loss (cross-entropy)", "-0.2500 [-0.5000, -0.1250]", "0.013", "0.037", "yes"],
             ["second", "third", "Loss (cross-entropy)", "–", "–", "–", "–"]]
         tab.select_option("select", "accuracy")
-        assert rows(tab, 1)[0] == ["first", "second", "Accuracy", "+2.0 points [-1.0, +5.0]", "0.2", "0.6", "no"]
+        assert rows(tab, 1)[0] == ["first", "second", "Accuracy", "+2.0 points [-1.0, +5.0]", "0.200", "0.600", "no"]
         tab.select_option("select", "")
         assert len(rows(tab, 1)) == 6
         assert not tab.evaluate("document.documentElement.scrollWidth > innerWidth")
