@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from tenfold.errors import RunError, UsageError
-from tenfold.evaluation.predictions import read_predictions
 from tenfold.run import Run
 
 
@@ -45,7 +44,7 @@ def _unfit(run: Run) -> str | None:
         return "it has no environment.json"
     run.environment(), run.recipe()  # to be told of what is damaged before anything is ranked
     if run.has("predictions/test.parquet"):
-        read_predictions(run, "test")
+        run.predictions("test")
     return None
 
 
