@@ -133,7 +133,7 @@ def test_a_finished_run_goes_on_only_with_more_epochs(dataset: Dataset, tmp_path
     run = tenfold.train(recipe, dataset, runs=tmp_path)
     with pytest.raises(RunError, match="is finished"):
         tenfold.resume(run)
-    with pytest.raises(UsageError, match="received 1; expected 2 or more"):
+    with pytest.raises(UsageError, match="received 1; expected 3 or more"):
         tenfold.resume(run, epochs=1)
     assert content(tenfold.resume(run, epochs=4)) == content(longer)
     assert run.recipe().train.epochs == 4

@@ -112,10 +112,10 @@ def compare_pairs(rows: Sequence[Row], spreads: Sequence[Spread]) -> tuple[Pair,
         for each, adjusted in zip(differences, statistics.holm(p), strict=True):
             each[name]["p_holm"] = adjusted if math.isfinite(adjusted) else None
     of_accuracy = [each["accuracy"]["p"] if p is None else p for p, each in zip(exact, differences, strict=True)]
-    adjusted = statistics.holm([math.nan if p is None else p for p in of_accuracy])
+    together = statistics.holm([math.nan if p is None else p for p in of_accuracy])
     return tuple(
         Pair(rows[i].model, rows[j].model, each, {"p": p, "p_holm": None if p is None else p_holm})
-        for (i, j), each, p, p_holm in zip(places, differences, exact, adjusted, strict=True))
+        for (i, j), each, p, p_holm in zip(places, differences, exact, together, strict=True))
 
 
 def _mcnemar(first: Spread, second: Spread) -> float | None:

@@ -170,8 +170,9 @@ def _difference(pair: Pair, name: str) -> dict[str, str]:
             ends = sorted(sign * scale * end for end in (low, high))
             text += f" [{ends[0]:+.{digits}f}, {ends[1]:+.{digits}f}]"
     test = pair.mcnemar if name == "accuracy" and pair.mcnemar["p"] is not None else entry
-    if test.get("p_holm") is not None:
-        settled = "yes" if test["p_holm"] < 0.05 else "no"
+    adjusted = test.get("p_holm")
+    if adjusted is not None:
+        settled = "yes" if adjusted < 0.05 else "no"
     p, p_holm = (facts.p_text(test.get(key)) for key in ("p", "p_holm"))
     better, worse = (pair.second, pair.first) if turned else (pair.first, pair.second)
     return {"better": better, "worse": worse, "metric": name, "title": known.title, "difference": text,
