@@ -36,7 +36,8 @@ def main() -> None:
     written = json.loads((arguments.study / "comparison.json").read_text(encoding="utf-8"))
     board = compare(Run.list(arguments.study), written["by"])
     skipped = [sentence for sentence in written["left_out"] if sentence not in board.left_out]
-    table = markdown(board) + "".join(f"\n{sentence}.\n" for sentence in skipped)
+    names = dict.fromkeys(sentence.split(" ", 1)[0] for sentence in skipped)  # the reasons name this machine's paths
+    table = markdown(board) + (f"\nSkipped, because it could not be had here: {', '.join(names)}.\n" if names else "")
     name = re.sub(r"-[^-]+-\d+$", "", arguments.study.name)
     page = arguments.page.read_text(encoding="utf-8")
     arguments.page.write_text(with_table(page, name, table), encoding="utf-8")
