@@ -238,8 +238,8 @@ def _finish(job: _Job, run: Run) -> None:
     from tenfold.evaluation import score_run
 
     job.watcher.log("evaluating the best epoch; the test split is scored once, now")
-    run.remove("metrics.json", "calibration.json", "corruptions.json")  # of an earlier model, before it was resumed
-    score_run(run, job.dataset, csv=job.csv)
+    run.remove("calibration.json", "corruptions.json")  # of an earlier model, before it was resumed
+    score_run(run, job.dataset, csv=job.csv, anew=True)
     _time(run, job.dataset)
     if job.h5:
         run.write("model.h5", modelfile.save_h5(run.model()))

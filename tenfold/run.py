@@ -92,7 +92,7 @@ class Run:
         try:
             return Recipe.loads(path.read_text(encoding="utf-8"), name=self.name)
         except (RecipeError, UnicodeDecodeError) as error:
-            raise RunError(f"{path}: damaged ({str(error).splitlines()[0]})") from None
+            raise RunError(f"{path}: damaged ({' '.join(str(error).split())})") from None
 
     def status(self) -> dict[str, Any]:
         """`status` (one of STATUSES, or "died"), `reason`, and what else was noted with it.

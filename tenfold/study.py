@@ -147,7 +147,7 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
         except StorageError:
             raise
         except TenfoldError as error:
-            skipped.append(f"{recipe.name} (seed {recipe.train.seed}) is skipped: {str(error).splitlines()[0]}")
+            skipped.append(f"{recipe.name} (seed {recipe.train.seed}) is skipped: {_in_one_line(error)}")
             watcher.log(skipped[-1])
     if not finished:
         raise UsageError("; ".join([f"study {study.name}: none of its models could be trained", *skipped]))
@@ -163,14 +163,22 @@ def _recipes(study: Study, data: str | None, watcher: pipeline.Watcher) -> tuple
         try:
             recipes.append(entry.resolve(study.data))
         except TenfoldError as error:
-            skipped.append(f"{entry.title} is skipped: {str(error).splitlines()[0]}")
+            skipped.append(f"{entry.title} is skipped: {_in_one_line(error)}")
             watcher.log(skipped[-1])
     if not recipes:
         raise UsageError("; ".join([f"study {study.name}: none of its models is there", *skipped]))
+    same = [recipe.name for i, recipe in enumerate(recipes) if recipe in recipes[:i]]
+    if same:
+        raise UsageError(f"study {study.name}: {', '.join(same)}: listed twice, with the same values; leave one out or "
+                         "change a key of it (`set`), and `seeds` for more runs of one")
     sources = dict.fromkeys(recipe.data.source for recipe in recipes)
     if data is None and len(sources) > 1:
         raise UsageError(f"study {study.name}: its recipes are on different data ({', '.join(sources)}); give --data")
     return [pipeline.with_source(recipe, data or next(iter(sources))) for recipe in recipes], skipped
+
+
+def _in_one_line(error: TenfoldError) -> str:
+    return " ".join(str(error).split())
 
 
 def _data_name(recipes: list[Recipe]) -> str:

@@ -94,7 +94,11 @@ def test_the_pages_of_a_finished_run_say_that_it_is(run: Run) -> None:
 def test_evaluating_again_gives_the_same_metrics(run: Run) -> None:
     before = run.metrics()["test"]
     after = tenfold.evaluate(run)["test"]
-    assert {k: v for k, v in after.items() if k != "scored"} == {k: v for k, v in before.items() if k != "scored"}
+    assert after["times"] == before["times"] + 1
+    assert f"scored {after['times']} times" in (run.path / "MODEL_CARD.md").read_text(encoding="utf-8")
+    for changing in ("scored", "times"):
+        del before[changing], after[changing]
+    assert after == before
 
 
 def test_a_model_trained_further_has_no_verdicts_on_the_earlier_one(run: Run, tmp_path: Path) -> None:

@@ -25,13 +25,14 @@ TIMED = 2000  # images, at most, that the speed of prediction is measured on
 
 
 def score_run(run: Run, dataset: Dataset, splits: Sequence[str] = EVALUATED, csv: bool = False,
-              how: EvaluateSection | None = None) -> dict[str, Any]:
+              how: EvaluateSection | None = None, anew: bool = False) -> dict[str, Any]:
     """Predict the splits of a prepared data set with the run's `model.keras`, in float32, and score them.
 
     Writes `predictions/<split>.parquet` (and `.csv`) and `metrics.json`; returns the metrics:
     split → metric → {"value", "low", "high"}. A split that the data set lacks is left out. Where `how`
     (default: the run's recipe) asks for test-time augmentation, each split is scored twice: as "test", which
-    is what `model.keras` says, and as "test_tta", with the "views".
+    is what `model.keras` says, and as "test_tta", with the "views". "times" counts how often the run has seen
+    a split so far; `anew` forgets all else that was said of an earlier model.
     Raises UsageError if the data set has other classes or another image shape than the run.
     """
     if dataset.classes != run.classes():
@@ -39,7 +40,7 @@ def score_run(run: Run, dataset: Dataset, splits: Sequence[str] = EVALUATED, csv
                          f"{run.path} was trained on {', '.join(run.classes())}")
     _check_shape(run, dataset)
     present = {name: split for name, split in dataset.splits().items() if name in splits}
-    return _score(run, present, csv, how or run.recipe().evaluate)
+    return _score(run, present, csv, how or run.recipe().evaluate, anew=anew)
 
 
 def score_elsewhere(run: Run, dataset: Dataset, split: str, csv: bool = False,
@@ -63,8 +64,15 @@ def score_elsewhere(run: Run, dataset: Dataset, split: str, csv: bool = False,
     mapped = Split(chosen.images, positions[chosen.labels], chosen.provenance)
     data = {"uri": dataset.uri, "source": chosen.provenance.source, "partial": chosen.partial,
             "expected": chosen.provenance.expected, "count": len(chosen), "fingerprint": mapped.fingerprint()}
-    name = f"{dataset.name}-{split}"
+    name = _free_name(run, f"{dataset.name}-{split}", data["fingerprint"])
     return _score(run, {name: mapped}, csv, how or run.recipe().evaluate, {"data": data})
+
+
+def _free_name(run: Run, name: str, fingerprint: str) -> str:
+    """The name with a number, if other images are scored under it already."""
+    taken = run.metrics() if run.has("metrics.json") else {}
+    names = [name, *(f"{name}-{i}" for i in range(2, len(taken) + 3))]
+    return next(n for n in names if taken.get(n, {}).get("data", {}).get("fingerprint", fingerprint) == fingerprint)
 
 
 def _check_shape(run: Run, dataset: Dataset) -> None:
@@ -74,15 +82,18 @@ def _check_shape(run: Run, dataset: Dataset) -> None:
 
 
 def _score(run: Run, splits: Mapping[str, Split], csv: bool, how: EvaluateSection,
-           more: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    result = run.metrics() if run.has("metrics.json") else {}
+           more: Mapping[str, Any] | None = None, anew: bool = False) -> dict[str, Any]:
+    before = run.metrics() if run.has("metrics.json") else {}
+    result = {} if anew else dict(before)
     for suffix, classify in classifiers(run, how).items():
         facts = {**(more or {}), **({"views": how.tta} if suffix else {})}
         for name, split in splits.items():
             p = classify(split.images)
             write_predictions(run, name + suffix, split.labels, p, run.classes(), csv)
-            scored = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-            result[name + suffix] = {**score(split.labels, p, run.classes()), **facts, "scored": scored}
+            result[name + suffix] = {
+                **score(split.labels, p, run.classes()), **facts,
+                "scored": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                "times": before.get(name + suffix, {}).get("times", 0) + 1}
     run.write_json("metrics.json", result)
     return result
 

@@ -50,6 +50,7 @@ def card(run: Run, material: Material, status: Mapping[str, Any]) -> str:
         "cards": facts.cards(material.history, environment, material.metrics), "splits": splits,
         "metric_rows": metric_rows, "class_split": class_split, "class_columns": class_columns,
         "class_rows": class_rows, "undefined": facts.undefined(material.metrics),
+        "scored": facts.scored(material.metrics),
         "hardware": f"{machine.get('processor', 'unknown')}, {machine.get('cores', '?')} cores",
         "hours": f"{seconds / 3600:.3f}",
         "software": ", ".join(f"{key} {value}" for key, value in versions.items()) or "unknown",

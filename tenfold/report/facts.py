@@ -21,6 +21,15 @@ def p_text(p: float | None) -> str:
     return DASH if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def scored(metrics: Mapping[str, Any]) -> str:
+    """How often the run has seen the test split, and what was chosen by it."""
+    test = metrics.get("test", {})
+    when, times = test.get("scored", ""), test.get("times", 1)
+    often = "once, at the end" if times == 1 else f"{times} times, at the end of the training and later"
+    often += f" ({when})" if when else ""
+    return f"The test split was scored {often}; nothing in this run was chosen by it."
+
+
 def headline(metrics: Mapping[str, Any]) -> dict[str, str]:
     """The one number: accuracy of the test split, else of validation; its interval, the images it is of."""
     for split in reversed(SCORED):

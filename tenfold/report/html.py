@@ -81,7 +81,7 @@ def report(run: Run, material: Material, plots: Mapping[str, bytes], status: Map
         cards=facts.cards(material.history, environment, material.metrics),
         cautions=facts.cautions(status, dataset.get("splits", {}), material.metrics), asked=facts.asked(recipe),
         split_rows=facts.split_rows(dataset.get("splits", {})), splits=splits, metric_rows=metric_rows,
-        scored=material.metrics.get("test", {}).get("scored"), class_split=class_split, class_rows=class_rows,
+        scored=facts.scored(material.metrics), class_split=class_split, class_rows=class_rows,
         class_columns=class_columns, undefined=facts.undefined(material.metrics),
         classes=material.classes, curves=sections.pop(CURVES, []), matrices=sections.pop(CONFUSION, []),
         ranking=sections.pop(RANKING, []), pictures=sections.pop(IMAGES, []), others=sections,
