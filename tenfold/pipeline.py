@@ -84,8 +84,7 @@ def train(
         recipe = with_source(recipe, data.uri if isinstance(data, Dataset) else data)
     with Interrupt() as interrupt:
         prepared = prepare(data if isinstance(data, Dataset) else open_data(recipe, watcher), recipe.data)
-        for split, value in prepared.splits().items():
-            watcher.log(f"{split}: {len(value):,} images ({value.describe()})")
+        _announce(prepared, watcher)
         job = _Job(recipe, prepared, callbacks, watcher, csv, h5, interrupt)
         name = name or f"{recipe.name}-{prepared.name}"
         found = _begun(runs, name, recipe) if resume else None
@@ -128,7 +127,14 @@ def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *
         raise RunError(f"{run.path}: is finished; give --epochs (more than {recipe.train.epochs}) to train it further")
     with Interrupt() as interrupt:
         dataset = prepare(open_data(recipe, watcher), recipe.data)
+        _announce(dataset, watcher)
         return _go_on(_Job(recipe, dataset, callbacks, watcher, csv, h5, interrupt), run)
+
+
+def _announce(dataset: Dataset, watcher: Watcher) -> None:
+    """Say how large the splits are, where they come from, and which are partial."""
+    for split, value in dataset.splits().items():
+        watcher.log(f"{split}: {len(value):,} images ({value.describe()})")
 
 
 def _begun(runs: str | Path, name: str, recipe: Recipe) -> Run | None:
@@ -238,7 +244,7 @@ def _finish(job: _Job, run: Run) -> None:
     from tenfold.evaluation import score_run
 
     job.watcher.log("evaluating the best epoch; the test split is scored once, now")
-    run.remove("calibration.json", "corruptions.json")  # of an earlier model, before it was resumed
+    run.remove("calibration.json", "corruptions.json", "plots", "predictions", "explanations")  # of an earlier model
     score_run(run, job.dataset, csv=job.csv, anew=True)
     _time(run, job.dataset)
     if job.h5:
