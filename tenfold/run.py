@@ -227,13 +227,10 @@ class Run:
         return write_whole(self.path / name, content)
 
     def remove(self, *names: str) -> None:
-        """Remove what no longer holds: files and directories of the run, or nothing. Raises StorageError."""
-        for path in (self.path / name for name in names):
-            with _writing(path):
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink(missing_ok=True)
+        """Remove files of the run that no longer hold; one that is not there is no mistake. Raises StorageError."""
+        for name in names:
+            with _writing(self.path / name):
+                (self.path / name).unlink(missing_ok=True)
 
     def write_directory(self, name: str, fill: Callable[[Path], object]) -> Path:
         """Write a directory of the run whole or not at all; `fill` writes files into the path it is given.

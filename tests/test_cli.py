@@ -112,8 +112,9 @@ def _refused(code: int, *words: object) -> str:
 
 
 def _timeless(metrics: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Metrics without the moment of their scoring."""
-    return {split: {k: v for k, v in values.items() if k != "scored"} for split, values in metrics.items()}
+    """Metrics without the moment and the count of their scoring."""
+    return {split: {k: v for k, v in values.items() if k not in ("scored", "times")}
+            for split, values in metrics.items()}
 
 
 # ----------------------------------------------------------------------------------------------------

@@ -31,8 +31,8 @@ def score_run(run: Run, dataset: Dataset, splits: Sequence[str] = EVALUATED, csv
     Writes `predictions/<split>.parquet` (and `.csv`) and `metrics.json`; returns the metrics:
     split → metric → {"value", "low", "high"}. A split that the data set lacks is left out. Where `how`
     (default: the run's recipe) asks for test-time augmentation, each split is scored twice: as "test", which
-    is what `model.keras` says, and as "test_tta", with the "views". "times" counts how often the run has seen
-    a split so far; `anew` forgets all else that was said of an earlier model.
+    is what `model.keras` says, and as "test_tta", with the "views". "times" counts how often this model was
+    scored on the split; `anew` forgets all that was said of an earlier one.
     Raises UsageError if the data set has other classes or another image shape than the run.
     """
     if dataset.classes != run.classes():
@@ -64,7 +64,7 @@ def score_elsewhere(run: Run, dataset: Dataset, split: str, csv: bool = False,
     mapped = Split(chosen.images, positions[chosen.labels], chosen.provenance)
     data = {"uri": dataset.uri, "source": chosen.provenance.source, "partial": chosen.partial,
             "expected": chosen.provenance.expected, "count": len(chosen), "fingerprint": mapped.fingerprint()}
-    name = _free_name(run, f"{dataset.name}-{split}", data["fingerprint"])
+    name = _free_name(run, f"{dataset.name}-{split}", mapped.fingerprint())
     return _score(run, {name: mapped}, csv, how or run.recipe().evaluate, {"data": data})
 
 
@@ -83,8 +83,7 @@ def _check_shape(run: Run, dataset: Dataset) -> None:
 
 def _score(run: Run, splits: Mapping[str, Split], csv: bool, how: EvaluateSection,
            more: Mapping[str, Any] | None = None, anew: bool = False) -> dict[str, Any]:
-    before = run.metrics() if run.has("metrics.json") else {}
-    result = {} if anew else dict(before)
+    result = run.metrics() if run.has("metrics.json") and not anew else {}
     for suffix, classify in classifiers(run, how).items():
         facts = {**(more or {}), **({"views": how.tta} if suffix else {})}
         for name, split in splits.items():
@@ -93,7 +92,7 @@ def _score(run: Run, splits: Mapping[str, Split], csv: bool, how: EvaluateSectio
             result[name + suffix] = {
                 **score(split.labels, p, run.classes()), **facts,
                 "scored": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-                "times": before.get(name + suffix, {}).get("times", 0) + 1}
+                "times": result.get(name + suffix, {}).get("times", 0) + 1}
     run.write_json("metrics.json", result)
     return result
 
