@@ -243,7 +243,7 @@ def _finish(job: _Job, run: Run) -> None:
     from tenfold import modelfile
     from tenfold.evaluation import score_run
 
-    job.watcher.log("evaluating the best epoch; the test split is scored once, now")
+    job.watcher.log("evaluating the best epoch; the test split is scored now")
     run.remove("calibration.json", "corruptions.json")  # of an earlier model, before it was resumed
     score_run(run, job.dataset, csv=job.csv, anew=True)
     _time(run, job.dataset)

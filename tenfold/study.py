@@ -10,7 +10,6 @@ import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,10 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tenfold import pipeline
 from tenfold.comparison import Leaderboard, compare, csv_text, write_html
-from tenfold.errors import RecipeError, StorageError, TenfoldError, UnknownNameError, UsageError
+from tenfold.errors import RecipeError, StorageError, TenfoldError, UsageError
 from tenfold.evaluation.metrics import metric
 from tenfold.recipe import Recipe
 from tenfold.run import Run, check_name, write_whole
+from tenfold.shipped import text_of, texts
 
 
 class Entry(BaseModel):
@@ -67,7 +67,7 @@ class Study(BaseModel):
     @classmethod
     def load(cls, name_or_path: str | Path) -> Self:
         """A shipped study by name or a TOML file by path. Raises UnknownNameError, RecipeError, UsageError."""
-        name, text = read(name_or_path)
+        name, text = text_of("study", "studies", name_or_path)
         try:
             study = cls.model_validate({"name": name, "title": _title(text), **tomllib.loads(text)})
         except tomllib.TOMLDecodeError as error:
@@ -93,29 +93,12 @@ class Outcome:
 
 def shipped_studies() -> dict[str, str]:
     """The studies that come with Tenfold: name → TOML text."""
-    folder = resources.files("tenfold") / "studies"
-    files = sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
-    return {f.name.removesuffix(".toml"): f.read_text(encoding="utf-8") for f in files}
+    return texts("studies")
 
 
 def titles() -> dict[str, str]:
     """What each shipped study is: name → one line."""
     return {name: _title(text) for name, text in shipped_studies().items()}
-
-
-def read(name_or_path: str | Path) -> tuple[str, str]:
-    """(name, TOML text) of a shipped study or of a file. Raises UnknownNameError, UsageError."""
-    known = shipped_studies()
-    if str(name_or_path) in known:
-        return str(name_or_path), known[str(name_or_path)]
-    path = Path(name_or_path)
-    if path.suffix != ".toml":
-        raise UnknownNameError("study (nor a path to a .toml file)", str(name_or_path), known)
-    try:
-        return path.stem, path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
-        raise UsageError(f"study file {path}: can't be read: {reason}") from None
 
 
 def _title(text: str) -> str:

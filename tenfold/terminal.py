@@ -188,7 +188,7 @@ def print_leaderboard(board: Leaderboard) -> None:
     if board.pairs:
         _print("\n[bold]differences on the same test images[/bold]")
         hidden += _print_fitted(*pair_table(board))
-        _print("[dim]brackets: 95 % intervals; p-values hold together (Holm); of accuracy McNemar's, exact[/dim]")
+        _print("[dim]brackets: 95 % intervals; p-values: Holm's, over McNemar's for accuracy of single runs[/dim]")
     if hidden:
         _print(f"[dim]no room for {escape(', '.join(dict.fromkeys(hidden)))} (see `tenfold compare --json`)[/dim]")
     for sentence in board.left_out:

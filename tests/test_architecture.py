@@ -14,7 +14,8 @@ PACKAGE = Path(__file__).parent.parent / "tenfold"
 FLOORS: dict[str, set[str]] = {
     "errors": set(),
     "registry": {"errors"},
-    "recipe": {"errors", "registry"},
+    "shipped": {"errors"},
+    "recipe": {"errors", "registry", "shipped"},
     "backend": {"errors"},
     "modelfile": {"backend", "errors"},
     "run": {"errors", "recipe", "modelfile"},
@@ -28,7 +29,7 @@ FLOORS: dict[str, set[str]] = {
     "report": {"registry", "recipe", "run", "evaluation"},
     "comparison": {"errors", "registry", "run", "evaluation", "report"},
     "environment": {"data", "training"},
-    "study": {"errors", "recipe", "run", "evaluation", "comparison", "pipeline"},
+    "study": {"errors", "shipped", "recipe", "run", "evaluation", "comparison", "pipeline"},
     "pipeline": {
         "errors", "interrupt", "recipe", "run", "modelfile", "data", "models", "training", "environment",
         "evaluation", "report",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.errors import RecipeError, UnknownNameError
+from tenfold.errors import RecipeError, UnknownNameError, UsageError
 from tenfold.recipe import Recipe, header, options_of, shipped
 from tenfold.registry import MODELS
 
@@ -68,7 +68,7 @@ def test_a_file_that_is_no_toml_is_one_line() -> None:
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="No such file"):
+    with pytest.raises(UsageError, match="No such file"):
         Recipe.load(tmp_path / "absent.toml")
 
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
 import tomli_w
 from pydantic import ValidationError
 
-from tenfold.errors import RecipeError, UnknownNameError
+from tenfold.errors import RecipeError
 from tenfold.recipe.mistakes import explain
 from tenfold.recipe.options import complete_augment, complete_model, options_of
 from tenfold.recipe.sections import (
@@ -30,6 +29,7 @@ from tenfold.recipe.sections import (
     Section,
     TrainSection,
 )
+from tenfold.shipped import text_of, texts
 
 __all__ = [
     "Checkpoint", "DataSection", "EarlyStopping", "EvaluateSection", "Head", "ModelSection", "Plateau", "Recipe",
@@ -102,24 +102,12 @@ class Recipe(_Body):
 
 def shipped() -> dict[str, str]:
     """The recipes that come with Tenfold: name → TOML text."""
-    folder = resources.files("tenfold") / "recipes"
-    files = sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
-    return {f.name.removesuffix(".toml"): f.read_text(encoding="utf-8") for f in files}
+    return texts("recipes")
 
 
 def read(name_or_path: str | Path) -> tuple[str, str]:
-    """(name, TOML text) of a shipped recipe or of a file. Raises UnknownNameError, RecipeError."""
-    known = shipped()
-    if str(name_or_path) in known:
-        return str(name_or_path), known[str(name_or_path)]
-    path = Path(name_or_path)
-    if path.suffix != ".toml":
-        raise UnknownNameError("recipe (nor a path to a .toml file)", str(name_or_path), known)
-    try:
-        return path.stem, path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
-        raise RecipeError(f"recipe file {path}", [f"can't be read: {reason}"]) from None
+    """(name, TOML text) of a shipped recipe or of a file. Raises UnknownNameError, UsageError."""
+    return text_of("recipe", "recipes", name_or_path)
 
 
 def header(text: str) -> dict[str, str]:

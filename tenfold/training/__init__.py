@@ -15,7 +15,7 @@ from tenfold.run import Run
 
 if TYPE_CHECKING:
     from tenfold.training.checkpoint import Snapshot
-    from tenfold.training.loop import Progress
+    from tenfold.training.loop import Hooks, Progress
 
 
 def check(recipe: Recipe, dataset: Dataset) -> None:
@@ -47,16 +47,17 @@ def fit(
     """Train, and yield one record an epoch; the run then holds history, checkpoints and `model.keras`.
 
     `dataset` is prepared (its splits are final). `callbacks` are `keras.callbacks.Callback`s; the model
-    they see is the training network. `progress` is called after every step; `log` gets lines on what else takes
-    long. From `resume`, training goes
-    on to the same bits as if it had never been interrupted. Once `stop` returns true, the step is
-    finished, a checkpoint written and KeyboardInterrupt raised. Raises DivergedError once the loss is not
-    finite. In both cases the best (or last) finite weights are kept as `model.keras`.
+    they see is the training network. `progress` is called after every step; `log` gets lines on what else
+    takes long. From `resume`, training goes on to the same bits as if it had never been interrupted. Once
+    `stop` returns true, the step is finished, a checkpoint written and KeyboardInterrupt raised. Raises
+    DivergedError once the loss is not finite. In both cases the best (or last) finite weights are kept as
+    `model.keras`.
     """
     from tenfold.training import engine
-    from tenfold.training.loop import Stopped
+    from tenfold.training.loop import Hooks, Stopped
 
     check(recipe, dataset)
+    hooks = Hooks(callbacks, progress, log, stop)
     machine = engine.prepare(recipe.train.precision)
     with engine.seeded(recipe.train.seed):
         model = build(recipe.model, dataset.shape, len(dataset.classes), fast=True, dtype=machine.dtype_policy)
@@ -64,7 +65,7 @@ def fit(
     if recipe.train.optimizer == "logistic-regression":
         from tenfold.training import probe
 
-        record = probe.fit(recipe, dataset, model, log, stop)
+        record = probe.fit(recipe, dataset, model, hooks)
         run.write_history([record])
         _save_model(run, recipe, dataset, model.get_weights(), epoch=1)
         yield record
@@ -73,9 +74,9 @@ def fit(
         if recipe.model.name == "pretrained":
             from tenfold.training import transfer
 
-            yield from transfer.train(recipe, dataset, run, model, weights, callbacks, progress, log, resume, stop)
+            yield from transfer.train(recipe, dataset, run, model, weights, hooks, resume)
         else:
-            yield from _train(recipe, dataset, run, model, weights, callbacks, progress, resume, stop)
+            yield from _train(recipe, dataset, run, model, weights, hooks, resume)
     except Stopped:
         _save_best(run, recipe, dataset)
         raise KeyboardInterrupt from None
@@ -85,22 +86,15 @@ def fit(
     _save_best(run, recipe, dataset)
 
 
-def _train(recipe: Recipe, dataset: Dataset, run: Run, model: Any, weights: np.ndarray | None, callbacks: Sequence[Any],
-           progress: Progress | None, resume: Snapshot | None, stop: Callable[[], bool]) -> Iterator[dict[str, float]]:
+def _train(recipe: Recipe, dataset: Dataset, run: Run, model: Any, weights: np.ndarray | None, hooks: Hooks,
+           resume: Snapshot | None) -> Iterator[dict[str, float]]:
     """Train the fast network `model`, fresh from `build`."""
     from tenfold.training import engine, optimizers
-    from tenfold.training.engine import keras
     from tenfold.training.loop import Loop
 
     optimizer = optimizers.make(recipe.train, engine.prepare(recipe.train.precision).dtype)
     trainer = engine.Trainer(model, optimizer, recipe.train, len(dataset.classes), weights)
-    model.compile(optimizer=trainer.optimizer)  # for callbacks that look for model.optimizer
-    listeners = keras.callbacks.CallbackList(list(callbacks), model=model)
-    loop = Loop(recipe, dataset, run, trainer, listeners, progress, stop)
-    loop.start(resume)
-    listeners.on_train_begin()
-    yield from loop.epochs()
-    listeners.on_train_end()
+    yield from Loop(recipe, dataset, run, trainer, hooks).fit(resume)
 
 
 def _image_sizes(recipe: Recipe, dataset: Dataset) -> None:

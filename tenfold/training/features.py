@@ -11,8 +11,8 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from tenfold.registry import AUGMENTATIONS
 from tenfold.run import write_whole
 from tenfold.training import engine
 from tenfold.training.augment import Batch
+from tenfold.training.loop import Hooks
 
 BATCH = 100  # images whose features are computed at a time
 BLOCK = 20  # batches between two notes of how far it has come
@@ -50,20 +51,32 @@ class FeatureSet:
     validation: Features | None
 
 
-def of_dataset(network: Any, recipe: Recipe, dataset: Dataset, log: Callable[[str], None],
-               stop: Callable[[], bool]) -> FeatureSet:
+@dataclass(frozen=True)
+class View:
+    """What is done to images before their features are computed: the first view (0) is the images as they are.
+
+    Each further one is an epoch of its own to augmentations that change with the epoch.
+    """
+
+    number: int = 0
+    seed: int = 0
+    augment: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def of_dataset(network: Any, recipe: Recipe, dataset: Dataset, hooks: Hooks) -> FeatureSet:
     """The features of a prepared data set's training and validation images, from the cache or into it.
 
     `network` is a fast network from pixels to features [n, d]. Further views (`train.views`) are of the
     training images alone, augmented as `train.augment` says. Raises StorageError if the disk has no room,
-    KeyboardInterrupt once `stop` returns true.
+    KeyboardInterrupt once `hooks.stop` returns true.
     """
-    key = _network_key(network)
-    parts = [extract(network, key, dataset.train, recipe, view, log, stop) for view in range(recipe.train.views)]
+    key, section = _network_key(network), recipe.train
+    views = [View(), *(View(number, section.seed, section.augment) for number in range(1, section.views))]
+    parts = [extract(network, key, dataset.train, view, hooks) for view in views]
     train = Features(parts[0] if len(parts) == 1 else np.concatenate(parts), np.tile(dataset.train.labels, len(parts)))
     held = dataset.validation
     return FeatureSet(train, None if held is None else Features(
-        extract(network, key, held, recipe, 0, log, stop), held.labels))
+        extract(network, key, held, views[0], hooks), held.labels))
 
 
 def check_views(recipe: Recipe) -> None:
@@ -75,11 +88,9 @@ def check_views(recipe: Recipe) -> None:
                              f"train.augment.{name} or set train.views=1")
 
 
-def extract(network: Any, key: str, split: Split, recipe: Recipe, view: int, log: Callable[[str], None],
-            stop: Callable[[], bool]) -> np.ndarray:
+def extract(network: Any, key: str, split: Split, view: View, hooks: Hooks) -> np.ndarray:
     """Features of one view of a split: float32 [n, d], a copy-on-write memory map of the cache's file."""
-    augment = recipe.train.augment if view else {}
-    drawn = (view, recipe.train.seed, augment) if view else 0
+    drawn = (view.number, view.seed, view.augment) if view.number else 0
     name = hashlib.sha256(repr((key, split.fingerprint(), drawn)).encode()).hexdigest()
     path = feature_root() / f"{name}.npy"
     shape = (len(split), network.output_shape[-1])
@@ -87,7 +98,7 @@ def extract(network: Any, key: str, split: Split, recipe: Recipe, view: int, log
         path.parent.mkdir(parents=True, exist_ok=True)
         with locked(path):
             if not path.is_file():
-                _compute(network, split.images, path, shape, augment, recipe.train.seed, view, log, stop)
+                _compute(network, split.images, path, shape, view, hooks)
         return np.load(path, mmap_mode="c")
     except OSError as error:
         raise StorageError(f"{path}: features can't be kept there: {error.strerror or error}; make room or set "
@@ -112,8 +123,7 @@ def _network_key(network: Any) -> str:
     return digest.hexdigest()
 
 
-def _compute(network: Any, images: np.ndarray, path: Path, shape: tuple[int, int], augment: dict[str, dict[str, Any]],
-             seed: int, view: int, log: Callable[[str], None], stop: Callable[[], bool]) -> None:
+def _compute(network: Any, images: np.ndarray, path: Path, shape: tuple[int, int], view: View, hooks: Hooks) -> None:
     """Fill `path` by way of a `.part` beside it, of which `.rows` says how much is done."""
     part, rows = path.with_suffix(".part"), path.with_suffix(".rows")
     done = _rows_done(part, rows, shape)
@@ -124,19 +134,19 @@ def _compute(network: Any, images: np.ndarray, path: Path, shape: tuple[int, int
                            "are free; make room or set TENFOLD_CACHE to another directory")
     out = np.lib.format.open_memmap(part, "r+" if done else "w+", np.float32, None if done else shape)
     if done:
-        log(f"features: going on after {done:,} of {shape[0]:,} images")
+        hooks.log(f"features: going on after {done:,} of {shape[0]:,} images")
     started, told, first = time.perf_counter(), time.perf_counter(), done
     for start in range(done, shape[0], BATCH):
-        out[start:start + BATCH] = of_batch(network, images[start:start + BATCH], augment, (seed, view, start))
+        out[start:start + BATCH] = of_batch(network, images[start:start + BATCH], view, start)
         done = min(start + BATCH, shape[0])
         now = time.perf_counter()
-        stopping = stop()
+        stopping = hooks.stop()
         if stopping or (start // BATCH) % BLOCK == BLOCK - 1:
             out.flush()
             write_whole(rows, json.dumps({"rows": done}))
         if now - told > 10 or done == shape[0]:
             told = now
-            log(f"features: {done:,} of {shape[0]:,} images, {(done - first) / (now - started):,.0f}/s")
+            hooks.log(f"features: {done:,} of {shape[0]:,} images, {(done - first) / (now - started):,.0f}/s")
         if stopping:
             raise KeyboardInterrupt
     out.flush()
@@ -154,22 +164,18 @@ def _rows_done(part: Path, rows: Path, shape: tuple[int, int]) -> int:
         return 0
 
 
-def of_batch(
-    network: Any, images: np.ndarray, augment: dict[str, dict[str, Any]] | None = None,
-    key: tuple[int, int, int] = (0, 0, 0),
-) -> np.ndarray:
-    """Features of uint8 images [b, height, width, channels] in inference mode: float32 [b, d].
+def of_batch(network: Any, images: np.ndarray, view: View = View(), start: int = 0) -> np.ndarray:
+    """Features of a view of uint8 images [b, height, width, channels] in inference mode: float32 [b, d].
 
-    With `augment`, of a view of theirs; `key` is (seed, view, place of the first image in its split). Each view
-    is an epoch of its own to augmentations that change with the epoch.
+    `start` is the place of the first of them in its split.
     """
     with torch.inference_mode():
         x = engine.pixels(torch.from_numpy(np.ascontiguousarray(images)))
-        if augment:
-            torch.default_generator.manual_seed(engine.derived_seed(*key))
-            _, view, start = key
-            batch = Batch(x, torch.zeros(len(x), dtype=torch.int64), 2, torch.arange(start, start + len(x)), view)
-            for name, options in augment.items():
+        if view.augment:
+            torch.default_generator.manual_seed(engine.derived_seed(view.seed, view.number, start))
+            batch = Batch(x, torch.zeros(len(x), dtype=torch.int64), 2, torch.arange(start, start + len(x)),
+                          view.number)
+            for name, options in view.augment.items():
                 batch = AUGMENTATIONS.get(name)(batch, **options)
             x = batch.images.contiguous(memory_format=torch.channels_last)
         return network(x, training=False).float().numpy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,20 @@ from tenfold.training.checkpoint import Position, Snapshot
 Progress = Callable[[int, int, int, float], None]  # epoch, step, steps, loss
 
 
+@dataclass(frozen=True)
+class Hooks:
+    """Whom a training tells how it goes, and whom it asks whether to stop.
+
+    callbacks: `keras.callbacks.Callback`s; progress: called after every step; log: gets lines on what else takes
+    long; stop: once it is true, the training ends after the step.
+    """
+
+    callbacks: Sequence[Any] = ()
+    progress: Progress | None = None
+    log: Callable[[str], None] = lambda line: None
+    stop: Callable[[], bool] = lambda: False
+
+
 class Stopped(Exception):  # noqa: N818  (no error: it was asked for)
     """The training ended where it was asked to, with a checkpoint from which it can go on."""
 
@@ -24,13 +39,13 @@ class Stopped(Exception):  # noqa: N818  (no error: it was asked for)
 class Loop:
     """One training of one run, from the start or from a snapshot."""
 
-    def __init__(self, recipe: Recipe, dataset: Any, run: Run, trainer: engine.Trainer, listeners: Any,
-                 progress: Progress | None, stop: Callable[[], bool], phase: int | None = None,
-                 before: Sequence[dict[str, float]] = ()) -> None:
+    def __init__(self, recipe: Recipe, dataset: Any, run: Run, trainer: engine.Trainer, hooks: Hooks,
+                 phase: int | None = None, before: Sequence[dict[str, float]] = ()) -> None:
         """`dataset` is a Dataset or FeatureSet; `phase` (from 0) one of several, `before` the earlier ones' records."""
         self.section, self.batch_size = recipe.train, recipe.evaluate.batch_size
-        self.run, self.trainer, self.listeners = run, trainer, listeners
-        self.progress, self.stop = progress, stop
+        self.run, self.trainer, self.hooks = run, trainer, hooks
+        trainer.model.compile(optimizer=trainer.optimizer)  # for callbacks that look for model.optimizer
+        self.listeners = engine.keras.callbacks.CallbackList(list(hooks.callbacks), model=trainer.model)
         self.train = engine.Resident.of(dataset.train.images, dataset.train.labels)
         held_out = dataset.validation
         self.validation = None if held_out is None else engine.Resident.of(held_out.images, held_out.labels)
@@ -41,7 +56,14 @@ class Loop:
 
     _saved = 0.0
 
-    def start(self, snapshot: Snapshot | None) -> None:
+    def fit(self, snapshot: Snapshot | None) -> Iterator[dict[str, float]]:
+        """Train from a snapshot, or from the start, to the end; one record an epoch."""
+        self._start(snapshot)
+        self.listeners.on_train_begin()
+        yield from self._epochs()
+        self.listeners.on_train_end()
+
+    def _start(self, snapshot: Snapshot | None) -> None:
         """Take up a snapshot, or keep the initial weights as the first checkpoint."""
         if snapshot is None:
             self.trainer.adapt(self.train)
@@ -51,8 +73,7 @@ class Loop:
         self.records, self.position = list(snapshot.records), snapshot.position
         self.run.write_history(self.records)
 
-    def epochs(self) -> Iterator[dict[str, float]]:
-        """Train to the end; one record an epoch."""
+    def _epochs(self) -> Iterator[dict[str, float]]:
         while not self._ended():
             epoch = self.position.epoch + 1
             self.listeners.on_epoch_begin(epoch - 1)
@@ -117,14 +138,14 @@ class Loop:
         if not np.isfinite(value):
             raise self._diverged(f"loss became {value}")
         self.listeners.on_train_batch_end(i, {"loss": value})
-        if self.progress:
-            self.progress(epoch, i + 1, self.steps, value)
+        if self.hooks.progress:
+            self.hooks.progress(epoch, i + 1, self.steps, value)
         self._stop_if_asked()
         if time.monotonic() - self._saved > 60 * section.checkpoint_minutes:
             self._save("last")
 
     def _stop_if_asked(self) -> None:
-        if self.stop():
+        if self.hooks.stop():
             self._save("last")
             raise Stopped
 

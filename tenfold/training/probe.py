@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,21 +16,21 @@ from tenfold.data.dataset import Dataset
 from tenfold.models import weights
 from tenfold.recipe import Recipe
 from tenfold.training import features
+from tenfold.training.loop import Hooks
 from tenfold.training.transfer import feature_network
 
 STRENGTHS = tuple(10.0**power for power in (-4, -3, -2, -1, 0, 1))  # C, the inverse of the regularisation
 ITERATIONS = 300
 
 
-def fit(recipe: Recipe, dataset: Dataset, model: Any, log: Callable[[str], None],
-        stop: Callable[[], bool]) -> dict[str, float]:
+def fit(recipe: Recipe, dataset: Dataset, model: Any, hooks: Hooks) -> dict[str, float]:
     """Fit the logits of a fast network, fresh from `build`, in one go: the record of the only epoch.
 
     The regularisation is the one of `STRENGTHS` with the least cross-entropy on validation (the first of
     equals: the strongest). Features are standardised; that is folded into the weights of the logits.
     """
-    weights.initialise(model, recipe.model, log)
-    found = features.of_dataset(feature_network(model), recipe, dataset, log, stop)
+    weights.initialise(model, recipe.model, hooks.log)
+    found = features.of_dataset(feature_network(model), recipe, dataset, hooks)
     assert found.validation is not None  # `training.check` has seen to it
     started = time.perf_counter()
     scaler = StandardScaler().fit(found.train.images)
@@ -38,10 +38,10 @@ def fit(recipe: Recipe, dataset: Dataset, model: Any, log: Callable[[str], None]
     labels, held = found.train.labels, found.validation.labels
     best: tuple[float, float, Any] | None = None
     for strength, fitted in _fits(x, labels, recipe):
-        if stop():
+        if hooks.stop():
             raise KeyboardInterrupt
         loss = log_loss(held, fitted.predict_proba(x_held), labels=fitted.classes_)
-        log(f"probe: C = {strength:g}: validation loss {loss:.4f}, accuracy {fitted.score(x_held, held):.1%}")
+        hooks.log(f"probe: C = {strength:g}: validation loss {loss:.4f}, accuracy {fitted.score(x_held, held):.1%}")
         if best is None or loss < best[0]:
             best = loss, strength, fitted
         else:

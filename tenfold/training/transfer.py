@@ -7,7 +7,7 @@ first gradients of random logits from spoiling the features (Kumar et al. 2022).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from tenfold.models.layers import Layers, keras
 from tenfold.recipe import Recipe, TrainSection
 from tenfold.run import Run
 from tenfold.training import engine, features, optimizers
-from tenfold.training.loop import Loop, Progress
+from tenfold.training.loop import Hooks, Loop
 
 if TYPE_CHECKING:
     from tenfold.training.checkpoint import Snapshot
@@ -75,11 +75,11 @@ def shares(recipe: Recipe) -> dict[str, float]:
 
 
 def train(
-    recipe: Recipe, dataset: Dataset, run: Run, model: Any, class_weights: np.ndarray | None, callbacks: Sequence[Any],
-    progress: Progress | None, log: Callable[[str], None], resume: Snapshot | None, stop: Callable[[], bool],
+    recipe: Recipe, dataset: Dataset, run: Run, model: Any, class_weights: np.ndarray | None, hooks: Hooks,
+    resume: Snapshot | None,
 ) -> Generator[dict[str, float]]:
     """Train the fast network `model`, fresh from `build`, in the recipe's phases; one record an epoch."""
-    weights.initialise(model, recipe.model, log)
+    weights.initialise(model, recipe.model, hooks.log)
     cached: features.FeatureSet | None = None
     logits = model.get_layer("logits")
     records = [] if resume is None else list(resume.records)
@@ -88,22 +88,17 @@ def train(
         if resume is not None and resume.position.phase > number:
             continue
         if phase.cached and cached is None:
-            cached = features.of_dataset(feature_network(model), recipe, dataset, log, stop)
+            cached = features.of_dataset(feature_network(model), recipe, dataset, hooks)
         trained = head(recipe, logits) if phase.cached else model
         optimizer = (optimizers.make(phase.section) if phase.cached else
                      optimizers.make(phase.section, engine.prepare(phase.section.precision).dtype))
         arguments = (trained, optimizer, phase.section, len(dataset.classes), class_weights)
         trainer = engine.Trainer(*arguments) if phase.cached else FineTuner(*arguments, shares(recipe))
-        trained.compile(optimizer=trainer.optimizer)
-        listeners = keras.callbacks.CallbackList(list(callbacks), model=trained)
         earlier = [record for record in records if record["phase"] <= number]
         images = cached if phase.cached else dataset
-        loop = Loop(recipe.model_copy(update={"train": phase.section}), images, run, trainer, listeners, progress, stop,
-                    number, earlier)
-        loop.start(snapshot)
-        listeners.on_train_begin()
-        yield from loop.epochs()
-        listeners.on_train_end()
+        of_phase = recipe.model_copy(update={"train": phase.section})
+        loop = Loop(of_phase, images, run, trainer, hooks, number, earlier)
+        yield from loop.fit(snapshot)
         records = loop.records
         if phase.cached:
             logits.set_weights(trained.get_layer("logits").get_weights())

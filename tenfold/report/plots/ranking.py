@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -97,16 +98,10 @@ def _legend(axes: Axes, ranked: Sequence[RankCurve], classes: Sequence[str], mea
       "smallest first.", section=RANKING)
 def roc(material: Material) -> Figure | None:
     """One-vs-rest ROC curves of the test split, else of validation."""
-    found = judged(material)
-    if found is None:
-        return None
-    split, (_, labels, probabilities) = found
-    curves = roc_curves(labels, probabilities)
-    if not curves:
-        return None
-    figure = draw_ranking(curves, material.classes, f"ROC curves, one class against the rest, {split} split",
-                          ("false positive rate", "true positive rate (recall)"), "ROC-AUC")
-    figure.axes[0].plot([0, 1], [0, 1], ":", color=INK, linewidth=1)
+    figure = _of_judged(material, roc_curves, "ROC curves, one class against the rest",
+                        axes_names=("false positive rate", "true positive rate (recall)"), measure="ROC-AUC")
+    if figure is not None:
+        figure.axes[0].plot([0, 1], [0, 1], ":", color=INK, linewidth=1)
     return figure
 
 
@@ -116,12 +111,13 @@ def roc(material: Material) -> Figure | None:
       section=RANKING)
 def precision_recall(material: Material) -> Figure | None:
     """One-vs-rest precision-recall curves of the test split, else of validation."""
+    return _of_judged(material, precision_recall_curves, "Precision and recall, one class against the rest",
+                      axes_names=("recall", "precision"), measure="average precision", steps=True)
+
+
+def _of_judged(material: Material, curves_of: Callable[[np.ndarray, np.ndarray], list[RankCurve]], title: str,
+               **drawn: Any) -> Figure | None:
+    """The curves of the split that is judged; None where there is none, or no class to rank."""
     found = judged(material)
-    if found is None:
-        return None
-    split, (_, labels, probabilities) = found
-    curves = precision_recall_curves(labels, probabilities)
-    if not curves:
-        return None
-    return draw_ranking(curves, material.classes, f"Precision and recall, one class against the rest, {split} split",
-                        ("recall", "precision"), "average precision", steps=True)
+    curves = curves_of(found[1][1], found[1][2]) if found else []
+    return draw_ranking(curves, material.classes, f"{title}, {found[0]} split", **drawn) if found and curves else None
