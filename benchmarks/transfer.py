@@ -130,6 +130,7 @@ def epochs(arguments: argparse.Namespace) -> dict[str, Any]:
     from tenfold.models import build, weights
     from tenfold.training import engine, optimizers
     from tenfold.training import features as cache
+    from tenfold.training.loop import Hooks
     from tenfold.training.transfer import feature_network, head
 
     tuned = recipe(f"file:{arguments.backbone}", arguments.size, arguments.images, augment={})
@@ -139,7 +140,7 @@ def epochs(arguments: argparse.Namespace) -> dict[str, Any]:
     model = build(tuned.model, dataset.shape, 10, fast=True, dtype=chosen.dtype_policy)
     weights.initialise(model, tuned.model)
     started = time.perf_counter()
-    found = cache.of_dataset(feature_network(model), tuned, dataset, print, lambda: False)
+    found = cache.of_dataset(feature_network(model), tuned, dataset, Hooks(log=print))
     once = time.perf_counter() - started
     seconds = {}
     for name, network, images in (

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tenfold.training.checkpoint import Snapshot
 
 EXPLAINED = 24  # errors that the report explains
+OF_A_MODEL = ("predictions", "plots", "explanations/*")  # directories of what is known of a trained model
 
 
 class Watcher:
@@ -33,7 +34,7 @@ class Watcher:
         """A line worth knowing: a partial split, a download, a finished step."""
 
     def start(self, recipe: Recipe, run: Run, steps: int) -> None:
-        """Training begins: at most `recipe.train.epochs` epochs of `steps` steps."""
+        """Training begins: at most `recipe.train.all_epochs` epochs, of `steps` steps in the last phase."""
 
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
         """A step of an epoch (both from 1) is done."""
@@ -56,6 +57,14 @@ class _Job:
     csv: bool
     h5: bool
     interrupt: Interrupt
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The network that is trained, and where its first weights come from."""
+
+    summary: Summary
+    origin: dict[str, Any]
 
 
 def train(
@@ -149,10 +158,10 @@ def _begun(runs: str | Path, name: str, recipe: Recipe) -> Run | None:
 
 def _start(job: _Job, runs: Path, name: str) -> Run:
     """Make a run and do the job there."""
-    summary = _summary(job, runs)
+    plan = _plan(job, runs)
     run = Run.create(runs, name)
     with run.writing():
-        _work(job, run, summary)
+        _work(job, run, plan)
     return run
 
 
@@ -161,18 +170,18 @@ def _go_on(job: _Job, run: Run) -> Run:
     from tenfold.training import checkpoint, space
 
     _check_data(run, job.dataset)
-    summary = _summary(job, run.path, already=space.taken(run.path))
+    plan = _plan(job, run.path, already=space.taken(run.path))
     with run.writing():
         snapshot = checkpoint.load(run, "last", job.watcher.log) if checkpoint.has(run, "last") else None
         done = snapshot.position if snapshot else checkpoint.Position(0)
         job.watcher.log(f"resuming {run.path} after epoch {done.epoch}, step {done.step}")
-        _work(job, run, summary, snapshot)
+        _work(job, run, plan, snapshot)
     return run
 
 
-def _summary(job: _Job, directory: Path, already: int = 0) -> Summary:
-    """The network's summary, once it is known that the job can be done and has room in `directory`."""
-    from tenfold.models import obtain
+def _plan(job: _Job, directory: Path, already: int = 0) -> _Plan:
+    """The network, once it is known that the job can be done and has room in `directory`."""
+    from tenfold.models import obtain, origin
     from tenfold.models.summary import Summary
     from tenfold.training import check, space
 
@@ -181,13 +190,13 @@ def _summary(job: _Job, directory: Path, already: int = 0) -> Summary:
     summary = Summary.of(job.recipe.model, job.dataset.shape, len(job.dataset.classes))
     needed = space.needed(job.recipe, job.dataset, summary.parameters)
     job.watcher.log(space.check(directory, max(needed - already, 0)))
-    return summary
+    return _Plan(summary, origin(job.recipe.model))
 
 
-def _work(job: _Job, run: Run, summary: Summary, snapshot: Snapshot | None = None) -> None:
+def _work(job: _Job, run: Run, plan: _Plan, snapshot: Snapshot | None = None) -> None:
     """Train, evaluate and report; however that ends, the run's status says so."""
     try:
-        _fit(job, run, summary, snapshot)
+        _fit(job, run, plan, snapshot)
         _finish(job, run)
     except KeyboardInterrupt:
         run.write_status("stopped", "interrupted", epochs=len(run.history()))
@@ -215,18 +224,17 @@ def with_source(recipe: Recipe, source: str) -> Recipe:
     return Recipe.from_dict(tree)
 
 
-def _fit(job: _Job, run: Run, summary: Summary, snapshot: Snapshot | None) -> None:
-    from tenfold import environment
-    from tenfold.models import origin
-    from tenfold.training import engine, fit
-
+def _fit(job: _Job, run: Run, plan: _Plan, snapshot: Snapshot | None) -> None:
     recipe, dataset, interrupt = job.recipe, job.dataset, job.interrupt
-    first = origin(recipe.model)
+    first, summary = plan.origin, plan.summary
     if snapshot is not None and run.environment().get("pretrained") != first.get("pretrained"):
         raise RunError(f"{run.path}: the backbone {first['pretrained']['backbone']} or its weights have changed since "
                        "training began; put them back to go on with this run")
     run.write_recipe(recipe)
     run.write_status("running")
+    from tenfold import environment  # after what makes the directory a run
+    from tenfold.training import engine, fit
+
     machine = engine.prepare(recipe.train.precision)
     run.write_json("environment.json", environment.describe(
         dataset, machine.to_dict(), recipe.train.seed, summary.parameters, summary.flops) | first)
@@ -244,7 +252,7 @@ def _finish(job: _Job, run: Run) -> None:
     from tenfold.evaluation import score_run
 
     job.watcher.log("evaluating the best epoch; the test split is scored now")
-    run.remove("calibration.json", "corruptions.json")  # of an earlier model, before it was resumed
+    run.remove("calibration.json", "corruptions.json", *(f"{of}/*" for of in OF_A_MODEL))  # of an earlier one
     score_run(run, job.dataset, csv=job.csv, anew=True)
     _time(run, job.dataset)
     if job.h5:
@@ -270,9 +278,13 @@ def write_report(run: Run, dataset: Dataset, status: Mapping[str, Any] | None = 
         samples=(dataset.train.images, dataset.train.labels), validation=splits["validation"],
         test=splits["test"], best_epoch=modelfile.facts(run.path / "model.keras")["epoch"],
         explained=_explained_errors(run, splits["test"] or splits["validation"]),
-        calibration=run.read_json("calibration.json") if run.has("calibration.json") else {},
-        corruptions=run.read_json("corruptions.json") if run.has("corruptions.json") else {})
+        calibration=_if_there(run, "calibration.json", "temperature", "before", "after"),
+        corruptions=_if_there(run, "corruptions.json", "count", "clean", "corruptions", "mean"))
     return report(run, material, status)
+
+
+def _if_there(run: Run, name: str, *keys: str) -> dict[str, Any]:
+    return run.read_json(name, keys) if run.has(name) else {}
 
 
 def predicted(run: Run, dataset: Dataset, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:

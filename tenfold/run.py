@@ -51,20 +51,7 @@ class Run:
     @classmethod
     def create(cls, root: str | Path, name: str) -> Self:
         """Make `root/name-1`, or the next free number. Raises UsageError for a bad name, StorageError."""
-        check_name(name)
-        root = Path(root)
-        with _writing(root):
-            root.mkdir(parents=True, exist_ok=True)
-            taken = [int(p.name.rpartition("-")[2]) for p in root.glob(f"{name}-*")
-                     if p.name.rpartition("-")[0] == name and p.name.rpartition("-")[2].isdecimal()]
-            number = max(taken, default=0) + 1
-            while True:
-                path = root / f"{name}-{number}"
-                try:
-                    path.mkdir()
-                    return cls(path)
-                except FileExistsError:
-                    number += 1
+        return cls(make_numbered(Path(root), name))
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -124,11 +111,17 @@ class Run:
         """One record an epoch, in order; a value that was not measured is left out."""
         if not (self.path / "history.csv").is_file():
             return []
+        path = self.path / "history.csv"
+        rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8", errors="replace"))))
+        header = rows[0] if rows else []
         try:
-            rows = csv.DictReader(io.StringIO((self.path / "history.csv").read_text(encoding="utf-8")))
-            return [{k: int(v) if k == "epoch" else float(v) for k, v in row.items() if v} for row in rows]
-        except (ValueError, TypeError):
-            raise RunError(f"{self.path / 'history.csv'}: damaged (a value is no number)") from None
+            records = [{k: int(v) if k == "epoch" else float(v) for k, v in zip(header, row, strict=True) if v}
+                       for row in rows[1:]]
+        except ValueError:
+            raise RunError(f"{path}: damaged (a row is cut off, or a value is no number)") from None
+        if header[: len(HISTORY)] != list(HISTORY) or [r.get("epoch") for r in records] != [*range(1, len(rows))]:
+            raise RunError(f"{path}: damaged (its columns or epochs are not those of a training)")
+        return records
 
     def classes(self) -> tuple[str, ...]:
         """The class names, in the order of the labels."""
@@ -156,14 +149,17 @@ class Run:
 
         return load(self._file("model.keras"))
 
-    def read_json(self, name: str) -> dict[str, Any]:
-        """A JSON file of the run. Raises RunError if it is missing or damaged."""
+    def read_json(self, name: str, keys: Iterable[str] = ()) -> dict[str, Any]:
+        """A JSON file of the run. Raises RunError if it is missing, is damaged or lacks one of `keys`."""
         try:
             content = json.loads(self._file(name).read_text(encoding="utf-8"))
         except ValueError:
             raise RunError(f"{self.path / name}: damaged (no valid JSON)") from None
         if not isinstance(content, dict):
             raise RunError(f"{self.path / name}: damaged (no JSON object)")
+        lacking = [key for key in keys if key not in content]
+        if lacking:
+            raise RunError(f"{self.path / name}: damaged (it lacks {', '.join(lacking)})")
         return content
 
     def has(self, name: str) -> bool:
@@ -226,11 +222,11 @@ class Run:
         self._still_there()
         return write_whole(self.path / name, content)
 
-    def remove(self, *names: str) -> None:
-        """Remove files of the run that no longer hold; one that is not there is no mistake. Raises StorageError."""
-        for name in names:
-            with _writing(self.path / name):
-                (self.path / name).unlink(missing_ok=True)
+    def remove(self, *patterns: str) -> None:
+        """Remove files of the run that no longer hold, if they are there. Raises StorageError."""
+        for path in [path for pattern in patterns for path in self.path.glob(pattern)]:
+            with _writing(path):
+                path.unlink(missing_ok=True)
 
     def write_directory(self, name: str, fill: Callable[[Path], object]) -> Path:
         """Write a directory of the run whole or not at all; `fill` writes files into the path it is given.
@@ -292,6 +288,27 @@ def check_name(name: str) -> None:
     """Raise UsageError unless a run can be named so."""
     if not re.fullmatch(r"[\w][\w.+-]*", name):
         raise UsageError(f"run name {name!r} can't be a directory; use letters, digits, '.', '_', '+' and '-'")
+
+
+def numbers(root: Path, name: str) -> list[int]:
+    """The numbers of the directories `root/name-<number>`, in order."""
+    found = (path.name.rpartition("-") for path in root.glob(f"{name}-*"))
+    return sorted(int(number) for before, _, number in found if before == name and number.isdecimal())
+
+
+def make_numbered(root: Path, name: str) -> Path:
+    """Make `root/name-1`, or the next free number, for this process alone. Raises UsageError, StorageError."""
+    check_name(name)
+    with _writing(root):
+        root.mkdir(parents=True, exist_ok=True)
+        number = max(numbers(root, name), default=0) + 1
+        while True:
+            path = root / f"{name}-{number}"
+            try:
+                path.mkdir()
+                return path
+            except FileExistsError:
+                number += 1
 
 
 def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> Path:

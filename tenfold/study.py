@@ -6,6 +6,7 @@ interrupted study means looking which runs are there.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tomllib
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from tenfold.comparison import Leaderboard, compare, csv_text, write_html
 from tenfold.errors import RecipeError, StorageError, TenfoldError, UsageError
 from tenfold.evaluation.metrics import metric
 from tenfold.recipe import Recipe
-from tenfold.run import Run, check_name, write_whole
+from tenfold.run import Run, check_name, make_numbered, numbers, write_whole
 from tenfold.shipped import text_of, texts
 
 
@@ -113,14 +114,15 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
 
     The runs, `comparison.html`, `.json` and `.csv` go into `<runs>/<study>-<data>-<number>/`: a new one or,
     with `resume`, the last one if there is one, where finished runs are kept, begun ones resumed and missing
-    ones made. A model that can't be had or trained is skipped and named. Raises UsageError if none can;
-    StorageError.
+    ones made. A model that can't be had or trained is skipped and named. Raises UsageError if none can, or if
+    what the study lists is not right, before anything is made; StorageError.
     """
     watcher = watcher or pipeline.Watcher()
     study = study if isinstance(study, Study) else Study.load(study)
     metric(by or study.by)
-    recipes, skipped = _recipes(study, data, watcher)
+    recipes = _recipes(study, data)
     folder = _folder(Path(runs), f"{study.name}-{_data_name(recipes)}", resume)
+    failed: dict[tuple[str, str], list[str]] = {}
     made = {run.recipe().dumps(): run for run in Run.list(folder)}
     finished: list[Run] = []
     rounds = zip(*(pipeline.seeds(recipe, seeds or study.seeds) for recipe in recipes), strict=True)
@@ -130,26 +132,30 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
         except StorageError:
             raise
         except TenfoldError as error:
-            skipped.append(f"{recipe.name} (seed {recipe.train.seed}) is skipped: {_in_one_line(error)}")
-            watcher.log(skipped[-1])
+            reason = _in_one_line(error)
+            failed.setdefault((recipe.name, reason), []).append(str(recipe.train.seed))
+            watcher.log(f"{recipe.name} (seed {recipe.train.seed}) is skipped: {reason}")
+    skipped = tuple(f"{name} (seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}) is skipped: {reason}"
+                    for (name, reason), seeds in failed.items())
     if not finished:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # if it is empty
         raise UsageError("; ".join([f"study {study.name}: none of its models could be trained", *skipped]))
     board = compare(finished, by or study.by)
     board = Leaderboard(board.rows, board.by, (*skipped, *board.left_out), board.pairs)
-    return Outcome(folder, board, _write(board, folder), tuple(skipped))
+    return Outcome(folder, board, _write(board, folder), skipped)
 
 
-def _recipes(study: Study, data: str | None, watcher: pipeline.Watcher) -> tuple[list[Recipe], list[str]]:
-    """(the recipes that exist, on one data set; sentences on the others)."""
-    recipes, skipped = [], []
+def _recipes(study: Study, data: str | None) -> list[Recipe]:
+    """The recipes of a study, on one data set. Raises UsageError for what can't be meant."""
+    recipes, wrong = [], []
     for entry in study.models:
         try:
             recipes.append(entry.resolve(study.data))
-        except TenfoldError as error:
-            skipped.append(f"{entry.title} is skipped: {_in_one_line(error)}")
-            watcher.log(skipped[-1])
-    if not recipes:
-        raise UsageError("; ".join([f"study {study.name}: none of its models is there", *skipped]))
+        except UsageError as error:
+            wrong.append(f"{entry.title}: {_in_one_line(error)}")
+    if wrong:
+        raise UsageError("; ".join([f"study {study.name}: not all of its models are right", *wrong]))
     same = [recipe.name for i, recipe in enumerate(recipes) if recipe in recipes[:i]]
     if same:
         raise UsageError(f"study {study.name}: {', '.join(same)}: listed twice, with the same values; leave one out or "
@@ -157,7 +163,7 @@ def _recipes(study: Study, data: str | None, watcher: pipeline.Watcher) -> tuple
     sources = dict.fromkeys(recipe.data.source for recipe in recipes)
     if data is None and len(sources) > 1:
         raise UsageError(f"study {study.name}: its recipes are on different data ({', '.join(sources)}); give --data")
-    return [pipeline.with_source(recipe, data or next(iter(sources))) for recipe in recipes], skipped
+    return [pipeline.with_source(recipe, data or next(iter(sources))) for recipe in recipes]
 
 
 def _in_one_line(error: TenfoldError) -> str:
@@ -170,9 +176,8 @@ def _data_name(recipes: list[Recipe]) -> str:
 
 def _folder(runs: Path, name: str, resume: bool) -> Path:
     """The directory of the study: with `resume` the last one, if there is one; else the next free number."""
-    numbers = [int(path.name.rpartition("-")[2]) for path in runs.glob(f"{name}-*")
-               if path.name.rpartition("-")[0] == name and path.name.rpartition("-")[2].isdecimal()]
-    return runs / f"{name}-{max(numbers) if resume and numbers else max(numbers, default=0) + 1}"
+    there = numbers(runs, name)
+    return runs / f"{name}-{there[-1]}" if resume and there else make_numbered(runs, name)
 
 
 def _run_of(recipe: Recipe, made: Run | None, folder: Path, watcher: pipeline.Watcher) -> Run:

@@ -54,7 +54,7 @@ class LineWatcher(Watcher):
         self.console.print(escape(message))
 
     def start(self, recipe: Recipe, run: Run, steps: int) -> None:
-        self.epochs = recipe.train.epochs
+        self.epochs = recipe.train.all_epochs
         self.log(f"training {recipe.name} → {run.path}")
 
     def epoch(self, record: dict[str, float]) -> None:
@@ -81,11 +81,11 @@ class BarWatcher(LineWatcher):
         super().start(recipe, run, steps)
         self._open(TextColumn("{task.description}"), BarColumn(BAR), TextColumn("{task.percentage:>3.0f} %"),
                    TextColumn("loss {task.fields[loss]:.3f}"), TimeRemainingColumn(), TextColumn("left"),
-                   total=recipe.train.epochs * steps, description=f"epoch 1/{recipe.train.epochs}", loss=float("nan"))
+                   total=self.epochs, description=f"epoch 1/{self.epochs}", loss=float("nan"))
 
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
         if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, completed=(epoch - 1) * steps + step, loss=loss,
+            self._progress.update(self._task, completed=epoch - 1 + step / steps, loss=loss,
                                   description=f"epoch {epoch}/{self.epochs}")
 
     def log(self, message: str) -> None:
@@ -162,23 +162,23 @@ def print_verdict(run: Run) -> None:
 
 def print_calibration(calibration: Mapping[str, Any]) -> None:
     """The fitted temperature and what it changes on each split."""
-    _print(f"\ntemperature  {calibration['temperature']:.3f} (fitted on validation; above 1: it was too confident)")
+    from tenfold.report import facts
+
+    _print(f"\n{facts.temperature(calibration)}")
     table = _table("split", "metric", ">before", ">after")
-    for split, before in calibration["before"].items():
-        for name in ("loss", "brier", "ece"):
-            after = calibration["after"][split][name]
-            table.add_row(escape(split), name, metric(name).text(before[name]), metric(name).text(after))
+    for row in facts.calibration_rows(calibration):
+        table.add_row(*map(escape, row))
     _print(table)
 
 
 def print_corruptions(corruptions: Mapping[str, Any]) -> None:
     """Accuracy by corruption and severity, and the mean of all."""
-    text = metric("accuracy").text
+    from tenfold.report import facts
+
     table = _table("corruption", *(f">{severity}" for severity in (1, 2, 3, 4, 5)))
     for each in corruptions["corruptions"].values():
         table.add_row(each["title"], *(f"{100 * entry['value']:.1f} %" for entry in each["accuracy"]))
-    _print(f"\naccuracy of {corruptions['count']:,} test images: {text(corruptions['clean'])} as they are, "
-           f"{text(corruptions['mean'])} corrupted (mean)")
+    _print(f"\n{facts.robustness(corruptions)}")
     _print(table)
 
 

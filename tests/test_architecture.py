@@ -37,7 +37,7 @@ FLOORS: dict[str, set[str]] = {
     "overview": {"errors", "recipe", "run", "data", "models", "report", "pipeline"},
     "explanation": {"errors", "modelfile", "run", "data", "prediction", "evaluation", "report", "pipeline"},
     "demo": {"pipeline", "study"},
-    "terminal": {"registry", "recipe", "run", "evaluation", "comparison", "pipeline"},
+    "terminal": {"registry", "recipe", "run", "evaluation", "comparison", "pipeline", "report"},
     "cli": {
         "errors", "recipe", "run", "data", "prediction", "comparison", "environment", "pipeline", "overview",
         "explanation", "study", "demo", "terminal",

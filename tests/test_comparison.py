@@ -192,6 +192,15 @@ def test_seeds_of_a_recipe_are_one_model_with_mean_and_deviation(tmp_path):
     assert len(board.pairs) == 1
 
 
+def test_seeds_on_other_training_images_are_another_model(tmp_path, made):
+    runs = [run_of(tmp_path, made[skill], "same", seed=seed) for seed, skill in enumerate(("good", "fair"))]
+    changed_data = runs[1].environment()
+    changed_data["dataset"]["fingerprint"] = "beef" * 16
+    runs[1].write_json("environment.json", changed_data)
+    assert [row.model for row in compare(runs)] == [
+        "same (data.fingerprint=cafecafecafe)", "same (data.fingerprint=beefbeefbeef)"]
+
+
 def test_a_run_without_predictions_is_ranked_and_not_tested(runs):
     (runs[0].path / "predictions/test.parquet").unlink()
     board = compare(runs)

@@ -106,9 +106,12 @@ def test_a_model_trained_further_has_no_verdicts_on_the_earlier_one(run: Run, tm
 
     copy = Run.open(shutil.copytree(run.path, tmp_path / "copy"))
     tenfold.evaluate(copy, calibrate=True, splits=["test"])
-    assert copy.has("calibration.json")
+    tenfold.evaluate(copy, data="shapes:train=20,test=50,seed=2")
+    tenfold.explain(copy, most=1, neighbours=0)
+    of_the_earlier = ["calibration.json", "predictions/shapes-test.parquet", "explanations/errors/index.html"]
+    assert all(copy.has(name) for name in of_the_earlier)
     tenfold.resume(copy, epochs=3)
-    assert not copy.has("calibration.json")
+    assert not any(copy.has(name) for name in of_the_earlier)
     assert set(copy.metrics()) == {"validation", "test"}
 
 

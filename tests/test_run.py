@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,30 @@ def test_the_history_comes_back_as_it_went_in(tmp_path: Path) -> None:
     records = [{"epoch": 1, "loss": 0.5, "custom": 3.0}, {"epoch": 2, "loss": 0.25}]
     run.write_history(records)
     assert run.history() == records
+
+
+@pytest.mark.parametrize("damage", [
+    lambda text: text[:-6],
+    lambda text: text.replace("0.25", "0.2x"),
+    lambda text: text.partition("\n")[2],
+    lambda text: text.replace("\n1,", "\n7,"),
+    lambda text: "",
+    lambda text: text + "\0\xff",
+])
+def test_a_damaged_history_is_named(tmp_path: Path, damage: Callable[[str], str]) -> None:
+    run = Run.create(tmp_path, "x")
+    run.write_history([{"epoch": 1, "loss": 0.5, "custom": 3.0}, {"epoch": 2, "loss": 0.25, "custom": 2.0}])
+    path = run.path / "history.csv"
+    path.write_text(damage(path.read_text(encoding="utf-8")), encoding="latin-1")
+    with pytest.raises(RunError, match=r"history\.csv: damaged"):
+        run.history()
+
+
+def test_a_json_file_that_lacks_a_key_is_named(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "x")
+    run.write_json("calibration.json", {"temperature": 1.0})
+    with pytest.raises(RunError, match=r"calibration\.json: damaged \(it lacks before, after\)"):
+        run.read_json("calibration.json", ["temperature", "before", "after"])
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from tenfold.errors import RecipeError, UnknownNameError, UsageError
 from tenfold.pipeline import Watcher
-from tenfold.recipe import shipped
 from tenfold.run import Run
 from tenfold.study import Study, conduct, shipped_studies
 
@@ -31,7 +30,10 @@ hidden = [16]
 [models.train]
 epochs = 1
 [[models]]
-recipe = "not-there"
+name = "not-there"
+[models.model]
+name = "pretrained"
+backbone = "file:not-there.keras"
 """
 
 
@@ -70,8 +72,7 @@ def test_a_shipped_study_names_recipes_and_says_what_it_is(name: str) -> None:
     assert study.title.endswith(".")
     assert f"`{name}`" in COMPARISON.read_text(encoding="utf-8")
     for entry in study.models:
-        if entry.recipe in shipped() or entry.model:
-            assert entry.resolve(study.data).name == entry.title
+        assert entry.resolve(study.data).name == entry.title
 
 
 def test_the_six_models_are_those_of_the_issue() -> None:
@@ -103,7 +104,7 @@ def test_an_interrupted_study_goes_on_where_it_was(file: Path, tmp_path: Path) -
     assert {row.model: row.seeds for row in outcome.board} == {"narrow": (0, 1), "wide": (0, 1)}
     assert outcome.board.by == "accuracy"
     assert len(outcome.skipped) == 1
-    assert "not-there is skipped: unknown recipe" in outcome.skipped[0]
+    assert "not-there (seeds 0, 1) is skipped: " in outcome.skipped[0]
     assert outcome.skipped[0] in outcome.board.left_out
     assert json.loads((folder / "comparison.json").read_text())["rows"][0]["tied"] is True
     assert (folder / "comparison.csv").read_text().count("\n") == 3
@@ -125,8 +126,8 @@ def test_a_study_that_can_not_be_meant_is_refused_before_anything_is_written(fil
         file.write_text(text, encoding="utf-8")
         with pytest.raises(RecipeError, match=reason):
             conduct(file, runs=runs)
-    file.write_text("[[models]]\nrecipe = 'gone'", encoding="utf-8")
-    with pytest.raises(UsageError, match="none of its models is there; gone is skipped"):
+    file.write_text("[[models]]\nrecipe = 'mlp'\n[[models]]\nrecipe = 'gone'", encoding="utf-8")
+    with pytest.raises(UsageError, match="not all of its models are right; gone: unknown recipe"):
         conduct(file, runs=runs)
     file.write_text("by = 'acuracy'\n[[models]]\nrecipe = 'mlp'", encoding="utf-8")
     with pytest.raises(UnknownNameError, match="did you mean 'accuracy'"):
@@ -148,7 +149,8 @@ def test_a_recipe_whose_weights_can_not_be_had_is_skipped(
 
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setattr("urllib.request.urlopen", no_network)
-    file.write_text(TEXT.replace('"not-there"', '"resnet50-imagenet"').replace("seeds = 2", "seeds = 1"), "utf-8")
+    present = TEXT.partition('name = "not-there"')[0].replace("seeds = 2", "seeds = 1")
+    file.write_text(present + 'recipe = "resnet50-imagenet"', "utf-8")
     outcome = conduct(file, runs=tmp_path / "runs")
     assert sorted(run.name for run in Run.list(outcome.path)) == ["narrow-1", "wide-1"]
     assert len(outcome.skipped) == 1

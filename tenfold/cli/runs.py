@@ -175,11 +175,13 @@ def predict(
 ) -> None:
     """Classify images of any size with a run's model."""
     from tenfold import terminal
-    from tenfold.prediction import predict as classify
     from tenfold.run import Run
 
     _one_format(csv, as_json)
-    predictions = classify(Run.open(run), paths)
+    opened = Run.open(run)
+    from tenfold.prediction import predict as classify  # the engine, once it is needed
+
+    predictions = classify(opened, paths)
     if as_json:
         print(json.dumps([p.to_dict() for p in predictions], indent=2, ensure_ascii=False))
     elif csv:
@@ -203,12 +205,14 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Explain images by Grad-CAM or, without any, a run's errors; its data set is looked for as its recipe names it."""
-    from tenfold.explanation import explain as explain_run
     from tenfold.run import Run
     from tenfold.terminal import print_explanation, terminal_watcher
 
+    opened = Run.open(run)
+    from tenfold.explanation import explain as explain_run  # the engine, once it is needed
+
     with terminal_watcher() as watcher:
-        result = explain_run(Run.open(run), images or (), most=most, neighbours=neighbours, watcher=watcher)
+        result = explain_run(opened, images or (), most=most, neighbours=neighbours, watcher=watcher)
     if as_json:
         print(json.dumps({"path": str(result.path), "pictures": result.entries, "unread": result.unread},
                          indent=2, ensure_ascii=False))

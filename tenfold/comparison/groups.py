@@ -81,14 +81,14 @@ def _judged_on(run: Run) -> dict[str, str]:
 def grouped(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
     """(groups in the order of their first runs, sentences on runs that repeat another one).
 
-    Runs are of one group if their recipes differ in `train.seed` alone. Groups whose recipes have one name
-    are told apart by the keys in which they differ.
+    Runs are of one group if they saw the same data and their recipes differ in `train.seed` alone. Groups whose
+    recipes have one name are told apart by the keys in which they differ.
     """
     groups: dict[str, dict[int, Run]] = {}
     keys: dict[str, dict[str, Any]] = {}
     repeated = []
     for run in runs:
-        tree = _flat(run.recipe().to_dict())
+        tree = _flat(run.recipe().to_dict()) | {"data.fingerprint": run.environment()["dataset"]["fingerprint"][:12]}
         seed = tree.pop("train.seed")
         identity = repr(sorted(tree.items()))
         keys[identity] = tree

@@ -144,6 +144,11 @@ class TrainSection(Section):
         "auto", description="auto: bfloat16 where the processor computes in it, else float32")
     seed: Seed = Field(0, description="seed of the initial weights, the shuffling, augmentation and dropout")
 
+    @property
+    def all_epochs(self) -> int:
+        """The epochs of all phases, at most."""
+        return self.epochs + (self.head.epochs if self.head else 0)
+
 
 class EvaluateSection(Section):
     """How the finished model is judged."""

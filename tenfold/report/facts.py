@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tenfold.evaluation.calibration import COLDEST, HOTTEST
 from tenfold.evaluation.metrics import metric
 from tenfold.recipe import Recipe
 from tenfold.registry import METRICS
@@ -163,6 +164,40 @@ def of_class(row: Mapping[str, Any], key: str) -> Mapping[str, float | None]:
     """The entry {"value", "low", "high"} of one class; runs made without intervals hold the plain value."""
     found = row.get(key)
     return found if isinstance(found, Mapping) else {"value": found}
+
+
+def temperature(calibration: Mapping[str, Any]) -> str:
+    """A sentence on the fitted temperature; nothing where none was fitted."""
+    if not calibration:
+        return ""
+    fitted = calibration["temperature"]
+    judged = "too confident" if fitted > 1 else "too hesitant"
+    at_end = not COLDEST * 1.001 < fitted < HOTTEST / 1.001
+    bound = f" It lies at the end of what was searched ({COLDEST:g} to {HOTTEST:g})." if at_end else ""
+    return f"Temperature {fitted:.3f}, fitted on validation: the model was {judged}.{bound}"
+
+
+def calibration_rows(calibration: Mapping[str, Any]) -> list[list[str]]:
+    """A row for each split and each metric that a temperature changes: before and after."""
+    return [[split, metric(name).title, metric(name).text(before[name]),
+             metric(name).text(calibration["after"][split][name])]
+            for split, before in calibration.get("before", {}).items() for name in ("loss", "brier", "ece")]
+
+
+def corruption_rows(corruptions: Mapping[str, Any]) -> list[list[str]]:
+    """A row for each corruption: its title and the accuracy at each severity."""
+    text = metric("accuracy").text
+    return [[each["title"], *(text(entry) for entry in each["accuracy"])]
+            for each in corruptions.get("corruptions", {}).values()]
+
+
+def robustness(corruptions: Mapping[str, Any]) -> str:
+    """A sentence on the accuracy with and without corruption; nothing where none was scored."""
+    if not corruptions:
+        return ""
+    text = metric("accuracy").text
+    return (f"Accuracy of {corruptions['count']:,} test images: {text(corruptions['clean'])} as they are, "
+            f"{text(corruptions['mean'])} corrupted (mean of all corruptions and severities).")
 
 
 def history_rows(history: Sequence[Mapping[str, float]]) -> tuple[list[str], list[list[str]]]:

@@ -17,7 +17,7 @@ from tenfold.evaluation.mistakes import Explained
 from tenfold.registry import METRICS
 from tenfold.report import facts
 from tenfold.report.confusions import confusions
-from tenfold.report.plots import CONFUSION, CURVES, FURTHER, IMAGES, RANKING, Material, plot_named
+from tenfold.report.plots import CONFUSION, CURVES, FURTHER, IMAGES, RANKING, ROBUSTNESS, Material, plot_named
 from tenfold.report.plots.confusion import WRITTEN
 from tenfold.report.plots.heat import SIDE, enlarge, overlay
 from tenfold.report.thumbnails import Sheet, Thumbnail
@@ -84,12 +84,22 @@ def report(run: Run, material: Material, plots: Mapping[str, bytes], status: Map
         scored=facts.scored(material.metrics), class_split=class_split, class_rows=class_rows,
         class_columns=class_columns, undefined=facts.undefined(material.metrics),
         classes=material.classes, curves=sections.pop(CURVES, []), matrices=sections.pop(CONFUSION, []),
-        ranking=sections.pop(RANKING, []), pictures=sections.pop(IMAGES, []), others=sections,
-        ranking_title=RANKING, confused=confused, errors=errors, sheets=[cells.style(), large.style()],
+        ranking=sections.pop(RANKING, []), robust=sections.pop(ROBUSTNESS, []), pictures=sections.pop(IMAGES, []),
+        others=sections,
+        ranking_title=RANKING, robust_title=ROBUSTNESS, **_asked_later(material),
+        confused=confused, errors=errors, sheets=[cells.style(), large.style()],
         faultless=_faultless(material.metrics), columns=columns,
         history=history, recipe_text=recipe.dumps(), environment=facts.sections(environment),
         repeat=facts.repeat(run, environment),
     )
+
+
+def _asked_later(material: Material) -> dict[str, Any]:
+    """What `tenfold evaluate` adds when it is asked for: calibration and robustness, in words and as rows."""
+    return {"calibration": facts.temperature(material.calibration),
+            "calibration_rows": facts.calibration_rows(material.calibration),
+            "robustness": facts.robustness(material.corruptions),
+            "corruption_rows": facts.corruption_rows(material.corruptions)}
 
 
 def _sections(plots: Mapping[str, bytes], without: set[str]) -> dict[str, list[Picture]]:

@@ -26,7 +26,7 @@ def needed(recipe: Recipe, dataset: Dataset, parameters: int) -> int:
     from tenfold.training.optimizers import SLOTS
 
     variables = FLOAT * parameters * (1 + SLOTS[recipe.train.optimizer])
-    checkpoints = (sum(KEPT.values()) + 1) * (variables + FILE + RECORD * recipe.train.epochs)
+    checkpoints = (sum(KEPT.values()) + 1) * (variables + FILE + RECORD * recipe.train.all_epochs)
     models = 2 * (FLOAT * parameters + FILE)
     judged = sum(len(split) for name, split in dataset.splits().items() if name != "train")
     predictions = judged * (32 + 16 * len(dataset.classes))

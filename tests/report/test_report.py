@@ -50,6 +50,23 @@ def page(tmp_path_factory):
     return run, report(run, made)
 
 
+def test_what_was_calibrated_and_corrupted_is_told_in_numbers(tmp_path):
+    made = material(*digits(), DIGITS)
+    scored = made.metrics["test"]
+    entry = scored["accuracy"]
+    made = dataclasses.replace(
+        made, calibration={"temperature": 0.05, "before": {"test": scored}, "after": {"test": scored}},
+        corruptions={"count": 100, "clean": entry, "mean": {**entry, "value": 0.25},
+                     "corruptions": {"jpeg": {"title": "JPEG", "accuracy": [{**entry, "value": 0.125}] * 5}}})
+    _, text = parsed(report(run_of(tmp_path, made), made))
+    assert "Temperature 0.050, fitted on validation: the model was too hesitant. It lies at the end of" in text
+    assert "test expected calibration error" in text.replace("Expected", "expected")
+    assert "25.0 %" in text
+    assert text.count("12.5 %") == 5
+    plain = material(*digits(), DIGITS)
+    assert "Temperature" not in parsed(report(run_of(tmp_path, plain, "plain"), plain))[1]
+
+
 def test_report_is_one_file_without_address_whose_only_script_is_its_own(page):
     found, _ = parsed(page[1])
     assert page[1] == page[0].path / "report.html"

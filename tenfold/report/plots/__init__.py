@@ -7,11 +7,23 @@ from __future__ import annotations
 
 from tenfold.registry import PLOTS
 from tenfold.report.plots.grid import class_grid
-from tenfold.report.plots.plot import CONFUSION, CURVES, FURTHER, IMAGES, RANKING, Material, Plot, plot_named
+from tenfold.report.plots.plot import (
+    CONFUSION,
+    CURVES,
+    FURTHER,
+    IMAGES,
+    RANKING,
+    ROBUSTNESS,
+    Material,
+    Plot,
+    plot_named,
+)
 from tenfold.report.plots.style import png
 
-__all__ = ["CONFUSION", "CURVES", "FURTHER", "IMAGES", "RANKING", "Material", "Plot", "class_grid", "draw_all",
-           "plot_named"]
+__all__ = [
+    "CONFUSION", "CURVES", "FURTHER", "IMAGES", "RANKING", "ROBUSTNESS", "Material", "Plot", "class_grid", "draw_all",
+    "plot_named",
+]
 
 
 def draw_all(material: Material) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from tenfold.report.plots.plot import Material, plot
+from tenfold.report.plots.plot import ROBUSTNESS, Material, plot
 from tenfold.report.plots.style import BLUE, GREY, INK
 
 
@@ -57,7 +57,7 @@ def draw_accuracies(titles: list[str], table: np.ndarray) -> Figure:
 @plot("corruptions", "Robustness",
       "Accuracy on corrupted test images (Hendrycks & Dietterich 2019, severities of CIFAR-10-C) with 95 % "
       "intervals, the most harmful corruption first. The dotted line is the accuracy on the images as they are.",
-      section="Robustness")
+      section=ROBUSTNESS)
 def corruption_panels(material: Material) -> Figure | None:
     """Accuracy by corruption and severity."""
     if not material.corruptions.get("corruptions"):

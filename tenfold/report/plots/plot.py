@@ -17,8 +17,8 @@ Samples = tuple[np.ndarray, np.ndarray]
 Predicted = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 # Headings of a report that plots stand under; a heading of one's own comes after these.
-CURVES, CONFUSION, RANKING, IMAGES, FURTHER = (
-    "Learning curves", "Confusion", "Ranking and calibration", "Images", "Further plots")
+CURVES, CONFUSION, RANKING, ROBUSTNESS, IMAGES, FURTHER = (
+    "Learning curves", "Confusion", "Ranking and calibration", "Robustness", "Images", "Further plots")
 
 
 @dataclass(frozen=True)
