@@ -26,7 +26,7 @@ demo: $(VENV)/.installed  ## Install, then train and compare three small models 
 test: $(VENV)/.installed-dev  ## Install, then run lint, types and every test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/.installed-dev  ## Run the linter
 	$(BIN)/ruff check .

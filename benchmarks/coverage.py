@@ -78,12 +78,14 @@ def coverage_over_seeds(sets: int, images: int, resamples: int, first: int = 0, 
     for i in range(first, first + sets):
         rng = np.random.default_rng([2, i])
         skills = np.repeat(SKILLS, runs) + OF_A_SEED * rng.normal(size=2 * runs)
-        spreads = np.array([statistics.bootstrap(each, measures, resamples, seed=i)
-                            for each in models(rng, images, skills)])
-        for m in range(len(METRICS)):
-            one, other = (statistics.OverSeeds.of(spreads[k * runs:(k + 1) * runs, m]) for k in (0, 1))
-            value[m] += _holds(statistics.percentile_interval(one.draws((i, m))), truth[0, m])
-            between, _ = statistics.verdict((other - one).draws((i, m, 0, 1)))
+        drawn = models(rng, images, skills)
+        spreads = np.array([statistics.bootstrap(each, measures, resamples, seed=i) for each in drawn])
+        for m, name in enumerate(METRICS):
+            observed = np.array([metric(name)(each.labels, each.probabilities) for each in drawn])
+            one, other = (statistics.OverSeeds.of(spreads[of, m], observed[of])
+                          for of in (slice(0, runs), slice(runs, None)))
+            value[m] += _holds(one.uncertain.interval(), truth[0, m])
+            between, _ = other.minus(one).verdict()
             difference[m] += _holds(between, truth[1, m] - truth[0, m])
     return {"value over seeds": dict(zip(METRICS, (value / sets).tolist(), strict=True)),
             "difference over seeds": dict(zip(METRICS, (difference / sets).tolist(), strict=True))}

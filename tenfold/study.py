@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tenfold import pipeline
 from tenfold.comparison import Leaderboard, compare, csv_text, write_html
-from tenfold.errors import RecipeError, StorageError, TenfoldError, UsageError
+from tenfold.errors import RecipeError, RunError, StorageError, TenfoldError, UsageError
 from tenfold.evaluation.metrics import metric
 from tenfold.recipe import Recipe
 from tenfold.run import Run, check_name, make_numbered, numbers, write_whole
@@ -40,8 +40,8 @@ class Entry(BaseModel):
 
     @property
     def title(self) -> str:
-        """What the model is called."""
-        return self.name or self.recipe or "unnamed"
+        """What the model is called: its runs are named after it."""
+        return self.name or (self.recipe and Path(self.recipe.removesuffix(".toml")).name) or "unnamed"
 
     def resolve(self, data: Mapping[str, Any]) -> Recipe:
         """The recipe, with the study's `data` keys before the entry's own. Raises UnknownNameError, RecipeError."""
@@ -123,7 +123,7 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
     recipes = _recipes(study, data)
     folder = _folder(Path(runs), f"{study.name}-{_data_name(recipes)}", resume)
     failed: dict[tuple[str, str], list[str]] = {}
-    made = {run.recipe().dumps(): run for run in Run.list(folder)}
+    made = _made(folder, recipes, watcher)
     finished: list[Run] = []
     rounds = zip(*(pipeline.seeds(recipe, seeds or study.seeds) for recipe in recipes), strict=True)
     for recipe in (recipe for of_one_seed in rounds for recipe in of_one_seed):
@@ -151,6 +151,7 @@ def _recipes(study: Study, data: str | None) -> list[Recipe]:
     recipes, wrong = [], []
     for entry in study.models:
         try:
+            check_name(entry.title)
             recipes.append(entry.resolve(study.data))
         except UsageError as error:
             wrong.append(f"{entry.title}: {_in_one_line(error)}")
@@ -178,6 +179,25 @@ def _folder(runs: Path, name: str, resume: bool) -> Path:
     """The directory of the study: with `resume` the last one, if there is one; else the next free number."""
     there = numbers(runs, name)
     return runs / f"{name}-{there[-1]}" if resume and there else make_numbered(runs, name)
+
+
+def _made(folder: Path, recipes: list[Recipe], watcher: pipeline.Watcher) -> dict[str, Run]:
+    """Runs of a study by the text of their recipes; damaged ones are passed over.
+
+    Raises UsageError if they are on another data set.
+    """
+    found, source = {}, recipes[0].data.source
+    for run in Run.list(folder):
+        try:
+            recipe = run.recipe()
+        except RunError as error:
+            watcher.log(f"{run.name} is passed over: {_in_one_line(error)}")
+            continue
+        if recipe.data.source != source:
+            raise UsageError(f"{folder}: its runs are on {recipe.data.source}, not on {source}; go on with --data "
+                             f"{recipe.data.source}, or leave out --resume to begin anew")
+        found[recipe.dumps()] = run
+    return found
 
 
 def _run_of(recipe: Recipe, made: Run | None, folder: Path, watcher: pipeline.Watcher) -> Run:

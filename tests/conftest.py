@@ -8,6 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+# Tests that run side by side share the cores; the engine reads these before it is imported.
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    share = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+    for variable in ("TENFOLD_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(variable, str(share))
+
 
 @pytest.fixture
 def rng() -> np.random.Generator:

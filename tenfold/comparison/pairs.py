@@ -51,7 +51,8 @@ class Spread:
             return cls({}, ())
         names = METRICS.names()
         by_run = np.array([_resampled(each, names) for each in judged])
-        values = {name: OverSeeds.of(by_run[:, i]) for i, name in enumerate(names)}
+        observed = np.array([[metric(name)(each.labels, each.probabilities) for name in names] for each in judged])
+        values = {name: OverSeeds.of(by_run[:, i], observed[:, i]) for i, name in enumerate(names)}
         return cls(values, [each.correct for each in judged])
 
 
@@ -96,7 +97,7 @@ def _entry(name: str, entries: Sequence[Mapping[str, Any]], spread: Spread) -> d
         return {key: only.get(key) for key in EMPTY} | {"sd": None}
     mean, found = plain.mean(values), None
     if spread.known:
-        found = statistics.percentile_interval(spread.metrics[name].draws((METRICS.names().index(name),)))
+        found = spread.metrics[name].uncertain.interval()
     low, high = found or (None, None)
     return {"value": mean, "low": low, "high": high, "sd": plain.stdev(values)}
 
@@ -113,6 +114,9 @@ def compare_pairs(rows: Sequence[Row], spreads: Sequence[Spread]) -> tuple[Pair,
             each[name]["p_holm"] = adjusted if math.isfinite(adjusted) else None
     of_accuracy = [each["accuracy"]["p"] if p is None else p for p, each in zip(exact, differences, strict=True)]
     together = statistics.holm([math.nan if p is None else p for p in of_accuracy])
+    for each, test, adjusted in zip(differences, exact, together, strict=True):
+        if test is None:  # of accuracy, this one is among McNemar's
+            each["accuracy"]["p_holm"] = adjusted if math.isfinite(adjusted) else None
     return tuple(
         Pair(rows[i].model, rows[j].model, each, {"p": p, "p_holm": None if p is None else p_holm})
         for (i, j), each, p, p_holm in zip(places, differences, exact, together, strict=True))
@@ -127,8 +131,7 @@ def _mcnemar(first: Spread, second: Spread) -> float | None:
 
 def _difference(name: str, rows: Sequence[Row], spreads: Sequence[Spread], i: int, j: int) -> dict[str, Any]:
     first, second = (rows[k].metrics[name]["value"] for k in (i, j))
-    between = spreads[i].metrics[name] - spreads[j].metrics[name]
-    found, p = statistics.verdict(between.draws((METRICS.names().index(name), i, j)))
+    found, p = spreads[i].metrics[name].minus(spreads[j].metrics[name]).verdict()
     if first is None or second is None or found is None:
         return {**EMPTY, "p": None}
     return {"value": first - second, "low": found[0], "high": found[1], "p": p}

@@ -13,7 +13,7 @@ import numpy as np
 from tenfold.data.dataset import Dataset, Split
 from tenfold.errors import RunError, UsageError
 from tenfold.evaluation.predictions import write_predictions
-from tenfold.evaluation.robustness import robustness
+from tenfold.evaluation.robustness import Classify, robustness
 from tenfold.evaluation.scores import score
 from tenfold.run import Run
 
@@ -95,9 +95,6 @@ def _score(run: Run, splits: Mapping[str, Split], csv: bool, how: EvaluateSectio
                 "times": result.get(name + suffix, {}).get("times", 0) + 1}
     run.write_json("metrics.json", result)
     return result
-
-
-Classify = Callable[[np.ndarray], np.ndarray]
 
 
 def classifiers(run: Run, how: EvaluateSection) -> dict[str, Classify]:

@@ -13,6 +13,8 @@ from tenfold.evaluation.weighted import Judged, Weighted
 RESAMPLES = 2000
 LEVEL = 0.95
 Z95 = 1.959963984540054  # the normal distribution's 97.5 % quantile
+LEAST = 10  # images of a class that is a stratum of its own
+FEW = 20  # with fewer resamples than this on a side of 0, their number says little
 BLOCK = 5_000_000  # weights that are drawn at a time: 20 MB
 
 Interval = tuple[float, float]
@@ -22,11 +24,12 @@ Measure = Callable[[Weighted], np.ndarray]
 def resamples(labels: np.ndarray, count: int = RESAMPLES, seed: int = 0) -> Iterator[np.ndarray]:
     """How often each image is drawn in each of `count` bootstrap resamples, in blocks: float32 [n, b].
 
-    Stratified: the images of a class are replaced by as many draws from that class. The same labels
-    (int64 [n]) and seed give the same resamples, so values of two models on them are paired.
+    Stratified: the images of a class are replaced by as many draws from that class, those of classes with fewer
+    than ten images by as many draws from all of these. The same labels (int64 [n]) and seed give the same
+    resamples, so values of two models on them are paired.
     """
     rng = np.random.default_rng(seed)
-    strata = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    strata = _strata(labels)
     size = max(1, min(count, BLOCK // max(len(labels), 1)))
     for start in range(0, count, size):
         b = min(size, count - start)
@@ -36,6 +39,21 @@ def resamples(labels: np.ndarray, count: int = RESAMPLES, seed: int = 0) -> Iter
             draws = rng.integers(0, n, (n, b)) * b + np.arange(b)
             weights[members] = np.bincount(draws.ravel(), minlength=n * b).reshape(n, b)
         yield weights
+
+
+def _strata(labels: np.ndarray) -> list[np.ndarray]:
+    """The places of the images that are drawn for each other.
+
+    A class of one image would always be drawn as it is, and would seem to be known for sure.
+    """
+    order = np.argsort(labels, kind="stable")
+    classes = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1) if len(labels) else []
+    classes.sort(key=len)
+    few = [members for members in classes if len(members) < LEAST]
+    if few and sum(map(len, few)) < LEAST:
+        few = classes[: len(few) + 1]
+    together = [np.concatenate(few)] if few else []
+    return [*together, *classes[len(few):]]
 
 
 def bootstrap(judged: Judged, measures: Sequence[Measure], count: int = RESAMPLES, seed: int = 0) -> list[np.ndarray]:
@@ -101,52 +119,115 @@ def verdict(differences: np.ndarray) -> tuple[Interval | None, float]:
     """(interval, p-value) of the difference of two measures, from its resamples: float [r].
 
     The p-value is two-sided: twice the share of resamples on the rarer side of 0, where one more is counted on
-    it, so that it is never less than 2 / (r + 1) (Davison & Hinkley 1997, section 4.2).
+    it (Davison & Hinkley 1997, section 4.2). Where fewer than 20 lie there, it is the tail of the normal
+    distribution with the resamples' mean and deviation, if that is less: a count of 2,000 can't tell p-values
+    below 0.001, and an adjustment for many pairs needs them.
     """
+    from scipy.special import ndtr
+
     found = percentile_interval(differences)
     if found is None:
         return None, math.nan
     defined = differences[np.isfinite(differences)]
-    rarer = min((defined <= 0).sum(), (defined >= 0).sum())
-    return found, min(1.0, 2 * (int(rarer) + 1) / (len(defined) + 1))
+    rarer = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
+    p = min(1.0, 2 * (rarer + 1) / (len(defined) + 1))
+    deviation = float(defined.std(ddof=1)) if len(defined) > 1 else 0.0
+    if rarer < FEW and deviation > 0:
+        p = min(p, 2 * float(ndtr(-abs(float(defined.mean())) / deviation)))
+    return found, p
+
+
+@dataclass(frozen=True)
+class Uncertain:
+    """A value that depends on the test images and on seeds.
+
+    mean: float64 [r], on resamples of the images; variance: of what seeds add to it, with its degrees of freedom
+    (both 0 where nothing is known of seeds).
+    """
+
+    mean: np.ndarray
+    variance: float
+    degrees: float
+
+    def share_below(self, value: float) -> float:
+        """The probability of less than `value`: Student's (1908) around each resample, averaged over them."""
+        from scipy.special import stdtr
+
+        return float(stdtr(self.degrees, (value - self._defined()) / math.sqrt(self.variance)).mean())
+
+    def _defined(self) -> np.ndarray:
+        return self.mean[np.isfinite(self.mean)]
+
+    def interval(self, level: float = LEVEL) -> Interval | None:
+        """The middle `level`: where images change nothing, Student's interval; where seeds do not, the percentiles."""
+        resampled = percentile_interval(self.mean, level)
+        if resampled is None or not self.variance > 0:
+            return resampled
+        from scipy.optimize import brentq
+        from scipy.special import stdtrit
+
+        defined, tail = self._defined(), (1 - level) / 2
+        far = float(stdtrit(self.degrees, 1 - tail)) * math.sqrt(self.variance) * (1 + 1e-9)
+        ends = float(defined.min()) - far, float(defined.max()) + far
+        return (float(brentq(lambda x: self.share_below(x) - tail, *ends, rtol=1e-7)),
+                float(brentq(lambda x: self.share_below(x) - 1 + tail, *ends, rtol=1e-7)))
+
+    def verdict(self) -> tuple[Interval | None, float]:
+        """(interval, two-sided p-value of being 0)."""
+        if not self.variance > 0:
+            return verdict(self.mean)
+        found = self.interval()
+        if found is None:
+            return None, math.nan
+        below = self.share_below(0.0)
+        return found, min(1.0, 2 * min(below, 1 - below))
 
 
 @dataclass(frozen=True)
 class OverSeeds:
     """A measure of a recipe that was trained with several seeds, on resamples of the images.
 
-    mean and variance: float64 [r], of the runs' values on a resample and of that mean (Student's s²/n; 0 for a
-    single run); degrees: of freedom of the variance, 0 for a single run, which tells nothing of other seeds.
+    mean: float64 [r], over the runs; of_a_run: the variance over seeds of a single run (0 for one run alone, which
+    tells nothing of other seeds); runs: how many.
     """
 
     mean: np.ndarray
-    variance: np.ndarray
-    degrees: float
+    of_a_run: float
+    runs: int
 
     @classmethod
-    def of(cls, values: np.ndarray) -> OverSeeds:
-        """values: float64 [runs, r]."""
-        runs = len(values)
-        variance = values.var(axis=0, ddof=1) / runs if runs > 1 else np.zeros(values.shape[1])
-        return cls(values.mean(axis=0), variance, runs - 1)
+    def of(cls, values: np.ndarray, observed: np.ndarray) -> OverSeeds:
+        """values: float64 [runs, r], of each run on each resample; observed: float64 [runs], on the images as they are.
 
-    def __sub__(self, other: OverSeeds) -> OverSeeds:
-        """The difference of two recipes whose seeds have nothing to do with each other (Welch 1947)."""
-        defined = [each.variance[np.isfinite(each.variance)] for each in (self, other)]
-        degrees = (self.degrees, other.degrees)
-        parts = [(float(v.sum()) / max(len(v), 1), d) for v, d in zip(defined, degrees, strict=True)]
-        total = sum(v for v, _ in parts)
-        weight = sum(v * v / d for v, d in parts if d > 0)
-        welch = total * total / weight if weight > 0 else float(max(degrees))
-        return OverSeeds(self.mean - other.mean, self.variance + other.variance, welch)
-
-    def draws(self, seed: Sequence[int]) -> np.ndarray:
-        """What other images and other seeds could have given: float64 [r].
-
-        To each resample's mean a draw from Student's distribution (1908) is added, as wide as its standard
-        error: where the images change nothing, the interval of the result is Student's, or Welch's.
+        Runs differ by their seeds and by luck with these images. The luck is in the resampled mean already, so
+        it is taken out of the variance over the runs: resampling shows it, by what it adds to that variance.
         """
-        if self.degrees == 0:
-            return self.mean
-        drawn = np.random.default_rng(seed).standard_t(self.degrees, len(self.mean))
-        return self.mean + drawn * np.sqrt(self.variance)
+        runs = len(values)
+        if runs == 1:
+            return cls(values[0], 0.0, 1)
+        within = values.var(axis=0, ddof=1)
+        within = within[np.isfinite(within)]
+        seen = float(observed.var(ddof=1))
+        luck = max(float(within.mean()) - seen, 0.0) if len(within) else 0.0
+        return cls(values.mean(axis=0), max(seen - luck, 0.0), runs)
+
+    @property
+    def uncertain(self) -> Uncertain:
+        """The mean over seeds, as uncertain as it is."""
+        return Uncertain(self.mean, self.of_a_run / self.runs, self.runs - 1)
+
+    def minus(self, other: OverSeeds) -> Uncertain:
+        """The difference of two recipes whose seeds have nothing to do with each other (Welch 1947).
+
+        A single run is taken to vary over its seeds as the other recipe's runs do.
+        """
+        mine = other.of_a_run if self.runs == 1 else self.of_a_run
+        theirs = self.of_a_run if other.runs == 1 else other.of_a_run
+        parts = [(mine / self.runs, self.runs - 1), (theirs / other.runs, other.runs - 1)]
+        total = sum(variance for variance, _ in parts)
+        if 1 in (self.runs, other.runs):
+            degrees = float(max(degrees for _, degrees in parts))  # all that is known is the other's variance
+        else:
+            weight = sum(variance**2 / degrees for variance, degrees in parts)
+            degrees = total**2 / weight if weight > 0 else 0.0
+        return Uncertain(self.mean - other.mean, total, degrees)

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.preprocessing import StandardScaler
 
 from tenfold.data.dataset import Dataset, Split
 from tenfold.data.location import feature_root
@@ -41,6 +42,13 @@ class Features:
 
     images: np.ndarray
     labels: np.ndarray
+
+    def scaler(self) -> StandardScaler:
+        """Fitted to mean and deviation of each feature, a block at a time: the features may be larger than memory."""
+        found = StandardScaler()
+        for start in range(0, len(self.images), BATCH * BLOCK):
+            found.partial_fit(self.images[start:start + BATCH * BLOCK])
+        return found
 
 
 @dataclass(frozen=True)

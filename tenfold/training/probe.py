@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.preprocessing import StandardScaler
 
 from tenfold.data.dataset import Dataset
 from tenfold.models import weights
 from tenfold.recipe import Recipe
 from tenfold.training import features
 from tenfold.training.loop import Hooks
-from tenfold.training.transfer import feature_network
+from tenfold.training.transfer import feature_network, on_features
 
 STRENGTHS = tuple(10.0**power for power in (-4, -3, -2, -1, 0, 1))  # C, the inverse of the regularisation
 ITERATIONS = 300
@@ -33,7 +32,7 @@ def fit(recipe: Recipe, dataset: Dataset, model: Any, hooks: Hooks) -> dict[str,
     found = features.of_dataset(feature_network(model), recipe, dataset, hooks)
     assert found.validation is not None  # `training.check` has seen to it
     started = time.perf_counter()
-    scaler = StandardScaler().fit(found.train.images)
+    scaler = found.train.scaler()
     x, x_held = scaler.transform(found.train.images), scaler.transform(found.validation.images)
     labels, held = found.train.labels, found.validation.labels
     best: tuple[float, float, Any] | None = None
@@ -73,8 +72,7 @@ def _folded(fitted: Any, scaler: Any, classes: int) -> list[np.ndarray]:
     if len(fitted.classes_) == 2:  # scikit-learn keeps one logit, of the second class
         coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
         intercept = np.concatenate([np.zeros_like(intercept), intercept])
-    kernel = (coefficients / scaler.scale_).T
-    bias = intercept - scaler.mean_ @ kernel
+    kernel, bias = on_features(coefficients.T, intercept, scaler.mean_, scaler.scale_)
     whole = np.zeros((kernel.shape[0], classes)), np.full(classes, -1e4)  # a class without images stays improbable
     whole[0][:, fitted.classes_], whole[1][fitted.classes_] = kernel, bias
     return [part.astype(np.float32) for part in whole]

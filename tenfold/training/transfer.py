@@ -89,19 +89,19 @@ def train(
             continue
         if phase.cached and cached is None:
             cached = features.of_dataset(feature_network(model), recipe, dataset, hooks)
-        trained = head(recipe, logits) if phase.cached else model
+        kept = cached if phase.cached else None
+        trained = model if kept is None else head(recipe, kept, logits, fresh=number == 0)
         optimizer = (optimizers.make(phase.section) if phase.cached else
                      optimizers.make(phase.section, engine.prepare(phase.section.precision).dtype))
         arguments = (trained, optimizer, phase.section, len(dataset.classes), class_weights)
         trainer = engine.Trainer(*arguments) if phase.cached else FineTuner(*arguments, shares(recipe))
         earlier = [record for record in records if record["phase"] <= number]
-        images = cached if phase.cached else dataset
         of_phase = recipe.model_copy(update={"train": phase.section})
-        loop = Loop(of_phase, images, run, trainer, hooks, number, earlier)
+        loop = Loop(of_phase, kept or dataset, run, trainer, hooks, number, earlier)
         yield from loop.fit(snapshot)
         records = loop.records
         if phase.cached:
-            logits.set_weights(trained.get_layer("logits").get_weights())
+            put_head(model, trained.get_weights())
 
 
 def feature_network(model: Any) -> Any:
@@ -113,20 +113,44 @@ def feature_network(model: Any) -> Any:
     return keras.Model(model.input, last, name="features")
 
 
-def head(recipe: Recipe, logits: Any) -> Any:
-    """Dropout and logits on features, with the weights that `logits` has now."""
-    layers, rate = Layers(fast=True), recipe.model.options["dropout"]
+def head(recipe: Recipe, cached: features.FeatureSet, logits: Any, fresh: bool) -> Any:
+    """Features standardised as those of the training images are, dropout, logits: a network on features [n, d].
+
+    Backbones differ in the scale of their features by orders of magnitude; standardised, one learning rate suits
+    all. The logits begin with the weights of the layer `logits`, which are taken as they are where they are
+    `fresh`, else they are of features as they are. Its weights: mean, variance, kernel, bias.
+    """
+    layers, rate, scaler = Layers(fast=True), recipe.model.options["dropout"], cached.train.scaler()
+    standardise = keras.layers.BatchNormalization(epsilon=0.0, center=False, scale=False, trainable=False)
     inputs = x = keras.Input((logits.kernel.shape[0],), name="features")
+    x = standardise(x)
     x = layers.dropout(rate)(x) if rate else x
     model = keras.Model(inputs, layers.logits(logits.kernel.shape[1])(x), name="head")
-    model.get_layer("logits").set_weights(logits.get_weights())
+    standardise.set_weights([scaler.mean_, scaler.scale_**2])
+    kernel, bias = logits.get_weights()
+    if not fresh:
+        kernel, bias = kernel * scaler.scale_[:, None], bias + scaler.mean_ @ kernel
+    model.get_layer("logits").set_weights([kernel, bias])
     return model
 
 
+def on_features(kernel: np.ndarray, bias: np.ndarray, mean: np.ndarray, deviation: np.ndarray,
+                ) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel [d, k] and bias [k] for features as they are, of those for standardised features."""
+    scaled = kernel / deviation[:, None]
+    return scaled, bias - mean @ scaled
+
+
+def put_head(model: Any, kept: Sequence[np.ndarray]) -> None:
+    """Put the weights of a `head` into the logits of a network."""
+    mean, variance, kernel, bias = (part.astype(np.float64) for part in kept)
+    model.get_layer("logits").set_weights(list(on_features(kernel, bias, mean, np.sqrt(variance))))
+
+
 def put(model: Any, recipe: Recipe, kept: Sequence[np.ndarray]) -> None:
-    """Put a checkpoint's weights into a network: all of them, or the logits alone on the backbone's own."""
-    if len(kept) == len(model.get_weights()) and len(kept) > 2:
+    """Put a checkpoint's weights into a network: all of them, or those of a head on the backbone's own."""
+    if [part.shape for part in kept] == [tuple(variable.shape) for variable in model.weights]:
         model.set_weights(list(kept))
     else:
         weights.initialise(model, recipe.model)
-        model.get_layer("logits").set_weights(list(kept))
+        put_head(model, kept)

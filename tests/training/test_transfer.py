@@ -18,7 +18,7 @@ from tenfold.errors import RecipeError, RunError, StorageError, UsageError
 from tenfold.pipeline import Watcher, probe, resume
 from tenfold.recipe import Recipe
 from tenfold.run import Run
-from tenfold.training import features
+from tenfold.training import features, transfer
 
 DATA = {"source": "shapes:train=300,test=100,seed=1"}
 
@@ -79,6 +79,24 @@ def test_two_phases_make_one_run(source: Run, tmp_path: Path) -> None:
     for layer in norms:
         assert all(np.array_equal(a, b) for a, b in zip(
             layer.get_weights(), after.get_layer(f"backbone_{layer.name}").get_weights(), strict=True))
+
+
+def test_a_head_learns_on_standardised_features_and_is_put_back_onto_features_as_they_are(source: Run) -> None:
+    rng = np.random.default_rng(0)
+    raw = (rng.normal(size=(500, 4)) * [1e-3, 1, 1e3, 0] + [0, 5, -1e4, 2]).astype(np.float32)
+    split = features.Features(raw, np.zeros(500, np.int64))
+    inputs = keras.Input((4,))
+    network = keras.Model(inputs, keras.layers.Dense(3, name="logits")(inputs))
+    layer, fresh = network.get_layer("logits"), network.get_weights()
+    tuned, cached = recipe(source), features.FeatureSet(split, None)
+    made = transfer.head(tuned, cached, layer, fresh=True)
+    said = np.asarray(made(raw).detach())
+    expected = (raw[:, :3] - raw[:, :3].mean(axis=0)) / raw[:, :3].std(axis=0) @ fresh[0][:3] + fresh[1]
+    assert said == pytest.approx(expected, abs=1e-3)
+    transfer.put_head(network, made.get_weights())
+    assert np.asarray(network(raw).detach()) == pytest.approx(said, abs=1e-2)
+    again = transfer.head(tuned, cached, layer, fresh=False)
+    assert np.asarray(again(raw).detach()) == pytest.approx(said, abs=1e-2)
 
 
 @pytest.mark.parametrize("until", [(2, 3), (4, 2)], ids=["in the head", "in the whole network"])
