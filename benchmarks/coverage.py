@@ -67,28 +67,28 @@ def coverage(sets: int, images: int, resamples: int, first: int = 0) -> dict[str
 
 
 def coverage_over_seeds(sets: int, images: int, resamples: int, first: int = 0, runs: int = 3,
-                        ) -> dict[str, dict[str, float]]:
+                        metrics: Sequence[str] = METRICS) -> dict[str, dict[str, float]]:
     """The same for two recipes of `runs` seeds each: intervals that hold for other images and other seeds."""
-    measures = [metric(name).function for name in METRICS]
+    measures = [metric(name).function for name in metrics]
     of_seeds = stats.norm.ppf((np.arange(EXPECTED) + 0.5) / EXPECTED) * OF_A_SEED
-    truth = np.array([np.mean([[metric(name)(each.labels, each.probabilities) for name in METRICS] for each in
+    truth = np.array([np.mean([[metric(name)(each.labels, each.probabilities) for name in metrics] for each in
                                models(np.random.default_rng(2**32), POPULATION // 10, skill + of_seeds)], axis=0)
                       for skill in SKILLS])
-    value, difference = np.zeros(len(METRICS)), np.zeros(len(METRICS))
+    value, difference = np.zeros(len(metrics)), np.zeros(len(metrics))
     for i in range(first, first + sets):
         rng = np.random.default_rng([2, i])
         skills = np.repeat(SKILLS, runs) + OF_A_SEED * rng.normal(size=2 * runs)
         drawn = models(rng, images, skills)
         spreads = np.array([statistics.bootstrap(each, measures, resamples, seed=i) for each in drawn])
-        for m, name in enumerate(METRICS):
+        for m, name in enumerate(metrics):
             observed = np.array([metric(name)(each.labels, each.probabilities) for each in drawn])
             one, other = (statistics.OverSeeds.of(spreads[of, m], observed[of])
                           for of in (slice(0, runs), slice(runs, None)))
             value[m] += _holds(one.uncertain.interval(), truth[0, m])
             between, _ = other.minus(one).verdict()
             difference[m] += _holds(between, truth[1, m] - truth[0, m])
-    return {"value over seeds": dict(zip(METRICS, (value / sets).tolist(), strict=True)),
-            "difference over seeds": dict(zip(METRICS, (difference / sets).tolist(), strict=True))}
+    return {"value over seeds": dict(zip(metrics, (value / sets).tolist(), strict=True)),
+            "difference over seeds": dict(zip(metrics, (difference / sets).tolist(), strict=True))}
 
 
 def _holds(interval: statistics.Interval | None, truth: float) -> bool:

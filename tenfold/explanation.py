@@ -21,6 +21,7 @@ from tenfold.run import Run
 
 ERRORS, IMAGES = "explanations/errors", "explanations/images"
 GALLERY = 5  # images of each kind in the gallery of a class
+PAIRS = 200  # confused pairs that are listed
 GALLERIES = 50  # classes that have one: those with the most missed images
 
 
@@ -111,7 +112,9 @@ def _explain_errors(run: Run, most: int, neighbours: int, watcher: pipeline.Watc
     if len(dataset.classes) > GALLERIES:
         notes.append(f"Galleries are shown of the {GALLERIES} classes with the most missed images.")
     pairs = mistakes.confused_pairs(confusion_matrix(labels, p.argmax(axis=1), labels=range(len(dataset.classes))))
-    return _write(run, ERRORS, f"Errors on the {split} split", shown, dataset.classes, pairs, notes)
+    if len(pairs) > PAIRS:
+        notes.append(f"Of {len(pairs):,} confused pairs the {PAIRS} with the most images are listed.")
+    return _write(run, ERRORS, f"Errors on the {split} split", shown, dataset.classes, pairs[:PAIRS], notes)
 
 
 def _error_pictures(kind: str, explained: Sequence[Explained], split: str, dataset: Dataset) -> Iterator[Shown]:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from tenfold.training.checkpoint import Snapshot
 
 EXPLAINED = 24  # errors that the report explains
-OF_A_MODEL = ("predictions", "plots", "explanations/*")  # directories of what is known of a trained model
+# What is known of a trained model, and does not hold once it is trained further.
+OF_A_MODEL = ("metrics.json", "inference.json", "calibration.json", "corruptions.json", "report.html", "MODEL_CARD.md",
+              "model.h5", "predictions/*", "plots/*", "explanations/*/*")
 
 
 class Watcher:
@@ -232,6 +234,7 @@ def _fit(job: _Job, run: Run, plan: _Plan, snapshot: Snapshot | None) -> None:
                        "training began; put them back to go on with this run")
     run.write_recipe(recipe)
     run.write_status("running")
+    run.remove(*OF_A_MODEL)
     from tenfold import environment  # after what makes the directory a run
     from tenfold.training import engine, fit
 
@@ -252,8 +255,7 @@ def _finish(job: _Job, run: Run) -> None:
     from tenfold.evaluation import score_run
 
     job.watcher.log("evaluating the best epoch; the test split is scored now")
-    run.remove("calibration.json", "corruptions.json", *(f"{of}/*" for of in OF_A_MODEL))  # of an earlier one
-    score_run(run, job.dataset, csv=job.csv, anew=True)
+    score_run(run, job.dataset, csv=job.csv)
     _time(run, job.dataset)
     if job.h5:
         run.write("model.h5", modelfile.save_h5(run.model()))

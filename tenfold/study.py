@@ -135,8 +135,8 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
             reason = _in_one_line(error)
             failed.setdefault((recipe.name, reason), []).append(str(recipe.train.seed))
             watcher.log(f"{recipe.name} (seed {recipe.train.seed}) is skipped: {reason}")
-    skipped = tuple(f"{name} (seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}) is skipped: {reason}"
-                    for (name, reason), seeds in failed.items())
+    skipped = tuple(f"{name} (seed{'s' * (len(those) > 1)} {', '.join(those)}) is skipped: {reason}"
+                    for (name, reason), those in failed.items())
     if not finished:
         with contextlib.suppress(OSError):
             folder.rmdir()  # if it is empty

@@ -157,6 +157,8 @@ def print_verdict(run: Run) -> None:
         of = f" of {facts['expected']:,}" if facts["expected"] else ""
         part = f"{of}: PARTIAL" if facts["partial"] else ""
         _print(f"[dim]{escape(split)}: {facts['count']:,} images{part} ({escape(facts['source'])})[/dim]")
+        for note in scored.get("notes", []):
+            _print(f"[yellow]{escape(split)}: {escape(note)}[/yellow]")
     _print(f"report  {escape(str(run.path / 'report.html'))}")
 
 

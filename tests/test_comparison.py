@@ -12,7 +12,7 @@ import statistics
 import pytest
 from made_runs import DIGITS, digits, environment, material, run_of
 
-from tenfold.comparison import compare, csv_text, markdown, table, write_html
+from tenfold.comparison import compare, csv_text, found_at, markdown, table, write_html
 from tenfold.comparison.tables import p_text, pair_table
 from tenfold.errors import RunError, StorageError, UnknownNameError, UsageError
 from tenfold.evaluation.statistics import holm, mcnemar
@@ -162,8 +162,7 @@ def test_pairs_hold_exact_tests_and_paired_intervals(runs, made):
         for name, entry in pair.differences.items():
             assert entry["low"] <= entry["value"] <= entry["high"], name
             assert entry["p"] <= entry["p_holm"] <= 1
-    assert [row.tied for row in board] == [True, *(pair.p("roc_auc") >= 0.05 for pair in board.pairs[:2])]
-    assert board[2].tied is False
+    assert [row.tied for row in board] == [True, False, False]
     json.dumps(board.to_dict(), allow_nan=False)
 
 
@@ -205,7 +204,7 @@ def test_a_run_without_predictions_is_ranked_and_not_tested(runs):
     (runs[0].path / "predictions/test.parquet").unlink()
     board = compare(runs)
     assert len(board.pairs) == 1
-    assert [row.tied for row in board] == [True, board.pairs[0].p("roc_auc") >= 0.05, None]
+    assert [row.tied for row in board] == [True, False, None]
     assert "poor: a run has no predictions" in board.left_out[0]
 
 
@@ -257,4 +256,35 @@ def test_the_accuracy_of_several_seeds_is_not_tested_by_mcnemar(tmp_path, made):
                      for skill in ("good", "poor") for seed in (0, 1)], by="accuracy")
     (pair,) = board.pairs
     assert pair.mcnemar == {"p": None, "p_holm": None}
-    assert pair.p("accuracy") == pair.differences["accuracy"]["p_holm"]
+    assert pair.test("accuracy") is pair.differences["accuracy"]
+
+
+def test_accuracy_is_adjusted_over_the_tests_that_are_reported(tmp_path, made):
+    runs = [run_of(tmp_path, made[skill], name, seed=seed) for skill, name, seed in
+            (("good", "one", 0), ("fair", "other", 0), ("poor", "several", 0), ("fair", "several", 1))]
+    board = compare(runs, by="accuracy")
+    tests = [pair.test("accuracy") for pair in board.pairs]
+    assert [pair.mcnemar["p"] is None for pair in board.pairs].count(True) == 2
+    assert [test["p_holm"] for test in tests] == holm([test["p"] for test in tests])
+
+
+def test_one_bad_model_among_twelve_is_told_from_the_best(tmp_path):
+    images, labels = digits(400)
+    runs = [run_of(tmp_path, material(images, labels, DIGITS, seed=seed, skill=3 if seed else 0), f"m{seed}")
+            for seed in range(12)]
+    board = compare(runs)
+    assert board[-1].model == "m0"
+    assert board[-1].tied is False
+    assert sum(row.tied is True for row in board) > 6
+
+
+def test_a_study_stands_for_its_runs_and_what_is_none_is_named(tmp_path, made):
+    inside = [run_of(tmp_path / "study-1", made[skill], skill) for skill in ("good", "poor")]
+    (tmp_path / "killed-1").mkdir()
+    found, left_out = found_at([tmp_path / "study-1", tmp_path / "killed-1"])
+    assert [run.path for run in found] == [run.path for run in inside]
+    assert left_out == [f"killed-1 is left out: {tmp_path / 'killed-1'}: no run directory (it lacks recipe.toml or "
+                        "status.json); expected a directory that `tenfold train` made"]
+    assert compare(found, left_out=left_out).left_out == tuple(left_out)
+    with pytest.raises(RunError, match="killed-1"):
+        found_at([tmp_path / "killed-1", tmp_path / "nothing"])

@@ -36,6 +36,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return tenfold.train(Recipe.from_dict(RECIPE, name="small"), runs=root, csv=True, h5=True)
 
 
+class Interrupt(Watcher):
+    """Leaves after a step at once, as a second Ctrl-C does."""
+
+    def __init__(self, epoch: int, step: int) -> None:
+        self.moment = epoch, step
+
+    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
+        if (epoch, step) == self.moment:
+            raise KeyboardInterrupt
+
+
 def weights_hash(run: Run) -> str:
     return hashlib.sha256(b"".join(w.tobytes() for w in run.model().get_weights())).hexdigest()
 
@@ -110,7 +121,11 @@ def test_a_model_trained_further_has_no_verdicts_on_the_earlier_one(run: Run, tm
     tenfold.explain(copy, most=1, neighbours=0)
     of_the_earlier = ["calibration.json", "predictions/shapes-test.parquet", "explanations/errors/index.html"]
     assert all(copy.has(name) for name in of_the_earlier)
-    tenfold.resume(copy, epochs=3)
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.resume(copy, epochs=3, watcher=Interrupt(3, 1))
+    assert copy.has("model.keras")
+    assert not any(copy.has(name) for name in [*of_the_earlier, "metrics.json", "report.html"])
+    tenfold.resume(copy)
     assert not any(copy.has(name) for name in of_the_earlier)
     assert set(copy.metrics()) == {"validation", "test"}
 
@@ -204,13 +219,8 @@ def test_a_diverged_run_says_so_and_keeps_finite_weights(tmp_path: Path) -> None
 
 
 def test_a_run_that_is_left_at_once_is_stopped_and_can_go_on(tmp_path: Path) -> None:
-    class Interrupt(Watcher):
-        def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-            if (epoch, step) == (2, 3):
-                raise KeyboardInterrupt  # as a second Ctrl-C does, at once
-
     with pytest.raises(KeyboardInterrupt):
-        tenfold.train(Recipe.from_dict(RECIPE, name="x"), runs=tmp_path, watcher=Interrupt())
+        tenfold.train(Recipe.from_dict(RECIPE, name="x"), runs=tmp_path, watcher=Interrupt(2, 3))
     run = Run.open(tmp_path / "x-shapes-1")
     assert run.status() == {"status": "stopped", "reason": "interrupted", "epochs": 1}
     assert len(run.history()) == 1

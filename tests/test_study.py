@@ -135,6 +135,21 @@ def test_a_study_that_can_not_be_meant_is_refused_before_anything_is_written(fil
     assert not runs.exists()
 
 
+def test_a_recipe_may_be_a_file_and_its_runs_are_named_after_it(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text("[data]\nsource = 'digits'\n[model]\nname = 'mlp'\nhidden = [4]\n"
+                                        "[train]\nepochs = 1\nbatch_size = 20\n", encoding="utf-8")
+    file.write_text(f"[[models]]\nrecipe = '{tmp_path / 'tiny.toml'}'", encoding="utf-8")
+    outcome = conduct(file, "shapes:train=60,test=30", runs=tmp_path / "runs")
+    assert [row.runs for row in outcome.board] == [("tiny-1",)]
+    assert outcome.skipped == ()
+    with pytest.raises(UsageError, match="its runs are on shapes:train=60,test=30, not on shapes:train=60,test=40"):
+        conduct(file, "shapes:train=60,test=40", runs=tmp_path / "runs", resume=True)
+    file.write_text("[[models]]\nrecipe = 'mlp'\nname = 'two words'", encoding="utf-8")
+    with pytest.raises(UsageError, match="two words"):
+        conduct(file, runs=tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
 def test_recipes_on_different_data_need_to_be_told_which(file: Path, tmp_path: Path) -> None:
     file.write_text("[[models]]\nrecipe = 'cnn2'\n[[models]]\nrecipe = 'mnist-cnn'", encoding="utf-8")
     with pytest.raises(UsageError, match=r"on different data \(cifar10, mnist\); give --data"):

@@ -116,7 +116,7 @@ def evaluate(
 
 @command(app, short="Rank models and test their differences.")
 def compare(
-    run: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Run directories.")],
+    run: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Run directories, and those of studies.")],
     by: Annotated[str, typer.Option("--by", metavar="METRIC", help="The metric to rank by.")] = "roc_auc",
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the leaderboard's page.")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
@@ -124,10 +124,10 @@ def compare(
 ) -> None:
     """Rank models judged on the same test images, and test their differences."""
     from tenfold import comparison, terminal
-    from tenfold.run import Run
 
     _one_format(csv, as_json)
-    board = comparison.compare([Run.open(path) for path in run], by=by)
+    runs, left_out = comparison.found_at(run)
+    board = comparison.compare(runs, by, left_out)
     if html:
         comparison.write_html(board, html)
     if as_json:

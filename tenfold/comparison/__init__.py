@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tenfold.comparison.groups import eligible, grouped, refuse_others
+from tenfold.comparison.groups import eligible, found_at, grouped, refuse_others
 from tenfold.comparison.leaderboard import Leaderboard, Pair, Row
 from tenfold.comparison.pairs import Spread, compare_pairs, row_of, tied_with_best
 from tenfold.comparison.tables import csv_text, markdown, table
@@ -13,19 +13,20 @@ from tenfold.errors import UsageError
 from tenfold.evaluation.metrics import Metric, metric
 from tenfold.run import Run, write_whole
 
-__all__ = ["Leaderboard", "Pair", "Row", "compare", "csv_text", "markdown", "table", "write_html"]
+__all__ = ["Leaderboard", "Pair", "Row", "compare", "csv_text", "found_at", "markdown", "table", "write_html"]
 
 
-def compare(runs: Sequence[Run], by: str = "roc_auc") -> Leaderboard:
+def compare(runs: Sequence[Run], by: str = "roc_auc", left_out: Sequence[str] = ()) -> Leaderboard:
     """Rank models by a metric of the test split, in that metric's own direction; undefined values come last.
 
     Runs of one recipe that differ in their seed only are one model. A run that is not finished, has no test
-    metrics or repeats another is left out and named in `left_out`. Raises UnknownNameError for an unknown
-    metric; UsageError if no run is left, or if runs were judged on other classes or other images than the
-    first, with the reason for each.
+    metrics or repeats another is left out and named in `left_out`, after the sentences that are given. Raises
+    UnknownNameError for an unknown metric; UsageError if no run is left, or if runs were judged on other classes
+    or other images than the first, with the reason for each.
     """
     known = metric(by)
-    chosen, left_out = eligible(runs)
+    chosen, unfit = eligible(runs)
+    left_out = (*left_out, *unfit)
     if not chosen:
         raise UsageError("; ".join(["there is no finished run to compare", *left_out]))
     refuse_others(chosen)

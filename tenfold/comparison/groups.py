@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tenfold.errors import RunError, UsageError
@@ -16,6 +17,24 @@ class Group:
 
     name: str
     runs: tuple[Run, ...]
+
+
+def found_at(paths: Iterable[str | Path]) -> tuple[list[Run], list[str]]:
+    """(the runs at these paths, sentences on paths that hold none); the directory of a study stands for its runs.
+
+    Raises RunError, for the first path, if there is no run at any.
+    """
+    runs, left_out, first = [], [], None
+    for path in paths:
+        inside = [] if (Path(path) / "status.json").exists() else Run.list(path)
+        try:
+            runs += inside or [Run.open(path)]
+        except RunError as error:
+            first = first or error
+            left_out.append(f"{Path(path).name} is left out: {error}")
+    if first and not runs:
+        raise first
+    return runs, left_out
 
 
 def eligible(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:

@@ -11,6 +11,7 @@ import numpy as np
 from tenfold.evaluation.metrics import metric
 
 Entry = Mapping[str, Any]
+SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,14 @@ class Pair:
     differences: Mapping[str, Entry]
     mcnemar: Entry
 
-    def p(self, by: str) -> float | None:
-        """The adjusted p-value of the metric: McNemar's for the accuracy of single runs."""
-        exact = by == "accuracy" and self.mcnemar["p"] is not None
-        entry = self.mcnemar if exact else self.differences[by]
-        value = entry["p_holm"]
-        return None if value is None else float(value)
+    def test(self, by: str) -> Entry:
+        """{"p", "p_holm"} of the test of a metric's difference: McNemar's for the accuracy of single runs."""
+        return self.mcnemar if by == "accuracy" and self.mcnemar["p"] is not None else self.differences[by]
+
+    def settled(self, by: str) -> bool | None:
+        """Whether the models differ by that metric at 5 %, all pairs considered; None where it is not tested."""
+        adjusted = self.test(by)["p_holm"]
+        return None if adjusted is None else adjusted < SIGNIFICANT
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ from tenfold.registry import METRICS
 from tenfold.run import Run
 
 EMPTY = {"value": None, "low": None, "high": None}
-SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
@@ -141,9 +140,7 @@ def tied_with_best(rows: Sequence[Row], pairs: Sequence[Pair], by: str) -> tuple
     """The rows with `tied` filled in: no difference to the best by that metric at 5 %, all pairs considered."""
     if not rows:
         return ()
-    tests = {pair.second: pair.p(by) for pair in pairs if pair.first == rows[0].model}
-    told = []
-    for row in rows[1:]:
-        p = tests.get(row.model)
-        told.append(dataclasses.replace(row, tied=None if p is None else p >= SIGNIFICANT))
-    return (dataclasses.replace(rows[0], tied=True), *told)
+    settled = {pair.second: pair.settled(by) for pair in pairs if pair.first == rows[0].model}
+    tied = [None if (found := settled.get(row.model)) is None else not found for row in rows[1:]]
+    return (dataclasses.replace(rows[0], tied=True),
+            *(dataclasses.replace(row, tied=each) for row, each in zip(rows[1:], tied, strict=True)))

@@ -44,7 +44,7 @@ def _difference(pair: Pair, name: str) -> tuple[str, str]:
     if entry["value"] is None:
         return DASH, DASH
     value, low, high = (known.number(entry[key], "+") for key in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]", p_text(pair.p(name))
+    return f"{value} [{low}, {high}]", p_text(pair.test(name)["p_holm"])
 
 
 def _text(row: Row, name: str) -> str:

@@ -25,14 +25,14 @@ TIMED = 2000  # images, at most, that the speed of prediction is measured on
 
 
 def score_run(run: Run, dataset: Dataset, splits: Sequence[str] = EVALUATED, csv: bool = False,
-              how: EvaluateSection | None = None, anew: bool = False) -> dict[str, Any]:
+              how: EvaluateSection | None = None) -> dict[str, Any]:
     """Predict the splits of a prepared data set with the run's `model.keras`, in float32, and score them.
 
     Writes `predictions/<split>.parquet` (and `.csv`) and `metrics.json`; returns the metrics:
     split → metric → {"value", "low", "high"}. A split that the data set lacks is left out. Where `how`
     (default: the run's recipe) asks for test-time augmentation, each split is scored twice: as "test", which
     is what `model.keras` says, and as "test_tta", with the "views". "times" counts how often this model was
-    scored on the split; `anew` forgets all that was said of an earlier one.
+    scored on the split.
     Raises UsageError if the data set has other classes or another image shape than the run.
     """
     if dataset.classes != run.classes():
@@ -40,7 +40,7 @@ def score_run(run: Run, dataset: Dataset, splits: Sequence[str] = EVALUATED, csv
                          f"{run.path} was trained on {', '.join(run.classes())}")
     _check_shape(run, dataset)
     present = {name: split for name, split in dataset.splits().items() if name in splits}
-    return _score(run, present, csv, how or run.recipe().evaluate, anew=anew)
+    return _score(run, present, csv, how or run.recipe().evaluate)
 
 
 def score_elsewhere(run: Run, dataset: Dataset, split: str, csv: bool = False,
@@ -82,8 +82,8 @@ def _check_shape(run: Run, dataset: Dataset) -> None:
 
 
 def _score(run: Run, splits: Mapping[str, Split], csv: bool, how: EvaluateSection,
-           more: Mapping[str, Any] | None = None, anew: bool = False) -> dict[str, Any]:
-    result = run.metrics() if run.has("metrics.json") and not anew else {}
+           more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    result = run.metrics() if run.has("metrics.json") else {}
     for suffix, classify in classifiers(run, how).items():
         facts = {**(more or {}), **({"views": how.tta} if suffix else {})}
         for name, split in splits.items():

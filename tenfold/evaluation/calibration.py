@@ -45,7 +45,7 @@ def at_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def calibrate(run: Run) -> dict[str, Any]:
-    """Fit the temperature on the run's validation predictions and score every split before and after.
+    """Fit the temperature on the run's validation predictions; score validation and test before and after.
 
     Writes and returns `calibration.json`: "temperature", "fitted_on", "before" and "after" (split →
     metric → {"value", "low", "high"}). The model stays as it is. Raises RunError without validation predictions.
@@ -61,7 +61,7 @@ def calibrate(run: Run) -> dict[str, Any]:
     for split in ("validation", "test"):
         if run.has(f"predictions/{split}.parquet"):
             labels, probabilities = read_predictions(run, split)
-            scaled = at_temperature(probabilities, temperature)
+            scaled = at_temperature(probabilities, temperature).astype(probabilities.dtype)  # clipped alike
             before[split], after[split] = (_metrics(labels, p, run.classes()) for p in (probabilities, scaled))
     result = {"temperature": temperature, "fitted_on": "validation", "before": before, "after": after}
     run.write_json("calibration.json", result)

@@ -20,6 +20,7 @@ from scipy import ndimage
 from tenfold.registry import CORRUPTIONS
 
 SEVERITIES = (1, 2, 3, 4, 5)
+VALUES = 4_000_000  # of pixels and channels that are worked on at a time: 32 MB each time they are copied
 Function = Callable[[np.ndarray, Any, np.random.Generator], np.ndarray]
 
 
@@ -34,12 +35,14 @@ class Corruption:
 
     def __call__(self, images: np.ndarray, severity: int, seed: int = 0) -> np.ndarray:
         """uint8 [n, h, w, c] in and out; severity 1 to 5. The same images and seed give the same result."""
-        if not len(images):
-            return images.copy()
         rng = np.random.default_rng([seed, severity, zlib.crc32(self.name.encode())])
-        changed = self.function(images / 255, self.levels[severity - 1], rng)
-        # The original cuts fractions off, too; the margin keeps 254.99999 from becoming 254.
-        return np.clip(changed * 255 + 1e-6, 0, 255).astype(np.uint8)
+        corrupted = np.empty_like(images)
+        at_once = max(1, VALUES // max(images[:1].size, 1))
+        for start in range(0, len(images), at_once):
+            changed = self.function(images[start:start + at_once] / 255, self.levels[severity - 1], rng)
+            # The original cuts fractions off, too; the margin keeps 254.99999 from becoming 254.
+            corrupted[start:start + at_once] = np.clip(changed * 255 + 1e-6, 0, 255)
+        return corrupted
 
 
 def corruption(name: str) -> Corruption:

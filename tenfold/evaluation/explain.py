@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -126,7 +127,7 @@ def _shape(output: Any) -> tuple[int, ...]:
 # features
 
 
-def features(model: keras.Model, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
+def features(model: keras.Model, images: np.ndarray, batch_size: int = 100) -> np.ndarray:
     """What the last dense layer is given for each image, float32 [n, d]: the penultimate features.
 
     Where no layer is dense, it is what the last layer with weights is given, flattened. `images` are as the
@@ -139,15 +140,13 @@ def features(model: keras.Model, images: np.ndarray, batch_size: int = 500) -> n
     if len(images) and not weighted:
         raise UsageError(f"features: received the model {model.name!r}, in which no layer has weights; "
                          "expected a trained model")
-    rows = []
-    for start in range(0, len(images), batch_size):
-        given = _trace(model, images[start : start + batch_size])[(dense or weighted)[-1]].input
-        rows.append(given.flatten(1).float().numpy())
+    rows = [_given(model, images[start : start + batch_size], (dense or weighted)[-1]).flatten(1).float().numpy()
+            for start in range(0, len(images), batch_size)]
     return np.concatenate(rows) if rows else np.zeros((0, 0), np.float32)
 
 
 def nearest(model: keras.Model, images: np.ndarray, others: np.ndarray, labels: np.ndarray, count: int, *,
-            batch_size: int = 500, progress: Callable[[int], None] | None = None) -> list[tuple[Neighbour, ...]]:
+            batch_size: int = 100, progress: Callable[[int], None] | None = None) -> list[tuple[Neighbour, ...]]:
     """For each of `images` the `count` of `others` with the most similar penultimate features, nearest first.
 
     images: uint8 [m, h, w, c]; others: uint8 [n, h, w, c] with labels int64 [n]. Similarity is the cosine, -1
@@ -191,6 +190,20 @@ def _trace(model: Any, images: np.ndarray) -> list[_Call]:
     with torch.no_grad(), _watched(model, watch):
         model(_tensor(images), training=False)
     return calls
+
+
+def _given(model: Any, images: np.ndarray, number: int) -> torch.Tensor:
+    """The input of one call of a layer in a forward pass; nothing else of the pass is kept."""
+    calls, found = itertools.count(), []
+
+    def watch(layer: Any, given: Any, output: Any) -> Any:
+        if next(calls) == number:
+            found.append(given)
+        return output
+
+    with torch.no_grad(), _watched(model, watch):
+        model(_tensor(images), training=False)
+    return found[0]
 
 
 def _tensor(images: np.ndarray) -> torch.Tensor:

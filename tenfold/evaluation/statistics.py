@@ -66,11 +66,15 @@ def bootstrap(judged: Judged, measures: Sequence[Measure], count: int = RESAMPLE
 
 
 def percentile_interval(values: np.ndarray, level: float = LEVEL) -> Interval | None:
-    """The middle `level` of resampled values [r] (Efron 1979); None if one in twenty is undefined."""
+    """The middle `level` of resampled values [r] (Efron 1979); None if one in twenty is undefined.
+
+    The ends are the values of rank (r + 1) × 0.025 and (r + 1) × 0.975, between which 95 % of further resamples are
+    expected (Davison & Hinkley 1997, section 5.2).
+    """
     defined = values[np.isfinite(values)]
     if len(defined) < 0.95 * len(values) or not len(defined):
         return None
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2], method="weibull")
     return float(low), float(high)
 
 
@@ -200,7 +204,8 @@ class OverSeeds:
         """values: float64 [runs, r], of each run on each resample; observed: float64 [runs], on the images as they are.
 
         Runs differ by their seeds and by luck with these images. The luck is in the resampled mean already, so
-        it is taken out of the variance over the runs: resampling shows it, by what it adds to that variance.
+        it is taken out of the variance over the runs: resampling shows it, by what it adds to that variance. Of two
+        runs it is left in: a variance of one degree of freedom would too often seem to be nothing but luck.
         """
         runs = len(values)
         if runs == 1:
@@ -208,7 +213,7 @@ class OverSeeds:
         within = values.var(axis=0, ddof=1)
         within = within[np.isfinite(within)]
         seen = float(observed.var(ddof=1))
-        luck = max(float(within.mean()) - seen, 0.0) if len(within) else 0.0
+        luck = max(float(within.mean()) - seen, 0.0) if runs > 2 and len(within) else 0.0
         return cls(values.mean(axis=0), max(seen - luck, 0.0), runs)
 
     @property

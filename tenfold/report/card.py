@@ -58,8 +58,13 @@ def card(run: Run, material: Material, status: Mapping[str, Any]) -> str:
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("tenfold.report"), undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False)
-    templates.filters |= {"line": line, "code": code}
+    templates.filters |= {"line": line, "code": code, "command": command}
     return re.sub(r"\n{3,}", "\n\n", templates.get_template("card.md").render(content))
+
+
+def command(text: str) -> str:
+    """A command for a fenced block: on one line, and without what would end the block."""
+    return " ".join(text.split()).replace("```", "` ` `")
 
 
 def _front(run: Run, dataset: str, source: str, metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -71,8 +71,8 @@ def cautions(status: Mapping[str, Any], splits: Mapping[str, Mapping[str, Any]],
         found.append(f"This run is not finished; its status is “{status.get('status', 'unknown')}”{reason}.")
     for name, split in splits.items():
         found += _split_cautions(name, split)
-    for name in SCORED:
-        found += [f"{name.capitalize()} split: {note}" for note in metrics.get(name, {}).get("notes", [])]
+    for name in _scored_splits(metrics):
+        found += [f"{name.capitalize()} split: {note}" for note in metrics[name].get("notes", [])]
     return found
 
 
@@ -124,9 +124,7 @@ def metric_rows(metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]
 
     Validation and test come first, each with what several views of each image say (`test_tta`); then other data.
     """
-    own = [name for split in SCORED for name in (split, f"{split}_tta") if name in metrics]
-    splits = own + [name for name in metrics if name not in own]
-    rows = []
+    splits, rows = _scored_splits(metrics), []
     for name in METRICS.names():
         known = metric(name)
         direction = "higher is better" if known.higher_is_better else "lower is better"
@@ -134,10 +132,15 @@ def metric_rows(metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]
     return splits, rows
 
 
+def _scored_splits(metrics: Mapping[str, Any]) -> list[str]:
+    own = [name for split in SCORED for name in (split, f"{split}_tta") if name in metrics]
+    return own + [name for name in metrics if name not in own]
+
+
 def undefined(metrics: Mapping[str, Any]) -> list[str]:
     """A sentence for each metric that a split leaves undefined and says why."""
     return [f"{metric(name).title} is not defined on the {split} split: {entry['reason']}."
-            for name in METRICS.names() for split in SCORED
+            for name in METRICS.names() for split in _scored_splits(metrics)
             if (entry := metrics.get(split, {}).get(name)) and entry.get("value") is None and entry.get("reason")]
 
 

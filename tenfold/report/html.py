@@ -139,8 +139,8 @@ class Pair(Protocol):
     def second(self) -> str: ...
     @property
     def differences(self) -> Mapping[str, Mapping[str, float | None]]: ...
-    @property
-    def mcnemar(self) -> Mapping[str, float | None]: ...
+    def test(self, by: str) -> Mapping[str, float | None]: ...
+    def settled(self, by: str) -> bool | None: ...
 
 
 def comparison(
@@ -173,17 +173,14 @@ def _difference(pair: Pair, name: str) -> dict[str, str]:
     value, low, high = (entry.get(key) for key in ("value", "low", "high"))
     turned = value is not None and value != 0 and (value > 0) != known.higher_is_better
     sign, scale, digits, unit = (-1 if turned else 1), *((100, 1, " points") if known.percent else (1, 4, ""))
-    text = settled = facts.DASH
+    text = facts.DASH
     if value is not None:
         text = f"{sign * scale * value:+.{digits}f}{unit}"
         if low is not None and high is not None:
             ends = sorted(sign * scale * end for end in (low, high))
             text += f" [{ends[0]:+.{digits}f}, {ends[1]:+.{digits}f}]"
-    test = pair.mcnemar if name == "accuracy" and pair.mcnemar["p"] is not None else entry
-    adjusted = test.get("p_holm")
-    if adjusted is not None:
-        settled = "yes" if adjusted < 0.05 else "no"
-    p, p_holm = (facts.p_text(test.get(key)) for key in ("p", "p_holm"))
+    p, p_holm = (facts.p_text(pair.test(name).get(key)) for key in ("p", "p_holm"))
+    settled = {None: facts.DASH, True: "yes", False: "no"}[pair.settled(name)]
     better, worse = (pair.second, pair.first) if turned else (pair.first, pair.second)
     return {"better": better, "worse": worse, "metric": name, "title": known.title, "difference": text,
             "p": p, "p_holm": p_holm, "settled": settled}

@@ -10,6 +10,7 @@ from scipy.special import softmax
 from sklearn.metrics import log_loss
 
 from tenfold.errors import RunError
+from tenfold.evaluation import calibration
 from tenfold.evaluation.calibration import at_temperature, calibrate, fit_temperature
 from tenfold.report import Material
 
@@ -54,6 +55,17 @@ def test_a_run_is_scored_before_and_after(tmp_path):
         assert after["accuracy"] == before["accuracy"]
         assert after["loss"]["low"] < after["loss"]["value"] < after["loss"]["high"]
     assert result["after"]["validation"]["loss"]["value"] < result["before"]["validation"]["loss"]["value"]
+
+
+def test_nothing_changes_at_a_temperature_of_one(tmp_path, monkeypatch):
+    made = material(*digits(), DIGITS)
+    made.test[2][0] = np.float32(1e-30)  # far below what float32 tells from nothing beside 1
+    made.test[2][0, (made.test[1][0] + 1) % 10] = 1
+    monkeypatch.setattr(calibration, "fit_temperature", lambda *_: 1.0)
+    result = calibrate(run_of(tmp_path, made))
+    before, after = result["before"]["test"], result["after"]["test"]
+    for name in ("loss", "brier", "ece"):
+        assert after[name]["value"] == pytest.approx(before[name]["value"], abs=1e-6)
 
 
 def test_without_validation_predictions_there_is_nothing_to_fit_on(tmp_path):

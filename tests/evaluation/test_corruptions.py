@@ -11,6 +11,7 @@ from PIL import Image
 from tenfold.data import open_dataset
 from tenfold.data.dataset import Provenance, Split
 from tenfold.errors import UnknownNameError
+from tenfold.evaluation import corruptions
 from tenfold.evaluation.corruptions import SEVERITIES, corruption
 from tenfold.evaluation.robustness import robustness
 from tenfold.registry import CORRUPTIONS
@@ -84,6 +85,14 @@ def test_jpeg_and_pixelate_are_pillows(images):
     assert (corruption("jpeg")(images[:1], 5)[0] == np.asarray(Image.open(file))).all()
     small = Image.fromarray(images[0]).resize((20, 20), Image.Resampling.BOX).resize((32, 32), Image.Resampling.BOX)
     assert (corruption("pixelate")(images[:1], 5)[0] == np.asarray(small)).all()
+
+
+@pytest.mark.parametrize("name", ["gaussian_noise", "contrast", "jpeg"])
+def test_large_splits_are_worked_on_in_parts(name, images, monkeypatch):
+    whole = corruption(name)(images, 3)
+    monkeypatch.setattr(corruptions, "VALUES", 2 * images[0].size)
+    assert (corruption(name)(images, 3) == whole).all()
+    assert corruption(name)(images[:0], 3).shape == (0, *images.shape[1:])
 
 
 def test_an_unknown_corruption_is_refused_with_the_nearest():

@@ -74,9 +74,13 @@ def test_hostile_names_stay_text(tmp_path):
     run = run_of(tmp_path, made)
     tree = environment(HOSTILE, 30)
     tree["dataset"]["name"] = '"\n- evil: true'
+    tree["dataset"]["uri"] = "x\n```\n<script>"
+    made.metrics["a | b-test"] = made.metrics["test"]
     run.write_json("environment.json", tree)
     text = card(run, made, run.status())
-    assert "<script" not in text
+    assert "<script" not in text.replace("'x ` ` ` <script>'", "")  # in its fence
+    assert text.count("\n```") == 6
+    assert r"| a \| b-test |" in text
     assert "\n- evil" not in text
     assert r"| a \| b |" in text
     assert line("*a*\n<b>") == r"\*a\* &lt;b&gt;"

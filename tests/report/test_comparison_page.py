@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 
+from tenfold.comparison import Pair
 from tenfold.report import html
 from tenfold.report.plots import Material, draw_all
-
-
-@dataclass(frozen=True)
-class Pair:
-    first: str
-    second: str
-    differences: dict
-    mcnemar: dict
 
 
 def entry(value=None, low=None, high=None, p=None, p_holm=None):

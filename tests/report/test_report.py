@@ -154,6 +154,23 @@ def test_hostile_names_are_inert(tmp_path):
         assert name in text
 
 
+def test_a_model_gone_wrong_still_has_a_report(tmp_path):
+    made = material(*digits(), DIGITS)
+    images, labels, p = made.test
+    made = dataclasses.replace(made, test=(images, labels, np.where(np.arange(len(p))[:, None] == 3, np.nan, p)))
+    _, text = parsed(report(run_of(tmp_path, made), made))
+    assert "ROC curves" not in text
+
+
+def test_what_is_undefined_is_named_for_every_split(tmp_path):
+    made = material(*digits(), DIGITS)
+    made.metrics["photos-test"] = {**made.metrics["test"], "notes": ["class three has no images"],
+                                   "roc_auc": {"value": None, "reason": "it needs images of every class"}}
+    _, text = parsed(report(run_of(tmp_path, made), made))
+    assert "Photos-test split: class three has no images" in text
+    assert "is not defined on the photos-test split: it needs images of every class." in text
+
+
 @pytest.mark.parametrize("status", ["diverged", "stopped", "failed"])
 def test_a_run_that_came_to_nothing_still_has_a_report(tmp_path, status):
     run = run_of(tmp_path, Material(classes=DIGITS), status=status)

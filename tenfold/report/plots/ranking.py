@@ -117,7 +117,7 @@ def precision_recall(material: Material) -> Figure | None:
 
 def _of_judged(material: Material, curves_of: Callable[[np.ndarray, np.ndarray], list[RankCurve]], title: str,
                **drawn: Any) -> Figure | None:
-    """The curves of the split that is judged; None where there is none, or no class to rank."""
+    """The curves of the split that is judged; None where there is none, no class to rank, or a model gone wrong."""
     found = judged(material)
-    curves = curves_of(found[1][1], found[1][2]) if found else []
+    curves = curves_of(found[1][1], found[1][2]) if found and np.isfinite(found[1][2]).all() else []
     return draw_ranking(curves, material.classes, f"{title}, {found[0]} split", **drawn) if found and curves else None
