@@ -137,6 +137,9 @@ def test_without_javascript_the_matrix_opens_all_the_same(browser, page):
 
 def test_it_prints_on_paper_with_everything_open(browser, page):
     with browser.page(page[1]) as tab:
+        assert not tab.locator("details pre").is_visible()
         tab.emulate_media(media="print")
         assert not tab.locator(".toolbar").is_visible()
+        recipe = tab.locator("details pre")  # folded away on a screen
+        assert recipe.bounding_box()["height"] > 100
         assert tab.pdf(format="A4").startswith(b"%PDF")
