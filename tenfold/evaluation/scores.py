@@ -22,15 +22,16 @@ BY_CLASS: dict[str, Callable[[Weighted], np.ndarray]] = {
 
 
 def score(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str],
-          resamples: int = statistics.RESAMPLES) -> dict[str, Any]:
+          resamples: int | None = None) -> dict[str, Any]:
     """All metrics of one split as plain JSON values.
 
     labels: int64 [n]; probabilities: float [n, k]; classes: the k names. Gives each metric as
     {"value", "low", "high"}: low and high bound the 95 % interval (Wilson's for shares of the images,
-    else of `resamples` stratified bootstrap resamples; None where there is none), and where the value is
+    else of `resamples` stratified bootstrap resamples, by default as many as are `enough`; None where there is
+    none), and where the value is
     undefined it is None and "reason" says why. So too "per_class": name → precision, recall, f1, roc_auc,
     average_precision, and the number "support". Further "confusion_matrix" (rows: true class), "count",
-    and "notes": sentences that name what is undefined. Raises ValueError if the shapes don't fit together.
+    "resamples", and "notes": sentences that name what is undefined. Raises ValueError if the shapes don't fit together.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     if probabilities.shape != (len(labels), len(classes)):
@@ -38,6 +39,7 @@ def score(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str],
                          f"expected [{len(labels)}, {len(classes)}] (labels, classes)")
     finite = np.isfinite(probabilities).all(axis=1)
     judged = Judged(labels[finite], probabilities[finite])
+    resamples = resamples or statistics.enough(len(labels), len(classes))
     names = METRICS.names()
     defined = len(labels) > 0 and bool(finite.all())
     measures = [metric(name).function for name in names] + list(BY_CLASS.values())
@@ -48,7 +50,7 @@ def score(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str],
     result["per_class"] = _per_class(judged, values[len(names):], resampled[len(names):], classes)
     matrix = metrics.confusion_matrix(judged)
     result["confusion_matrix"] = matrix.tolist()
-    result["count"] = len(labels)
+    result["count"], result["resamples"] = len(labels), resamples
     result["notes"] = _notes(labels, matrix, int((~finite).sum()), classes)
     return result
 

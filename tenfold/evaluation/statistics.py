@@ -11,6 +11,8 @@ import numpy as np
 from tenfold.evaluation.weighted import Judged, Weighted
 
 RESAMPLES = 2000
+LEAST_RESAMPLES = 200
+WORK = 4_000_000_000  # probabilities that are looked at, over all resamples: about a minute of a core
 LEVEL = 0.95
 Z95 = 1.959963984540054  # the normal distribution's 97.5 % quantile
 LEAST = 10  # images of a class that is a stratum of its own
@@ -21,7 +23,12 @@ Interval = tuple[float, float]
 Measure = Callable[[Weighted], np.ndarray]
 
 
-def resamples(labels: np.ndarray, count: int = RESAMPLES, seed: int = 0) -> Iterator[np.ndarray]:
+def enough(images: int, classes: int) -> int:
+    """How many resamples are drawn: 2,000, and fewer, down to 200, above two million probabilities."""
+    return max(LEAST_RESAMPLES, min(RESAMPLES, WORK // max(images * classes, 1)))
+
+
+def resamples(labels: np.ndarray, count: int, seed: int = 0) -> Iterator[np.ndarray]:
     """How often each image is drawn in each of `count` bootstrap resamples, in blocks: float32 [n, b].
 
     Stratified: the images of a class are replaced by as many draws from that class, those of classes with fewer
@@ -56,9 +63,13 @@ def _strata(labels: np.ndarray) -> list[np.ndarray]:
     return [*together, *classes[len(few):]]
 
 
-def bootstrap(judged: Judged, measures: Sequence[Measure], count: int = RESAMPLES, seed: int = 0) -> list[np.ndarray]:
-    """Each measure on each resample: a float64 array [count], or [m, count] where the measure gives [m, b]."""
-    blocks = []
+def bootstrap(judged: Judged, measures: Sequence[Measure], count: int | None = None, seed: int = 0,
+              ) -> list[np.ndarray]:
+    """Each measure on each resample: a float64 array [count], or [m, count] where the measure gives [m, b].
+
+    `count` is what is `enough` unless it is given.
+    """
+    count, blocks = count or enough(len(judged.labels), judged.classes), []
     for weights in resamples(judged.labels, count, seed):
         weighted = Weighted(judged, weights)
         blocks.append([measure(weighted) for measure in measures])

@@ -44,6 +44,12 @@ def test_small_classes_are_drawn_together():
     assert values.std() == pytest.approx(np.arange(10).std() / 10**0.5, rel=0.1)
 
 
+def test_few_resamples_are_enough_for_very_many_probabilities():
+    assert statistics.enough(10_000, 10) == statistics.enough(1, 2) == statistics.enough(0, 0) == 2000
+    assert statistics.enough(10_000, 1000) == 400
+    assert statistics.enough(1_000_000, 1000) == 200
+
+
 def test_blocks_do_not_change_their_number(monkeypatch):
     labels = np.arange(30) % 3
     monkeypatch.setattr(statistics, "BLOCK", 30 * 64)
