@@ -16,11 +16,13 @@ PAUSE = 0.1  # seconds between two tries
 
 
 @contextlib.contextmanager
-def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+def locked(path: Path, waiting: Callable[[], None] | None = None,
+           stop: Callable[[], bool] = lambda: False) -> Iterator[None]:
     """Hold the lock `PATH.lock`; other processes and threads wait until it is let go.
 
     The operating system holds the lock, so it ends with the process however that ends. `waiting` is
-    called once if another holds it. Raises StorageError if the lock file can't be made.
+    called once if another holds it. Raises StorageError if the lock file can't be made, KeyboardInterrupt
+    once `stop` returns true while it waits.
     """
     name = path.with_name(path.name + ".lock")
     descriptor = None
@@ -30,6 +32,8 @@ def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[No
             if waiting is not None:
                 waiting()
                 waiting = None
+            if stop():
+                raise KeyboardInterrupt
             time.sleep(PAUSE)
     try:
         yield
