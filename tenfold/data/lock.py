@@ -56,7 +56,7 @@ def _acquire(name: Path) -> int | None:
         if sys.platform == "win32" and isinstance(error, PermissionError) and name.exists():
             return None  # being removed by its last holder
         raise StorageError(f"{name} could not be made: {error.strerror}; expected a directory that can be "
-                           "written to; set TENFOLD_DATA to one") from None
+                           "written to; set TENFOLD_DATA (for features: TENFOLD_CACHE) to one") from None
     try:
         _lock(descriptor)
         # Whoever held it before may have removed the file that was just opened: a lock on that is void.
@@ -67,8 +67,8 @@ def _acquire(name: Path) -> int | None:
             return descriptor  # a network disk without locks: go on without
         if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK, errno.ENOENT):
             os.close(descriptor)
-            raise StorageError(f"{name} could not be locked: {error.strerror}; set TENFOLD_DATA to a "
-                               "directory on a local disk") from None
+            raise StorageError(f"{name} could not be locked: {error.strerror}; set TENFOLD_DATA (for "
+                               "features: TENFOLD_CACHE) to a directory on a local disk") from None
     os.close(descriptor)
     return None
 

@@ -163,7 +163,7 @@ def input_size(model: keras.Model, height: int, width: int) -> tuple[int, int]:
     for size in SIZES:
         if size >= min(height, width) and _takes(model, size, size):
             return size, size
-    raise UsageError(f"model.backbone: {model.name} takes no images of {height}×{width} pixels, nor of up to "
+    raise UsageError(f"model.backbone: {model.name!r} takes no images of {height}×{width} pixels, nor of up to "
                      f"{SIZES[-1]}; set model.image_size")
 
 
@@ -260,7 +260,7 @@ def _shaped(layers: Layers, x: Any, model: keras.Model) -> Any:
     if given == 1 and taken == 3:
         return keras.layers.Concatenate(axis=axis, dtype="float32", name="grey_as_rgb")([x, x, x])
     if given != taken:
-        raise UsageError(f"model.backbone: {model.name} takes images of {taken} channel, and these have {given}")
+        raise UsageError(f"model.backbone: {model.name!r} takes images of {taken} channel, and these have {given}")
     return x
 
 
