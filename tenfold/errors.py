@@ -96,6 +96,12 @@ class RecipeError(UsageError):
         super().__init__("\n  ".join([head, *lines]) if len(self.problems) > 1 else lines[0])
 
 
+def first_line(error: BaseException) -> str:
+    """What another library's error says, for use in a line of Tenfold's: its first line, in characters that print."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return "".join(character if character.isprintable() else "?" for character in lines[0][:200])
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """The sentence for an unknown name: what was received, the nearest name, the known ones."""
     known = list(known)

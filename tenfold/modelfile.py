@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.backend import keras
-from tenfold.errors import RunError
+from tenfold.errors import RunError, first_line
 
 MEMBER = "tenfold.json"
 
@@ -47,8 +47,7 @@ def load(path: Path) -> keras.Model:
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         if not zipfile.is_zipfile(path):
             raise RunError(f"{path}: is damaged (no whole .keras file)") from None
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise RunError(f"{path}: can't be loaded as a Keras model: {first}") from None
+        raise RunError(f"{path}: can't be loaded as a Keras model: {first_line(error)}") from None
 
 
 def facts(path: Path) -> dict[str, Any]:

@@ -16,11 +16,13 @@ PAUSE = 0.1  # seconds between two tries
 
 
 @contextlib.contextmanager
-def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+def locked(path: Path, waiting: Callable[[], None] | None = None,
+           stop: Callable[[], bool] = lambda: False) -> Iterator[None]:
     """Hold the lock `PATH.lock`; other processes and threads wait until it is let go.
 
     The operating system holds the lock, so it ends with the process however that ends. `waiting` is
-    called once if another holds it. Raises StorageError if the lock file can't be made.
+    called once if another holds it. Raises StorageError if the lock file can't be made, KeyboardInterrupt
+    once `stop` returns true while it waits.
     """
     name = path.with_name(path.name + ".lock")
     descriptor = None
@@ -30,6 +32,8 @@ def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[No
             if waiting is not None:
                 waiting()
                 waiting = None
+            if stop():
+                raise KeyboardInterrupt
             time.sleep(PAUSE)
     try:
         yield
@@ -52,7 +56,7 @@ def _acquire(name: Path) -> int | None:
         if sys.platform == "win32" and isinstance(error, PermissionError) and name.exists():
             return None  # being removed by its last holder
         raise StorageError(f"{name} could not be made: {error.strerror}; expected a directory that can be "
-                           "written to; set TENFOLD_DATA to one") from None
+                           "written to; set TENFOLD_DATA (for features: TENFOLD_CACHE) to one") from None
     try:
         _lock(descriptor)
         # Whoever held it before may have removed the file that was just opened: a lock on that is void.
@@ -63,8 +67,8 @@ def _acquire(name: Path) -> int | None:
             return descriptor  # a network disk without locks: go on without
         if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK, errno.ENOENT):
             os.close(descriptor)
-            raise StorageError(f"{name} could not be locked: {error.strerror}; set TENFOLD_DATA to a "
-                               "directory on a local disk") from None
+            raise StorageError(f"{name} could not be locked: {error.strerror}; set TENFOLD_DATA (for "
+                               "features: TENFOLD_CACHE) to a directory on a local disk") from None
     os.close(descriptor)
     return None
 

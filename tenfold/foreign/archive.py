@@ -6,14 +6,12 @@ import json
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
 
-from tenfold.errors import ModelFileError
+from tenfold.errors import ModelFileError, first_line
 from tenfold.foreign import graph, hdf5
 
 GRAPH, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
 IGNORED = ("tenfold.json",)  # written by Tenfold, of no use to Keras
-LARGEST_GRAPH = 32 << 20  # bytes of JSON; ResNet152's graph has half a million
 RATIO = 100  # expanded : packed; JSON packs 20 : 1, weights hardly
 BLOCK = 1 << 20
 
@@ -21,7 +19,9 @@ BLOCK = 1 << 20
 def cleaned(path: Path, folder: Path, largest: int) -> Path:
     """A new `.keras` file in `folder` of the graph and the weights of `path`, both looked through; nothing else."""
     with _opened(path, largest) as archive:
-        config = graph.check(path, _json(path, archive))
+        with archive.open(GRAPH) as packed:  # zipfile's own `read` expands all, whatever size is declared
+            text = packed.read(graph.LARGEST)
+        config = graph.check(path, graph.parsed(path, text, GRAPH))
         stored = _expand(path, archive, folder)
     hdf5.check(stored, largest)
     target = folder / "checked.keras"
@@ -62,7 +62,7 @@ class _opened:  # noqa: N801  (reads as a word of the language: `with _opened(pa
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self.archive.close()
         if isinstance(error, (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)):
-            raise ModelFileError(f"{self.path}: is damaged ({str(error).splitlines()[0]})") from None
+            raise ModelFileError(f"{self.path}: is damaged ({first_line(error)})") from None
 
 
 def _check_members(path: Path, archive: zipfile.ZipFile, largest: int) -> None:
@@ -75,7 +75,10 @@ def _check_members(path: Path, archive: zipfile.ZipFile, largest: int) -> None:
                                  f"{WEIGHTS} alone (assets are not taken)")
         if names.count(name) > 1:
             raise ModelFileError(f"{path}: refused: it holds {name} twice")
-        limit = largest if name == WEIGHTS else LARGEST_GRAPH
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ModelFileError(f"{path}: refused: {name} is packed by method {member.compress_type}; stored or "
+                                 "deflated ones are read")
+        limit = largest if name == WEIGHTS else graph.LARGEST
         if member.file_size > limit:
             raise ModelFileError(f"{path}: refused: {name} declares {member.file_size:,} bytes; at most {limit:,} "
                                  "are read")
@@ -85,13 +88,6 @@ def _check_members(path: Path, archive: zipfile.ZipFile, largest: int) -> None:
     for name in (GRAPH, WEIGHTS):
         if name not in names:
             raise ModelFileError(f"{path}: has no {name}; expected a model saved by Keras 3 as .keras")
-
-
-def _json(path: Path, archive: zipfile.ZipFile) -> Any:
-    try:
-        return json.loads(archive.read(GRAPH))
-    except (ValueError, RecursionError):
-        raise ModelFileError(f"{path}: {GRAPH} is no valid JSON, or nested too deep") from None
 
 
 def _expand(path: Path, archive: zipfile.ZipFile, folder: Path) -> Path:

@@ -5,6 +5,7 @@ Allowed is what is named here; whatever Keras adds is refused until somebody has
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,21 @@ ALLOWED: dict[str, frozenset[str]] = {
 NAMELESS = LAYERS | MODELS | INITIALIZERS | REGULARIZERS | CONSTRAINTS | {"DTypePolicy"}
 
 LARGEST_NUMBER = 65_536  # filters, units, sizes
-UNBOUNDED = frozenset({"seed", "shared_object_id", "keras_history", "inbound_nodes"})
+UNBOUNDED = frozenset({"seed", "shared_object_id"})
+NAMES = frozenset({"class_name", "module", "registered_name", "name"})  # texts, or Keras would look into them
+LARGEST = 32 << 20  # bytes of JSON; ResNet152's graph has half a million
 NODES = 2_000_000
 DEPTH = 60
+
+
+def parsed(path: Path, text: Any, home: str) -> Any:
+    """The JSON text (str or bytes) of a graph, which stands at `home` in a file. Raises ModelFileError."""
+    if not isinstance(text, (str, bytes)) or len(text) > LARGEST:
+        raise ModelFileError(f"{path}: refused: {home} is no text of at most {LARGEST:,} bytes")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise ModelFileError(f"{path}: {home} is no valid JSON, or nested too deep") from None
 
 
 def check(path: Path, config: Any) -> dict[str, Any]:
@@ -88,14 +101,14 @@ class _Check:
         if "class_name" in table:
             where = self.named(table, where)
         for key, value in table.items():
-            place = f"{key[:40]} of {where}"
+            place = f"{key[:40]!r} of {where}"
             if key == "activation" or key.endswith("_activation"):
-                self.activation(value, place)
-            elif key == "keras_history" or (key in UNBOUNDED and isinstance(value, (int, float, type(None)))):
-                continue
+                self.activation(value, place, depth + 1)
+            elif key in NAMES and not isinstance(value, (str, type(None))):
+                raise self.refuse(f"{place} is no text")
             elif key == "registered_name" and value is not None and value != table.get("class_name"):
-                raise self.refuse(f"{where} asks for the registered object {str(value)[:60]!r}; Keras' own are taken")
-            elif key not in ("class_name", "module", "name"):
+                raise self.refuse(f"{where} asks for the registered object {value[:60]!r}; Keras' own are taken")
+            elif not (key in UNBOUNDED and isinstance(value, (int, float, type(None)))):
                 self.value(value, place if not isinstance(value, dict) else where, depth + 1)
 
     def named(self, table: dict[str, Any], where: str) -> str:
@@ -106,7 +119,7 @@ class _Check:
         if kind == "__keras_tensor__":
             return where
         name = config.get("name") if isinstance(config, dict) else None
-        label = f"{kind[:60]} {str(name)[:60]!r}" if name else f"{kind[:60]!r} in {where}"
+        label = f"{kind[:60]!r} called {str(name)[:60]!r}" if name else f"{kind[:60]!r} in {where}"
         if kind not in (NAMELESS if module is None else ALLOWED.get(module, frozenset())):
             home = f" of module {module[:60]!r}" if module and module not in ALLOWED else ""
             raise self.refuse(f"it asks for the object {label}{home}; Keras' own layers for images are taken, nothing "
@@ -115,12 +128,14 @@ class _Check:
             raise self.refuse(f"{label} has no table of settings")
         if kind == "DTypePolicy" and config.get("name") not in POLICIES:
             raise self.refuse(f"{label} has the dtype policy {str(config.get('name'))[:40]!r}")
+        if kind == "Normalization" and isinstance(config.get("axis"), list) and len(config["axis"]) > 1:
+            raise self.refuse(f"{label} has statistics for more than one axis, as large as an image may be")
         return label
 
-    def activation(self, value: Any, where: str) -> None:
+    def activation(self, value: Any, where: str, depth: int) -> None:
         """A name, or what older files write: {"class_name": "function", "config": name}, or a layer."""
         if isinstance(value, dict) and value.get("class_name") in ("ReLU", "LeakyReLU", "Softmax", "PReLU", "ELU"):
-            return self.value(value, where, 0)
+            return self.value(value, where, depth)
         if isinstance(value, dict) and value.get("class_name") == "function" and value.get("module") in (
                 "builtins", "keras.activations") and set(value) <= {"class_name", "config", "module",
                                                                     "registered_name"}:

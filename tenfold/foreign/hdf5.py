@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from tenfold.errors import ModelFileError
+from tenfold.errors import ModelFileError, first_line
+from tenfold.foreign import graph
 
-RATIO = 20  # declared : stored; trained weights hardly shrink
 SLACK = 1 << 20  # bytes: small constants may be stored as nothing at all
 OBJECTS = 200_000
-ATTRIBUTE = 32 << 20  # bytes of one attribute
-FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32"}  # built into HDF5; others load plug-ins
+ATTRIBUTE = 32 << 20  # bytes of one attribute, and of all of variable length together
 
 
 def check(path: Path, largest: int) -> Path:
@@ -26,9 +24,11 @@ def check(path: Path, largest: int) -> Path:
         raise ModelFileError(f"{path}: is no whole HDF5 file (it is truncated, or something else)")
     try:
         with h5py.File(path, "r") as file:
-            _Check(path, path.stat().st_size, largest).group(file, "/")
+            checked = _Check(path, path.stat().st_size, largest)
+            checked.group(file, "/")
+            checked.rest()
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError) as error:
-        raise ModelFileError(f"{path}: is damaged HDF5 ({str(error).splitlines()[0][:120]})") from None
+        raise ModelFileError(f"{path}: is damaged HDF5 ({first_line(error)})") from None
     return path
 
 
@@ -40,10 +40,7 @@ def model_config(path: Path) -> Any:
         text = file.attrs.get("model_config")
     if text is None:
         raise ModelFileError(f"{path}: holds weights alone; expected a whole model (give weights as model.weights)")
-    try:
-        return json.loads(text)
-    except (ValueError, TypeError, RecursionError):
-        raise ModelFileError(f"{path}: model_config is no valid JSON, or nested too deep") from None
+    return graph.parsed(path, text, "model_config")
 
 
 def count(path: Path) -> int:
@@ -68,7 +65,7 @@ class _Check:
     def __init__(self, path: Path, size: int, largest: int) -> None:
         self.path, self.size, self.largest = path, size, largest
         self.seen: set[int] = set()
-        self.declared = self.stored = 0
+        self.declared = self.stored = self.texts = 0
 
     def refuse(self, what: str) -> ModelFileError:
         return ModelFileError(f"{self.path}: refused: {what}")
@@ -82,12 +79,12 @@ class _Check:
             kind = group.get(name, getlink=True)
             if not isinstance(kind, h5py.HardLink):
                 words = {h5py.ExternalLink: "an external link", h5py.SoftLink: "a soft link"}
-                raise self.refuse(f"{place} is {words.get(type(kind), 'a link of a kind of its own')}; weights lie in "
-                                  "the file itself")
+                raise self.refuse(f"{place!r} is {words.get(type(kind), 'a link of a kind of its own')}; weights lie "
+                                  "in the file itself")
             item = group[name]
             address = h5py.h5o.get_info(item.id).addr
             if address in self.seen:
-                raise self.refuse(f"{place} is linked more than once")
+                raise self.refuse(f"{place!r} is linked more than once")
             self.seen.add(address)
             if len(self.seen) > OBJECTS:
                 raise self.refuse(f"it has more than {OBJECTS:,} objects")
@@ -96,7 +93,7 @@ class _Check:
             elif isinstance(item, h5py.Dataset):
                 self.dataset(item, place)
             else:
-                raise self.refuse(f"{place} is neither a group nor a dataset")
+                raise self.refuse(f"{place!r} is neither a group nor a dataset")
 
     def dataset(self, data: Any, where: str) -> None:
         """Layout, type, filters and size, none of which reads the data."""
@@ -104,26 +101,32 @@ class _Check:
 
         properties = data.id.get_create_plist()
         if properties.get_layout() == h5py.h5d.VIRTUAL:
-            raise self.refuse(f"{where} is a virtual data set, put together from other files")
+            raise self.refuse(f"{where!r} is a virtual data set, put together from other files")
         if properties.get_external_count():
-            raise self.refuse(f"{where} lies in an external file")
+            raise self.refuse(f"{where!r} lies in an external file")
         if data.dtype.kind not in "fiub" and data.dtype.str != "|V2":  # |V2: how bfloat16 is stored
-            raise self.refuse(f"{where} holds {str(data.dtype)[:40]}; weights are numbers")
-        for i in range(properties.get_nfilters()):
-            number = properties.get_filter(i)[0]
-            if number not in FILTERS:
-                raise self.refuse(f"{where} is packed with filter {number}; {', '.join(FILTERS.values())} are taken")
+            raise self.refuse(f"{where!r} holds {str(data.dtype)[:40]}; weights are numbers")
+        if properties.get_nfilters():
+            raise self.refuse(f"{where!r} is packed (by filter {properties.get_filter(0)[0]}); Keras writes weights as "
+                              "they are: copy them to a file without compression")
         declared = data.dtype.itemsize
         for side in data.shape or (0,):
             declared *= side  # Python's whole numbers do not overflow
         self.declared += declared
         self.stored += min(data.id.get_storage_size(), self.size)
         if self.declared > self.largest:
-            raise self.refuse(f"with {where} its data sets declare {self.declared:,} bytes; at most "
+            raise self.refuse(f"with {where!r} its data sets declare {self.declared:,} bytes; at most "
                               f"{self.largest:,} are read")
-        if self.declared > RATIO * min(self.stored, self.size) + SLACK:
-            raise self.refuse(f"with {where} its data sets declare {self.declared:,} bytes and hold {self.stored:,}")
+        if self.declared > min(self.stored, self.size) + SLACK:
+            raise self.refuse(f"with {where!r} its data sets declare {self.declared:,} bytes and hold {self.stored:,}")
         self.attributes(data, where)
+
+    def rest(self) -> None:
+        """Texts of any length lie beside the data sets, and all of a list may be the same long one."""
+        beside = self.size - min(self.stored, self.size)
+        if beside > ATTRIBUTE or beside * self.texts > self.largest:
+            raise self.refuse(f"{beside:,} of its bytes are in no data set, and up to {self.texts:,} texts of an "
+                              f"attribute lie there; at most {ATTRIBUTE:,} and {self.largest:,} in all are read")
 
     def attributes(self, item: Any, where: str) -> None:
         import h5py
@@ -133,7 +136,9 @@ class _Check:
             kind = number.get_type()
             plain = (h5py.h5t.TypeStringID, h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloatID, h5py.h5t.TypeEnumID)
             if not isinstance(kind, plain):
-                raise self.refuse(f"attribute {name[:40]!r} of {where} is neither text nor numbers")
-            size = kind.get_size() * number.get_space().get_simple_extent_npoints()
-            if size > ATTRIBUTE:
-                raise self.refuse(f"attribute {name[:40]!r} of {where} has {size:,} bytes")
+                raise self.refuse(f"attribute {name[:40]!r} of {where!r} is neither text nor numbers")
+            count = number.get_space().get_simple_extent_npoints()
+            if isinstance(kind, h5py.h5t.TypeStringID) and kind.is_variable_str():
+                self.texts = max(self.texts, count)
+            if kind.get_size() * count > ATTRIBUTE:
+                raise self.refuse(f"attribute {name[:40]!r} of {where!r} has {kind.get_size() * count:,} bytes")

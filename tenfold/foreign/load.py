@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.backend import keras
-from tenfold.errors import ModelFileError
+from tenfold.errors import ModelFileError, first_line
 from tenfold.foreign import archive, hdf5, model_copy, weights_copy
 
-LARGEST_OUTPUT = 1 << 28  # numbers that one layer may give for one image
+BATCH = 100  # images that a backbone is shown at a time
+LARGEST_OUTPUT = 1 << 31  # numbers that one layer may give for such a batch
+SLACK = 1 << 16  # numbers that layers may hold beside the weights of a file: states of generators, say
 PROBE = 224  # pixels a side, where the graph leaves the size open
 
 
@@ -64,26 +67,61 @@ def load_weights(model: keras.Model, path: str | Path) -> None:
                 warnings.simplefilter("error")
                 model.load_weights(named)
         except (ValueError, KeyError, TypeError, OSError, AttributeError, Warning) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-            raise ModelFileError(f"{path}: its weights are not those of {model.name}: {reason}") from None
+            raise ModelFileError(f"{path}: its weights are not those of {model.name!r}: {first_line(error)}") from None
+
+
+def inside(model: keras.Model) -> Any:
+    """The graph of a network: what a Sequential is inside, else itself."""
+    return model._functional if isinstance(model, keras.Sequential) else model
 
 
 def _sketch(path: str | Path, copy: Path) -> keras.Model:
-    with without_memory():
+    with without_memory(), _borne_out(path, _stored(copy)):
         sketch = _load(path, copy)
-    declared, stored = sketch.count_params(), _stored(copy)
-    if declared > stored:
-        raise ModelFileError(f"{path}: refused: its layers declare {declared:,} weights and it holds {stored:,}")
-    _check_outputs(path, sketch)
+    with _one_line(path), without_memory():
+        _check_outputs(path, sketch)
     return sketch
 
 
 def _load(path: str | Path, copy: Path) -> keras.Model:
+    with _one_line(path):
+        model = keras.saving.load_model(copy, compile=False, safe_mode=True)
+        if inside(model) is None:
+            raise ModelFileError(f"{path}: is a Sequential model that was never built; begin it with "
+                                 "keras.Input((height, width, channels)) and save it again")
+        return keras.Model(model.inputs, model.outputs, name=model.name) if inside(model) is not model else model
+
+
+@contextlib.contextmanager
+def _one_line(path: str | Path) -> Iterator[None]:
+    """Keras raises whatever a graph that does not fit together runs into: a ModelFileError."""
     try:
-        return keras.saving.load_model(copy, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever a graph that does not fit together runs into
-        first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise ModelFileError(f"{path}: can't be loaded as a Keras model: {first}") from None
+        yield
+    except ModelFileError:
+        raise
+    except Exception as error:
+        raise ModelFileError(f"{path}: can't be loaded as a Keras model: {first_line(error)}") from None
+
+
+@contextlib.contextmanager
+def _borne_out(path: str | Path, stored: int) -> Iterator[None]:
+    """Refuse more numbers than a file stores in the variables made within it, of the network or beside it."""
+    from keras.src.backend.torch import core  # only once `backend` has chosen PyTorch
+
+    made: list[int] = []
+    before = core.Variable.__init__
+
+    def counting(variable: Any, *arguments: Any, **options: Any) -> None:
+        before(variable, *arguments, **options)
+        made.append(math.prod(variable.shape))
+
+    core.Variable.__init__ = counting
+    try:
+        yield
+    finally:
+        core.Variable.__init__ = before
+        if sum(made) > stored + SLACK:
+            raise ModelFileError(f"{path}: refused: its layers declare {sum(made):,} weights and it holds {stored:,}")
 
 
 def _stored(copy: Path) -> int:
@@ -107,26 +145,24 @@ def _is_current(path: Path) -> bool:
 
 
 def _check_outputs(path: str | Path, sketch: keras.Model) -> None:
-    """Refuse a network that gives more numbers at a layer than memory should be asked for."""
+    """Refuse a network that takes, or gives at a layer, more numbers than memory should be asked for."""
     if len(sketch.inputs) != 1 or len(sketch.inputs[0].shape) != 4:
         raise ModelFileError(f"{path}: takes {[tuple(x.shape) for x in sketch.inputs]}; expected one input of images "
                              "[n, height, width, channels]")
-    shape = [1, *(PROBE if side is None else side for side in sketch.inputs[0].shape[1:])]
-    largest = 0
 
-    def outputs(operation: Any, *arguments: Any, **options: Any) -> Any:
-        nonlocal largest
-        result = operation(*arguments, **options)
+    def bounded(result: Any, name: str) -> Any:
         for tensor in keras.tree.flatten(result):
-            numbers = 1
-            for side in tensor.shape:
-                numbers *= side or 1
-            largest = max(largest, numbers)
-            if largest > LARGEST_OUTPUT:
-                raise ModelFileError(f"{path}: refused: {operation.name} gives {numbers:,} numbers for one image; "
-                                     f"at most {LARGEST_OUTPUT:,} are taken")
+            numbers = math.prod(BATCH if side is None else side for side in tensor.shape)
+            if numbers > LARGEST_OUTPUT:
+                raise ModelFileError(f"{path}: refused: {name!r} gives {numbers:,} numbers for {BATCH} images; at most "
+                                     f"{LARGEST_OUTPUT:,} are taken")
         return result
 
-    with without_memory():
-        x = keras.KerasTensor(shape, dtype="float32")
-        sketch._run_through_graph(x, call_fn=lambda layer, *a, **k: outputs(layer, *a, **k))
+    def watched(operation: Any) -> Any:
+        if isinstance(operation, keras.Model):
+            return lambda x, **_: inside(operation)._run_through_graph(x, operation_fn=watched)
+        return lambda *arguments, **options: bounded(operation(*arguments, **options), operation.name)
+
+    shape = [BATCH, *(PROBE if side is None else side for side in sketch.inputs[0].shape[1:])]
+    x = bounded(keras.KerasTensor(shape, dtype="float32"), sketch.inputs[0].name)
+    sketch._run_through_graph(x, operation_fn=watched)

@@ -7,8 +7,10 @@ fast one. Layers that have no channels-first form keep theirs, behind one permut
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,9 @@ import numpy as np
 
 from tenfold.backend import keras
 from tenfold.errors import ModelFileError, UnknownNameError, UsageError
-from tenfold.foreign.load import load_model, sketch_model, without_memory
-from tenfold.models.layers import BatchNormalization, Conv2D, Layers
+from tenfold.foreign.load import BATCH as BATCH  # for whoever shows a backbone images
+from tenfold.foreign.load import inside, load_model, sketch_model, without_memory
+from tenfold.models.layers import BatchNormalization, Conv2D, Layers, put
 
 PREFIX = "backbone_"  # of the layers' names; Tenfold's own never start so
 SIZES = (8, 16, 32, 48, 64, 72, 80, 96, 128, 160, 224, 256, 331)  # pixels a side that are tried
@@ -28,6 +31,7 @@ BROKEN = ("NASNetLarge", "NASNetMobile")  # Keras: not available on PyTorch
 ANY_FORMAT = ("Activation", "ReLU", "LeakyReLU", "ELU", "Dropout", "GaussianDropout", "GaussianNoise", "Add",
               "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Identity", "CustomScaleLayer")
 BY_AXIS = ("BatchNormalization", "Normalization", "Concatenate")
+OVER_CHANNELS = ("softmax", "log_softmax", "glu")  # activations that work along the last axis
 
 
 def names() -> list[str]:
@@ -47,14 +51,15 @@ def path_of(backbone: str) -> Path | None:
     return Path(rest).expanduser() / "model.keras" if kind == "run" else Path(rest).expanduser()
 
 
-def sketch(backbone: str) -> keras.Model:
+def sketch(backbone: str, weights: str = "imagenet") -> keras.Model:
     """The graph of a backbone, without values: raw pixels [n, height, width, 3 or 1] in, features out.
 
-    Raises UnknownNameError, ModelFileError.
+    Some applications are another graph with trained `weights` than with none. Raises UnknownNameError,
+    ModelFileError.
     """
     path = path_of(backbone)
     if path is None:
-        return _application(backbone)
+        return _application(backbone, weights != "none")
     return _cut(sketch_model(path), backbone)
 
 
@@ -66,23 +71,46 @@ def valued(backbone: str) -> keras.Model:
 
 
 @cache
-def _application(name: str) -> keras.Model:
+def _application(name: str, imagenet: bool) -> keras.Model:
     if name not in names():
         raise UnknownNameError("backbone (run:DIRECTORY and file:PATH are others)", name, names())
     with without_memory():
-        return empty_application(name)
+        return application(name, imagenet)[0]
 
 
-def empty_application(name: str) -> keras.Model:
-    """An application without its head, with random weights."""
-    builder = getattr(keras.applications, name)
-    return builder(include_top=False, weights=None, input_shape=(None, None, 3), pooling="avg")
+def application(name: str, imagenet: bool) -> tuple[keras.Model, dict[str, Any]]:
+    """An application without its head, with random weights; then the arguments of the download it asked for.
+
+    The graph is the one that Keras builds for its ImageNet weights, or for none (EfficientNet's differ). Nothing is
+    downloaded or loaded; without `imagenet`, nothing is asked for.
+    """
+    asked: dict[str, Any] = {}
+
+    def get_file(fname: str, origin: str, **options: Any) -> None:
+        asked.update(options, fname=fname, origin=origin)
+
+    from keras.src.utils import file_utils  # only once `backend` has chosen PyTorch
+
+    with (_replaced(file_utils, "get_file", get_file), warnings.catch_warnings(),
+          _replaced(keras.Model, "load_weights", lambda *_, **__: None)):
+        warnings.simplefilter("ignore")  # MobileNet's, that its weights are those of 224 pixels
+        model = getattr(keras.applications, name)(
+            include_top=False, weights="imagenet" if imagenet else None, input_shape=(None, None, 3), pooling="avg")
+    return model, asked
+
+
+@contextlib.contextmanager
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
 
 
 def _cut(model: keras.Model, backbone: str) -> keras.Model:
     """A run's model up to its logits; any other as it is."""
-    if isinstance(model, keras.Sequential):
-        model = keras.Model(model.inputs, model.outputs, name=model.name)
     output = model.outputs[0]
     if backbone.startswith("run:"):
         ends = [layer for layer in model.layers if layer.name == "logits"]
@@ -135,7 +163,7 @@ def input_size(model: keras.Model, height: int, width: int) -> tuple[int, int]:
     for size in SIZES:
         if size >= min(height, width) and _takes(model, size, size):
             return size, size
-    raise UsageError(f"model.backbone: {model.name} takes no images of {height}×{width} pixels, nor of up to "
+    raise UsageError(f"model.backbone: {model.name!r} takes no images of {height}×{width} pixels, nor of up to "
                      f"{SIZES[-1]}; set model.image_size")
 
 
@@ -155,7 +183,7 @@ def stages(model: keras.Model) -> dict[str, int]:
     """
     found: dict[str, int] = {}
     sizes: list[int] = []
-    side = model.inputs[0].shape[1] or USUAL
+    shape = [1, *(side or USUAL for side in model.inputs[0].shape[1:3]), model.inputs[0].shape[3]]
 
     def look(operation: Any, *arguments: Any, **options: Any) -> Any:
         result = operation(*arguments, **options)
@@ -167,7 +195,7 @@ def stages(model: keras.Model) -> dict[str, int]:
         return result
 
     with without_memory():
-        model._run_through_graph(keras.KerasTensor((1, side, side, model.inputs[0].shape[-1])), call_fn=look)
+        model._run_through_graph(keras.KerasTensor(shape), call_fn=look)
     return found
 
 
@@ -175,15 +203,16 @@ def stages(model: keras.Model) -> dict[str, int]:
 # drawing
 
 
-def draw(layers: Layers, x: Any, backbone: str, trainable: str | int, frozen_norm: bool, dropout: float) -> Any:
+def draw(layers: Layers, x: Any, backbone: str, weights: str, trainable: str | int, frozen_norm: bool,
+         dropout: float) -> Any:
     """Draw preprocessing, backbone, pooling and dropout on a symbolic batch of raw pixels; gives features."""
-    model = sketch(backbone)
+    model = sketch(backbone, weights)
     x = _shaped(layers, x, model)
     mean, deviation, _ = preprocessing(backbone)
     if np.any(mean != 0) or np.any(deviation != 1):
         x = keras.layers.Normalization(axis=1 if layers.fast else -1, mean=mean.tolist(),
                                        variance=(deviation**2).tolist(), dtype="float32", name="preprocessing")(x)
-    first = layers.fast and all(_has_channels_first_form(layer) for layer in flat(model))
+    first = layers.fast and _has_channels_first_form(model)
     if layers.fast and not first:
         x = keras.layers.Permute((2, 3, 1), dtype="float32", name="channels_last")(x)
     of = stages(model)
@@ -191,9 +220,12 @@ def draw(layers: Layers, x: Any, backbone: str, trainable: str | int, frozen_nor
     trained = {"all": count, "none": 0}.get(str(trainable), trainable)
 
     def rates(layer: Any) -> bool:
-        """Whether the layer is trained."""
+        """Whether the layer is trained. A run's own frozen layers stay so; what a file says of it is not asked."""
+        own = layer.trainable or not backbone.startswith("run:")
+        if not layers.fast:
+            return own
         norm = isinstance(layer, keras.layers.BatchNormalization) and frozen_norm
-        return layer.trainable and not norm and of.get(layer.name, count - 1) >= count - int(trained)
+        return own and not norm and of.get(layer.name, count - 1) >= count - int(trained)
 
     x = model._run_through_graph(x, operation_fn=_Twins(layers, first, model.inputs[0].shape[-1], rates))
     if len(x.shape) == 4:
@@ -207,12 +239,12 @@ def redrawn(plain: keras.Model) -> keras.Model:
     model = keras.Model(plain.inputs, plain.get_layer("logits").output)
     layers = Layers(fast=True)
     inputs = x = layers.input(plain.input_shape[1:])
-    first = all(_has_channels_first_form(layer) for layer in flat(model))
+    first = _has_channels_first_form(model)
     if not first:
         x = keras.layers.Permute((2, 3, 1), dtype="float32", name="channels_last")(x)
     x = model._run_through_graph(x, operation_fn=_Twins(layers, first, plain.input_shape[-1], lambda _: False))
     network = keras.Model(inputs, x, name=plain.name)
-    network.set_weights(plain.get_weights())
+    put(network, plain.get_weights())
     return network
 
 
@@ -228,7 +260,7 @@ def _shaped(layers: Layers, x: Any, model: keras.Model) -> Any:
     if given == 1 and taken == 3:
         return keras.layers.Concatenate(axis=axis, dtype="float32", name="grey_as_rgb")([x, x, x])
     if given != taken:
-        raise UsageError(f"model.backbone: {model.name} takes images of {taken} channel, and these have {given}")
+        raise UsageError(f"model.backbone: {model.name!r} takes images of {taken} channel, and these have {given}")
     return x
 
 
@@ -241,8 +273,7 @@ class _Twins:
 
     def __call__(self, operation: Any) -> Any:
         if isinstance(operation, keras.Model):  # a network inside: its layers, without the wrapping
-            graph = getattr(operation, "_functional", operation)  # what a Sequential is inside
-            return lambda x, **_: graph._run_through_graph(x, operation_fn=self)
+            return lambda x, **_: inside(operation)._run_through_graph(x, operation_fn=self)
         if isinstance(operation, keras.layers.InputLayer):
             return lambda x: x
         if not isinstance(operation, keras.layers.Layer):
@@ -262,8 +293,11 @@ class _Twins:
                 config["axis"] = 1
             if isinstance(layer, keras.layers.Reshape) and len(layer.target_shape) == 3:
                 config["target_shape"] = (layer.target_shape[2], *layer.target_shape[:2])
+            if isinstance(layer, keras.layers.Rescaling):
+                config |= {key: np.reshape(config[key], (-1, 1, 1)).tolist() for key in ("scale", "offset")
+                           if np.ndim(config[key]) == 1}
         twin = self._kind(layer).from_config(config)
-        twin.trainable = self.trained(layer) if self.layers.fast else layer.trainable
+        twin.trainable = self.trained(layer)
         return twin
 
     def _kind(self, layer: Any) -> Any:
@@ -286,17 +320,37 @@ def flat(model: keras.Model) -> list[Any]:
     return [layer for group in inner for layer in group if not isinstance(layer, keras.layers.InputLayer)]
 
 
-def _has_channels_first_form(layer: Any) -> bool:
-    kind = type(layer).__name__
+def _has_channels_first_form(operation: Any) -> bool:
+    """Whether a graph, or a part of one, computes the same with the channels first."""
+    if isinstance(operation, keras.Model):
+        parts = inside(operation).operations
+        return all(_has_channels_first_form(part) for part in parts if not isinstance(part, keras.layers.InputLayer))
+    kind, nodes = type(operation).__name__, operation._inbound_nodes
+    given = [{len(x.shape) for x in node.input_tensors} for node in nodes]
+    if any(len(ranks) > 1 for ranks in given):  # broadcast along the last axes, whatever these are
+        return False
+    spatial = any(len(x.shape) == 4 for node in nodes for x in node.output_tensors)
+    if not isinstance(operation, keras.layers.Layer):
+        return True  # an addition or a multiplication, of maps or with a number
+    noise = getattr(operation, "noise_shape", None) or ()  # whole images may be dropped in either form
+    if not _is_pointwise(getattr(operation, "activation", None), spatial) or any(side != 1 for side in noise[1:]):
+        return False
     if kind in BY_AXIS:
-        axis = layer.axis
+        axis = operation.axis
         return axis in (-1, 3, [-1], [3], (3,), (-1,))
     if kind == "Reshape":  # what attention blocks do to pooled features
-        return len(layer.target_shape) == 3 and tuple(layer.target_shape[:2]) == (1, 1)
+        return len(operation.target_shape) == 3 and tuple(operation.target_shape[:2]) == (1, 1)
     if kind == "Rescaling":
-        return np.ndim(layer.scale) == 0 and np.ndim(layer.offset) == 0
+        return max(np.ndim(operation.scale), np.ndim(operation.offset)) <= int(spatial)
     if kind == "Dense":
-        return len(layer.input.shape) == 2
+        return given == [{2}] * len(nodes)
     if kind == "Softmax":
         return False
-    return kind in ANY_FORMAT or ("data_format" in layer.get_config() and kind != "Flatten")
+    return kind in ANY_FORMAT or ("data_format" in operation.get_config() and kind != "Flatten")
+
+
+def _is_pointwise(activation: Any, spatial: bool) -> bool:
+    """Whether an activation (a function, a layer or None) looks at one value at a time, where there are maps."""
+    if isinstance(activation, keras.layers.Layer):
+        return _has_channels_first_form(activation)
+    return not (spatial and getattr(activation, "__name__", None) in OVER_CHANNELS)

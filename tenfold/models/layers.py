@@ -15,7 +15,7 @@ The fast layers differ from Keras' own in layout and in passes over memory, not 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -135,6 +135,19 @@ class Layers:
     def dropout(self, rate: float) -> Any:
         """Zeroes a share `rate` of the values in training (Srivastava et al. 2014)."""
         return (Dropout if self.fast else keras.layers.Dropout)(rate, dtype=self._dtype)
+
+
+def put(model: keras.Model, values: Sequence[np.ndarray]) -> None:
+    """Set all weights of a network, and what layers have derived from theirs (Normalization) anew."""
+    model.set_weights(list(values))
+    finalise(model.layers)
+
+
+def finalise(layers: Iterable[Any]) -> None:
+    """Have layers whose weights were set derive anew what they compute with."""
+    for layer in layers:
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
 
 
 # ----------------------------------------------------------------------------------------------------

@@ -38,4 +38,4 @@ def pretrained(
     """
     from tenfold.models import backbone as backbones
 
-    return backbones.draw(layers, x, backbone, trainable, batch_norm == "frozen", dropout)
+    return backbones.draw(layers, x, backbone, weights, trainable, batch_norm == "frozen", dropout)

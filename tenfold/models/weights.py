@@ -14,6 +14,7 @@ from tenfold.errors import FetchError, ModelFileError, UsageError
 from tenfold.foreign import sha256_of
 from tenfold.foreign.load import load_weights, without_memory
 from tenfold.models import backbone as backbones
+from tenfold.models.layers import finalise
 from tenfold.recipe import ModelSection
 
 Log = Callable[[str], None]
@@ -33,29 +34,14 @@ class Published:
         return keras_cache().parent / "models" / self.file
 
 
-class _Asked(Exception):  # noqa: N818  (carries what was asked for, and never leaves this file)
-    """Raised in place of a download."""
-
-
 def published(name: str) -> Published:
     """What an application would download, found by asking it and not letting it."""
-
-    def ask(fname: str, origin: str, *, file_hash: str | None = None, md5_hash: str | None = None, **_: Any) -> None:
-        raise _Asked(Published(fname, origin, file_hash or md5_hash))
-
-    from keras.src.utils import file_utils  # only once `backend` has chosen PyTorch
-
-    before = file_utils.get_file
-    file_utils.get_file = ask
-    try:
-        with without_memory():
-            getattr(keras.applications, name)(include_top=False, weights="imagenet", input_shape=(224, 224, 3))
-    except _Asked as asked:
-        return asked.args[0]
-    finally:
-        file_utils.get_file = before
-    raise ModelFileError(f"model.weights: Keras publishes no ImageNet weights of {name}; set model.weights=none or "
-                         "a file")
+    with without_memory():
+        asked = backbones.application(name, imagenet=True)[1]
+    if not asked:
+        raise ModelFileError(f"model.weights: Keras publishes no ImageNet weights of {name}; set model.weights=none "
+                             "or a file")
+    return Published(asked["fname"], asked["origin"], asked.get("file_hash") or asked.get("md5_hash"))
 
 
 def origin(section: ModelSection) -> dict[str, Any]:
@@ -75,7 +61,10 @@ def origin(section: ModelSection) -> dict[str, Any]:
     elif weights != "imagenet":
         facts["weights_sha256"] = sha256_of(_file(weights))
     elif path is None:
-        facts |= {"file": published(name).file, "digest": published(name).digest}
+        found = published(name)
+        facts |= {"file": found.file, "digest": found.digest}
+        if found.digest is None and found.path.is_file():
+            facts["weights_sha256"] = sha256_of(found.path)
     return facts
 
 
@@ -104,15 +93,16 @@ def initialise(model: keras.Model, section: ModelSection, log: Log = lambda line
     if backbones.preprocessing(name)[2]:
         backbones.first_kernel_reversed(source)
     # By position: Keras counts the names that it makes up through the life of a process.
-    for layer, drawn in zip(backbones.flat(source), backbones.flat(backbones.sketch(name)), strict=True):
+    for layer, drawn in zip(backbones.flat(source), backbones.flat(backbones.sketch(name, weights)), strict=True):
         if layer.weights:
             model.get_layer(backbones.PREFIX + drawn.name).set_weights(layer.get_weights())
+    finalise(model.layers)
 
 
 def _empty(name: str) -> keras.Model:
     if backbones.path_of(name) is not None:
         return backbones.valued(name)
-    return backbones.empty_application(name)
+    return backbones.application(name, imagenet=True)[0]
 
 
 def _file(weights: str) -> Path:

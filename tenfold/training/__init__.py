@@ -53,19 +53,16 @@ def fit(
     DivergedError once the loss is not finite. In both cases the best (or last) finite weights are kept as
     `model.keras`.
     """
-    from tenfold.training import engine
     from tenfold.training.loop import Hooks, Stopped
 
     check(recipe, dataset)
     hooks = Hooks(callbacks, progress, log, stop)
-    machine = engine.prepare(recipe.train.precision)
-    with engine.seeded(recipe.train.seed):
-        model = build(recipe.model, dataset.shape, len(dataset.classes), fast=True, dtype=machine.dtype_policy)
+    model = _fresh(recipe, dataset)
     weights = _class_weights(recipe.train, dataset)
     if recipe.train.optimizer == "logistic-regression":
         from tenfold.training import probe
 
-        record = probe.fit(recipe, dataset, model, hooks)
+        record = probe.fit(recipe, dataset, model, weights, hooks)
         run.write_history([record])
         _save_model(run, recipe, dataset, model.get_weights(), epoch=1)
         yield record
@@ -84,6 +81,15 @@ def fit(
         _save_best(run, recipe, dataset)
         raise
     _save_best(run, recipe, dataset)
+
+
+def _fresh(recipe: Recipe, dataset: Dataset) -> Any:
+    """The fast network as every training of the recipe begins with it: the same weights each time."""
+    from tenfold.training import engine
+
+    machine = engine.prepare(recipe.train.precision)
+    with engine.seeded(recipe.train.seed):
+        return build(recipe.model, dataset.shape, len(dataset.classes), fast=True, dtype=machine.dtype_policy)
 
 
 def _train(recipe: Recipe, dataset: Dataset, run: Run, model: Any, weights: np.ndarray | None, hooks: Hooks,
@@ -146,7 +152,7 @@ def _save_model(run: Run, recipe: Recipe, dataset: Dataset, weights: Sequence[np
     if recipe.model.name == "pretrained":
         from tenfold.training import transfer
 
-        transfer.put(plain, recipe, weights)
+        transfer.put_kept(plain, recipe, weights, lambda: _fresh(recipe, dataset))
     else:
         plain.set_weights(list(weights))
     facts = {"classes": list(dataset.classes), "shape": list(dataset.shape), "epoch": epoch, "recipe": recipe.name}

@@ -54,7 +54,9 @@ class Snapshot:
 
     def restore(self, model: Any, optimizer: Any) -> None:
         """Put the variables back."""
-        model.set_weights(self.weights)
+        from tenfold.models.layers import put
+
+        put(model, self.weights)
         for variable, value in zip(optimizer.variables, self.optimizer, strict=True):
             variable.assign(value)
 

@@ -7,8 +7,11 @@ computation goes on where it stopped; a finished file is never written again.
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import importlib.metadata
 import json
+import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -24,6 +27,7 @@ from tenfold.data.dataset import Dataset, Split
 from tenfold.data.location import feature_root
 from tenfold.data.lock import locked
 from tenfold.errors import StorageError, UsageError
+from tenfold.models.backbone import BATCH
 from tenfold.recipe import Recipe
 from tenfold.registry import AUGMENTATIONS
 from tenfold.run import write_whole
@@ -31,7 +35,6 @@ from tenfold.training import engine
 from tenfold.training.augment import Batch
 from tenfold.training.loop import Hooks
 
-BATCH = 100  # images whose features are computed at a time
 BLOCK = 20  # batches between two notes of how far it has come
 SPARE = 64 << 20  # bytes of the disk that are left free
 
@@ -103,29 +106,45 @@ def extract(network: Any, key: str, split: Split, view: View, hooks: Hooks) -> n
     path = feature_root() / f"{name}.npy"
     shape = (len(split), network.output_shape[-1])
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path):
-            if not path.is_file():
-                _compute(network, split.images, path, shape, view, hooks)
-        return np.load(path, mmap_mode="c")
+        found = _finished(path, shape)
+        if found is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with locked(path, lambda: hooks.log("features: another process computes them; waiting"), hooks.stop):
+                if _finished(path, shape) is None:
+                    _compute(network, split.images, path, shape, view, hooks)
+            found = np.load(path, mmap_mode="c")
+        return found
     except OSError as error:
         raise StorageError(f"{path}: features can't be kept there: {error.strerror or error}; make room or set "
                            "TENFOLD_CACHE to another directory") from None
 
 
+def _finished(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
+    """The features that a file holds; None if it is missing, truncated or of another shape."""
+    try:
+        found = np.lib.format.open_memmap(path, "c")
+    except (FileNotFoundError, ValueError, EOFError):
+        return None
+    return found if found.shape == shape and found.dtype == np.float32 else None
+
+
 def _network_key(network: Any) -> str:
-    """What a network computes: its graph, its weights, the precision of its layers."""
+    """What a network computes: its graph, its weights, the precision of its layers, in these versions.
+
+    Whether a layer is trained later changes nothing, so a probe and a fine-tuning share their features.
+    """
     numbers = {layer.name: f"layer {i}" for i, layer in enumerate(network.layers)}
 
     def numbered(value: Any) -> Any:
         """The graph without names: Keras counts those it makes up through the life of a process."""
         if isinstance(value, dict):
-            return {key: numbered(item) for key, item in value.items() if key != "shared_object_id"}
+            return {key: numbered(item) for key, item in value.items() if key not in ("shared_object_id", "trainable")}
         if isinstance(value, (list, tuple)):
             return [numbered(item) for item in value]
         return numbers.get(value, value) if isinstance(value, str) else value
 
-    digest = hashlib.sha256(json.dumps(numbered(json.loads(network.to_json()))).encode())
+    versions = [importlib.metadata.version(name) for name in ("tenfold", "keras", "torch")]
+    digest = hashlib.sha256(json.dumps([versions, numbered(json.loads(network.to_json()))]).encode())
     for value in network.get_weights():
         digest.update(np.ascontiguousarray(value).data)
     return digest.hexdigest()
@@ -135,12 +154,20 @@ def _compute(network: Any, images: np.ndarray, path: Path, shape: tuple[int, int
     """Fill `path` by way of a `.part` beside it, of which `.rows` says how much is done."""
     part, rows = path.with_suffix(".part"), path.with_suffix(".rows")
     done = _rows_done(part, rows, shape)
-    need = 0 if done else 4 * shape[0] * shape[1] + SPARE
-    free = shutil.disk_usage(path.parent).free
-    if free < need:
-        raise StorageError(f"{path.parent}: features of {shape[0]:,} images take {need - SPARE:,} bytes, and {free:,} "
+    if not done:  # the rows of an older part are none of a new one
+        rows.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
+    need, free = 4 * shape[0] * shape[1] - _allocated(part), shutil.disk_usage(path.parent).free
+    if free < need + SPARE and need > 0:
+        raise StorageError(f"{path.parent}: features of {shape[0] - done:,} images take {need:,} bytes, and {free:,} "
                            "are free; make room or set TENFOLD_CACHE to another directory")
     out = np.lib.format.open_memmap(part, "r+" if done else "w+", np.float32, None if done else shape)
+    try:
+        _reserve(part)
+    except OSError:
+        if not done:
+            part.unlink()
+        raise
     if done:
         hooks.log(f"features: going on after {done:,} of {shape[0]:,} images")
     started, told, first = time.perf_counter(), time.perf_counter(), done
@@ -161,6 +188,26 @@ def _compute(network: Any, images: np.ndarray, path: Path, shape: tuple[int, int
     del out
     part.replace(path)
     rows.unlink(missing_ok=True)
+
+
+def _allocated(path: Path) -> int:
+    """The bytes of the disk that a file holds already: fewer than its size where it has holes."""
+    if not path.exists():
+        return 0
+    status = path.stat()
+    return min(status.st_size, 512 * getattr(status, "st_blocks", status.st_size))
+
+
+def _reserve(path: Path) -> None:
+    """Fill the holes of a file that is written through memory: a full disk is an OSError here, and a crash there."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # what a disk says that can't
+                raise
 
 
 def _rows_done(part: Path, rows: Path, shape: tuple[int, int]) -> int:

@@ -22,9 +22,11 @@ STRENGTHS = tuple(10.0**power for power in (-4, -3, -2, -1, 0, 1))  # C, the inv
 ITERATIONS = 300
 
 
-def fit(recipe: Recipe, dataset: Dataset, model: Any, hooks: Hooks) -> dict[str, float]:
+def fit(recipe: Recipe, dataset: Dataset, model: Any, class_weights: np.ndarray | None, hooks: Hooks,
+        ) -> dict[str, float]:
     """Fit the logits of a fast network, fresh from `build`, in one go: the record of the only epoch.
 
+    `class_weights` are float [classes], by label, or None: all count the same.
     The regularisation is the one of `STRENGTHS` with the least cross-entropy on validation (the first of
     equals: the strongest). Features are standardised; that is folded into the weights of the logits.
     """
@@ -35,11 +37,12 @@ def fit(recipe: Recipe, dataset: Dataset, model: Any, hooks: Hooks) -> dict[str,
     scaler = found.train.scaler()
     x, x_held = scaler.transform(found.train.images), scaler.transform(found.validation.images)
     labels, held = found.train.labels, found.validation.labels
+    count = len(dataset.classes)
     best: tuple[float, float, Any] | None = None
-    for strength, fitted in _fits(x, labels, recipe):
+    for strength, fitted in _fits(x, labels, class_weights):
         if hooks.stop():
             raise KeyboardInterrupt
-        loss = log_loss(held, fitted.predict_proba(x_held), labels=fitted.classes_)
+        loss = _loss(fitted, x_held, held, count)
         hooks.log(f"probe: C = {strength:g}: validation loss {loss:.4f}, accuracy {fitted.score(x_held, held):.1%}")
         if best is None or loss < best[0]:
             best = loss, strength, fitted
@@ -47,23 +50,30 @@ def fit(recipe: Recipe, dataset: Dataset, model: Any, hooks: Hooks) -> dict[str,
             break  # the loss over the strength has one valley
     assert best is not None
     loss, strength, chosen = best
-    model.get_layer("logits").set_weights(_folded(chosen, scaler, len(dataset.classes)))
+    model.get_layer("logits").set_weights(_folded(chosen, scaler, count))
     seconds = time.perf_counter() - started
     return {
         "epoch": 1, "seconds": seconds, "images_per_second": len(labels) / seconds, "learning_rate": 0.0,
-        "loss": float(log_loss(labels, chosen.predict_proba(x), labels=chosen.classes_)),
-        "accuracy": float(chosen.score(x, labels)), "val_loss": float(loss),
+        "loss": _loss(chosen, x, labels, count), "accuracy": float(chosen.score(x, labels)), "val_loss": loss,
         "val_accuracy": float(chosen.score(x_held, held)), "C": strength,
     }
 
 
-def _fits(x: np.ndarray, labels: np.ndarray, recipe: Recipe) -> Iterator[tuple[float, Any]]:
+def _fits(x: np.ndarray, labels: np.ndarray, class_weights: np.ndarray | None) -> Iterator[tuple[float, Any]]:
     """A logistic regression for each strength, from the strongest regularisation on, each started from the last."""
-    weight = {"none": None, "balanced": "balanced"}.get(str(recipe.train.class_weights), recipe.train.class_weights)
+    weight = None if class_weights is None else {label: class_weights[label] for label in np.unique(labels)}
     model = LogisticRegression(max_iter=ITERATIONS, warm_start=True, tol=1e-3, class_weight=weight)
     for strength in STRENGTHS:
         model.set_params(C=strength)
         yield strength, copy.deepcopy(model.fit(x, labels))
+
+
+def _loss(fitted: Any, x: np.ndarray, labels: np.ndarray, classes: int) -> float:
+    """Mean cross-entropy over all classes; one without training images has no probability (clipped, as by sklearn)."""
+    found = fitted.predict_proba(x)
+    probabilities = np.zeros((len(x), classes), found.dtype)
+    probabilities[:, fitted.classes_] = found
+    return float(log_loss(labels, probabilities, labels=np.arange(classes)))
 
 
 def _folded(fitted: Any, scaler: Any, classes: int) -> list[np.ndarray]:

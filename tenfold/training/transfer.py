@@ -7,7 +7,7 @@ first gradients of random logits from spoiling the features (Kumar et al. 2022).
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,8 @@ import numpy as np
 
 from tenfold.data.dataset import Dataset
 from tenfold.models import backbone, weights
-from tenfold.models.layers import Layers, keras
-from tenfold.recipe import Recipe, TrainSection
+from tenfold.models.layers import Layers, keras, put
+from tenfold.recipe import EarlyStopping, Recipe, TrainSection
 from tenfold.run import Run
 from tenfold.training import engine, features, optimizers
 from tenfold.training.loop import Hooks, Loop
@@ -40,10 +40,16 @@ def phases(recipe: Recipe) -> list[Phase]:
         found.append(Phase(section.model_copy(update={
             "epochs": section.head.epochs, "learning_rate": section.head.learning_rate,
             "batch_size": section.head.batch_size, "schedule": "constant", "warmup": 0.0, "augment": {},
-            "image_sizes": [], "early_stopping": None, "plateau": None}), cached=True))
+            "image_sizes": [], "early_stopping": _patient(section), "plateau": None}), cached=True))
     if recipe.model.options["trainable"] == "none":
         return [*found, Phase(section.model_copy(update={"augment": {}, "image_sizes": []}), cached=True)]
     return [*found, Phase(section, cached=False)]
+
+
+def _patient(section: TrainSection) -> EarlyStopping | None:
+    """The rule that chooses the best epoch of all phases, so patient that it does not end the first."""
+    early, head = section.early_stopping, section.head
+    return early.model_copy(update={"patience": head.epochs}) if early and head else None
 
 
 class FineTuner(engine.Trainer):
@@ -69,7 +75,7 @@ class FineTuner(engine.Trainer):
 
 def shares(recipe: Recipe) -> dict[str, float]:
     """Layer name → learning rate as a share of that of the logits: `stage_decay` once for each stage behind them."""
-    of = backbone.stages(backbone.sketch(recipe.model.options["backbone"]))
+    of = backbone.stages(backbone.sketch(recipe.model.options["backbone"], recipe.model.options["weights"]))
     count = max(of.values()) + 1
     return {backbone.PREFIX + name: recipe.train.stage_decay ** (count - stage) for name, stage in of.items()}
 
@@ -147,10 +153,15 @@ def put_head(model: Any, kept: Sequence[np.ndarray]) -> None:
     model.get_layer("logits").set_weights(list(on_features(kernel, bias, mean, np.sqrt(variance))))
 
 
-def put(model: Any, recipe: Recipe, kept: Sequence[np.ndarray]) -> None:
-    """Put a checkpoint's weights into a network: all of them, or those of a head on the backbone's own."""
+def put_kept(model: Any, recipe: Recipe, kept: Sequence[np.ndarray], fresh: Callable[[], Any]) -> None:
+    """Put a checkpoint's weights into a network: all of them, or those of a head on the backbone's own.
+
+    `fresh` makes the fast network that the training began with: without published weights, its backbone is random.
+    """
     if [part.shape for part in kept] == [tuple(variable.shape) for variable in model.weights]:
-        model.set_weights(list(kept))
+        put(model, kept)
     else:
-        weights.initialise(model, recipe.model)
+        first = fresh()
+        weights.initialise(first, recipe.model)
+        put(model, first.get_weights())
         put_head(model, kept)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -14,6 +19,7 @@ from tenfold.backend import keras
 from tenfold.errors import FetchError, ModelFileError, UnknownNameError, UsageError
 from tenfold.foreign.load import load_model
 from tenfold.models import backbone, build, check_build, twin, weights
+from tenfold.models.layers import finalise, put
 from tenfold.recipe import ModelSection, Recipe
 
 
@@ -38,17 +44,32 @@ def published_layout(model: keras.Model, path: Path) -> Path:
     return path
 
 
+@contextlib.contextmanager
+def warnings_ignored() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def images(size: int, channels: int = 3, count: int = 2) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(1).integers(0, 256, (count, size, size, channels)).astype("float32"))
+
+
+def as_keras_does(name: str, path: Path) -> keras.Model:
+    """The application as Keras builds and loads it for ImageNet, of a file with random weights in place of its own."""
+    builder, settings = getattr(keras.applications, name), {"include_top": False, "input_shape": (None, None, 3)}
+    published_layout(lively(builder(weights=None, pooling="avg", **settings)), path)
+    with pytest.MonkeyPatch.context() as patch, warnings_ignored():
+        patch.setattr("keras.src.utils.file_utils.get_file", lambda *_, **__: path)
+        return builder(weights="imagenet", pooling="avg", **settings)
 
 
 @pytest.mark.parametrize("name", [
     "ResNet50", "ResNet101", "MobileNetV2", "EfficientNetB0", "DenseNet121", "ConvNeXtTiny"])
 def test_a_backbone_is_the_application_with_its_own_preprocessing(name: str, tmp_path: Path) -> None:
     """Weights from a file in the published layout; the fast twin and the saved file say the same."""
-    application = lively(getattr(keras.applications, name)(
-        include_top=False, weights=None, input_shape=(None, None, 3), pooling="avg"))
-    path = published_layout(application, tmp_path / "published.h5")
+    path = tmp_path / "published.h5"
+    application = as_keras_does(name, path)
     model = section(name, weights=str(path))
     plain, fast = build(model, (64, 64, 3), 5), build(model, (64, 64, 3), 5, fast=True)
     weights.initialise(plain, model)
@@ -66,6 +87,100 @@ def test_a_backbone_is_the_application_with_its_own_preprocessing(name: str, tmp
         torch.testing.assert_close(F.softmax(fast(x.permute(0, 3, 1, 2), training=False), 1), p, atol=1e-3, rtol=0)
         plain.save(tmp_path / "saved.keras")
         torch.testing.assert_close(load_model(tmp_path / "saved.keras")(x, training=False), p, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("fast", [False, True], ids=["plain", "fast"])
+def test_pixels_come_to_the_first_convolution_as_imagenets_did(fast: bool, tmp_path: Path) -> None:
+    """EfficientNet's graph has a scaling of the channels for ImageNet's weights, and none without."""
+    application = as_keras_does("EfficientNetB0", tmp_path / "published.h5")
+    model = section("EfficientNetB0", weights=str(tmp_path / "published.h5"))
+    network = build(model, (64, 64, 3), 5, fast=fast)
+    weights.initialise(network, model)
+    x = images(64)
+    with torch.no_grad():
+        said = keras.Model(network.input, network.get_layer("backbone_stem_conv_pad").output)(
+            x.permute(0, 3, 1, 2) if fast else x)
+        expected = keras.Model(application.input, application.get_layer("stem_conv_pad").output)(x)
+    torch.testing.assert_close(said.permute(0, 2, 3, 1) if fast else said, expected, atol=1e-5, rtol=0)
+    for name in ("EfficientNetB0", "EfficientNetB7"):
+        assert len(backbone.sketch(name).layers) == 1 + len(backbone.sketch(name, "none").layers)
+
+
+def spatial(*layers: Any) -> keras.Model:
+    inputs = x = keras.Input((16, 16, 3))
+    for layer in [keras.layers.Conv2D(4, 3, name="first"), *layers]:
+        x = layer(x)
+    return keras.Model(inputs, x)
+
+
+def gated() -> keras.Model:
+    """A merge of maps and of pooled features, which Keras broadcasts over the axes as they stand."""
+    model = spatial()
+    pooled = keras.layers.GlobalAveragePooling2D()(model.output)
+    return keras.Model(model.input, keras.layers.Multiply()([model.output, pooled]))
+
+
+FOREIGN: dict[str, Callable[[], keras.Model]] = {
+    "softmax over channels": lambda: spatial(keras.layers.Activation("softmax")),
+    "log-softmax of a convolution": lambda: spatial(keras.layers.Conv2D(4, 1, activation="log_softmax")),
+    "gated linear units": lambda: spatial(keras.layers.Activation("glu")),
+    "a layer as activation": lambda: spatial(keras.layers.Conv2D(4, 1, activation=keras.layers.Softmax())),
+    "a merge of mixed ranks": gated,
+    "a constant": lambda: (lambda model: keras.Model(model.input, 2.0 * model.output))(spatial()),
+    "dropout of whole maps": lambda: spatial(keras.layers.Dropout(0.5, noise_shape=(None, 1, 1, 4))),
+    "dropout of whole images": lambda: spatial(keras.layers.Dropout(0.5, noise_shape=(None, 1, 1, 1))),
+    "scaled by channel": lambda: spatial(keras.layers.Rescaling([1.0, 2.0, 3.0, 4.0], [0.0, 1.0, 2.0, 3.0])),
+    "normalised by its statistics": lambda: lively(spatial(keras.layers.Normalization(name="norm"))),
+    "a sequential": lambda: keras.Sequential([keras.Input((16, 16, 3)), *spatial().layers[1:], keras.layers.ReLU()]),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_foreign_graph_computes_the_same_in_both_kinds_of_layers(name: str, tmp_path: Path) -> None:
+    original = FOREIGN[name]()
+    finalise(original.layers)
+    original.save(tmp_path / "foreign.keras")
+    model = section(f"file:{tmp_path / 'foreign.keras'}")
+    plain, fast = (build(model, (16, 16, 3), 2, fast=fast) for fast in (False, True))
+    x = images(16)
+    with torch.no_grad():
+        expected = original(x, training=False)
+        expected = expected.mean(dim=(1, 2)) if expected.ndim == 4 else expected
+        for network, pixels in ((plain, x), (fast, x.permute(0, 3, 1, 2))):
+            weights.initialise(network, model)
+            said = keras.Model(network.input, network.get_layer("logits").input)(pixels, training=False)
+            torch.testing.assert_close(said, expected, atol=1e-3, rtol=1e-4)
+
+
+def test_only_what_has_no_channels_first_form_keeps_its_own() -> None:
+    kept = {name for name, make in FOREIGN.items() if not backbone._has_channels_first_form(make())}
+    assert kept == set(FOREIGN) - {"a constant", "dropout of whole images", "scaled by channel",
+                                   "normalised by its statistics", "a sequential"}
+
+
+def test_statistics_of_a_normalisation_are_taken_over_in_less_precision() -> None:
+    """There Keras computes with a copy of them."""
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Normalization(dtype="mixed_bfloat16")(inputs))
+    put(model, [np.full(4, 2.0), np.full(4, 4.0), np.array(1)])
+    assert model(np.full((1, 4), 6.0)).tolist() == [[2.0] * 4]
+
+
+def test_what_a_file_says_of_training_is_not_asked(tmp_path: Path) -> None:
+    frozen = spatial(keras.layers.ReLU())
+    frozen.trainable = False
+    frozen.save(tmp_path / "frozen.keras")
+    assert trained(f"file:{tmp_path / 'frozen.keras'}") == {"backbone_first", "logits"}
+    plain = build(section(f"file:{tmp_path / 'frozen.keras'}"), (16, 16, 3), 2)
+    assert plain.get_layer("backbone_first").trainable
+
+
+def test_images_that_are_not_square_can_be_what_a_backbone_takes(tmp_path: Path) -> None:
+    inputs = keras.Input((16, 48, 3))
+    keras.Model(inputs, keras.layers.Flatten()(keras.layers.Conv2D(2, 3)(inputs))).save(tmp_path / "wide.keras")
+    model = build(section(f"file:{tmp_path / 'wide.keras'}"), (32, 32, 3), 3, fast=True)
+    assert model.get_layer("logits").input.shape == (None, 14 * 46 * 2)
+    assert set(backbone.stages(backbone.sketch(f"file:{tmp_path / 'wide.keras'}")).values()) == {0}
 
 
 def test_every_applications_preprocessing_is_affine_by_channel() -> None:
@@ -103,6 +218,20 @@ def test_a_cached_file_with_other_bytes_is_refused(tmp_path: Path, monkeypatch: 
     model = section("ResNet50")
     with pytest.raises(FetchError, match="has MD5"):
         weights.initialise(build(model, (32, 32, 3), 3), model)
+
+
+@pytest.mark.parametrize("name", ["MobileNet", "MobileNetV2"])
+def test_a_file_that_keras_publishes_no_hash_of_is_known_by_its_own(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    with pytest.raises(FetchError, match="Keras publishes no hash to check a download by"):
+        weights.obtain(section(name))
+    assert "weights_sha256" not in weights.origin(section(name))
+    path = weights.published(name).path
+    path.parent.mkdir()
+    path.write_bytes(b"some weights")
+    assert weights.origin(section(name))["weights_sha256"] == hashlib.sha256(b"some weights").hexdigest()
 
 
 def test_small_grey_images_are_brought_to_what_the_backbone_takes() -> None:

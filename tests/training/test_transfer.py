@@ -13,12 +13,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 import tenfold
+from tenfold import modelfile
 from tenfold.backend import keras
 from tenfold.errors import RecipeError, RunError, StorageError, UsageError
 from tenfold.pipeline import Watcher, probe, resume
 from tenfold.recipe import Recipe
 from tenfold.run import Run
-from tenfold.training import features, transfer
+from tenfold.training import features, schedule, transfer
+from tenfold.training.loop import Hooks, selection
+from tenfold.training.probe import fit as fit_probe
 
 DATA = {"source": "shapes:train=300,test=100,seed=1"}
 
@@ -204,6 +207,63 @@ def test_a_probe_is_a_logistic_regression_and_a_run(source: Run, tmp_path: Path)
     assert run.metrics()["validation"]["accuracy"]["value"] == pytest.approx(record["val_accuracy"], abs=0.04)
     random = probe(f"run:{source.path}", DATA["source"], ["model.weights=none"], runs=tmp_path)
     assert run.metrics()["test"]["accuracy"]["value"] > random.metrics()["test"]["accuracy"]["value"] + 0.1
+
+
+def test_a_probe_weighs_classes_by_name(source: Run, tmp_path: Path) -> None:
+    classes = tenfold.open_dataset(DATA["source"]).classes
+    heavy = ", ".join(f"{name} = {20.0 if name == classes[3] else 1.0}" for name in classes)
+    share = {}
+    for weights in ("none", f"{{{heavy}}}"):
+        run = probe(f"run:{source.path}", DATA["source"], [f"train.class_weights={weights}"], runs=tmp_path)
+        table = run.predictions("test")
+        share[weights] = table[f"p_{classes[3]}"].to_numpy().mean()
+    assert share[f"{{{heavy}}}"] > share["none"]
+
+
+def test_a_probe_takes_a_class_that_is_in_validation_alone(source: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(60, 4)).astype(np.float32), np.arange(60) % 2
+    cached = features.FeatureSet(features.Features(x + 2 * labels[:, None].astype(np.float32), labels),
+                                 features.Features(x[:30], np.arange(30) % 3))
+    monkeypatch.setattr("tenfold.training.features.of_dataset", lambda *_: cached)
+    monkeypatch.setattr("tenfold.models.weights.initialise", lambda *_: None)
+    monkeypatch.setattr("tenfold.training.probe.feature_network", lambda model: model)
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Dense(3, name="logits")(inputs))
+    dataset: Any = type("Dataset", (), {"classes": ("a", "b", "c")})
+    record = fit_probe(recipe(source), dataset, model, np.array([1.0, 3.0, 2.0]), Hooks())
+    assert np.isfinite(record["val_loss"])
+    assert record["val_accuracy"] <= 2 / 3
+    assert np.asarray(model(x).detach()).argmax(axis=1).max() < 2
+
+
+@pytest.mark.parametrize(("model", "train"), [
+    ({"trainable": "none"}, {"head": "none"}),
+    ({}, {"learning_rate": 1.0, "epochs": 1, "checkpoint": {"monitor": "val_loss"}}),
+], ids=["frozen", "head first"])
+def test_without_weights_the_saved_model_is_the_network_that_was_trained(
+    model: dict[str, Any], train: dict[str, Any], source: Run, tmp_path: Path
+) -> None:
+    """Its random backbone is not in the checkpoints of a head alone, and what was trained after them is another."""
+    tuned = recipe(source, {"weights": "none", **model}, {"precision": "float32", **train})
+    run = tenfold.train(tuned, runs=tmp_path)
+    epoch = modelfile.facts(run.path / "model.keras")["epoch"]
+    record = run.history()[epoch - 1]
+    assert record["phase"] == 1  # the whole network was never better
+    held = tenfold.data.splits.prepare(tenfold.open_dataset(DATA["source"]), tuned.data).validation
+    said = run.model().predict(held.images.astype("float32"), verbose=0)
+    assert log_loss(held.labels, said) == pytest.approx(record["val_loss"], abs=1e-4)
+
+
+def test_one_rule_chooses_the_best_epoch_of_all_phases(source: Run) -> None:
+    early = {"monitor": "val_loss", "patience": 1, "min_delta": 0.01, "start_from_epoch": 1}
+    tuned = recipe(source, train={"early_stopping": early, "checkpoint": {"monitor": "val_accuracy"}})
+    first, second = (phase.section for phase in transfer.phases(tuned))
+    assert selection(first) == selection(second) == ("val_loss", 0.01, 1)
+    assert selection(transfer.phases(recipe(source))[0].section) == ("val_accuracy", 0.0, 0)
+    worsening = [{"val_loss": float(epoch)} for epoch in range(first.epochs)]
+    assert schedule.stops_early(worsening, second.early_stopping)
+    assert not schedule.stops_early(worsening, first.early_stopping)
 
 
 def test_a_probe_is_judged_explained_and_asked_without_its_backbone(source: Run, tmp_path: Path) -> None:
