@@ -295,7 +295,7 @@ def test_a_narrow_terminal_gets_whole_columns(run: Path, monkeypatch: pytest.Mon
 
 def test_evaluating_finds_temperature_robustness_and_other_data(copy: Path) -> None:
     text = _good("evaluate", copy, "--calibrate", "--corruptions")
-    assert "\ntemperature  " in text
+    assert "\nTemperature " in text
     assert [line.split()[0] for line in text.splitlines() if line.startswith(("Pixelate", "JPEG"))]
     run = Run.open(copy)
     assert run.read_json("calibration.json")["temperature"] > 0
