@@ -15,6 +15,7 @@ from tenfold.data.dataset import Dataset
 from tenfold.errors import ImageError, RunError
 from tenfold.evaluation import mistakes
 from tenfold.evaluation.mistakes import Explained, Guess
+from tenfold.material import predicted
 from tenfold.report import explanations
 from tenfold.report.explanations import Shown, explained_picture, gallery_picture
 from tenfold.run import Run
@@ -141,10 +142,13 @@ def _write(run: Run, directory: str, title: str, shown: Sequence[Shown], classes
 
 def _judged(run: Run, dataset: Dataset) -> tuple[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     for split in ("test", "validation"):
-        found = pipeline.predicted(run, dataset, split)
+        found = predicted(run, dataset, split)
         if found is not None:
             return split, found
-    raise RunError(f"{run.path}: has no predictions to explain; `tenfold evaluate {run.path}` makes them")
+        if dataset.splits().get(split):
+            break
+    raise RunError(f"{run.path}: has no predictions of its {split} split to explain; `tenfold evaluate {run.path}` "
+                   "makes them")
 
 
 def _with_neighbours(model: Any, explained: Sequence[Explained], dataset: Dataset, count: int,

@@ -17,13 +17,9 @@ from tenfold.recipe import EvaluateSection, Recipe
 from tenfold.run import Run, check_name
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from tenfold.evaluation.mistakes import Explained
     from tenfold.models.summary import Summary
     from tenfold.training.checkpoint import Snapshot
 
-EXPLAINED = 24  # errors that the report explains
 # What is known of a trained model, and does not hold once it is trained further.
 OF_A_MODEL = ("metrics.json", "inference.json", "calibration.json", "corruptions.json", "report.html", "MODEL_CARD.md",
               "model.h5", "predictions/*", "plots/*", "explanations/*/*")
@@ -254,7 +250,8 @@ def _finish(job: _Job, run: Run) -> None:
     from tenfold import modelfile
     from tenfold.evaluation import score_run
 
-    job.watcher.log("evaluating the best epoch; the test split is scored now")
+    epoch = modelfile.facts(run.path / "model.keras")["epoch"]
+    job.watcher.log(f"evaluating the best epoch ({epoch}); the test split is scored now")
     score_run(run, job.dataset, csv=job.csv)
     _time(run, job.dataset)
     if job.h5:
@@ -271,47 +268,10 @@ def write_report(run: Run, dataset: Dataset, status: Mapping[str, Any] | None = 
 
     They show `status`, which the run is about to have, or the one it has.
     """
-    from tenfold import modelfile
-    from tenfold.report import Material, report
+    from tenfold.material import gather
+    from tenfold.report import report
 
-    splits = {name: predicted(run, dataset, name) for name in ("validation", "test")}
-    material = Material(
-        history=run.history(), classes=dataset.classes, metrics=run.metrics(),
-        samples=(dataset.train.images, dataset.train.labels), validation=splits["validation"],
-        test=splits["test"], best_epoch=modelfile.facts(run.path / "model.keras")["epoch"],
-        explained=_explained_errors(run, splits["test"] or splits["validation"]),
-        calibration=_if_there(run, "calibration.json", "temperature", "before", "after"),
-        corruptions=_if_there(run, "corruptions.json", "count", "clean", "corruptions", "mean"))
-    return report(run, material, status)
-
-
-def _if_there(run: Run, name: str, *keys: str) -> dict[str, Any]:
-    return run.read_json(name, keys) if run.has(name) else {}
-
-
-def predicted(run: Run, dataset: Dataset, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """(images, labels, probabilities float [n, k]) of a split; None where the run or the data set lacks it."""
-    from tenfold.evaluation.predictions import read_predictions
-
-    split = dataset.splits().get(name)
-    if split is None or not run.has(f"predictions/{name}.parquet"):
-        return None
-    return split.images, split.labels, read_predictions(run, name)[1]
-
-
-def _explained_errors(run: Run, judged: tuple[np.ndarray, np.ndarray, np.ndarray] | None) -> list[Explained]:
-    """The most confident errors with their Grad-CAM."""
-    import numpy as np
-
-    from tenfold.evaluation.explain import explain
-    from tenfold.evaluation.mistakes import confident_errors_of
-
-    if judged is None:
-        return []
-    images, labels, probabilities = judged
-    errors = confident_errors_of(labels, probabilities, EXPLAINED)
-    chosen = np.array([error.index for error in errors], np.int64)
-    return explain(run.model(), images[chosen], errors, labels[chosen]) if errors else []
+    return report(run, gather(run, dataset), status)
 
 
 def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False, *, splits: Sequence[str] = (),
@@ -352,7 +312,7 @@ def _judge(run: Run, dataset: Dataset, other: Dataset | None, splits: Sequence[s
 
     if other is not None:
         for split in splits or ("test",):
-            evaluation.score_elsewhere(run, other, split, csv, how)
+            evaluation.score_elsewhere(run, other, split, csv, how, dataset)
         return
     missing = [split for split in splits if split not in dataset.splits()]
     if missing:

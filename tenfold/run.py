@@ -105,7 +105,11 @@ class Run:
 
     def metrics(self) -> dict[str, Any]:
         """Split → metric → {"value", "low", "high"}, and "per_class", "confusion_matrix"."""
-        return self.read_json("metrics.json")
+        metrics = self.read_json("metrics.json")
+        if not all(isinstance(of, dict) and isinstance(of.get("accuracy"), dict) for of in metrics.values()):
+            raise RunError(f"{self.path / 'metrics.json'}: damaged (a split has no accuracy); "
+                           f"`tenfold evaluate {self.path}` renews it")
+        return metrics
 
     def history(self) -> builtins.list[dict[str, float]]:
         """One record an epoch, in order; a value that was not measured is left out."""

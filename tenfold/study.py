@@ -141,8 +141,10 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
         with contextlib.suppress(OSError):
             folder.rmdir()  # if it is empty
         raise UsageError("; ".join([f"study {study.name}: none of its models could be trained", *skipped]))
+    others = [run.name for run in Run.list(folder) if run.path not in {each.path for each in finished}]
+    old = (f"{', '.join(others)}: in {folder.name} too, and not of what the study asks for now",) if others else ()
     board = compare(finished, by or study.by)
-    board = Leaderboard(board.rows, board.by, (*skipped, *board.left_out), board.pairs)
+    board = Leaderboard(board.rows, board.by, (*skipped, *old, *board.left_out), board.pairs)
     return Outcome(folder, board, _write(board, folder), skipped)
 
 
@@ -161,6 +163,11 @@ def _recipes(study: Study, data: str | None) -> list[Recipe]:
     if same:
         raise UsageError(f"study {study.name}: {', '.join(same)}: listed twice, with the same values; leave one out or "
                          "change a key of it (`set`), and `seeds` for more runs of one")
+    names = [recipe.name for recipe in recipes]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"study {study.name}: {', '.join(twice)}: the name of more than one model; give each its "
+                         "`name`")
     sources = dict.fromkeys(recipe.data.source for recipe in recipes)
     if data is None and len(sources) > 1:
         raise UsageError(f"study {study.name}: its recipes are on different data ({', '.join(sources)}); give --data")

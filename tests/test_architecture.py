@@ -30,18 +30,20 @@ FLOORS: dict[str, set[str]] = {
     "comparison": {"errors", "registry", "run", "evaluation", "report"},
     "environment": {"data", "training"},
     "study": {"errors", "shipped", "recipe", "run", "evaluation", "comparison", "pipeline"},
+    "material": {"errors", "modelfile", "run", "data", "evaluation", "report"},
     "pipeline": {
         "errors", "interrupt", "recipe", "run", "modelfile", "data", "models", "training", "environment",
-        "evaluation", "report",
+        "evaluation", "report", "material",
     },
     "overview": {"errors", "recipe", "run", "data", "models", "report", "pipeline"},
-    "explanation": {"errors", "modelfile", "run", "data", "prediction", "evaluation", "report", "pipeline"},
+    "explanation": {"errors", "modelfile", "run", "data", "prediction", "evaluation", "report", "material", "pipeline"},
     "demo": {"pipeline", "study"},
     "terminal": {"registry", "recipe", "run", "evaluation", "comparison", "pipeline", "report"},
     "cli": {
         "errors", "recipe", "run", "data", "prediction", "comparison", "environment", "pipeline", "overview",
         "explanation", "study", "demo", "terminal",
     },
+    "__main__": {"cli"},
     "__init__": {"errors", "recipe", "run", "data", "prediction", "comparison", "pipeline", "explanation"},
 }
 

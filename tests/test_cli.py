@@ -84,7 +84,7 @@ def _tenfold(*words: object) -> Result:
 
 def _process(*words: object, **more: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TENFOLD_THREADS": "1", **more}
-    return subprocess.run([sys.executable, "-m", "tenfold.cli", *map(str, words)], capture_output=True, text=True,
+    return subprocess.run([sys.executable, "-m", "tenfold", *map(str, words)], capture_output=True, text=True,
                           env=environment, timeout=120, check=False)
 
 
@@ -302,8 +302,18 @@ def test_evaluating_finds_temperature_robustness_and_other_data(copy: Path) -> N
     assert (copy / "plots/corruptions.png").is_file()
     result = json.loads(_good("evaluate", copy, "--data", "digits", "--split", "train", "--json"))
     assert result["digits-train"]["count"] == 1797
+    overlap = result["digits-train"]["data"]["overlap"]
+    assert sum(overlap.values()) == 1797
+    assert overlap["test"] == result["test"]["count"]
     assert result["test"] == run.metrics()["test"]
     assert "digits-train" in _good("evaluate", copy)
+    (copy / "metrics.json").write_text("{cut")
+    _good("evaluate", copy)
+    (copy / "calibration.json").write_text("{}")
+    refused = _tenfold("evaluate", copy)
+    assert refused.exit_code == 1
+    assert f"(it lacks temperature, before, after); `tenfold evaluate {copy} --calibrate` renews it" in refused.output
+    _good("evaluate", copy, "--calibrate")
 
 
 def test_predictions_and_what_can_not_be_read(run: Path, image: Path, tmp_path: Path) -> None:

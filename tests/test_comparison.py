@@ -15,6 +15,7 @@ from made_runs import DIGITS, digits, environment, material, run_of
 from tenfold.comparison import compare, csv_text, found_at, markdown, table, write_html
 from tenfold.comparison.tables import p_text, pair_table
 from tenfold.errors import RunError, StorageError, UnknownNameError, UsageError
+from tenfold.evaluation.metrics import metric
 from tenfold.evaluation.statistics import holm, mcnemar
 from tenfold.report import Material
 
@@ -97,6 +98,7 @@ def test_other_test_images_are_refused_with_the_reason(tmp_path, runs, made):
     fewer = copy.deepcopy(made["good"].metrics)
     fewer["test"]["count"] = 99
     runs[2].write_json("metrics.json", fewer)
+    (runs[2].path / "predictions/test.parquet").unlink()
     with pytest.raises(UsageError, match=r"fair-1 has other test images \(99 of them, not 100 of them\)"):
         compare(runs)
 
@@ -205,7 +207,7 @@ def test_a_run_without_predictions_is_ranked_and_not_tested(runs):
     board = compare(runs)
     assert len(board.pairs) == 1
     assert [row.tied for row in board] == [True, False, None]
-    assert "poor: a run has no predictions" in board.left_out[0]
+    assert "poor: a run has no (finite) predictions" in board.left_out[0]
 
 
 def test_the_pareto_points_say_who_is_beaten(runs):
@@ -268,6 +270,31 @@ def test_accuracy_is_adjusted_over_the_tests_that_are_reported(tmp_path, made):
     assert [test["p_holm"] for test in tests] == holm([test["p"] for test in tests])
 
 
+def test_intervals_over_two_seeds_stay_within_what_is_possible(tmp_path):
+    images, labels = digits()
+    runs = [run_of(tmp_path, material(images, labels, DIGITS, seed=seed, skill=skill), "same", seed=seed)
+            for seed, skill in enumerate((9, 2))]
+    (row,) = compare(runs).rows
+    for name, entry in row.metrics.items():
+        assert metric(name).least <= entry["low"] <= entry["value"] <= entry["high"] <= metric(name).most, name
+    assert row.metrics["accuracy"]["high"] == 1.0
+
+
+def test_predictions_of_other_images_leave_the_run_out(runs):
+    metrics = runs[1].metrics()
+    metrics["test"]["count"] = 99
+    runs[1].write_json("metrics.json", metrics)
+    board = compare(runs)
+    assert len(board) == 2
+    assert "predictions are of 100 images, and its metrics of 99" in board.left_out[0]
+
+
+def test_the_training_time_is_that_of_the_status(runs):
+    (runs[0].path / "history.csv").unlink()
+    runs[0].write_status("finished", seconds=12.5)
+    assert {row.model: row.seconds for row in compare(runs)}["poor"] == 12.5
+
+
 def test_one_bad_model_among_twelve_is_told_from_the_best(tmp_path):
     images, labels = digits(400)
     runs = [run_of(tmp_path, material(images, labels, DIGITS, seed=seed, skill=3 if seed else 0), f"m{seed}")
@@ -286,5 +313,6 @@ def test_a_study_stands_for_its_runs_and_what_is_none_is_named(tmp_path, made):
     assert left_out == [f"killed-1 is left out: {tmp_path / 'killed-1'}: no run directory (it lacks recipe.toml or "
                         "status.json); expected a directory that `tenfold train` made"]
     assert compare(found, left_out=left_out).left_out == tuple(left_out)
+    assert [run.path for run in found_at([tmp_path])[0]] == [run.path for run in inside]
     with pytest.raises(RunError, match="killed-1"):
         found_at([tmp_path / "killed-1", tmp_path / "nothing"])

@@ -121,6 +121,12 @@ def test_a_model_without_convolution_is_refused_for_images_and_explained_without
     assert "there is no Grad-CAM" in (run.path / "report.html").read_text(encoding="utf-8")
 
 
+def test_lost_predictions_of_the_test_split_are_not_made_up_for_by_validation(run: Run) -> None:
+    (run.path / "predictions/test.parquet").unlink()
+    with pytest.raises(RunError, match="no predictions of its test split to explain; `tenfold evaluate"):
+        tenfold.explain(run)
+
+
 def test_a_run_without_predictions_or_with_other_data_is_refused(run: Run) -> None:
     for name in ("test", "validation"):
         (run.path / f"predictions/{name}.parquet").unlink()

@@ -144,6 +144,13 @@ def test_a_recipe_may_be_a_file_and_its_runs_are_named_after_it(file: Path, tmp_
     assert outcome.skipped == ()
     with pytest.raises(UsageError, match="its runs are on shapes:train=60,test=30, not on shapes:train=60,test=40"):
         conduct(file, "shapes:train=60,test=40", runs=tmp_path / "runs", resume=True)
+    file.write_text(f"[[models]]\nrecipe = '{tmp_path / 'tiny.toml'}'\nset = ['model.hidden=5']", encoding="utf-8")
+    changed = conduct(file, "shapes:train=60,test=30", runs=tmp_path / "runs", resume=True)
+    assert [row.runs for row in changed.board] == [("tiny-2",)]
+    assert "tiny-1: in pair-shapes-1 too, and not of what the study asks for now" in changed.board.left_out
+    file.write_text("[[models]]\nrecipe = 'cnn2'\n[[models]]\nname = 'cnn2'\nrecipe = 'mlp'", encoding="utf-8")
+    with pytest.raises(UsageError, match="cnn2: the name of more than one model"):
+        conduct(file, "digits", runs=tmp_path / "none")
     file.write_text("[[models]]\nrecipe = 'mlp'\nname = 'two words'", encoding="utf-8")
     with pytest.raises(UsageError, match="two words"):
         conduct(file, runs=tmp_path / "none")

@@ -35,7 +35,7 @@ def compare(runs: Sequence[Run], by: str = "roc_auc", left_out: Sequence[str] = 
     ranked = sorted(((row_of(group, spread), spread) for group, spread in zip(groups, spreads, strict=True)),
                     key=lambda pair: _rank(pair[0], known))
     rows, spreads = [row for row, _ in ranked], [spread for _, spread in ranked]
-    untested = [f"{row.model}: a run has no predictions of the test split, so nothing is tested against it"
+    untested = [f"{row.model}: a run has no (finite) predictions of the test split, so nothing is tested against it"
                 for row, spread in ranked if not spread.known]
     pairs = compare_pairs(rows, spreads)
     return Leaderboard(tied_with_best(rows, pairs, by), by, (*left_out, *repeated, *untested), pairs)

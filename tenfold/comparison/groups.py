@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.errors import RunError, UsageError
+from tenfold.evaluation.predictions import whole_table
 from tenfold.run import Run
 
 
@@ -20,13 +21,13 @@ class Group:
 
 
 def found_at(paths: Iterable[str | Path]) -> tuple[list[Run], list[str]]:
-    """(the runs at these paths, sentences on paths that hold none); the directory of a study stands for its runs.
+    """(the runs at these paths, sentences on paths that hold none); a study, or a folder of both, stands for its runs.
 
     Raises RunError, for the first path, if there is no run at any.
     """
     runs, left_out, first = [], [], None
     for path in paths:
-        inside = [] if (Path(path) / "status.json").exists() else Run.list(path)
+        inside = [] if (Path(path) / "status.json").exists() else _inside(Path(path))
         try:
             runs += inside or [Run.open(path)]
         except RunError as error:
@@ -35,6 +36,11 @@ def found_at(paths: Iterable[str | Path]) -> tuple[list[Run], list[str]]:
     if first and not runs:
         raise first
     return runs, left_out
+
+
+def _inside(folder: Path) -> list[Run]:
+    studies = [each for each in sorted(folder.glob("*/")) if not (each / "status.json").exists()]
+    return [run for each in (folder, *studies) for run in Run.list(each)]
 
 
 def eligible(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
@@ -63,7 +69,7 @@ def _unfit(run: Run) -> str | None:
         return "it has no environment.json"
     run.environment(), run.recipe()  # to be told of what is damaged before anything is ranked
     if run.has("predictions/test.parquet"):
-        run.predictions("test")
+        whole_table(run, "test")
     return None
 
 

@@ -77,11 +77,17 @@ def row_of(group: Group, spread: Spread) -> Row:
         metrics={name: _entry(name, [test.get(name, EMPTY) for test in tests], spread)
                  for name in METRICS.names()},
         parameters=environments[0].get("model", {}).get("parameters"), model_bytes=_size(first),
-        seconds=plain.mean(sum(record.get("seconds", 0.0) for record in run.history()) for run in group.runs),
+        seconds=plain.mean(_seconds(run) for run in group.runs),
         images_per_second=plain.median(s["images_per_second"] for s in speeds) if speeds else None,
         machine=" and ".join(machines),
         test={"count": tests[0].get("count"), **dataset.get("splits", {}).get("test", {})},
     )
+
+
+def _seconds(run: Run) -> float:
+    """Of training, as its status has them; as its history, where that was written before statuses had them."""
+    noted = run.status().get("seconds")
+    return float(noted if noted is not None else sum(record.get("seconds", 0.0) for record in run.history()))
 
 
 def _size(run: Run) -> int | None:
@@ -96,7 +102,7 @@ def _entry(name: str, entries: Sequence[Mapping[str, Any]], spread: Spread) -> d
         return {key: only.get(key) for key in EMPTY} | {"sd": None}
     mean, found = plain.mean(values), None
     if spread.known:
-        found = spread.metrics[name].uncertain.interval()
+        found = metric(name).within(spread.metrics[name].uncertain.interval())
     low, high = found or (None, None)
     return {"value": mean, "low": low, "high": high, "sd": plain.stdev(values)}
 

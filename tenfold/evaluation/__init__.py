@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import hashlib
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -43,11 +45,12 @@ def score_run(run: Run, dataset: Dataset, splits: Sequence[str] = EVALUATED, csv
     return _score(run, present, csv, how or run.recipe().evaluate)
 
 
-def score_elsewhere(run: Run, dataset: Dataset, split: str, csv: bool = False,
-                    how: EvaluateSection | None = None) -> dict[str, Any]:
+def score_elsewhere(run: Run, dataset: Dataset, split: str, csv: bool = False, how: EvaluateSection | None = None,
+                    own: Dataset | None = None) -> dict[str, Any]:
     """Score a run's model on a split of another data set, whose classes it knows; in whatever order.
 
-    Writes predictions and metrics under `<data set>-<split>`, with "data" (uri, source, partial, fingerprint).
+    Writes predictions and metrics under `<data set>-<split>`, with "data" (uri, source, partial, fingerprint, and
+    "overlap": how many of the images are among those of each split of `own`, the data set of the run).
     Raises UsageError for a class that the run does not know, another image shape, or a split that is not there.
     """
     known = {name: i for i, name in enumerate(run.classes())}
@@ -63,14 +66,30 @@ def score_elsewhere(run: Run, dataset: Dataset, split: str, csv: bool = False,
     positions = np.array([known[name] for name in dataset.classes], np.int64)
     mapped = Split(chosen.images, positions[chosen.labels], chosen.provenance)
     data = {"uri": dataset.uri, "source": chosen.provenance.source, "partial": chosen.partial,
-            "expected": chosen.provenance.expected, "count": len(chosen), "fingerprint": mapped.fingerprint()}
+            "expected": chosen.provenance.expected, "count": len(chosen), "fingerprint": mapped.fingerprint(),
+            "overlap": _overlap(chosen.images, own) if own else {}}
     name = _free_name(run, f"{dataset.name}-{split}", mapped.fingerprint())
     return _score(run, {name: mapped}, csv, how or run.recipe().evaluate, {"data": data})
 
 
+def _known(run: Run) -> dict[str, Any]:
+    """What is known of the run so far; nothing, if that is damaged: it is about to be written again."""
+    with contextlib.suppress(RunError):
+        return run.metrics()
+    return {}
+
+
+def _overlap(images: np.ndarray, own: Dataset) -> dict[str, int]:
+    """How many images are among those of each split of the run's own data set; splits without any are left out."""
+    seen = {hashlib.sha256(image.tobytes()).digest() for image in images}
+    shared = {name: len(seen & {hashlib.sha256(image.tobytes()).digest() for image in split.images})
+              for name, split in own.splits().items()}
+    return {name: count for name, count in shared.items() if count}
+
+
 def _free_name(run: Run, name: str, fingerprint: str) -> str:
     """The name with a number, if other images are scored under it already."""
-    taken = run.metrics() if run.has("metrics.json") else {}
+    taken = _known(run)
     names = [name, *(f"{name}-{i}" for i in range(2, len(taken) + 3))]
     return next(n for n in names if taken.get(n, {}).get("data", {}).get("fingerprint", fingerprint) == fingerprint)
 
@@ -83,7 +102,7 @@ def _check_shape(run: Run, dataset: Dataset) -> None:
 
 def _score(run: Run, splits: Mapping[str, Split], csv: bool, how: EvaluateSection,
            more: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    result = run.metrics() if run.has("metrics.json") else {}
+    result = _known(run)
     for suffix, classify in classifiers(run, how).items():
         facts = {**(more or {}), **({"views": how.tta} if suffix else {})}
         for name, split in splits.items():

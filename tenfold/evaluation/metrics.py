@@ -7,6 +7,7 @@ without any can't be recalled, and a zero for it would be a number about nothing
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ class Metric:
 
     needs: what has to be so for the metric to be defined; proportion: whether it is a share of all images,
     so that Wilson's interval holds; inflated: whether noise only ever adds to it, as to a sum of absolute
-    values, so that resampling adds it a second time.
+    values, so that resampling adds it a second time; least and most: between which it lies.
     """
 
     name: str
@@ -40,6 +41,12 @@ class Metric:
     needs: str = "finite probabilities of at least one image"
     proportion: bool = False
     inflated: bool = False
+    least: float = 0.0
+    most: float = 1.0
+
+    def within(self, interval: tuple[float, float] | None) -> tuple[float, float] | None:
+        """An interval without what the metric can't be."""
+        return interval and (max(interval[0], self.least), min(interval[1], self.most))
 
     def __call__(self, labels: np.ndarray, probabilities: np.ndarray) -> float:
         """The value for labels int64 [n] and probabilities float [n, k]; NaN where undefined."""
@@ -85,7 +92,7 @@ def _add(name: str, title: str, short: str, **more: Any) -> Callable[[Function],
 # means over the images
 
 
-@_add("loss", "Loss (cross-entropy)", "loss", higher_is_better=False, percent=False)
+@_add("loss", "Loss (cross-entropy)", "loss", higher_is_better=False, percent=False, most=math.inf)
 def loss(x: Weighted) -> np.ndarray:
     """Mean cross-entropy in nats, probabilities clipped to the resolution of their dtype."""
     smallest = np.finfo(x.judged.probabilities.dtype).eps
@@ -155,14 +162,15 @@ def f1_macro(x: Weighted) -> np.ndarray:
     return _macro(f1_by_class(x), x)
 
 
-@_add("cohen_kappa", "Cohen's kappa", "kappa", percent=False, needs="more than one class in labels or predictions")
+@_add("cohen_kappa", "Cohen's kappa", "kappa", percent=False, least=-1.0,
+      needs="more than one class in labels or predictions")
 def cohen_kappa(x: Weighted) -> np.ndarray:
     """Agreement of labels and predictions beyond that of chance (Cohen 1960)."""
     by_chance = (x.true * x.predicted).sum(axis=0) / x.total
     return quotient(x.right.sum(axis=0) - by_chance, x.total - by_chance)
 
 
-@_add("matthews", "Matthews correlation", "Matthews", percent=False,
+@_add("matthews", "Matthews correlation", "Matthews", percent=False, least=-1.0,
       needs="more than one class in labels and in predictions")
 def matthews(x: Weighted) -> np.ndarray:
     """Correlation of labels and predictions, for many classes as Gorodkin (2004) has it."""
@@ -210,7 +218,7 @@ def average_precision(x: Weighted) -> np.ndarray:
 # probabilities
 
 
-@_add("brier", "Brier score", "Brier", higher_is_better=False, percent=False)
+@_add("brier", "Brier score", "Brier", higher_is_better=False, percent=False, most=2.0)
 def brier(x: Weighted) -> np.ndarray:
     """Mean squared distance of the probabilities to the truth, 0 to 2; halved with two classes (Brier 1950)."""
     p = x.judged.probabilities.astype(np.float64)

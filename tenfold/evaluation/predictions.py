@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,13 +27,24 @@ def write_predictions(run: Run, split: str, labels: np.ndarray, probabilities: n
         run.write(f"predictions/{split}.csv", lambda path: pyarrow_csv.write_csv(table, path))
 
 
+def whole_table(run: Run, split: str) -> Any:
+    """The pyarrow.Table of a split. Raises RunError if it is damaged or not of as many images as the metrics."""
+    table = run.predictions(split)
+    scored = run.metrics().get(split, {}).get("count", len(table)) if run.has("metrics.json") else len(table)
+    if len(table) != scored:
+        raise RunError(f"{run.path}: its {split} predictions are of {len(table):,} images, and its metrics of "
+                       f"{scored:,}; score it again with `tenfold evaluate {run.path}`")
+    return table
+
+
 def read_predictions(run: Run, split: str) -> tuple[np.ndarray, np.ndarray]:
     """(labels int64 [n], probabilities float32 [n, k]) of one split.
 
-    Raises RunError if the run has none, or if they are of other classes than it was trained on.
+    Raises RunError if the run has none, or if they are of other classes than it was trained on, or of another
+    number of images than its metrics.
     """
     classes = run.classes()
-    table = run.predictions(split)
+    table = whole_table(run, split)
     columns = ["index", "label", *(f"p_{name}" for name in classes)]
     if table.column_names != columns or not set(table["label"].unique().to_pylist()) <= set(classes):
         raise RunError(f"{run.path}: its {split} predictions are not of the classes that environment.json names; "

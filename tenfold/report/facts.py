@@ -72,8 +72,19 @@ def cautions(status: Mapping[str, Any], splits: Mapping[str, Mapping[str, Any]],
     for name, split in splits.items():
         found += _split_cautions(name, split)
     for name in _scored_splits(metrics):
+        found += _overlaps(name, metrics[name])
         found += [f"{name.capitalize()} split: {note}" for note in metrics[name].get("notes", [])]
     return found
+
+
+def _overlaps(name: str, scored: Mapping[str, Any]) -> list[str]:
+    data = scored.get("data", {})
+    words = {"train": "was trained on", "validation": "was chosen by", "test": "is tested on"}
+    return [f"{name.capitalize()} split: {count:,} of its {data['count']:,} images are among those that the model "
+            f"{words[split]}." for split, count in data.get("overlap", {}).items()]
+
+
+FEW = 50  # images of which a split is told to be small
 
 
 def _split_cautions(name: str, split: Mapping[str, Any]) -> list[str]:
@@ -82,6 +93,9 @@ def _split_cautions(name: str, split: Mapping[str, Any]) -> list[str]:
         of = f"{count:,} of {expected:,} images" if expected else f"{count:,} images, taken from partial data"
         warning = "" if name == "train" else " Its numbers can't be compared with published ones."
         return [f"The {name} split is partial: {of} ({source}).{warning}"]
+    if name == "test" and count < FEW:
+        return [f"The test split has {count:,} images only: intervals are wide, and where all of them are right, some "
+                "have no width although little is known."]
     if name == "test" and _held_out(split):
         return [f"The test split is held out by the recipe, not an official one: {source}."]
     return []

@@ -202,7 +202,8 @@ def place(intervals: Sequence[tuple[str, float, float, float, str]]) -> tuple[li
 
 def whole(text: str) -> str:
     """Text that breaks between a value and its interval, not within either: "81.3 %" and "[78.8, 83.6]"."""
-    return text.replace(" %", "\N{NO-BREAK SPACE}%").replace(", ", ",\N{NO-BREAK SPACE}")
+    joined = text.replace(" %", "\N{NO-BREAK SPACE}%").replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
+    return joined.replace(", ", ",\N{NO-BREAK SPACE}")
 
 
 def _picture(name: str, content: bytes) -> Picture:

@@ -162,6 +162,20 @@ def test_a_model_gone_wrong_still_has_a_report(tmp_path):
     assert "ROC curves" not in text
 
 
+def test_images_that_the_model_has_seen_and_small_splits_are_told(tmp_path):
+    made = material(*digits(), DIGITS)
+    data = {"uri": "digits", "count": 100, "overlap": {"train": 80, "test": 20}}
+    made.metrics["digits-train"] = {**made.metrics["test"], "data": data}
+    run = run_of(tmp_path, made)
+    tree = environment(DIGITS, 30)
+    tree["dataset"]["splits"]["test"]["count"] = 5
+    run.write_json("environment.json", tree)
+    _, text = parsed(report(run, made))
+    assert "Digits-train split: 80 of its 100 images are among those that the model was trained on." in text
+    assert "20 of its 100 images are among those that the model is tested on." in text
+    assert "The test split has 5 images only" in text
+
+
 def test_what_is_undefined_is_named_for_every_split(tmp_path):
     made = material(*digits(), DIGITS)
     made.metrics["photos-test"] = {**made.metrics["test"], "notes": ["class three has no images"],

@@ -1,0 +1,60 @@
+"""What a report is drawn from, gathered from a run and its data set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tenfold import modelfile
+from tenfold.data.dataset import Dataset
+from tenfold.errors import RunError
+from tenfold.evaluation.mistakes import Explained, confident_errors_of
+from tenfold.evaluation.predictions import read_predictions
+from tenfold.run import Run
+
+if TYPE_CHECKING:
+    from tenfold.report import Material
+
+EXPLAINED = 24  # errors that the report explains
+
+
+def gather(run: Run, dataset: Dataset) -> Material:
+    """All that a run has to show; `dataset` is prepared. Raises RunError for a file that is damaged."""
+    from tenfold.report import Material
+
+    splits = {name: predicted(run, dataset, name) for name in ("validation", "test")}
+    return Material(
+        history=run.history(), classes=dataset.classes, metrics=run.metrics(),
+        samples=(dataset.train.images, dataset.train.labels), validation=splits["validation"],
+        test=splits["test"], best_epoch=modelfile.facts(run.path / "model.keras")["epoch"],
+        explained=_explained_errors(run, splits["test"] or splits["validation"]),
+        calibration=_if_there(run, "calibration.json", "calibrate", "temperature", "before", "after"),
+        corruptions=_if_there(run, "corruptions.json", "corruptions", "count", "clean", "corruptions", "mean"))
+
+
+def predicted(run: Run, dataset: Dataset, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """(images, labels, probabilities float [n, k]) of a split; None where the run or the data set lacks it."""
+    split = dataset.splits().get(name)
+    if split is None or not run.has(f"predictions/{name}.parquet"):
+        return None
+    return split.images, split.labels, read_predictions(run, name)[1]
+
+
+def _if_there(run: Run, name: str, option: str, *keys: str) -> dict[str, Any]:
+    try:
+        return run.read_json(name, keys) if run.has(name) else {}
+    except RunError as error:
+        raise RunError(f"{error}; `tenfold evaluate {run.path} --{option}` renews it") from None
+
+
+def _explained_errors(run: Run, judged: tuple[np.ndarray, np.ndarray, np.ndarray] | None) -> list[Explained]:
+    """The most confident errors with their Grad-CAM."""
+    if judged is None:
+        return []
+    from tenfold.evaluation.explain import explain
+
+    images, labels, probabilities = judged
+    errors = confident_errors_of(labels, probabilities, EXPLAINED)
+    chosen = np.array([error.index for error in errors], np.int64)
+    return explain(run.model(), images[chosen], errors, labels[chosen]) if errors else []
