@@ -144,7 +144,7 @@ def epochs(arguments: argparse.Namespace) -> dict[str, Any]:
     once = time.perf_counter() - started
     seconds = {}
     for name, network, images in (
-        ("cached", head(tuned, model.get_layer("logits")), found.train), ("through the backbone", model, dataset.train),
+        ("cached", head(tuned, found, model.get_layer("logits"), fresh=True), found.train), ("through the backbone", model, dataset.train),
     ):
         trainer = engine.Trainer(network, optimizers.make(tuned.train), tuned.train, 10)
         resident, taken = engine.Resident.of(images.images, images.labels), []
