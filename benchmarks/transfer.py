@@ -143,8 +143,9 @@ def epochs(arguments: argparse.Namespace) -> dict[str, Any]:
     found = cache.of_dataset(feature_network(model), tuned, dataset, Hooks(log=print))
     once = time.perf_counter() - started
     seconds = {}
+    on_features = head(tuned, found, model.get_layer("logits"), fresh=True)
     for name, network, images in (
-        ("cached", head(tuned, found, model.get_layer("logits"), fresh=True), found.train), ("through the backbone", model, dataset.train),
+        ("cached", on_features, found.train), ("through the backbone", model, dataset.train),
     ):
         trainer = engine.Trainer(network, optimizers.make(tuned.train), tuned.train, 10)
         resident, taken = engine.Resident.of(images.images, images.labels), []
