@@ -49,6 +49,14 @@ def test_curve_holds_the_values_and_the_epoch_of_the_highest_validation_accuracy
     assert curve(history(5), "accuracy", best_epoch=2).best == 2
 
 
+def test_phases_are_told_apart():
+    records = [{**record, "phase": 1.0 if record["epoch"] < 4 else 2.0} for record in history(5)]
+    assert curve(records, "loss").phases == (4,)
+    assert curve(history(5), "loss").phases == ()
+    words = [text.get_text() for text in draw_curve(curve(records, "loss"), "Loss", "nats").axes[0].texts]
+    assert words == [" phase 2"]
+
+
 def test_the_first_of_equally_good_epochs_is_marked():
     records = [{"epoch": e, "loss": 1.0, "val_accuracy": 0.5} for e in (1, 2, 3)]
     assert curve(records, "loss").best == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,17 +12,21 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from tenfold.report.plots.plot import CURVES, Material, plot
-from tenfold.report.plots.style import BLUE, INK, VERMILLION
+from tenfold.report.plots.style import BLUE, GREY, INK, VERMILLION
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A quantity over the epochs, float [epochs] each; NaN where an epoch has no finite value."""
+    """A quantity over the epochs, float [epochs] each; NaN where an epoch has no finite value.
+
+    phases: the first epoch of each phase after the first one, where a training has several.
+    """
 
     epochs: np.ndarray
     training: np.ndarray
     validation: np.ndarray
     best: int | None
+    phases: tuple[int, ...] = ()
 
     def at_best(self) -> float:
         """The validation value (else the training value) in the best epoch."""
@@ -39,7 +44,9 @@ def curve(history: Sequence[Mapping[str, float]], quantity: str, best_epoch: int
     if best_epoch is None and not np.isnan(accuracy).all():
         best_epoch = int(epochs[np.nanargmax(accuracy)])
     known = best_epoch if best_epoch in epochs else None
-    return Curve(epochs, _finite(history, quantity), _finite(history, f"val_{quantity}"), known)
+    phases = tuple(int(after["epoch"]) for before, after in itertools.pairwise(history)
+                   if before.get("phase") != after.get("phase"))
+    return Curve(epochs, _finite(history, quantity), _finite(history, f"val_{quantity}"), known, phases)
 
 
 def _finite(history: Sequence[Mapping[str, float]], key: str) -> np.ndarray:
@@ -64,6 +71,10 @@ def draw_curve(data: Curve, title: str, label: str, percent: bool = False) -> Fi
         axes.text(0.5, 0.5, "no finished epoch", ha="center", va="center", transform=axes.transAxes)
         axes.set(xticks=[], yticks=[])
         return figure
+    for number, first in enumerate(data.phases, 2):
+        axes.axvline(first - 0.5, color=GREY, linewidth=1, zorder=1)
+        axes.text(first - 0.5, 1.0, f" phase {number}", transform=axes.get_xaxis_transform(), va="top", fontsize=8,
+                  color=INK)
     _mark_best(axes, data, percent)
     axes.set_xlim(data.epochs[0] - 0.5, data.epochs[-1] + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
