@@ -67,6 +67,15 @@ def test_a_file_that_is_no_toml_is_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("value", "kind"), [("few", "a whole number"), ("0", "a number greater than or equal to 1")])
+def test_a_value_of_none_of_several_kinds_is_one_mistake(value: str, kind: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        Recipe.loads("[model]\nname = 'pretrained'\nbackbone = 'ResNet50'", overrides=[f"model.trainable={value}"])
+    assert f"model.trainable: received {value!r}; expected 'all', 'none' or {kind}" in str(caught.value).replace(
+        f"received {value}", f"received {value!r}")
+    assert "mistakes" not in str(caught.value)
+
+
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file"):
         Recipe.load(tmp_path / "absent.toml")

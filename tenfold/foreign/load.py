@@ -67,7 +67,8 @@ def load_weights(model: keras.Model, path: str | Path) -> None:
                 warnings.simplefilter("error")
                 model.load_weights(named)
         except (ValueError, KeyError, TypeError, OSError, AttributeError, Warning) as error:
-            raise ModelFileError(f"{path}: its weights are not those of {model.name!r}: {first_line(error)}") from None
+            raise ModelFileError(f"{path}: its weights are not those of {model.name!r}: "
+                                 f"{first_line(error).partition('. ')[0]}") from None
 
 
 def inside(model: keras.Model) -> Any:

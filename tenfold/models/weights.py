@@ -83,7 +83,9 @@ def initialise(model: keras.Model, section: ModelSection, log: Log = lambda line
     """
     name, weights = section.options["backbone"], section.options["weights"]
     if weights == "none":
-        log(f"{name}: weights are random (model.weights=none): the network is trained from scratch")
+        what = " and stay so: the logits alone are fitted" if section.options["trainable"] == "none" else (
+            ": the network is trained from scratch")
+        log(f"{name}: weights are random (model.weights=none){what}")
         return
     if weights == "imagenet" and backbones.path_of(name) is not None:
         source = backbones.valued(name)

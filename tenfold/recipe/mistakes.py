@@ -12,8 +12,13 @@ from tenfold.errors import unknown
 
 def explain(error: ValidationError, schema: type[BaseModel], prefix: str = "", more: Iterable[str] = ()) -> list[str]:
     """One line for each mistake: the key, the value received, what was expected, a suggestion."""
-    lines = []
+    lines, unions = [], _unions(error)
     for item in error.errors():
+        if item["loc"][:-1] in unions:
+            expected = " or ".join(unions[item["loc"][:-1]])
+            key = ".".join([prefix, *map(str, item["loc"][:-1])] if prefix else map(str, item["loc"][:-1]))
+            lines.append(f"{key}: received {item['input']!r}; expected {expected}")
+            continue
         location = [str(part) for part in item["loc"]]
         key = ".".join([prefix, *location] if prefix else location)
         received, context = item["input"], item.get("ctx", {})
@@ -29,6 +34,22 @@ def explain(error: ValidationError, schema: type[BaseModel], prefix: str = "", m
             message = item["msg"].removeprefix("Value error, ")
             lines.append(f"{key}: received {received!r}; {message[0].lower()}{message[1:]}")
     return list(dict.fromkeys(lines))
+
+
+def _unions(error: ValidationError) -> dict[tuple[int | str, ...], list[str]]:
+    """Of values that fit none of several kinds, which pydantic tells one by one: the kinds, in words."""
+    found: dict[tuple[int | str, ...], list[str]] = {}
+    for item in error.errors():
+        *_, kind = item["loc"] or ("",)
+        if item["type"] == "literal_error" and str(kind).startswith("literal["):
+            found[item["loc"][:-1]] = [str(item.get("ctx", {}).get("expected", "")).replace(" or ", ", ")]
+    for item in error.errors():
+        if item["loc"][:-1] in found and item["type"] != "literal_error":
+            message = item["msg"].removeprefix("Input should be ").partition(",")[0]
+            for theirs, ours in (("a valid integer", "a whole number"), ("greater", "a number greater")):
+                message = message.replace(theirs, ours)
+            found[item["loc"][:-1]].append(message)
+    return found
 
 
 def _section_at(schema: type[BaseModel], location: list[str]) -> type[BaseModel] | None:

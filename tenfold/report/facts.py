@@ -107,11 +107,15 @@ def asked(recipe: Recipe) -> list[tuple[str, str]]:
     options = ", ".join(f"{key} {_plain(value)}" for key, value in model.options.items())
     size = [f"images resized to {model.image_size}×{model.image_size}"] if model.image_size else []
     scratch = ["random first weights (from scratch)"] if model.options.get("weights") == "none" else []
+    head = [("head first", f"{train.head.epochs:,} epochs of the logits alone, batches of {train.head.batch_size:,}, "
+                           f"learning rate {train.head.learning_rate:g}")] if train.head else []
+    decay = f", each stage at {train.stage_decay:g} of the one after it" if train.stage_decay < 1 else ""
     return [
         ("data", recipe.data.source),
         ("model", ", ".join([model.name, *size, *([options] if options else []), *scratch])),
+        *head,
         ("training", f"up to {train.epochs:,} epochs, batches of {train.batch_size:,}, {train.optimizer}, "
-                     f"learning rate {train.learning_rate:g} ({train.schedule})"),
+                     f"learning rate {train.learning_rate:g} ({train.schedule}){decay}"),
         ("augmentation", ", ".join(train.augment) or "none"),
     ]
 

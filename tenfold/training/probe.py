@@ -50,6 +50,8 @@ def fit(recipe: Recipe, dataset: Dataset, model: Any, class_weights: np.ndarray 
             break  # the loss over the strength has one valley
     assert best is not None
     loss, strength, chosen = best
+    if strength == STRENGTHS[-1]:
+        hooks.log(f"probe: C = {strength:g} is the largest that is tried; training may bring more")
     model.get_layer("logits").set_weights(_folded(chosen, scaler, count))
     seconds = time.perf_counter() - started
     return {

@@ -52,6 +52,20 @@ def _patient(section: TrainSection) -> EarlyStopping | None:
     return early.model_copy(update={"patience": head.epochs}) if early and head else None
 
 
+def stages(recipe: Recipe) -> dict[str, int]:
+    """Layer of the recipe's backbone → its stage, from 0."""
+    return backbone.stages(backbone.sketch(recipe.model.options["backbone"], recipe.model.options["weights"]))
+
+
+def _trained(recipe: Recipe, phase: Phase) -> str:
+    """What a phase trains, in words."""
+    if phase.cached:
+        return "the logits on cached features"
+    asked, count = recipe.model.options["trainable"], max(stages(recipe).values()) + 1
+    last = count if asked == "all" else min(int(asked), count)
+    return f"the logits and {f'all {count}' if last == count else f'the last {last} of {count}'} stages of the backbone"
+
+
 class FineTuner(engine.Trainer):
     """A trainer that moves each stage of the backbone by a share of what the optimizer would.
 
@@ -75,7 +89,7 @@ class FineTuner(engine.Trainer):
 
 def shares(recipe: Recipe) -> dict[str, float]:
     """Layer name → learning rate as a share of that of the logits: `stage_decay` once for each stage behind them."""
-    of = backbone.stages(backbone.sketch(recipe.model.options["backbone"], recipe.model.options["weights"]))
+    of = stages(recipe)
     count = max(of.values()) + 1
     return {backbone.PREFIX + name: recipe.train.stage_decay ** (count - stage) for name, stage in of.items()}
 
@@ -88,11 +102,13 @@ def train(
     weights.initialise(model, recipe.model, hooks.log)
     cached: features.FeatureSet | None = None
     logits = model.get_layer("logits")
-    records = [] if resume is None else list(resume.records)
-    for number, phase in enumerate(phases(recipe)):
+    records, plan = [] if resume is None else list(resume.records), phases(recipe)
+    for number, phase in enumerate(plan):
         snapshot = resume if resume is not None and resume.position.phase == number else None
         if resume is not None and resume.position.phase > number:
             continue
+        hooks.log(f"phase {number + 1} of {len(plan)}: {_trained(recipe, phase)}, at most "
+                  f"{phase.section.epochs:,} epochs")
         if phase.cached and cached is None:
             cached = features.of_dataset(feature_network(model), recipe, dataset, hooks)
         kept = cached if phase.cached else None

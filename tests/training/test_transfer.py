@@ -66,7 +66,12 @@ class Listen(Watcher):
 
 
 def test_two_phases_make_one_run(source: Run, tmp_path: Path) -> None:
-    run = tenfold.train(recipe(source, train={"checkpoint": "none"}), runs=tmp_path)
+    listen = Listen()
+    run = tenfold.train(recipe(source, train={"checkpoint": "none"}), runs=tmp_path, watcher=listen)
+    assert [line for line in listen.said if line.startswith("phase")] == [
+        "phase 1 of 2: the logits on cached features, at most 3 epochs",
+        "phase 2 of 2: the logits and all 4 stages of the backbone, at most 2 epochs"]
+    assert "each stage at 0.5 of the one after it" in (run.path / "report.html").read_text(encoding="utf-8")
     history = run.history()
     assert [record["phase"] for record in history] == [1, 1, 1, 2, 2]
     assert [record["learning_rate"] for record in history] == [0.01] * 3 + [0.001] * 2
