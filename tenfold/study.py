@@ -126,7 +126,8 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
     made = _made(folder, recipes, watcher)
     finished: list[Run] = []
     rounds = zip(*(pipeline.seeds(recipe, seeds or study.seeds) for recipe in recipes), strict=True)
-    for recipe in (recipe for of_one_seed in rounds for recipe in of_one_seed):
+    planned = [recipe for of_one_seed in rounds for recipe in of_one_seed]
+    for recipe in planned:
         try:
             finished.append(_run_of(recipe, made.get(recipe.dumps()), folder, watcher))
         except StorageError:
@@ -141,7 +142,8 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
         with contextlib.suppress(OSError):
             folder.rmdir()  # if it is empty
         raise UsageError("; ".join([f"study {study.name}: none of its models could be trained", *skipped]))
-    others = [run.name for run in Run.list(folder) if run.path not in {each.path for each in finished}]
+    asked = {recipe.dumps() for recipe in planned}
+    others = [run.name for text, run in made.items() if text not in asked]
     old = (f"{', '.join(others)}: in {folder.name} too, and not of what the study asks for now",) if others else ()
     board = compare(finished, by or study.by)
     board = Leaderboard(board.rows, board.by, (*skipped, *old, *board.left_out), board.pairs)
@@ -159,15 +161,11 @@ def _recipes(study: Study, data: str | None) -> list[Recipe]:
             wrong.append(f"{entry.title}: {_in_one_line(error)}")
     if wrong:
         raise UsageError("; ".join([f"study {study.name}: not all of its models are right", *wrong]))
-    same = [recipe.name for i, recipe in enumerate(recipes) if recipe in recipes[:i]]
-    if same:
-        raise UsageError(f"study {study.name}: {', '.join(same)}: listed twice, with the same values; leave one out or "
-                         "change a key of it (`set`), and `seeds` for more runs of one")
     names = [recipe.name for recipe in recipes]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UsageError(f"study {study.name}: {', '.join(twice)}: the name of more than one model; give each its "
-                         "`name`")
+                         "`name`, or `seeds` for more runs of one")
     sources = dict.fromkeys(recipe.data.source for recipe in recipes)
     if data is None and len(sources) > 1:
         raise UsageError(f"study {study.name}: its recipes are on different data ({', '.join(sources)}); give --data")

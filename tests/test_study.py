@@ -118,7 +118,7 @@ def test_a_study_that_can_not_be_meant_is_refused_before_anything_is_written(fil
     with pytest.raises(UnknownNameError, match="did you mean 'six-models'"):
         conduct("six-model", runs=runs)
     file.write_text("[[models]]\nrecipe = 'mlp'\n" * 2, encoding="utf-8")
-    with pytest.raises(UsageError, match="mlp: listed twice"):
+    with pytest.raises(UsageError, match="mlp: the name of more than one model"):
         conduct(file, "digits", runs=runs)
     for text, reason in (("models = 3", "models: received 3"),
                          ("[[models]]\nrecipee = 'x'", "unknown key 'recipee'; did you mean 'recipe'"),

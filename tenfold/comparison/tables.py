@@ -57,9 +57,9 @@ def _text(row: Row, name: str) -> str:
 
 
 def _tied(row: Row, board: Leaderboard) -> str:
-    if row is board.rows[0] and row.metrics[board.by]["value"] is not None:
-        return "best"
-    return {True: "tied", False: "no", None: DASH}[row.tied if row is not board.rows[0] else None]
+    if row is board.rows[0]:
+        return DASH if row.metrics[board.by]["value"] is None else "best"
+    return {True: "tied", False: "no", None: DASH}[row.tied]
 
 
 def _count(value: float | None) -> str:
