@@ -118,7 +118,7 @@ def _cuda(results: Results) -> tuple[str, bool]:
     of, machine = results["cuda"]["tenfold"]["seconds"], results["cuda"]["machine"]  # type: ignore[index]
     if machine["device"] == "cpu":
         raise KeyError("a CUDA device")
-    return f"{span(of)} s on {machine['device']}", of["median"] <= 2.59
+    return f"{span(of)} s on {machine['device_name']}", of["median"] <= 2.59
 
 
 FIGURES = (

@@ -1,4 +1,7 @@
-"""Imports Keras on PyTorch, whatever KERAS_BACKEND or keras.json say: Tenfold has one engine."""
+"""Imports Keras on PyTorch, whatever KERAS_BACKEND or keras.json say: Tenfold has one engine.
+
+Keras makes everything on the processor; networks that are trained are moved to a GPU by the engine.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from tenfold.errors import EngineError
 
 if "keras" not in sys.modules:
     os.environ["KERAS_BACKEND"] = "torch"
+    os.environ["KERAS_TORCH_DEVICE"] = "cpu"
 
 import keras
 

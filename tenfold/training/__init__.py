@@ -98,8 +98,9 @@ def _train(recipe: Recipe, dataset: Dataset, run: Run, model: Any, weights: np.n
     from tenfold.training import engine, optimizers
     from tenfold.training.loop import Loop
 
-    optimizer = optimizers.make(recipe.train, engine.prepare(recipe.train.precision).dtype)
-    trainer = engine.Trainer(model, optimizer, recipe.train, len(dataset.classes), weights)
+    machine = engine.prepare(recipe.train.precision)
+    optimizer = optimizers.make(recipe.train, machine.dtype)
+    trainer = engine.Trainer(model, optimizer, recipe.train, len(dataset.classes), weights, device=machine.device)
     yield from Loop(recipe, dataset, run, trainer, hooks).fit(resume)
 
 

@@ -1,4 +1,4 @@
-"""[E] The machine: threads, allocator, precision and memory layout, and one training step.
+"""[E] The machine: device, threads, allocator, precision and memory layout, and one training step.
 
 Whatever depends on the hardware is decided here (and in `models/layers.py`); recipes and models say
 nothing of it.
@@ -12,7 +12,7 @@ import os
 import platform
 import random
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ import torch.nn.functional as F
 
 from tenfold.backend import keras
 from tenfold.errors import EngineError
-from tenfold.models.layers import Whitening
+from tenfold.models.layers import Whitening, finalise
 from tenfold.recipe import TrainSection
 from tenfold.registry import AUGMENTATIONS
 from tenfold.training.augment import Batch
@@ -35,7 +35,8 @@ from tenfold.training.augment import Batch
 class Machine:
     """What the engine computes with, and why: shown by `tenfold doctor`, recorded in every run."""
 
-    device: str
+    device: str  # as PyTorch names it: "cpu" or "cuda"
+    device_name: str
     threads: int
     precision: str
     precision_reason: str
@@ -56,21 +57,45 @@ class Machine:
 
 
 def prepare(precision: str = "auto") -> Machine:
-    """Set this process up for training: allocator, threads, denormals. Returns what was chosen.
+    """Set this process up for training: device, allocator, threads, denormals. Returns what was chosen.
 
-    TENFOLD_THREADS overrides the number of threads. Raises EngineError if that is no whole number.
+    TENFOLD_DEVICE overrides the device, TENFOLD_THREADS the number of threads. Raises EngineError if one of
+    them is nothing that can be used.
     """
+    device = choose_device()
     threads = _threads()
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)  # values below 1e-38 are zero for a network and slow for a processor
-    chosen, reason = choose_precision(precision)
-    return Machine("cpu", threads, chosen, reason, _keep_memory())
+    name = processor_name()
+    if device == "cuda":
+        torch.backends.cudnn.benchmark = True  # try the ways to convolve once for each size, keep the fastest
+        name = torch.cuda.get_device_name()
+    chosen, reason = choose_precision(precision, device)
+    return Machine(device, name, threads, chosen, reason, _keep_memory())
 
 
-def choose_precision(precision: str = "auto") -> tuple[str, str]:
-    """("float32" or "bfloat16", why): bfloat16 where the processor multiplies in it."""
+def choose_device() -> str:
+    """"cuda" where TENFOLD_DEVICE asks for it, else "cpu".
+
+    A GPU is not chosen by itself before trainings on one have been measured (docs/performance.md).
+    """
+    asked = os.environ.get("TENFOLD_DEVICE", "cpu")
+    if asked not in ("cpu", "cuda"):
+        raise EngineError(f"TENFOLD_DEVICE={asked!r}; expected cpu or cuda")
+    if asked == "cuda" and not torch.cuda.is_available():
+        raise EngineError("TENFOLD_DEVICE='cuda', and this PyTorch finds no GPU it can use; expected one: unset the "
+                          "variable, or install a PyTorch wheel for CUDA and look at `nvidia-smi`")
+    return asked
+
+
+def choose_precision(precision: str = "auto", device: str = "cpu") -> tuple[str, str]:
+    """("float32" or "bfloat16", why): bfloat16 where the device multiplies in it."""
     if precision != "auto":
         return precision, "asked for"
+    if device == "cuda":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return "bfloat16", "the GPU computes in bfloat16"
+        return "float32", "the GPU does not compute in bfloat16"
     units = processor_units()
     if units["AMX-BF16"]:
         return "bfloat16", "the processor has AMX-BF16"
@@ -153,14 +178,14 @@ def seeded(seed: int) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Resident:
-    """A split as tensors: images uint8 [n, height, width, channels], labels int64 [n]."""
+    """A split as tensors on the device: images uint8 [n, height, width, channels], labels int64 [n]."""
 
     images: torch.Tensor
     labels: torch.Tensor
 
     @classmethod
-    def of(cls, images: np.ndarray, labels: np.ndarray) -> Resident:
-        return cls(_tensor(images), _tensor(labels))
+    def of(cls, images: np.ndarray, labels: np.ndarray, device: str = "cpu") -> Resident:
+        return cls(_tensor(images).to(device), _tensor(labels).to(device))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -193,24 +218,29 @@ def takes(model: Any, image_size: int) -> bool:
 
 
 class Trainer:
-    """A fast network, its optimizer and its loss: one step, one pass of evaluation.
+    """A fast network, its optimizer and its loss on a device: one step, one pass of evaluation.
 
-    `class_weights` is float [classes] or None. State is the model's and the optimizer's variables.
+    `class_weights` is float [classes] or None. State is the model's and the optimizer's variables, which are
+    moved to `device`; the splits that a trainer is given lie there as well.
     """
 
     def __init__(self, model: Any, optimizer: Any, section: TrainSection, classes: int,
-                 class_weights: np.ndarray | None = None) -> None:
-        self.model, self.optimizer, self.classes = model, optimizer, classes
+                 class_weights: np.ndarray | None = None, *, device: str = "cpu") -> None:
+        self.model, self.optimizer, self.classes, self.device = model, optimizer, classes, device
         self._smoothing = section.label_smoothing
         self._augmentations = [(AUGMENTATIONS.get(name), options) for name, options in section.augment.items()]
-        self._weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)
-        self._parameters = [v.value for v in model.trainable_variables]
+        self._weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32).to(device)
         optimizer.build(model.trainable_variables)
+        if device != "cpu":
+            with keras.device(device):
+                _move([*model.variables, *optimizer.variables], device)
+                finalise(model.layers)
+        self._parameters = [v.value for v in model.trainable_variables]
 
     def adapt(self, split: Resident, count: int = 5000) -> None:
         """Show the first `count` images to the layers that take statistics of their input (whitening), in order."""
         x = pixels(split.images[:count])
-        with torch.no_grad():
+        with torch.no_grad(), keras.device(self.device):
             for layer in self.model.layers:
                 if isinstance(layer, Whitening):
                     before = keras.Model(self.model.inputs, layer.input)
@@ -220,16 +250,19 @@ class Trainer:
              image_size: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """One update on the images `index` (int64 [b]) of a split, scaled to `image_size`. Returns (loss, correct)."""
         torch.default_generator.manual_seed(seed)
-        x, targets = self._batch(split, index, epoch, image_size)
+        if self.device == "cuda":
+            torch.cuda.manual_seed(seed)
         for parameter in self._parameters:
             parameter.grad = None
-        logits = self.model(x, training=True)
-        loss = self._loss(logits, targets)
-        loss.backward()
-        with torch.no_grad():
-            self._update([parameter.grad for parameter in self._parameters])
-            truth = targets.argmax(1) if targets.is_floating_point() else targets
-            return loss.detach(), (logits.detach().argmax(1) == truth).sum()
+        with keras.device(self.device):
+            x, targets = self._batch(split, index.to(self.device), epoch, image_size)
+            logits = self.model(x, training=True)
+            loss = self._loss(logits, targets)
+            loss.backward()
+            with torch.no_grad():
+                self._update([parameter.grad for parameter in self._parameters])
+                truth = targets.argmax(1) if targets.is_floating_point() else targets
+                return loss.detach(), (logits.detach().argmax(1) == truth).sum()
 
     def _update(self, gradients: list[torch.Tensor | None]) -> None:
         self.optimizer.apply(gradients)
@@ -259,7 +292,7 @@ class Trainer:
                before: Callable[[], None] = lambda: None) -> torch.Tensor:
         """Logits of uint8 images [n, height, width, channels] in inference mode: float32 [n, classes]."""
         found = []
-        with torch.inference_mode():
+        with torch.inference_mode(), keras.device(self.device):
             for batch in images.split(batch_size):
                 before()
                 found.append(self.model(pixels(batch), training=False))
@@ -274,6 +307,13 @@ class Trainer:
         logits = self.logits(split.images, batch_size, before)
         hits = int((logits.argmax(1) == split.labels).sum())
         return float(F.cross_entropy(logits, split.labels)), hits / len(split)
+
+
+def _move(variables: Iterable[Any], device: str) -> None:
+    """Put Keras variables onto a device; tensors of them that were taken before are not theirs any more."""
+    for variable in variables:
+        value = variable._value.detach().to(device)
+        variable._value = torch.nn.Parameter(value, requires_grad=variable._value.requires_grad)
 
 
 def batches(order: np.ndarray, batch_size: int) -> Sequence[torch.Tensor]:

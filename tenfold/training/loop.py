@@ -46,9 +46,10 @@ class Loop:
         self.run, self.trainer, self.hooks = run, trainer, hooks
         trainer.model.compile(optimizer=trainer.optimizer)  # for callbacks that look for model.optimizer
         self.listeners = engine.keras.callbacks.CallbackList(list(hooks.callbacks), model=trainer.model)
-        self.train = engine.Resident.of(dataset.train.images, dataset.train.labels)
+        self.train = engine.Resident.of(dataset.train.images, dataset.train.labels, trainer.device)
         held_out = dataset.validation
-        self.validation = None if held_out is None else engine.Resident.of(held_out.images, held_out.labels)
+        self.validation = (None if held_out is None else
+                           engine.Resident.of(held_out.images, held_out.labels, trainer.device))
         self.steps = -(-len(self.train) // self.section.batch_size)
         self.phase, self.first = phase, len(before)
         self.records: list[dict[str, float]] = list(before)

@@ -74,8 +74,8 @@ class FineTuner(engine.Trainer):
     """
 
     def __init__(self, model: Any, optimizer: Any, section: TrainSection, classes: int,
-                 class_weights: np.ndarray | None, shares: dict[str, float]) -> None:
-        super().__init__(model, optimizer, section, classes, class_weights)
+                 class_weights: np.ndarray | None, *, device: str, shares: dict[str, float]) -> None:
+        super().__init__(model, optimizer, section, classes, class_weights, device=device)
         owner = {id(variable): layer.name for layer in model.layers for variable in layer.trainable_variables}
         self._slow = [(variable.value, shares[owner[id(variable)]]) for variable in model.trainable_variables
                       if shares.get(owner[id(variable)], 1.0) < 1]
@@ -113,10 +113,11 @@ def train(
             cached = features.of_dataset(feature_network(model), recipe, dataset, hooks)
         kept = cached if phase.cached else None
         trained = model if kept is None else head(recipe, kept, logits, fresh=number == 0)
-        optimizer = (optimizers.make(phase.section) if phase.cached else
-                     optimizers.make(phase.section, engine.prepare(phase.section.precision).dtype))
-        arguments = (trained, optimizer, phase.section, len(dataset.classes), class_weights)
-        trainer = engine.Trainer(*arguments) if phase.cached else FineTuner(*arguments, shares(recipe))
+        machine = engine.prepare(phase.section.precision)
+        arguments = (phase.section, len(dataset.classes), class_weights)
+        trainer = (engine.Trainer(trained, optimizers.make(phase.section), *arguments) if phase.cached else
+                   FineTuner(trained, optimizers.make(phase.section, machine.dtype), *arguments,
+                             device=machine.device, shares=shares(recipe)))
         earlier = [record for record in records if record["phase"] <= number]
         of_phase = recipe.model_copy(update={"train": phase.section})
         loop = Loop(of_phase, kept or dataset, run, trainer, hooks, number, earlier)

@@ -14,11 +14,11 @@ from tenfold.recipe import Recipe
 from tenfold.training import engine, optimizers
 
 
-def trainer(**train: object) -> engine.Trainer:
+def trainer(device: str = "cpu", **train: object) -> engine.Trainer:
     recipe = Recipe.from_dict({"model": {"name": "cnn", "filters": [8], "dense": [16]}, "train": train})
     with engine.seeded(0):
         model = build(recipe.model, (8, 8, 3), 4, fast=True)
-    return engine.Trainer(model, optimizers.make(recipe.train), recipe.train, 4)
+    return engine.Trainer(model, optimizers.make(recipe.train), recipe.train, 4, device=device)
 
 
 def resident(count: int = 32) -> engine.Resident:
@@ -117,6 +117,46 @@ def test_seeding_leaves_the_callers_generators_as_they_were() -> None:
         torch.rand(3)
     assert np.random.rand() == expected[0]
     assert torch.equal(torch.rand(2), torch.rand(2, generator=expected[1]))
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:0", ""])
+def test_a_device_that_does_not_exist_is_refused(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENFOLD_DEVICE", device)
+    with pytest.raises(EngineError, match="expected cpu or cuda"):
+        engine.prepare()
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENFOLD_DEVICE", "cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(EngineError, match="finds no GPU"):
+        engine.prepare()
+
+
+def test_all_state_moves_to_the_device_with_the_trainer() -> None:
+    recipe = Recipe.from_dict({"model": {"name": "cnn", "filters": [8], "norm": "batch"}})
+    model = build(recipe.model, (8, 8, 3), 4, fast=True)
+    optimizer = optimizers.make(recipe.train)
+    learner = engine.Trainer(model, optimizer, recipe.train, 4, np.ones(4), device="meta")  # holds shapes, no values
+    assert {v._value.device.type for v in (*model.variables, *optimizer.variables)} == {"meta"}
+    assert [p.requires_grad for p in learner._parameters] == [True] * len(model.trainable_variables)
+    assert learner._weights is not None
+    assert learner._weights.device.type == "meta"
+    split = engine.Resident.of(np.zeros((4, 8, 8, 3), np.uint8), np.zeros(4, np.int64), "meta")
+    assert split.images.device.type == split.labels.device.type == "meta"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("name", ["adam", "sgd", "muon"])
+def test_a_gpu_takes_the_steps_of_the_processor(name: str) -> None:
+    on_processor, on_gpu = trainer(optimizer=name), trainer(device="cuda", optimizer=name)
+    split = resident()
+    moved = engine.Resident.of(split.images.numpy(), split.labels.numpy(), "cuda")
+    for seed in range(3):
+        expected, got = on_processor.step(split, ALL, seed), on_gpu.step(moved, ALL, seed)
+        torch.testing.assert_close(got[0].cpu(), expected[0], rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(on_gpu.logits(moved.images, 16).cpu(), on_processor.logits(split.images, 16),
+                               rtol=1e-2, atol=1e-3)
 
 
 @pytest.mark.parametrize("threads", ["0", "many", "-1", "1.5"])
