@@ -118,7 +118,7 @@ def _cuda(results: Results) -> tuple[str, bool]:
     of, machine = results["cuda"]["tenfold"]["seconds"], results["cuda"]["machine"]  # type: ignore[index]
     if machine["device"] == "cpu":
         raise KeyError("a CUDA device")
-    return f"{span(of)} s on {machine['device_name']}", of["median"] <= 2.59
+    return f"{span(of)} s on {machine['gpu']}", of["median"] <= 2.59
 
 
 FIGURES = (
@@ -175,9 +175,10 @@ def page(results: Path = RESULTS) -> str:
         "python -m benchmarks.environments   # the peers' environments, once; what can't be installed is absent",
         *COMMANDS,
         "python -m benchmarks.time_to_accuracy speed --json benchmarks/results/cuda.json   # where Tenfold uses a GPU",
+        "tenfold study benchmarks/precision.toml   # what bfloat16 does to accuracy: docs/lab-notes.md",
         "make docs",
         "```", "",
-        "`make performance` does all of it but the GPU.", "",
+        "`make performance` does all of it but the GPU and the study.", "",
     ]
     return "\n".join(lines)
 

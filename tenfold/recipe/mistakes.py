@@ -14,15 +14,13 @@ def explain(error: ValidationError, schema: type[BaseModel], prefix: str = "", m
     """One line for each mistake: the key, the value received, what was expected, a suggestion."""
     lines, unions = [], _unions(error)
     for item in error.errors():
-        if item["loc"][:-1] in unions:
-            expected = " or ".join(unions[item["loc"][:-1]])
-            key = ".".join([prefix, *map(str, item["loc"][:-1])] if prefix else map(str, item["loc"][:-1]))
-            lines.append(f"{key}: received {item['input']!r}; expected {expected}")
-            continue
-        location = [str(part) for part in item["loc"]]
+        kinds = unions.get(item["loc"][:-1])
+        location = [str(part) for part in (item["loc"][:-1] if kinds else item["loc"])]
         key = ".".join([prefix, *location] if prefix else location)
         received, context = item["input"], item.get("ctx", {})
-        if item["type"] == "extra_forbidden":
+        if kinds:
+            lines.append(f"{key}: received {received!r}; expected {' or '.join(kinds)}")
+        elif item["type"] == "extra_forbidden":
             siblings = [*_fields_at(schema, location[:-1]), *more]
             lines.append(f"{key}: {unknown('key', location[-1], siblings)}")
         elif item["type"] == "literal_error":

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 
 def check(recipe: Recipe, dataset: Dataset) -> None:
-    """Raise UsageError if the recipe can't be trained on the prepared data set, before anything is written."""
+    """Raise UsageError if the recipe can't be trained on the prepared data set, EngineError if not in this process.
+
+    Called before anything is written.
+    """
+    from tenfold.training import engine
+
+    engine.prepare(recipe.train.precision)
     train, batch_size = len(dataset.train), recipe.train.batch_size
     if batch_size > train:
         raise UsageError(f"train.batch_size: received {batch_size}, and the training split has {train} images; "

@@ -36,7 +36,7 @@ class Machine:
     """What the engine computes with, and why: shown by `tenfold doctor`, recorded in every run."""
 
     device: str  # as PyTorch names it: "cpu" or "cuda"
-    device_name: str
+    gpu: str  # its name; "none" where it is not the device
     threads: int
     precision: str
     precision_reason: str
@@ -66,12 +66,12 @@ def prepare(precision: str = "auto") -> Machine:
     threads = _threads()
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)  # values below 1e-38 are zero for a network and slow for a processor
-    name = processor_name()
+    gpu = "none"
     if device == "cuda":
         torch.backends.cudnn.benchmark = True  # try the ways to convolve once for each size, keep the fastest
-        name = torch.cuda.get_device_name()
+        gpu = torch.cuda.get_device_name()
     chosen, reason = choose_precision(precision, device)
-    return Machine(device, name, threads, chosen, reason, _keep_memory())
+    return Machine(device, gpu, threads, chosen, reason, _keep_memory())
 
 
 def choose_device() -> str:
