@@ -8,8 +8,9 @@ every step. They are applied in the order below.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -35,6 +36,21 @@ class Batch:
     classes: int
     index: torch.Tensor
     epoch: int = 1
+
+
+def augmented(batch: Batch, augmentations: Mapping[str, Mapping[str, Any]], image_size: int | None = None) -> Batch:
+    """The batch after augmentations by name, with their options, at the size it had or `image_size` a side."""
+    import torch
+    import torch.nn.functional as F
+
+    height, width = batch.images.shape[2:]
+    for name, options in augmentations.items():
+        batch = AUGMENTATIONS.get(name)(batch, **options)
+    size = (height, width) if image_size is None else (image_size, image_size)
+    x = batch.images
+    if x.shape[2:] != size:
+        x = F.interpolate(x, size=size, mode="bilinear", antialias=True)
+    return replace(batch, images=x.contiguous(memory_format=torch.channels_last))
 
 
 @AUGMENTATIONS.add("mirror")
@@ -65,9 +81,26 @@ def translate(batch: Batch, *, pixels: Annotated[int, Field(ge=1, le=64)] = 2) -
     shifts = torch.randint(-pixels, pixels + 1, (2, n, 1), device=images.device)
     rows = _reflect(torch.arange(height, device=images.device) + shifts[0], height)
     columns = _reflect(torch.arange(width, device=images.device) + shifts[1], width)
-    index = torch.arange(n, device=images.device)[:, None, None]
-    moved = images.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]]
-    return replace(batch, images=moved.permute(0, 3, 1, 2))
+    return replace(batch, images=_pixels(images, rows, columns))
+
+
+@AUGMENTATIONS.add("crop")
+def crop(batch: Batch, *, share: Annotated[float, Field(gt=0, lt=1)] = 0.875) -> Batch:
+    """Cut a window at a random place, its sides that `share` of the image's (Krizhevsky et al. 2012, section 4.1).
+
+    The window is scaled back to the image's size, or to what `train.image_sizes` says: a network that takes
+    images of any size can learn from windows as they are, at the scale of the whole images on which it is judged
+    and at the cost of smaller ones.
+    """
+    import torch
+
+    images = batch.images
+    taken = []
+    for side in images.shape[2:]:
+        window = max(round(side * share), 1)
+        start = torch.randint(0, side - window + 1, (len(images), 1), device=images.device)
+        taken.append(torch.arange(window, device=images.device) + start)
+    return replace(batch, images=_pixels(images, *taken))
 
 
 @AUGMENTATIONS.add("rotate")
@@ -131,6 +164,15 @@ def mixup(batch: Batch, *, alpha: Annotated[float, Field(gt=0, le=10)] = 0.2) ->
     pixel, label = share[:, None, None, None], share[:, None]
     return replace(batch, images=images * pixel + images[other] * (1 - pixel),
                    targets=targets * label + targets[other] * (1 - label))
+
+
+def _pixels(images: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """The pixels of each image [n, channels, height, width] at its `rows` [n, h] and `columns` [n, w]."""
+    import torch
+
+    index = torch.arange(len(images), device=images.device)[:, None, None]
+    found = images.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]]
+    return found.permute(0, 3, 1, 2)
 
 
 def _reflect(index: torch.Tensor, size: int) -> torch.Tensor:

@@ -24,8 +24,7 @@ from tenfold.backend import keras
 from tenfold.errors import EngineError
 from tenfold.models.layers import Whitening, finalise
 from tenfold.recipe import TrainSection
-from tenfold.registry import AUGMENTATIONS
-from tenfold.training.augment import Batch
+from tenfold.training.augment import Batch, augmented
 
 # ----------------------------------------------------------------------------------------------------
 # the machine
@@ -228,7 +227,7 @@ class Trainer:
                  class_weights: np.ndarray | None = None, *, device: str = "cpu") -> None:
         self.model, self.optimizer, self.classes, self.device = model, optimizer, classes, device
         self._smoothing = section.label_smoothing
-        self._augmentations = [(AUGMENTATIONS.get(name), options) for name, options in section.augment.items()]
+        self._augmentations = section.augment
         self._weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32).to(device)
         optimizer.build(model.trainable_variables)
         if device != "cpu":
@@ -273,13 +272,8 @@ class Trainer:
         x, targets = pixels(split.images[index]), split.labels[index]
         if x.ndim == 2:
             return x, targets
-        batch = Batch(x, targets, self.classes, index, epoch)
-        for function, options in self._augmentations:
-            batch = function(batch, **options)
-        x = batch.images
-        if image_size is not None and image_size != x.shape[2]:
-            x = F.interpolate(x, size=(image_size, image_size), mode="bilinear", antialias=True)
-        return x.contiguous(memory_format=torch.channels_last), batch.targets
+        batch = augmented(Batch(x, targets, self.classes, index, epoch), self._augmentations, image_size)
+        return batch.images, batch.targets
 
     def _loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         if self._weights is None:

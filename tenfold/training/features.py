@@ -32,7 +32,7 @@ from tenfold.recipe import Recipe
 from tenfold.registry import AUGMENTATIONS
 from tenfold.run import write_whole
 from tenfold.training import engine
-from tenfold.training.augment import Batch
+from tenfold.training.augment import Batch, augmented
 from tenfold.training.loop import Hooks
 
 BLOCK = 20  # batches between two notes of how far it has come
@@ -230,7 +230,5 @@ def of_batch(network: Any, images: np.ndarray, view: View = View(), start: int =
             torch.default_generator.manual_seed(engine.derived_seed(view.seed, view.number, start))
             batch = Batch(x, torch.zeros(len(x), dtype=torch.int64), 2, torch.arange(start, start + len(x)),
                           view.number)
-            for name, options in view.augment.items():
-                batch = AUGMENTATIONS.get(name)(batch, **options)
-            x = batch.images.contiguous(memory_format=torch.channels_last)
+            x = augmented(batch, view.augment).images
         return network(x, training=False).float().numpy()
