@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from torch.optim.adam import adam
 
 from tenfold.backend import keras
 from tenfold.recipe import TrainSection
@@ -21,9 +24,9 @@ def make(section: TrainSection, dtype: torch.dtype = torch.float32) -> keras.opt
     optimizer: keras.optimizers.Optimizer
     match section.optimizer:
         case "adam":
-            optimizer = keras.optimizers.Adam(rate, weight_decay=decay)
+            optimizer = FusedAdam(rate, weight_decay=decay)
         case "adamw":
-            optimizer = keras.optimizers.AdamW(rate, weight_decay=section.weight_decay)
+            optimizer = FusedAdam(rate, weight_decay=section.weight_decay)
         case "sgd":
             optimizer = keras.optimizers.SGD(rate, section.momentum, section.nesterov, weight_decay=decay)
         case "rmsprop":
@@ -36,3 +39,20 @@ def make(section: TrainSection, dtype: torch.dtype = torch.float32) -> keras.opt
             optimizer = NormalizedMuon(rates, section.momentum, decay, dtype=dtype)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
+
+
+class FusedAdam(keras.optimizers.Adam):
+    """Keras' Adam, updated by PyTorch's kernel that goes over everything once; Keras' weight decay is decoupled anyway.
+
+    Keras adds epsilon to the root of the sum of squares before that is corrected for its bias, PyTorch after it.
+    """
+
+    @torch.no_grad()
+    def _backend_update_step(self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any) -> None:
+        before = float(self.iterations.value)
+        places = [self._get_variable_index(variable) for variable in trainable_variables]
+        adam([variable.value for variable in trainable_variables], list(grads),
+             [self._momentums[i].value for i in places], [self._velocities[i].value for i in places], [],
+             [torch.tensor(before, device=gradient.device) for gradient in grads], fused=True, amsgrad=False,
+             beta1=self.beta_1, beta2=self.beta_2, lr=float(learning_rate), weight_decay=0.0,
+             eps=self.epsilon / (1 - self.beta_2 ** (before + 1)) ** 0.5, maximize=False)
