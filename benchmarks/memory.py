@@ -2,7 +2,8 @@
 
     python -m benchmarks.memory [RECIPE …] [--data cifar10] [--json FILE]
 
-The peak of the whole process (resident set), from reading the data to the report; one epoch has all of it.
+The peak of the whole process (resident set), from reading the data to the report; one epoch at the images' full size
+has all of it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ def measure(recipe: str, data: str, batch: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as runs:
         try:
             _, peak = finish([sys.executable, "-m", "tenfold.cli", "train", recipe, "--data", data, "--runs", runs,
-                              "--set", f"train.batch_size={batch}", "--set", "train.epochs=1"])
+                              "--set", f"train.batch_size={batch}", "--set", "train.epochs=1",
+                              "--set", "train.image_scales=[]"])
         except AbsentError as reason:
             return {"absent": str(reason)}
     log(f"{recipe}: {peak:,.0f} MiB")
@@ -34,7 +36,7 @@ def measure(recipe: str, data: str, batch: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipes", nargs="*", metavar="RECIPE", default=["cifar-cnn"])
+    parser.add_argument("recipes", nargs="*", metavar="RECIPE", default=["cifar-cnn", "speed"])
     parser.add_argument("--data", default="cifar10")
     parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")

@@ -115,10 +115,12 @@ def _memory(results: Results) -> tuple[str, bool]:
 
 
 def _cuda(results: Results) -> tuple[str, bool]:
-    of, machine = results["cuda"]["tenfold"]["seconds"], results["cuda"]["machine"]  # type: ignore[index]
-    if machine["device"] == "cpu":
-        raise KeyError("a CUDA device")
-    return f"{span(of)} s on {machine['gpu']}", of["median"] <= 2.59
+    result: Any = results["cuda"]
+    of, reached, machine = result["tenfold"]["seconds"], result["tenfold"]["accuracy"], result["machine"]
+    if machine["device"] == "cpu" or result["recipe"] != "speed":
+        raise KeyError("`speed` on a CUDA device")
+    met = of["median"] <= 2.59 and of["n"] >= ROUNDS and reached["mean"] >= 0.94
+    return f"{span(of)} s on {machine['gpu']}, {accuracy(reached)}", met
 
 
 FIGURES = (
@@ -131,14 +133,14 @@ FIGURES = (
     Figure("share of a step spent on data (gathering, mirror, translation)", "≤ 5 %", _data_share),
     Figure("`speed`: seconds to the final weights ÷ plain PyTorch's for 400,000 images of network A", "≤ 0.5",
            _speed_ratio),
-    Figure("`speed`: test accuracy, mean of 5 seeds", "≥ 94.0 %", _speed_accuracy),
+    Figure("`speed`: accuracy on the 1,000 exact test images, mean of 5 seeds", "≥ 94.0 %", _speed_accuracy),
     Figure("the ten recipes: seconds ÷ the same in Keras' `fit` on TensorFlow, float32, accuracy not lower",
            "≤ 0.4 each", _recipes),
     Figure("`tenfold --help`, the whole process", "< 0.3 s", _startup("tenfold --help", 0.3)),
     Figure("`import tenfold`, the whole process", "< 0.5 s", _startup("import tenfold", 0.5)),
     Figure("peak memory of `tenfold train` on CIFAR-10, batch 500", "≤ 2 GiB", _memory),
-    Figure("`speed` on a CUDA GPU, everything counted (published, warmed up, on an A100: 2.59 s and 1.99 s)",
-           "≤ 2.59 s", _cuda),
+    Figure("`speed` on a CUDA GPU: seconds to the final weights, at 94.0 % or more (published for an A100, warmed up, "
+           "with evaluation: 2.59 s and 1.99 s)", "≤ 2.59 s", _cuda),
 )
 
 
@@ -168,7 +170,7 @@ def page(results: Path = RESULTS) -> str:
     lines += _recipes_section(found["recipes"])
     for name, title in (("speed", "The `speed` recipe"), ("startup", "Start-up"), ("memory", "Memory"),
                         ("cuda", "CUDA")):
-        lines += [f"## {title}", "", *_origin(found[name])]
+        lines += [f"## {title}", "", *_peak(found[name]), *_origin(found[name])]
     lines += [
         "## Measuring it again", "",
         "```sh",
@@ -216,7 +218,17 @@ def _recipes_section(result: Result | None) -> Iterator[str]:
                    f"{span(of['ratio'])} | {reached} |")
         yield from ("", "Where fewer epochs were trained than the recipe has, the others count as the median of those "
                     "after the first.", "")
+        parts = [part for entry in result["recipes"].values() for part in entry.values()]
+        commands = dict.fromkeys(part.get("command", result["command"]) for part in parts)
+        result = {**result, "command": "`, `".join(commands)}
     yield from _origin(result)
+
+
+def _peak(result: Result | None) -> Iterator[str]:
+    """What `speed` holds at its own batch, where that was measured."""
+    peak = (result or {}).get("tenfold", {}).get("peak_memory_mib")
+    if peak is not None:
+        yield from (f"Peak memory of the recipe as it is: {peak / 1024:.2f} GiB.", "")
 
 
 def _origin(result: Result | None) -> Iterator[str]:

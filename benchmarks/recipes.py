@@ -4,8 +4,9 @@
 
 Trains each recipe on its own data set with that many seeds, in full, one after the other. The header
 then states the machine, the seconds of training (the median epoch of all runs × the median number of epochs:
-other work on the machine slows single epochs down), and the accuracy on the test split as mean ± standard
-deviation over the seeds.
+other work on the machine slows single epochs down; where epochs differ by `train.image_scales`, the median of the runs'
+sums), and the accuracy on the test split as mean ± standard deviation over the seeds. A recipe that can't be trained
+here (weights that can't be downloaded) keeps its header.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from tenfold import pipeline
 from tenfold.environment import machine
+from tenfold.errors import TenfoldError
 from tenfold.recipe import Recipe, header, read, shipped
 from tenfold.run import Run
 from tenfold.terminal import terminal_watcher
@@ -37,22 +39,36 @@ def measure(name: str, seeds: int, runs: Path) -> dict[str, str]:
 
 def facts(runs: list[Run]) -> dict[str, str]:
     """The header lines that finished runs of one recipe bear out."""
-    accuracies = [100 * run.metrics()["test"]["accuracy"]["value"] for run in runs]
-    epoch = statistics.median(record["seconds"] for run in runs for record in run.history())
-    epochs = [len(run.history()) for run in runs]
+    seconds = [[record["seconds"] for record in run.history()] for run in runs]
+    epochs = [len(of) for of in seconds]
+    if runs[0].recipe().train.image_scales:
+        total = statistics.median(map(sum, seconds))
+        each = f"{min(map(min, seconds)):.0f} to {max(map(max, seconds)):.0f}"
+    else:
+        epoch = statistics.median(value for of in seconds for value in of)
+        total, each = epoch * statistics.median(epochs), f"{epoch:.1f}"
     environment = runs[0].environment()
     test = environment["dataset"]["splits"]["test"]
     images = f"all {test['count']:,} test images"
     if test["partial"]:
         whole = f"{test['expected']:,} test images" if test["expected"] else "a partial test split"
         images = f"{test['count']:,} of {whole}"
-    spread = f" ± {statistics.stdev(accuracies):.1f}" if len(runs) > 1 else ""
+    accuracy = _accuracy(runs, "test")
+    if "test_tta" in runs[0].metrics():
+        accuracy = f"{_accuracy(runs, 'test_tta')} with test-time augmentation, {accuracy} without"
+    seeds = f"{len(runs)} seed{'s' * (len(runs) > 1)}"
     return {
         "machine": f"{environment['machine']['cores']} cores of {environment['machine']['processor']} "
                    f"({', '.join(environment['machine']['units'])}), {environment['precision']}",
-        "seconds": f"{epoch * statistics.median(epochs):.0f} ({_span(epochs)} epochs of {epoch:.1f})",
-        "accuracy": f"{statistics.mean(accuracies):.1f} %{spread} (n = {len(runs)} seeds, {images})",
+        "seconds": f"{total:.0f} ({_span(epochs)} epochs of {each})",
+        "accuracy": f"{accuracy} (n = {seeds}, {images})",
     }
+
+
+def _accuracy(runs: list[Run], split: str) -> str:
+    values = [100 * run.metrics()[split]["accuracy"]["value"] for run in runs]
+    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.1f} %{spread}"
 
 
 def _span(values: list[int]) -> str:
@@ -74,7 +90,11 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/recipes"))
     arguments = parser.parse_args()
     for name in arguments.names or shipped():
-        measured = measure(name, arguments.seeds, arguments.runs)
+        try:
+            measured = measure(name, arguments.seeds, arguments.runs)
+        except TenfoldError as error:
+            print(json.dumps({"recipe": name, "absent": str(error)}), flush=True)
+            continue
         path = RECIPES / f"{name}.toml"
         path.write_text(with_facts(read(name)[1], measured), encoding="utf-8")
         stated = header(path.read_text(encoding="utf-8"))

@@ -18,11 +18,20 @@ def origin() -> dict[str, Any]:
     from tenfold.training import engine
 
     module = sys.modules["__main__"].__spec__
-    command = ["python", "-m", module.name if module else Path(sys.argv[0]).stem, *sys.argv[1:]]
+    words = [_portable(word) for word in sys.argv[1:]]
+    command = ["python", "-m", module.name if module else Path(sys.argv[0]).stem, *words]
     return {
         "machine": {**machine(), **engine.prepare().to_dict()}, "versions": versions(), "git_commit": git_commit(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(), "command": shlex.join(command),
     }
+
+
+def _portable(word: str) -> str:
+    """A word of a command without what is only this machine's: an absolute path is named from here, or by its end."""
+    path = Path(word)
+    if not path.is_absolute():
+        return word
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name
 
 
 def write(path: Path | None, result: dict[str, Any]) -> None:

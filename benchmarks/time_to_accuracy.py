@@ -7,7 +7,8 @@
 measured before and after each training. `recipes` trains each shipped recipe and, in turn, the same architecture on
 the same data for as many epochs by Keras' `fit` on TensorFlow in float32. With `--epochs-timed K` only K epochs of each
 side are trained and their seconds scaled to the recipe's; without, all of them, and accuracies are compared as well.
-The file keeps what it has of other recipes and of the other kind, if machine and versions are the same.
+The file keeps what it has of other recipes and of the other kind, if machine and versions are the same; each entry
+says by which command it was measured, when, and of which commit.
 """
 
 from __future__ import annotations
@@ -158,6 +159,7 @@ def main() -> None:
     for name in arguments.names:
         count = 1 if arguments.smoke else arguments.rounds
         measured = measure_recipe(name, count, arguments.epochs_timed, sets, cache, not arguments.no_install)
+        measured |= {key: origin[key] for key in ("command", "date", "git_commit")}
         done[name] = {**done.get(name, {}), "timed" if arguments.epochs_timed else "full": measured}
         record.write(arguments.json, {"peer": PEER, "recipes": done, **origin})
 

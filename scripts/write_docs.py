@@ -44,8 +44,10 @@ def recipes_page() -> str:
     lines = [
         "# Recipes", "",
         "Generated from the headers of `tenfold/recipes/*.toml` by `make docs`; the headers are measured by",
-        "`python -m benchmarks.recipes`. Accuracy is on the test split, of the epoch that is best on validation:",
-        "mean ± standard deviation over the seeds. Seconds are of training, on the machine named.", "",
+        "`python -m benchmarks.recipes`. Accuracy is on the test split, of the epoch that the recipe keeps (the best",
+        "on validation, or the last): mean ± standard deviation over the seeds. Seconds are of training, on the",
+        "machine named. Those of `speed` and `accurate` are from [performance](performance.md) and the",
+        "[lab notes](lab-notes.md).", "",
         "| recipe | what it is | accuracy | seconds |", "|---|---|---|---|",
         *(f"| `{name}` | {f['title']} | {f.get('accuracy', 'not measured')} | {f.get('seconds', 'not measured')} |"
           for name, f in rows), "",

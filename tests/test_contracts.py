@@ -12,7 +12,7 @@ from tenfold.errors import TenfoldError
 from tenfold.models import build
 from tenfold.recipe import DataSection, ModelSection, Recipe, options_of, shipped
 from tenfold.registry import AUGMENTATIONS, DATASETS, METRICS, MODELS, PLOTS, Registry
-from tenfold.training.augment import Batch
+from tenfold.training.augment import Batch, augmented
 
 OFFLINE = ("digits", "shapes:train=300,test=100")
 SHAPES = [(8, 8, 1), (8, 8, 3), (28, 28, 1), (32, 32, 3), (17, 23, 3)]
@@ -64,15 +64,14 @@ def test_a_models_options_all_have_defaults(name: str) -> None:
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("name", AUGMENTATIONS.names())
 def test_an_augmentation_keeps_shape_range_and_seed(name: str, shape: tuple[int, int, int]) -> None:
-    function = AUGMENTATIONS.get(name)
-    options = options_of(function)().model_dump()
+    options = options_of(AUGMENTATIONS.get(name))().model_dump()
     images = torch.randint(0, 256, (16, *shape)).permute(0, 3, 1, 2).float()
     labels = torch.arange(16) % 5
     results = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
         before = images.clone()
-        batch = function(Batch(images, labels, 5, torch.arange(16)), **options)
+        batch = augmented(Batch(images, labels, 5, torch.arange(16)), {name: options})
         results.append((batch.images, batch.targets))
         assert torch.equal(images, before), "the batch itself was changed"
     (changed, targets), (again, _), (other, _) = results

@@ -20,7 +20,7 @@ from tenfold.data.splits import prepare
 from tenfold.recipe import Recipe
 from tenfold.run import Run
 
-UNTRANSLATED = ("label_smoothing", "weight_decay", "image_sizes")
+UNTRANSLATED = ("label_smoothing", "weight_decay", "image_scales", "warmup")
 OPTIMIZERS = ("adam", "sgd", "rmsprop")
 AUGMENTATIONS = ("mirror", "translate", "rotate")
 

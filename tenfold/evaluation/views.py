@@ -22,7 +22,7 @@ def with_views(model: Classify, views: str, below: float = 1.0) -> Any:
 
     def classify(pixels: torch.Tensor, training: bool = False) -> torch.Tensor:
         first = model(pixels, training=False)
-        unsure = first.amax(1) < below
+        unsure = first.amax(1) < (below if below < 1 else 2)  # a probability may be 1 in float32
         if not unsure.any():
             return first
         known = first[unsure].clamp_min(TINY).log()

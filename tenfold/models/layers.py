@@ -208,12 +208,16 @@ class Whitening(Conv2D):
 
     EPSILON = 5e-4  # of the mean variance of a patch's values
 
-    def adapt(self, x: torch.Tensor) -> None:
-        """Take the statistics of all patches of float [n, channels, height, width], as they enter the layer."""
-        size, channels = self.kernel_size[0], x.shape[1]
-        patches = F.unfold(x.float(), size).transpose(1, 2).reshape(-1, channels * size**2)
-        mean = patches.mean(0)
-        variances, components = torch.linalg.eigh(torch.cov(patches.T))
+    def adapt(self, batches: Iterable[torch.Tensor]) -> None:
+        """Take the statistics of all patches of batches, float [n, channels, height, width], that enter the layer."""
+        size, count, total, products = self.kernel_size[0], 0, torch.zeros(()), torch.zeros(())
+        for x in batches:
+            patches = F.unfold(x.double(), size).transpose(1, 2).flatten(0, 1)
+            count, total, products = count + len(patches), total + patches.sum(0), products + patches.T @ patches
+        channels = len(total) // size**2
+        mean = total / count
+        variances, components = torch.linalg.eigh((products / count - mean.outer(mean)).float())
+        mean = mean.float()
         scale = (variances + self.EPSILON * variances.mean()).clamp_min(1e-12).rsqrt()
         filters = (components * scale).T.flip(0)  # [component, channels × height × width], greatest variance first
         filters = torch.cat([filters, -filters])
@@ -245,6 +249,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if not training or not self.trainable or _symbolic(x):
             return F.batch_norm(x, mean, variance, gamma, beta, training=False, eps=self.epsilon)
         batch_mean, batch_variance = torch.zeros_like(mean), torch.ones_like(variance)
+        if x.numel() == x.shape[1]:  # one value a channel is its own mean; PyTorch refuses it
+            x = torch.cat([x, x])
+            return self.call(x, training)[:1]
         y = F.batch_norm(x, batch_mean, batch_variance, gamma, beta, training=True, momentum=1.0, eps=self.epsilon)
         with torch.no_grad():  # PyTorch's running variance is the unbiased one, Keras' the biased one
             count = x.numel() // x.shape[1]
@@ -281,18 +288,18 @@ class Flatten(keras.layers.Flatten):
 
 
 class Dropout(keras.layers.Dropout):
-    """Drops with probability round(256 × rate) / 256, scaled by exactly its inverse.
+    """Drops with probability round(256 × rate) / 256, 1 to 255 of them, scaled by exactly its inverse.
 
     Random bits come from numpy's SFC64, seeded from PyTorch's generator: a step that seeds PyTorch
     repeats its masks.
     """
 
     def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
-        threshold = round(256 * self.rate)
-        if not training or threshold == 0:
+        if not training or self.rate == 0:
             return x
+        threshold = min(max(round(256 * self.rate), 1), 255)
         if x.device.type != "cpu":
-            return F.dropout(x, self.rate)
+            return F.dropout(x, threshold / 256)
         return x * dropout_mask(x, threshold)
 
 

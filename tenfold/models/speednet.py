@@ -29,7 +29,7 @@ def speednet(
 
     Jordan 2024, "94% on CIFAR-10 in 3.29 seconds on a single GPU". A block is convolution, 2×2 pooling,
     normalisation, activation, then the other convolutions with normalisation and activation. Because the
-    maximum over what is left of the image ends it, it takes images of any size, and `train.image_sizes` fits.
+    maximum over what is left of the image ends it, it takes images of any size, and `train.image_scales` fits.
     `whitening` is a frozen first layer computed from training patches (2×2); `norm_momentum` is the share
     of its running statistics that batch normalisation keeps in a step: low for trainings of few steps.
     """

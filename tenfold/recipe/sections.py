@@ -112,7 +112,8 @@ class TrainSection(Section):
     epochs: int = Field(10, ge=1, description="passes over the training images, at most")
     batch_size: int = Field(128, ge=1, description="images a step")
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "muon", "normalized-muon", "logistic-regression"] = Field(
-        "adam", description="update rule; logistic-regression: scikit-learn's, on the features of a frozen backbone")
+        "adam", description="update rule; adam and adamw are one (weight decay is decoupled); logistic-regression: "
+                            "scikit-learn's, on the features of a frozen backbone")
     learning_rate: float = Field(1e-3, gt=0, description="peak learning rate")
     vector_learning_rate: float = Field(1.0, gt=0, description="peak learning rate of vectors (biases), for "
                                                                "normalized-muon")
@@ -120,7 +121,8 @@ class TrainSection(Section):
                                                                "normalized-muon")
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of sgd, rmsprop and the muons")
     nesterov: bool = Field(True, description="Nesterov momentum, for sgd and muon")
-    weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay of kernels, for every optimizer")
+    weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay of kernels; with normalized-muon, which "
+                                                         "keeps the norm of the others, of the logits' kernel")
     schedule: Literal["constant", "cosine", "one-cycle", "linear-decay"] = Field(
         "constant", description="course of the learning rate over the steps")
     warmup: float = Field(0.0, ge=0, description="epochs of linear warm-up before the schedule")
@@ -129,9 +131,9 @@ class TrainSection(Section):
                                                             "as a share of that of the stage after it")
     class_weights: Literal["none", "balanced"] | dict[str, float] = Field(
         "none", description="weight of each class in the loss: none, balanced (inverse frequency) or a table")
-    image_sizes: list[Annotated[int, Field(ge=8, le=1024)]] = Field(
-        [], description="sides in pixels to which the epochs scale the training images, stretched over the epochs "
-                        "(progressive resizing); empty: as they are")
+    image_scales: list[Annotated[float, Field(gt=0, le=1)]] = Field(
+        [], description="to what share of their sides the epochs scale the training images, stretched over the epochs "
+                        "(progressive resizing); images are judged as they are, so end with 1; empty: as they are")
     views: int = Field(1, ge=1, le=64, description="frozen backbones: views of each image whose features are cached: "
                                                    "as it is, then augmented")
     head: Head | None = Field(None, description="table; none: everything is trained from the first step")

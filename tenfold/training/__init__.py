@@ -42,7 +42,7 @@ def check(recipe: Recipe, dataset: Dataset) -> None:
 
         check_views(recipe)
     check_build(recipe.model, dataset.shape, len(dataset.classes))
-    _image_sizes(recipe, dataset)
+    _image_scales(recipe, dataset)
 
 
 def fit(
@@ -110,22 +110,24 @@ def _train(recipe: Recipe, dataset: Dataset, run: Run, model: Any, weights: np.n
     yield from Loop(recipe, dataset, run, trainer, hooks).fit(resume)
 
 
-def _image_sizes(recipe: Recipe, dataset: Dataset) -> None:
+def _image_scales(recipe: Recipe, dataset: Dataset) -> None:
     """Raise UsageError where the network can't be shown images of the sizes that the recipe trains on."""
-    sizes = sorted(set(recipe.train.image_sizes))
-    if not sizes:
+    scales = sorted(set(recipe.train.image_scales))
+    if not scales:
         return
     if recipe.model.image_size is not None:
-        raise UsageError("train.image_sizes: can't be used with model.image_size, which scales every image to one "
+        raise UsageError("train.image_scales: can't be used with model.image_size, which scales every image to one "
                          "size; give one of them")
-    from tenfold.training import engine
+    from tenfold.training import augment, engine
 
     model = build(recipe.model, dataset.shape, len(dataset.classes), fast=True)
-    for size in sizes:
-        if not engine.takes(model, size):
-            raise UsageError(f"train.image_sizes: received {size}; model {recipe.model.name} takes only images of "
-                             f"{dataset.shape[0]}×{dataset.shape[1]} pixels: use speednet, or a head that pools "
-                             "the whole image (model.head=global-average)")
+    for scale in scales:
+        height, width = augment.scaled(dataset.shape[:2], scale)
+        if not engine.takes(model, (height, width)):
+            raise UsageError(f"train.image_scales: received {scale:g}, images of {height}×{width} pixels, which model "
+                             f"{recipe.model.name} does not take when built for {dataset.shape[0]}×{dataset.shape[1]}: "
+                             "use speednet, or a head that pools the whole image (model.head=global-average), or "
+                             "greater scales")
 
 
 def _class_weights(section: TrainSection, dataset: Dataset) -> np.ndarray | None:

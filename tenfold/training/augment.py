@@ -38,26 +38,30 @@ class Batch:
     epoch: int = 1
 
 
-def augmented(batch: Batch, augmentations: Mapping[str, Mapping[str, Any]], image_size: int | None = None) -> Batch:
-    """The batch after augmentations by name, with their options, at the size it had or `image_size` a side."""
+def augmented(batch: Batch, augmentations: Mapping[str, Mapping[str, Any]], scale: float = 1.0) -> Batch:
+    """The batch after augmentations by name, with their options, its sides that share of what they were before."""
     import torch
     import torch.nn.functional as F
 
     height, width = batch.images.shape[2:]
     for name, options in augmentations.items():
         batch = AUGMENTATIONS.get(name)(batch, **options)
-    size = (height, width) if image_size is None else (image_size, image_size)
-    x = batch.images
+    x, size = batch.images, scaled((height, width), scale)
     if x.shape[2:] != size:
         x = F.interpolate(x, size=size, mode="bilinear", antialias=True)
     return replace(batch, images=x.contiguous(memory_format=torch.channels_last))
+
+
+def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """(height, width) in pixels of images whose sides are scaled."""
+    return max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
 
 
 @AUGMENTATIONS.add("mirror")
 def mirror(batch: Batch, *, probability: Probability = 0.5, alternate: bool = False) -> Batch:
     """Mirror each image left to right with that probability, or `alternate`ly: every other epoch.
 
-    With `alternate`, half of the images begin mirrored and no pair of epochs shows an image twice the same
+    With `alternate`, half of the images begin mirrored and no two epochs in a row show an image the same way
     (Jordan 2024, "94% on CIFAR-10 in 3.29 seconds", section 3.6); `probability` is not used then.
     """
     import torch
@@ -88,16 +92,16 @@ def translate(batch: Batch, *, pixels: Annotated[int, Field(ge=1, le=64)] = 2) -
 def crop(batch: Batch, *, share: Annotated[float, Field(gt=0, lt=1)] = 0.875) -> Batch:
     """Cut a window at a random place, its sides that `share` of the image's (Krizhevsky et al. 2012, section 4.1).
 
-    The window is scaled back to the image's size, or to what `train.image_sizes` says: a network that takes
-    images of any size can learn from windows as they are, at the scale of the whole images on which it is judged
-    and at the cost of smaller ones.
+    The window, at least a pixel smaller than the image, is scaled to the image's size, or to the share of it that
+    `train.image_scales` says: where that is `share` as well, a network that takes images of any size learns from
+    windows as they are, at the scale of the whole images on which it is judged and at the cost of smaller ones.
     """
     import torch
 
     images = batch.images
     taken = []
     for side in images.shape[2:]:
-        window = max(round(side * share), 1)
+        window = max(min(round(side * share), side - 1), 1)
         start = torch.randint(0, side - window + 1, (len(images), 1), device=images.device)
         taken.append(torch.arange(window, device=images.device) + start)
     return replace(batch, images=_pixels(images, *taken))

@@ -206,11 +206,11 @@ def pixels(images: torch.Tensor) -> torch.Tensor:
 # one step
 
 
-def takes(model: Any, image_size: int) -> bool:
-    """Whether a fast network can be shown square images of that size, whatever it was built for."""
+def takes(model: Any, size: tuple[int, int]) -> bool:
+    """Whether a fast network can be shown images of that height and width, whatever it was built for."""
     try:
         with torch.no_grad():
-            model(torch.zeros(1, model.input_shape[1], image_size, image_size), training=False)
+            model(torch.zeros(1, model.input_shape[1], *size), training=False)
     except (RuntimeError, ValueError):
         return False
     return True
@@ -238,23 +238,22 @@ class Trainer:
 
     def adapt(self, split: Resident, count: int = 5000) -> None:
         """Show the first `count` images to the layers that take statistics of their input (whitening), in order."""
-        x = pixels(split.images[:count])
         with torch.no_grad(), keras.device(self.device):
             for layer in self.model.layers:
                 if isinstance(layer, Whitening):
                     before = keras.Model(self.model.inputs, layer.input)
-                    layer.adapt(before(x, training=False))
+                    layer.adapt(before(pixels(some), training=False) for some in split.images[:count].split(100))
 
     def step(self, split: Resident, index: torch.Tensor, seed: int, epoch: int = 1,
-             image_size: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """One update on the images `index` (int64 [b]) of a split, scaled to `image_size`. Returns (loss, correct)."""
+             scale: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
+        """One update on the images `index` (int64 [b]) of a split, their sides scaled. Returns (loss, correct)."""
         torch.default_generator.manual_seed(seed)
         if self.device == "cuda":
             torch.cuda.manual_seed(seed)
         for parameter in self._parameters:
             parameter.grad = None
         with keras.device(self.device):
-            x, targets = self._batch(split, index.to(self.device), epoch, image_size)
+            x, targets = self._batch(split, index.to(self.device), epoch, scale)
             logits = self.model(x, training=True)
             loss = self._loss(logits, targets)
             loss.backward()
@@ -267,12 +266,12 @@ class Trainer:
         self.optimizer.apply(gradients)
 
     def _batch(self, split: Resident, index: torch.Tensor, epoch: int,
-               image_size: int | None) -> tuple[torch.Tensor, torch.Tensor]:
+               scale: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Augmented, scaled images and their targets; features are taken as they are."""
         x, targets = pixels(split.images[index]), split.labels[index]
         if x.ndim == 2:
             return x, targets
-        batch = augmented(Batch(x, targets, self.classes, index, epoch), self._augmentations, image_size)
+        batch = augmented(Batch(x, targets, self.classes, index, epoch), self._augmentations, scale)
         return batch.images, batch.targets
 
     def _loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

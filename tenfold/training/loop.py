@@ -129,8 +129,8 @@ class Loop:
                 section, (epoch - 1 - self.first) * self.steps + i, self.steps)
         self.listeners.on_train_batch_begin(i)
         seed = engine.derived_seed(section.seed, epoch, i + 1)
-        size = schedule.image_size(section, epoch - self.first)
-        loss, hits = self.trainer.step(self.train, index, seed, epoch, size)
+        scale = schedule.image_scale(section, epoch - self.first)
+        loss, hits = self.trainer.step(self.train, index, seed, epoch, scale)
         value = float(loss)
         before = self.position
         self.position = Position(

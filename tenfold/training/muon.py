@@ -86,8 +86,9 @@ class NormalizedMuon(keras.optimizers.Optimizer):
     """Muon with kernels of constant norm, and SGD with Nesterov momentum for all else, as in airbench94.
 
     Before each update a kernel is scaled to the norm √out, so that the learning rate is the relative size
-    of an update; that needs batch normalisation after each kernel. Vectors and the logits' layer have
-    learning rates of their own, which follow the schedule in proportion. `rates` are (kernels, vectors, logits).
+    of an update; that needs batch normalisation after each kernel, and undoes weight decay of all but the
+    logits' layer. Vectors and that layer have learning rates of their own, which follow the schedule in
+    proportion. `rates` are (kernels, vectors, logits).
     """
 
     REST_MOMENTUM = 0.85

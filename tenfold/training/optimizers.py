@@ -23,10 +23,8 @@ def make(section: TrainSection, dtype: torch.dtype = torch.float32) -> keras.opt
     rate, decay = section.learning_rate, section.weight_decay or None
     optimizer: keras.optimizers.Optimizer
     match section.optimizer:
-        case "adam":
+        case "adam" | "adamw":
             optimizer = FusedAdam(rate, weight_decay=decay)
-        case "adamw":
-            optimizer = FusedAdam(rate, weight_decay=section.weight_decay)
         case "sgd":
             optimizer = keras.optimizers.SGD(rate, section.momentum, section.nesterov, weight_decay=decay)
         case "rmsprop":

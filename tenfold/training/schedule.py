@@ -60,14 +60,14 @@ def learning_rate(section: TrainSection, step: int, steps_per_epoch: int) -> flo
     return section.learning_rate * SCHEDULES[section.schedule](min(progress, 1.0))
 
 
-def image_size(section: TrainSection, epoch: int) -> int | None:
-    """The side in pixels to which an epoch (from 1) scales its images; None: as they are.
+def image_scale(section: TrainSection, epoch: int) -> float:
+    """The share of their sides to which an epoch (from 1) scales its images.
 
     Progressive resizing (Howard 2018, in DAWNBench; Tan & Le 2021, "EfficientNetV2", section 4): small
-    images first. The list is stretched over the recipe's epochs.
+    images first. The list is stretched over the recipe's epochs; the last epoch has the last of it.
     """
-    sizes = section.image_sizes
-    return sizes[min((epoch - 1) * len(sizes) // section.epochs, len(sizes) - 1)] if sizes else None
+    scales = section.image_scales
+    return scales[-(-epoch * len(scales) // section.epochs) - 1] if scales else 1.0
 
 
 # -- decisions after an epoch ----------------------------------------------------------------------------

@@ -40,9 +40,9 @@ def phases(recipe: Recipe) -> list[Phase]:
         found.append(Phase(section.model_copy(update={
             "epochs": section.head.epochs, "learning_rate": section.head.learning_rate,
             "batch_size": section.head.batch_size, "schedule": "constant", "warmup": 0.0, "augment": {},
-            "image_sizes": [], "early_stopping": _patient(section), "plateau": None}), cached=True))
+            "image_scales": [], "early_stopping": _patient(section), "plateau": None}), cached=True))
     if recipe.model.options["trainable"] == "none":
-        return [*found, Phase(section.model_copy(update={"augment": {}, "image_sizes": []}), cached=True)]
+        return [*found, Phase(section.model_copy(update={"augment": {}, "image_scales": []}), cached=True)]
     return [*found, Phase(section, cached=False)]
 
 

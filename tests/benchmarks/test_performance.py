@@ -89,5 +89,5 @@ def test_speed_states_accuracy_with_and_without_augmentation(tmp_path: Path) -> 
     write(tmp_path, "speed", recipe="speed", ratio=span(0.45), tenfold=ours)
     text = page(tmp_path)
     assert row(text, "`speed`: seconds")[3] == "yes"
-    assert row(text, "`speed`: test accuracy")[2:] == [
+    assert row(text, "`speed`: accuracy")[2:] == [
         "94.1 % ± 0.3 (n = 5); from a single view 93.0 % ± 0.3 (n = 5)", "yes"]

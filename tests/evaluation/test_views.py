@@ -46,3 +46,14 @@ def test_only_unsure_images_get_the_further_views() -> None:
     torch.testing.assert_close(result, torch.where(unsure[:, None], every, plain))
     assert seen == [20, int(unsure.sum())]
     assert torch.equal(with_views(model, "mirror", 1e-3)(PIXELS), plain)
+
+
+def test_below_one_means_all_images_even_where_the_network_is_certain() -> None:
+    def certain(pixels: torch.Tensor, training: bool = False) -> torch.Tensor:
+        return F.one_hot((pixels.flatten(1)[:, 0] > 100).long(), 2).float()
+
+    found = with_views(certain, "mirror")(PIXELS)
+    first, mirrored = certain(PIXELS), certain(PIXELS.flip(2))
+    differ = (first != mirrored).any(1)
+    assert differ.any()
+    torch.testing.assert_close(found[differ], torch.full((int(differ.sum()), 2), 0.5))

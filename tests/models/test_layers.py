@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from tenfold.backend import keras
 from tenfold.models import build
-from tenfold.models.layers import Conv2D, dropout_mask
+from tenfold.models.layers import Conv2D, Layers, dropout_mask
 from tenfold.recipe import Recipe
 
 NETWORKS = {
@@ -120,6 +120,26 @@ def test_dropout_follows_pytorchs_seed_and_never_repeats_within_it() -> None:
     assert not torch.equal(first, second)
 
 
+@pytest.mark.parametrize(("rate", "share"), [(0.001, 1 / 256), (0.999, 255 / 256)])
+def test_dropout_takes_any_rate_to_the_nearest_that_it_can(rate: float, share: float) -> None:
+    torch.manual_seed(0)
+    y = Layers(fast=True).dropout(rate)(torch.ones(1000, 512), training=True)
+    assert float((y == 0).float().mean()) == pytest.approx(share, abs=2e-4)
+    assert float(y.max()) == pytest.approx(1 / (1 - share))
+
+
+def test_batch_normalisation_of_a_single_value_gives_beta_as_keras_does() -> None:
+    x = torch.tensor([[3.0, -1.0]])
+    outcomes = []
+    for fast in (True, False):
+        layer = Layers(fast=fast).batch_norm()
+        layer.build(x.shape)
+        layer.beta.assign([0.5, 0.25])
+        outcomes.append([layer(x, training=True).detach(), *(v.value.detach() for v in layer.non_trainable_variables)])
+    for ours, theirs in zip(*outcomes, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
 def test_dropout_does_nothing_in_inference() -> None:
     _, fast = twins({"name": "mlp", "hidden": [16], "dropout": 0.5})
     _, x = images()
@@ -146,7 +166,7 @@ def test_whitening_gives_uncorrelated_values_of_unit_variance_and_their_negative
     smooth = (rows[..., 1:] + rows[..., :-1]) / 4  # neighbours are alike, as in images
     x = torch.from_numpy(smooth.astype(np.float32)) / 127.5 - 1
     layer = model.get_layer("whitening")
-    layer.adapt(x)
+    layer.adapt(x.split(150))
     with torch.no_grad():
         y = layer(x).permute(0, 2, 3, 1).reshape(-1, 8 * channels)
     half = 4 * channels
@@ -160,7 +180,7 @@ def test_whitening_does_not_blow_up_what_hardly_varies() -> None:
     section = Recipe.from_dict({"model": {"name": "speednet", "filters": [8]}}).model
     layer = build(section, (8, 8, 1), 4, fast=True).get_layer("whitening")
     for x in (torch.zeros(10, 1, 8, 8), torch.arange(64.0).reshape(1, 1, 8, 8).expand(10, 1, 8, 8)):
-        layer.adapt(x)
+        layer.adapt([x])
         assert all(np.isfinite(w).all() for w in layer.get_weights())
         assert float(layer(x).detach().abs().max()) < 10
 

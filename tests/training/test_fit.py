@@ -182,7 +182,7 @@ def test_class_weights_for_other_classes_are_refused(tmp_path: Path, digits: Dat
         trained(tmp_path, digits, "train.class_weights={cat=1}")
 
 
-def test_progressive_resizing_trains_on_the_sizes_and_ends_as_it_would_at_full_size(
+def test_progressive_resizing_trains_on_small_images_and_ends_with_whole_ones(
     tmp_path: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tenfold.training import engine
@@ -198,20 +198,20 @@ def test_progressive_resizing_trains_on_the_sizes_and_ends_as_it_would_at_full_s
     monkeypatch.setattr(engine.Trainer, "_batch", watched)
     speednet = ("model.name=speednet", "model.filters=[8,16]", "model.initial=glorot", "train.epochs=4")
     recipe = Recipe.from_dict({"data": {"source": "digits", "train_size": 400}, "train": {"batch_size": 100}}).replace(
-        *speednet, "train.image_sizes=[8,12,16]")
+        *speednet, "train.image_scales=[0.5,0.75,1]")
     run = Run.create(tmp_path, "x")
     run.write_recipe(recipe)
     records = list(fit(recipe, prepare(digits, recipe.data), run))
-    assert seen == [8] * 8 + [12] * 4 + [16] * 4
+    assert seen == [4] * 4 + [6] * 4 + [8] * 8
     assert len(records) == 4
     assert run.model().input_shape[1:] == (*prepare(digits, recipe.data).shape,)
 
 
 @pytest.mark.parametrize(("overrides", "message"), [
-    (["train.image_sizes=[8,16]"], "received 16; model cnn takes only images of 8×8"),
-    (["train.image_sizes=[8,16]", "model.image_size=16"], "can't be used with model.image_size"),
+    (["model.filters=[8]", "train.image_scales=[0.5,1]"], "received 0.5, images of 4×4 pixels, which model cnn does not take when built"),
+    (["train.image_scales=[0.5,1]", "model.image_size=16"], "can't be used with model.image_size"),
 ])
-def test_image_sizes_that_the_network_cannot_take_are_refused(
+def test_image_scales_that_the_network_cannot_take_are_refused(
     digits: Dataset, overrides: list[str], message: str
 ) -> None:
     recipe = Recipe.from_dict({"data": {"source": "digits"}}).replace(*overrides)

@@ -69,15 +69,26 @@ def test_normalized_muon_is_its_definition() -> None:
         torch.testing.assert_close(variable.value.detach(), value, atol=1e-5, rtol=1e-4)
 
 
-def test_the_schedule_scales_all_rates_and_decay_spares_vectors() -> None:
-    first, second = network(), network()
-    for model, rate in ((first, 0.2), (second, 0.1)):
-        optimizer = muon.NormalizedMuon((0.2, 3.0, 0.5), momentum=0.6, weight_decay=0.0, dtype=torch.float32)
-        optimizer.build(model.trainable_variables)
-        optimizer.learning_rate = rate
-        before = [v.value.detach().clone() for v in model.trainable_variables]
-        optimizer.apply(gradients(model, 0))
-        model.moved = [v.value.detach() - b for v, b in zip(model.trainable_variables, before, strict=True)]
-    for a, b in zip(first.moved, second.moved, strict=True):
-        if a.ndim != 4:
-            torch.testing.assert_close(a, 2 * b, atol=1e-6, rtol=1e-3)
+def moved(rate: float, decay: float, size: float) -> list[tuple[str, torch.Tensor]]:
+    """Path and change of each variable of the network in one step of NormalizedMuon; `size` scales the gradients."""
+    model = network()
+    optimizer = muon.NormalizedMuon((0.2, 3.0, 0.5), momentum=0.6, weight_decay=decay, dtype=torch.float32)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer.build(model.trainable_variables)
+    optimizer.learning_rate = rate
+    optimizer.apply([torch.zeros_like(v.value) for v in model.trainable_variables])  # brings kernels to their norm
+    before = [v.value.detach().clone() for v in model.trainable_variables]
+    optimizer.apply([size * g for g in gradients(model, 0)])
+    return [(v.path, v.value.detach() - b) for v, b in zip(model.trainable_variables, before, strict=True)]
+
+
+def test_the_schedule_scales_all_rates() -> None:
+    for (_, full), (_, half) in zip(moved(0.2, 0.0, 1.0), moved(0.1, 0.0, 1.0), strict=True):
+        assert float(full.abs().max()) > 0
+        torch.testing.assert_close(full, 2 * half, atol=2e-6, rtol=1e-3)
+
+
+def test_decay_is_of_the_logits_kernel_alone() -> None:
+    for path, change in moved(0.2, 0.1, 0.0):
+        shrinks = path.startswith("logits") and path.endswith("kernel")
+        assert (float(change.abs().max()) > 1e-4) == shrinks, path

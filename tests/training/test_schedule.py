@@ -125,12 +125,13 @@ def test_a_schedule_peaks_at_the_learning_rate_and_warmup_rises_to_it(name: str)
         assert rates[-1] < 1e-5
 
 
-def test_image_sizes_are_stretched_over_the_epochs() -> None:
-    def sizes(epochs: int, *given: int) -> list[int | None]:
-        section = Recipe.from_dict({"train": {"epochs": epochs, "image_sizes": list(given)}}).train
-        return [schedule.image_size(section, epoch) for epoch in range(1, epochs + 1)]
+def test_image_scales_are_stretched_over_the_epochs_and_end_with_the_last() -> None:
+    def scales(epochs: int, *given: float) -> list[float]:
+        section = Recipe.from_dict({"train": {"epochs": epochs, "image_scales": list(given)}}).train
+        return [schedule.image_scale(section, epoch) for epoch in range(1, epochs + 1)]
 
-    assert sizes(3) == [None] * 3
-    assert sizes(4, 16, 24, 28, 32) == [16, 24, 28, 32]
-    assert sizes(5, 16, 32) == [16, 16, 16, 32, 32]
-    assert sizes(2, 16, 24, 32) == [16, 24]
+    assert scales(3) == [1] * 3
+    assert scales(4, 0.5, 0.75, 0.9, 1) == [0.5, 0.75, 0.9, 1]
+    assert scales(5, 0.5, 1) == [0.5, 0.5, 1, 1, 1]
+    assert scales(2, 0.5, 0.75, 1) == [0.75, 1]
+    assert scales(1, 0.5, 0.75, 1) == [1]
