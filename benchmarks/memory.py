@@ -38,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", default=["cifar-cnn", "speed"])
     parser.add_argument("--data", default="cifar10")
-    parser.add_argument("--batch", type=int, default=BATCH)
+    parser.add_argument("--batch", type=record.positive, default=BATCH)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
     arguments = parser.parse_args()
     recipes = {name: measure(name, arguments.data, arguments.batch) for name in arguments.recipes}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import json
 import shlex
@@ -24,6 +25,13 @@ def origin() -> dict[str, Any]:
         "machine": {**machine(), **engine.prepare().to_dict()}, "versions": versions(), "git_commit": git_commit(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(), "command": shlex.join(command),
     }
+
+
+def positive(word: str) -> int:
+    """The argument of a count, for argparse."""
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"received {word}; expected a whole number from 1 up")
+    return int(word)
 
 
 def _portable(word: str) -> str:

@@ -36,7 +36,7 @@ def measure(count: int) -> dict[str, list[float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--rounds", type=record.positive, default=10)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
     arguments = parser.parse_args()
     seconds = {name: spread(of) for name, of in measure(arguments.rounds).items()}

@@ -67,9 +67,9 @@ def compare(results: dict[str, list[dict[str, Any]]], absent: dict[str, str]) ->
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", choices=("A", "B"), required=True)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, help=f"timed steps a round (default: {STEPS})")
-    parser.add_argument("--batch", type=int, help=f"images a step (default: {BATCH})")
+    parser.add_argument("--rounds", type=record.positive, default=3)
+    parser.add_argument("--steps", type=record.positive, help=f"timed steps a round (default: {STEPS})")
+    parser.add_argument("--batch", type=record.positive, help=f"images a step (default: {BATCH})")
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), metavar="PEER",
                         help=f"which ones of {', '.join(PEERS)} (default: all)")
     parser.add_argument("--smoke", action="store_true", help="one round of few small steps: does it run?")

@@ -135,17 +135,20 @@ def main() -> None:
     commands = parser.add_subparsers(dest="what", required=True)
     speed = commands.add_parser("speed", help="one recipe against the yardstick")
     speed.add_argument("--recipe", default="speed")
-    speed.add_argument("--seeds", type=int, default=5)
+    speed.add_argument("--seeds", type=record.positive, default=5)
     recipes = commands.add_parser("recipes", help="the shipped recipes against Keras on TensorFlow")
     recipes.add_argument("names", nargs="*", metavar="NAME", default=list(RECIPES))
-    recipes.add_argument("--rounds", type=int, default=3)
-    recipes.add_argument("--epochs-timed", type=int, metavar="K", help="train K epochs and scale (default: train all)")
+    recipes.add_argument("--rounds", type=record.positive, default=3)
+    recipes.add_argument("--epochs-timed", type=record.positive, metavar="K",
+                         help="train K epochs and scale (default: train all)")
     for command in (speed, recipes):
         command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as of `tenfold train`")
         command.add_argument("--smoke", action="store_true", help="two epochs of a few drawn shapes: does it run?")
         command.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
         environments.add_options(command)
     arguments = parser.parse_args()
+    if unknown := set(getattr(arguments, "names", ())) - set(RECIPES):
+        parser.error(f"received {', '.join(sorted(unknown))}; expected of {', '.join(RECIPES)}")
     sets = [*(f"{k}={v}" for k, v in SMOKE.items()), *arguments.set] if arguments.smoke else arguments.set
     cache = arguments.environments
     if arguments.what == "speed":

@@ -126,8 +126,8 @@ def _image_scales(recipe: Recipe, dataset: Dataset) -> None:
         if not engine.takes(model, (height, width)):
             raise UsageError(f"train.image_scales: received {scale:g}, images of {height}×{width} pixels, which model "
                              f"{recipe.model.name} does not take when built for {dataset.shape[0]}×{dataset.shape[1]}: "
-                             "use speednet, or a head that pools the whole image (model.head=global-average), or "
-                             "greater scales")
+                             "expected greater scales, or a model that takes images of any size (speednet, or "
+                             "model.head=global-average)")
 
 
 def _class_weights(section: TrainSection, dataset: Dataset) -> np.ndarray | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from benchmarks import record
+from benchmarks import recipes, record, time_to_accuracy
 
 
 def test_the_command_names_no_folder_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,3 +17,20 @@ def test_the_command_names_no_folder_of_this_machine(tmp_path: Path, monkeypatch
     inside = str(tmp_path / "results" / "a.json")
     monkeypatch.setattr(sys, "argv", ["x", "--json", inside, "--envs", "/somewhere/else", "--seeds", "3"])
     assert record.origin()["command"].endswith(" --json results/a.json --envs else --seeds 3")
+
+
+@pytest.mark.parametrize("word", ["0", "-1", "1.5", "many", ""])
+def test_a_count_is_a_whole_number_from_one_up(word: str) -> None:
+    assert record.positive("12") == 12
+    with pytest.raises(argparse.ArgumentTypeError, match=f"received {word}; expected"):
+        record.positive(word)
+
+
+@pytest.mark.parametrize("module", [recipes, time_to_accuracy])
+def test_an_unknown_recipe_is_refused_before_anything_is_measured(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["x", *["recipes"] * (module is time_to_accuracy), "mlp", "nope"])
+    with pytest.raises(SystemExit):
+        module.main()
+    assert "received nope; expected of " in capsys.readouterr().err
