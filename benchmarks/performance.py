@@ -219,7 +219,7 @@ def _recipes_section(result: Result | None) -> Iterator[str]:
         yield from ("", "Where fewer epochs were trained than the recipe has, the others count as the median of those "
                     "after the first.", "")
         parts = [part for entry in result["recipes"].values() for part in entry.values()]
-        commands = dict.fromkeys(part.get("command", result["command"]) for part in parts)
+        commands = dict.fromkeys(part["command"] for part in parts)
         result = {**result, "command": "`, `".join(commands)}
     yield from _origin(result)
 

@@ -17,7 +17,7 @@ import re
 import statistics
 from pathlib import Path
 
-from benchmarks.record import positive
+from benchmarks.record import one_of, positive
 from tenfold import pipeline
 from tenfold.environment import machine
 from tenfold.errors import TenfoldError
@@ -86,12 +86,10 @@ def with_facts(text: str, measured: dict[str, str]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="recipes; none: all")
+    parser.add_argument("names", nargs="*", type=one_of(shipped()), metavar="NAME", help="recipes; none: all")
     parser.add_argument("--seeds", type=positive, default=3)
     parser.add_argument("--runs", type=Path, default=Path("runs/recipes"))
     arguments = parser.parse_args()
-    if unknown := set(arguments.names) - set(shipped()):
-        parser.error(f"received {', '.join(sorted(unknown))}; expected of {', '.join(shipped())}")
     for name in arguments.names or shipped():
         try:
             measured = measure(name, arguments.seeds, arguments.runs)

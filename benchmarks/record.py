@@ -7,6 +7,7 @@ import datetime
 import json
 import shlex
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,18 @@ def positive(word: str) -> int:
     if not word.isdecimal() or int(word) < 1:
         raise argparse.ArgumentTypeError(f"received {word}; expected a whole number from 1 up")
     return int(word)
+
+
+def one_of(names: Iterable[str]) -> Callable[[str], str]:
+    """The argument that is one of some names, for argparse (whose `choices` refuse an empty list)."""
+    known = list(names)
+
+    def named(word: str) -> str:
+        if word not in known:
+            raise argparse.ArgumentTypeError(f"received {word}; expected one of {', '.join(known)}")
+        return word
+
+    return named
 
 
 def _portable(word: str) -> str:

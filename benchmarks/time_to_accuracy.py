@@ -137,7 +137,7 @@ def main() -> None:
     speed.add_argument("--recipe", default="speed")
     speed.add_argument("--seeds", type=record.positive, default=5)
     recipes = commands.add_parser("recipes", help="the shipped recipes against Keras on TensorFlow")
-    recipes.add_argument("names", nargs="*", metavar="NAME", default=list(RECIPES))
+    recipes.add_argument("names", nargs="*", type=record.one_of(RECIPES), metavar="NAME", default=list(RECIPES))
     recipes.add_argument("--rounds", type=record.positive, default=3)
     recipes.add_argument("--epochs-timed", type=record.positive, metavar="K",
                          help="train K epochs and scale (default: train all)")
@@ -147,8 +147,6 @@ def main() -> None:
         command.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
         environments.add_options(command)
     arguments = parser.parse_args()
-    if unknown := set(getattr(arguments, "names", ())) - set(RECIPES):
-        parser.error(f"received {', '.join(sorted(unknown))}; expected of {', '.join(RECIPES)}")
     sets = [*(f"{k}={v}" for k, v in SMOKE.items()), *arguments.set] if arguments.smoke else arguments.set
     cache = arguments.environments
     if arguments.what == "speed":

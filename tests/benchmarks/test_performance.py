@@ -56,7 +56,7 @@ def recipe(ratio: float, *accuracies: float, rounds: int = 3) -> dict[str, Any]:
     reached = [{"accuracy": {"mean": value, "sd": None, "n": 1}} for value in accuracies] or [{}, {}]
     ours, theirs = ({"seconds": span(10.0), **accuracy} for accuracy in reached)
     return {"epochs": span(8), "epochs_timed": span(2), "tenfold": ours, PEER: theirs,
-            "ratio": {**span(ratio), "n": rounds}}
+            "ratio": {**span(ratio), "n": rounds}, "command": ORIGIN["command"]}
 
 
 def test_recipes_must_all_be_fast_enough_and_no_less_accurate(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_recipes_must_all_be_fast_enough_and_no_less_accurate(tmp_path: Path) ->
         "0.30 to 0.30, within the bar 10 of 10; accuracy compared in 10, lower in none", "yes"]
     recipes["r0"]["full"] = recipe(0.3, 0.70, 0.72)
     recipes["r1"] = {"timed": recipe(0.41)}
-    recipes["r2"] = {"full": {"absent": "no translation"}}
+    recipes["r2"] = {"full": {"absent": "no translation", "command": ORIGIN["command"]}}
     write(tmp_path, "recipes", recipes=recipes)
     text = page(tmp_path)
     assert row(text, figure)[2:] == [

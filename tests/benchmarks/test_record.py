@@ -33,4 +33,4 @@ def test_an_unknown_recipe_is_refused_before_anything_is_measured(
     monkeypatch.setattr(sys, "argv", ["x", *["recipes"] * (module is time_to_accuracy), "mlp", "nope"])
     with pytest.raises(SystemExit):
         module.main()
-    assert "received nope; expected of " in capsys.readouterr().err
+    assert "received nope; expected one of " in capsys.readouterr().err
