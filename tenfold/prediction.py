@@ -13,6 +13,7 @@ import torch
 from tenfold import modelfile
 from tenfold.errors import ImageError, UsageError
 from tenfold.models import twin
+from tenfold.models.layers import forward
 from tenfold.run import Run
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -41,7 +42,7 @@ class Classifier:
         """Raises RunError if the run has no model."""
         plain = run.model()
         self.output_shape = plain.output_shape
-        self._network = twin(run.recipe().model, plain)
+        self._network = forward(twin(run.recipe().model, plain))
 
     def __call__(self, pixels: torch.Tensor, training: bool = False) -> torch.Tensor:
         """Probabilities [n, classes] of float pixels 0–255 [n, height, width, channels]; `training` is ignored."""

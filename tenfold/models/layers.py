@@ -15,8 +15,9 @@ The fast layers differ from Keras' own in layout and in passes over memory, not 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -64,7 +65,7 @@ class Layers:
 
     def rescale(self) -> Any:
         """Pixels 0–255 to -1–1, in float32 (bfloat16 would lose the last bits of a pixel)."""
-        return keras.layers.Rescaling(1 / 127.5, -1.0, dtype="float32")
+        return (Rescaling if self.fast else keras.layers.Rescaling)(1 / 127.5, -1.0, dtype="float32")
 
     def resize(self, size: int) -> Any:
         """Bilinear resizing of images to `size` × `size`."""
@@ -94,7 +95,7 @@ class Layers:
 
     def logits(self, classes: int) -> Any:
         """The last layer: one float32 logit a class."""
-        return keras.layers.Dense(classes, dtype="float32", name="logits")
+        return (Dense if self.fast else keras.layers.Dense)(classes, dtype="float32", name="logits")
 
     def batch_norm(self, momentum: float = 0.9, epsilon: float = 1e-3, *, scale: bool = True) -> Any:
         """Batch normalisation over the channels (Ioffe & Szegedy 2015), with or without a learnt scale."""
@@ -126,7 +127,7 @@ class Layers:
 
     def scale(self, factor: float) -> Any:
         """Multiplies all values by a constant."""
-        return keras.layers.Rescaling(factor, dtype=self._dtype)
+        return (Rescaling if self.fast else keras.layers.Rescaling)(factor, dtype=self._dtype)
 
     def flatten(self) -> Any:
         """All values of an image in one row, in the order height, width, channels in both kinds."""
@@ -141,6 +142,21 @@ def put(model: keras.Model, values: Sequence[np.ndarray]) -> None:
     """Set all weights of a network, and what layers have derived from theirs (Normalization) anew."""
     model.set_weights(list(values))
     finalise(model.layers)
+
+
+def forward(model: keras.Model) -> Callable[..., torch.Tensor]:
+    """What a network computes, called as it is: without Keras' walk over the graph where its layers form a chain."""
+    layers = model.layers
+    follow = all(after.input is before.output for before, after in itertools.pairwise(layers))
+    if not follow or model.inputs != [layers[0].output] or model.outputs != [layers[-1].output]:
+        return cast("Callable[..., torch.Tensor]", model)
+
+    def compute(x: torch.Tensor, training: bool = False) -> torch.Tensor:
+        for layer in layers[1:]:
+            x = layer(x, training=training)
+        return x
+
+    return compute
 
 
 def finalise(layers: Iterable[Any]) -> None:
@@ -164,8 +180,28 @@ def _cast(variable: Any, x: torch.Tensor) -> torch.Tensor:
     return variable._value.to(x.dtype)
 
 
-class Conv2D(keras.layers.Conv2D):
-    def call(self, x: torch.Tensor) -> torch.Tensor:
+class Direct:
+    """Calls `call` with the input cast to what the layer computes in, and nothing around it, once the layer is built.
+
+    Keras' own `__call__` also sees to masks, name scopes, casts of variables and checks of the input: on a small
+    network it takes longer than some of the layers.
+    """
+
+    def __call__(self, x: Any, *args: Any, training: bool | None = None, **options: Any) -> Any:
+        layer: Any = self
+        if not isinstance(x, torch.Tensor) or _symbolic(x):
+            return super().__call__(x, *args, **options)  # type: ignore[misc]
+        return layer.call(x.to(getattr(torch, layer.compute_dtype)), training)
+
+
+class Rescaling(Direct, keras.layers.Rescaling):
+    def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
+        return x.mul(self.scale).add_(self.offset)
+
+
+class Conv2D(Direct, keras.layers.Conv2D):
+    def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
+        x = _channels_last(x)
         kernel = _cast(self._kernel, x).permute(3, 2, 0, 1)  # Keras: height, width, in, out
         bias = _cast(self.bias, x) if self.use_bias else None
         rows = columns = (0, 0)
@@ -175,6 +211,16 @@ class Conv2D(keras.layers.Conv2D):
             x, rows, columns = F.pad(x, [*columns, *rows]), (0, 0), (0, 0)
         y = F.conv2d(x, kernel, bias, self.strides, (rows[0], columns[0]), self.dilation_rate, self.groups)
         return _activate(self, y)
+
+
+def _channels_last(x: torch.Tensor) -> torch.Tensor:
+    """Images of one channel with the strides of `channels_last`: they lie alike either way, and PyTorch goes by these.
+
+    Without, it takes them for channels-first ones, and the layers to come as well: max-pooling takes ten times as long.
+    """
+    if x.shape[1] != 1 or x.stride(1) == 1:
+        return x
+    return x.flatten(1).view(len(x), *x.shape[2:], 1).permute(0, 3, 1, 2)
 
 
 def _zeros(side: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
@@ -226,7 +272,7 @@ class Whitening(Conv2D):
         self.bias.assign(-filters @ mean)
 
 
-class Dense(keras.layers.Dense):
+class Dense(Direct, keras.layers.Dense):
     def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         y = torch.addmm(_cast(self.bias, x), x, _cast(self._kernel, x))
         return _activate(self, y)
@@ -237,12 +283,12 @@ def _activate(layer: Any, y: torch.Tensor) -> torch.Tensor:
     return y if name == "linear" else _ACTIVATIONS.get(name, layer.activation)(y)
 
 
-class ActivationLayer(keras.layers.Activation):
-    def call(self, x: torch.Tensor) -> torch.Tensor:
+class ActivationLayer(Direct, keras.layers.Activation):
+    def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         return _ACTIVATIONS[self.activation.__name__](x)
 
 
-class BatchNormalization(keras.layers.BatchNormalization):
+class BatchNormalization(Direct, keras.layers.BatchNormalization):
     def call(self, x: torch.Tensor, training: bool | None = None, mask: Any = None) -> torch.Tensor:
         mean, variance = self.moving_mean._value, self.moving_variance._value
         gamma, beta = self.gamma._value if self.scale else None, self.beta._value
@@ -260,34 +306,34 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return y
 
 
-class MaxPooling2D(keras.layers.MaxPooling2D):
-    def call(self, x: torch.Tensor) -> torch.Tensor:
+class MaxPooling2D(Direct, keras.layers.MaxPooling2D):
+    def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         if min(x.shape[2:]) < self.pool_size[0]:
             return x  # a smaller image than the network was built for: models leave such a pooling out
         return F.max_pool2d(x, self.pool_size)
 
 
-class AveragePooling2D(keras.layers.AveragePooling2D):
-    def call(self, x: torch.Tensor) -> torch.Tensor:
+class AveragePooling2D(Direct, keras.layers.AveragePooling2D):
+    def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         return F.avg_pool2d(x, self.pool_size)
 
 
-class GlobalMaxPooling2D(keras.layers.GlobalMaxPooling2D):
-    def call(self, x: torch.Tensor) -> torch.Tensor:
+class GlobalMaxPooling2D(Direct, keras.layers.GlobalMaxPooling2D):
+    def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         return F.max_pool2d(x, x.shape[2:]).flatten(1)  # amax would spread the gradient over equal values
 
 
-class Flatten(keras.layers.Flatten):
+class Flatten(Direct, keras.layers.Flatten):
     """Takes channels-first images and flattens them in channels-last order: no copy, and Keras' order."""
 
-    def call(self, x: torch.Tensor) -> torch.Tensor:
+    def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         return (x.permute(0, 2, 3, 1) if x.ndim == 4 else x).flatten(1)
 
     def compute_output_spec(self, inputs: Any) -> Any:
         return keras.KerasTensor((inputs.shape[0], int(np.prod(inputs.shape[1:]))), dtype=self.compute_dtype)
 
 
-class Dropout(keras.layers.Dropout):
+class Dropout(Direct, keras.layers.Dropout):
     """Drops with probability round(256 × rate) / 256, 1 to 255 of them, scaled by exactly its inverse.
 
     Random bits come from numpy's SFC64, seeded from PyTorch's generator: a step that seeds PyTorch

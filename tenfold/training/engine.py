@@ -22,7 +22,7 @@ import torch.nn.functional as F
 
 from tenfold.backend import keras
 from tenfold.errors import EngineError
-from tenfold.models.layers import Whitening, finalise
+from tenfold.models.layers import Whitening, finalise, forward
 from tenfold.recipe import TrainSection
 from tenfold.training.augment import Batch, augmented
 
@@ -226,6 +226,7 @@ class Trainer:
     def __init__(self, model: Any, optimizer: Any, section: TrainSection, classes: int,
                  class_weights: np.ndarray | None = None, *, device: str = "cpu") -> None:
         self.model, self.optimizer, self.classes, self.device = model, optimizer, classes, device
+        self._forward = forward(model)
         self._smoothing = section.label_smoothing
         self._augmentations = section.augment
         self._weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32).to(device)
@@ -254,7 +255,7 @@ class Trainer:
             parameter.grad = None
         with keras.device(self.device):
             x, targets = self._batch(split, index.to(self.device), epoch, scale)
-            logits = self.model(x, training=True)
+            logits = self._forward(x, training=True)
             loss = self._loss(logits, targets)
             loss.backward()
             with torch.no_grad():
@@ -288,7 +289,7 @@ class Trainer:
         with torch.inference_mode(), keras.device(self.device):
             for batch in images.split(batch_size):
                 before()
-                found.append(self.model(pixels(batch), training=False))
+                found.append(self._forward(pixels(batch), training=False))
             return torch.cat(found).float()
 
     def evaluate(self, split: Resident, batch_size: int,

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from tenfold.backend import keras
 from tenfold.models import build
-from tenfold.models.layers import Conv2D, Layers, dropout_mask
+from tenfold.models.layers import Conv2D, Layers, dropout_mask, forward
 from tenfold.recipe import Recipe
 
 NETWORKS = {
@@ -66,6 +66,28 @@ def test_the_twins_learn_the_same(options: dict[str, object]) -> None:
         torch.testing.assert_close(b.value.grad, a.value.grad, atol=2e-5, rtol=2e-3)
     for a, b in zip(plain.non_trainable_variables, fast.non_trainable_variables, strict=True):
         torch.testing.assert_close(b.value, a.value, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
+def test_a_chain_of_layers_computes_what_its_network_does(options: dict[str, object], training: bool) -> None:
+    fast, x = twins(options)[1], images()[1]
+    chain = forward(fast)
+    assert chain is not fast
+    torch.testing.assert_close(chain(x, training=training), fast(x, training=training), atol=0, rtol=0)
+
+
+def test_only_a_chain_is_walked_as_one() -> None:
+    inputs = keras.Input((6,))
+    dense = keras.layers.Dense(6)
+    x = dense(inputs)
+    networks = {"a sum": keras.layers.Add()([x, inputs]), "a layer twice in a row": dense(x),
+                "a layer again after another": keras.layers.ReLU()(dense(keras.layers.Dense(6)(x)))}
+    for name, outputs in networks.items():
+        network = keras.Model(inputs, outputs)
+        assert forward(network) is network, name
+    chain = keras.Model(inputs, keras.layers.ReLU()(x))
+    assert forward(chain) is not chain
 
 
 @pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
@@ -138,6 +160,19 @@ def test_batch_normalisation_of_a_single_value_gives_beta_as_keras_does() -> Non
         outcomes.append([layer(x, training=True).detach(), *(v.value.detach() for v in layer.non_trainable_variables)])
     for ours, theirs in zip(*outcomes, strict=True):
         torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("strides", [(64, 64, 8, 1), (64, 1, 8, 1)])
+def test_a_convolution_keeps_the_channels_of_grey_images_last(strides: tuple[int, ...]) -> None:
+    x = torch.arange(192.0).as_strided((3, 1, 8, 8), strides).requires_grad_()
+    layer = Conv2D(4, 3, data_format="channels_first", padding="same")
+    layer.build(x.shape)
+    y = layer(x)
+    y.sum().backward()
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    kernel = layer.kernel.value.detach().permute(3, 2, 0, 1)
+    torch.testing.assert_close(y, F.conv2d(x, kernel, padding=1), atol=1e-4, rtol=1e-5)
+    assert x.grad is not None
 
 
 def test_dropout_does_nothing_in_inference() -> None:
