@@ -93,8 +93,10 @@ def _recipes(results: Results) -> tuple[str, bool]:
 
 
 def longest(entry: Result) -> Result:
-    """Of a recipe's measurement in full and that of a few epochs, the one with more rounds."""
-    return max(entry.values(), key=lambda of: of.get("ratio", {"n": 0})["n"])
+    """Of a recipe's measurement in full and that of a few epochs, the one with more rounds; the full one at a tie."""
+    rounds = {kind: of.get("ratio", {"n": 0})["n"] for kind, of in entry.items()}
+    of: Result = entry[max(sorted(rounds), key=rounds.__getitem__)]  # "full" comes before "timed"
+    return of
 
 
 def _startup(command: str, most: float) -> Callable[[Results], tuple[str, bool]]:

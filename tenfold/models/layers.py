@@ -8,6 +8,7 @@ The fast layers differ from Keras' own in layout and in passes over memory, not 
 
 - *layout*: they are `channels_first` and keep PyTorch's `channels_last` memory format all the way;
   Keras' `channels_last` path on PyTorch loses it between layers.
+- *calls*: nothing but the computation, without what Keras does around each layer's (`Direct`, `forward`).
 - *convolution, activation*: one call each, ReLU in place (PyTorch refuses where a gradient needs its input).
 - *batch normalisation*: `torch.nn.functional.batch_norm` instead of several passes in float32.
 - *dropout*: 64 random bits serve eight values; PyTorch's own draws one value at a time on one thread.
@@ -145,9 +146,12 @@ def put(model: keras.Model, values: Sequence[np.ndarray]) -> None:
 
 
 def forward(model: keras.Model) -> Callable[..., torch.Tensor]:
-    """What a network computes, called as it is: without Keras' walk over the graph where its layers form a chain."""
+    """What a network computes, called as it is: without Keras' walk over the graph where its layers form a chain.
+
+    A chain's input has to be a tensor that its first layer takes, on the device of the weights; nothing checks it.
+    """
     layers = model.layers
-    follow = all(after.input is before.output for before, after in itertools.pairwise(layers))
+    follow = all(_follows(before, after) for before, after in itertools.pairwise(layers))
     if not follow or model.inputs != [layers[0].output] or model.outputs != [layers[-1].output]:
         return cast("Callable[..., torch.Tensor]", model)
 
@@ -157,6 +161,13 @@ def forward(model: keras.Model) -> Callable[..., torch.Tensor]:
         return x
 
     return compute
+
+
+def _follows(before: Any, after: Any) -> bool:
+    """Whether a layer was called on just what the other gives, and with nothing else."""
+    call = after._inbound_nodes[0].arguments
+    options = {key for key, value in call.kwargs.items() if value is not None} - {"training"}
+    return len(call.args) == 1 and call.args[0] is before.output and not options
 
 
 def finalise(layers: Iterable[Any]) -> None:
@@ -181,7 +192,7 @@ def _cast(variable: Any, x: torch.Tensor) -> torch.Tensor:
 
 
 class Direct:
-    """Calls `call` with the input cast to what the layer computes in, and nothing around it, once the layer is built.
+    """Calls a built layer's `call` with the input cast to what it computes in, and with nothing around it.
 
     Keras' own `__call__` also sees to masks, name scopes, casts of variables and checks of the input: on a small
     network it takes longer than some of the layers.
@@ -189,8 +200,9 @@ class Direct:
 
     def __call__(self, x: Any, *args: Any, training: bool | None = None, **options: Any) -> Any:
         layer: Any = self
-        if not isinstance(x, torch.Tensor) or _symbolic(x):
-            return super().__call__(x, *args, **options)  # type: ignore[misc]
+        if args or options or not isinstance(x, torch.Tensor) or _symbolic(x) or not layer.built:
+            told = {} if training is None else {"training": training}
+            return super().__call__(x, *args, **told, **options)  # type: ignore[misc]
         return layer.call(x.to(getattr(torch, layer.compute_dtype)), training)
 
 
@@ -329,7 +341,7 @@ class Flatten(Direct, keras.layers.Flatten):
     def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         return (x.permute(0, 2, 3, 1) if x.ndim == 4 else x).flatten(1)
 
-    def compute_output_spec(self, inputs: Any) -> Any:
+    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> Any:
         return keras.KerasTensor((inputs.shape[0], int(np.prod(inputs.shape[1:]))), dtype=self.compute_dtype)
 
 

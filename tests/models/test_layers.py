@@ -82,7 +82,8 @@ def test_only_a_chain_is_walked_as_one() -> None:
     dense = keras.layers.Dense(6)
     x = dense(inputs)
     networks = {"a sum": keras.layers.Add()([x, inputs]), "a layer twice in a row": dense(x),
-                "a layer again after another": keras.layers.ReLU()(dense(keras.layers.Dense(6)(x)))}
+                "a layer again after another": keras.layers.ReLU()(dense(keras.layers.Dense(6)(x))),
+                "a sum of one": keras.layers.Add()([x]), "a bare product": x * 2}
     for name, outputs in networks.items():
         network = keras.Model(inputs, outputs)
         assert forward(network) is network, name
@@ -160,6 +161,12 @@ def test_batch_normalisation_of_a_single_value_gives_beta_as_keras_does() -> Non
         outcomes.append([layer(x, training=True).detach(), *(v.value.detach() for v in layer.non_trainable_variables)])
     for ours, theirs in zip(*outcomes, strict=True):
         torch.testing.assert_close(ours, theirs)
+
+
+def test_a_layer_that_is_not_built_or_given_more_than_a_tensor_is_called_as_keras_calls_it() -> None:
+    x = np.ones((2, 3), np.float32)
+    assert Layers(fast=True).dense(4)(torch.from_numpy(x)).shape == (2, 4)
+    assert (Layers(fast=True).dropout(0.9)(np.ones((50, 50)), training=True) == 0).any()
 
 
 @pytest.mark.parametrize("strides", [(64, 64, 8, 1), (64, 1, 8, 1)])
