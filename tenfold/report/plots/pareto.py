@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
 
 from tenfold.evaluation.metrics import metric
 from tenfold.report.plots.plot import Material, plot
@@ -65,7 +65,8 @@ def _draw_points(axes: Axes, shown: Sequence[tuple[Mapping[str, Any], bool]], ke
     costs = [point[key] for point, _ in shown]
     axes.set_xlim(min(costs) / 1.3, max(costs) * 2.5)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}" if v >= 1 else f"{v:g}"))
+    thousands = EngFormatter(sep="")  # 500k, 1M: whole numbers of that size run into each other
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: thousands(v) if v >= 1000 else f"{v:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
