@@ -18,7 +18,7 @@ import statistics
 from pathlib import Path
 
 from benchmarks.record import one_of, positive
-from tenfold import pipeline
+from tenfold import jobs
 from tenfold.environment import machine
 from tenfold.errors import TenfoldError
 from tenfold.recipe import Recipe, header, read, shipped
@@ -32,9 +32,9 @@ FACTS = ("machine", "seconds", "accuracy")
 def measure(name: str, seeds: int, runs: Path) -> dict[str, str]:
     """Train a recipe with seeds 0, 1, … and state its facts as header lines."""
     made: list[Run] = []
-    for recipe in pipeline.seeds(Recipe.load(name), seeds):
+    for recipe in jobs.seeds(Recipe.load(name), seeds):
         with terminal_watcher() as watcher:
-            made.append(pipeline.train(recipe, runs=runs, watcher=watcher))
+            made.append(jobs.train(recipe, runs=runs, watcher=watcher))
     return facts(made)
 
 

@@ -28,7 +28,7 @@ import numpy as np
 from scipy import stats
 
 import tenfold
-from tenfold import pipeline
+from tenfold import jobs
 from tenfold.data.splits import prepare
 from tenfold.environment import machine
 from tenfold.recipe import Recipe
@@ -168,10 +168,10 @@ def finetune(arguments: argparse.Namespace) -> dict[str, Any]:
     with terminal_watcher() as watcher:
         for name, more in (("probe", []), ("probe, random weights", ["model.weights=none"])):
             started = time.perf_counter()
-            made = pipeline.probe(backbone, "cifar10", shared + more, runs=arguments.runs, watcher=watcher)
+            made = jobs.probe(backbone, "cifar10", shared + more, runs=arguments.runs, watcher=watcher)
             result[name] = _told(made, started)
         started = time.perf_counter()
-        made = pipeline.train(recipe(backbone, arguments.size, arguments.images), runs=arguments.runs, watcher=watcher)
+        made = jobs.train(recipe(backbone, arguments.size, arguments.images), runs=arguments.runs, watcher=watcher)
     return result | {"fine-tuned": _told(made, started)}
 
 
@@ -187,7 +187,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     few = {"source": "cifar10", "classes": ["bird", "frog", "truck"], "train_size": 300}
     accuracies: dict[str, list[float]] = {"from the run": [], "from scratch": []}
     with terminal_watcher() as watcher:
-        source = pipeline.train(Recipe.from_dict({
+        source = jobs.train(Recipe.from_dict({
             "data": {"source": "cifar10", "classes": first}, "model": network,
             "train": {"epochs": 5, "batch_size": 100, "learning_rate": 3e-3, "schedule": "one-cycle"},
         }, name="source"), runs=arguments.runs, watcher=watcher)
@@ -198,7 +198,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
                  {**common, "learning_rate": 1e-3, "stage_decay": 0.5, "head": {"epochs": 10, "batch_size": 32}}),
                 ("from scratch", network, {**common, "epochs": 30, "learning_rate": 1e-3}),
             ):
-                made = pipeline.train(Recipe.from_dict({"data": few, "model": model, "train": train}, name="few"),
+                made = jobs.train(Recipe.from_dict({"data": few, "model": model, "train": train}, name="few"),
                                       runs=arguments.runs, watcher=watcher)
                 accuracies[name].append(made.metrics()["test"]["accuracy"]["value"])
     difference = np.subtract(accuracies["from the run"], accuracies["from scratch"])

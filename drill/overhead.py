@@ -8,8 +8,9 @@ from typing import Any
 
 from drill import Tally
 from drill.training import Ground
-from tenfold import pipeline
+from tenfold import jobs
 from tenfold.data import catalogue
+from tenfold.jobs.watcher import Watcher
 from tenfold.recipe import Recipe
 from tenfold.training.loop import Loop
 
@@ -45,14 +46,14 @@ def measure(recipe: Recipe, data: str, runs: Path) -> tuple[float, int, float]:
 
     Loop._save = timed  # type: ignore[method-assign]
     try:
-        pipeline.train(recipe, data, runs=runs, watcher=clock)
+        jobs.train(recipe, data, runs=runs, watcher=clock)
     finally:
         Loop._save = save  # type: ignore[method-assign]
     seconds = clock.ended - clock.began
     return sum(clock.spent) / seconds, len(clock.spent), seconds
 
 
-class _Clock(pipeline.Watcher):
+class _Clock(Watcher):
     """The moments of the beginning and the end of the training."""
 
     def __init__(self) -> None:

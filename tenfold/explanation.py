@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
-from tenfold import pipeline
 from tenfold.data.dataset import Dataset
 from tenfold.errors import ImageError, RunError
 from tenfold.evaluation import mistakes
 from tenfold.evaluation.mistakes import Explained, Guess
+from tenfold.jobs.own_data import own_data
+from tenfold.jobs.watcher import Watcher
 from tenfold.material import predicted
 from tenfold.report import explanations
 from tenfold.report.explanations import Shown, explained_picture, gallery_picture
@@ -44,7 +45,7 @@ class Explanation:
 
 
 def explain(run: Run, images: Iterable[str | Path] = (), *, most: int = 12, neighbours: int = 5,
-            watcher: pipeline.Watcher | None = None) -> Explanation:
+            watcher: Watcher | None = None) -> Explanation:
     """Explain image files by Grad-CAM or, without any, the run's errors on its test (else validation) split.
 
     For images, which need nothing but the run, a picture each goes into `explanations/images/`: Grad-CAM of the
@@ -57,7 +58,7 @@ def explain(run: Run, images: Iterable[str | Path] = (), *, most: int = 12, neig
     Raises UsageError for images that do not exist or a model without a convolution (for errors it is done without),
     RunError if the run lacks its model or predictions or its data set has changed, DataError if that is not to be had.
     """
-    watcher = watcher or pipeline.Watcher()
+    watcher = watcher or Watcher()
     paths = list(images)
     return _explain_images(run, paths) if paths else _explain_errors(run, most, neighbours, watcher)
 
@@ -90,10 +91,10 @@ def _explain_images(run: Run, paths: Sequence[str | Path]) -> Explanation:
     return _write(run, IMAGES, "Images explained", shown, classes, unread=unread)
 
 
-def _explain_errors(run: Run, most: int, neighbours: int, watcher: pipeline.Watcher) -> Explanation:
+def _explain_errors(run: Run, most: int, neighbours: int, watcher: Watcher) -> Explanation:
     from tenfold.evaluation.explain import explain as explain_guesses
 
-    dataset = pipeline.own_data(run, watcher)
+    dataset = own_data(run, watcher)
     split, (images, labels, p) = _judged(run, dataset)
     surest = mistakes.confident_errors_of(labels, p, most)
     known = {guess.index for guess in surest}
@@ -152,7 +153,7 @@ def _judged(run: Run, dataset: Dataset) -> tuple[str, tuple[np.ndarray, np.ndarr
 
 
 def _with_neighbours(model: Any, explained: Sequence[Explained], dataset: Dataset, count: int,
-                     watcher: pipeline.Watcher) -> list[Explained]:
+                     watcher: Watcher) -> list[Explained]:
     from tenfold.evaluation.explain import nearest
 
     if not explained or not count:

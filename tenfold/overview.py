@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenfold import pipeline
 from tenfold.data.dataset import Dataset
 from tenfold.data.splits import prepare, summary
 from tenfold.errors import UsageError
+from tenfold.jobs.own_data import open_data, with_source
+from tenfold.jobs.watcher import Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import write_whole
 
@@ -18,20 +19,20 @@ if TYPE_CHECKING:
 
 
 def network(
-    recipe: Recipe, source: str, watcher: pipeline.Watcher | None = None
+    recipe: Recipe, source: str, watcher: Watcher | None = None
 ) -> tuple[tuple[int, int, int], list[str], Summary]:
     """(image shape, classes, summary) of the network that a recipe builds for a data set."""
     from tenfold.models.summary import Summary
 
-    recipe = pipeline.with_source(recipe, source)
-    dataset = prepare(pipeline.open_data(recipe, watcher), recipe.data)
+    recipe = with_source(recipe, source)
+    dataset = prepare(open_data(recipe, watcher), recipe.data)
     return dataset.shape, list(dataset.classes), Summary.of(recipe.model, dataset.shape, len(dataset.classes))
 
 
-def show_data(source: str, overrides: Sequence[str], watcher: pipeline.Watcher) -> tuple[Dataset, dict[str, Any]]:
+def show_data(source: str, overrides: Sequence[str], watcher: Watcher) -> tuple[Dataset, dict[str, Any]]:
     """(data set, summary) of a source: split as it is or, with overrides of `data.…`, as a recipe would."""
     recipe = Recipe.from_dict({"data": {"source": source}}, name=source, overrides=overrides)
-    dataset = pipeline.open_data(recipe, watcher)
+    dataset = open_data(recipe, watcher)
     if overrides:
         dataset = prepare(dataset, recipe.data)
     return dataset, summary(dataset)

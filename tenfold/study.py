@@ -16,10 +16,12 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tenfold import pipeline
+from tenfold import jobs
 from tenfold.comparison import Leaderboard, compare, csv_text, write_html
 from tenfold.errors import RecipeError, RunError, StorageError, TenfoldError, UsageError
 from tenfold.evaluation.metrics import metric
+from tenfold.jobs.own_data import with_source
+from tenfold.jobs.watcher import Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run, check_name, make_numbered, numbers, write_whole
 from tenfold.shipped import text_of, texts
@@ -109,7 +111,7 @@ def _title(text: str) -> str:
 
 
 def conduct(study: Study | str | Path, data: str | None = None, seeds: int | None = None, *, by: str | None = None,
-            runs: str | Path = "runs", resume: bool = False, watcher: pipeline.Watcher | None = None) -> Outcome:
+            runs: str | Path = "runs", resume: bool = False, watcher: Watcher | None = None) -> Outcome:
     """Train and evaluate what a study lists, first every model with the first seed, and write the comparison.
 
     The runs, `comparison.html`, `.json` and `.csv` go into `<runs>/<study>-<data>-<number>/`: a new one or,
@@ -117,7 +119,7 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
     ones made. A model that can't be had or trained is skipped and named. Raises UsageError if none can, or if
     what the study lists is not right, before anything is made; StorageError.
     """
-    watcher = watcher or pipeline.Watcher()
+    watcher = watcher or Watcher()
     study = study if isinstance(study, Study) else Study.load(study)
     metric(by or study.by)
     recipes = _recipes(study, data)
@@ -125,7 +127,7 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
     failed: dict[tuple[str, str], list[str]] = {}
     made = _made(folder, recipes, watcher)
     finished: list[Run] = []
-    rounds = zip(*(pipeline.seeds(recipe, seeds or study.seeds) for recipe in recipes), strict=True)
+    rounds = zip(*(jobs.seeds(recipe, seeds or study.seeds) for recipe in recipes), strict=True)
     planned = [recipe for of_one_seed in rounds for recipe in of_one_seed]
     for recipe in planned:
         try:
@@ -169,7 +171,7 @@ def _recipes(study: Study, data: str | None) -> list[Recipe]:
     sources = dict.fromkeys(recipe.data.source for recipe in recipes)
     if data is None and len(sources) > 1:
         raise UsageError(f"study {study.name}: its recipes are on different data ({', '.join(sources)}); give --data")
-    return [pipeline.with_source(recipe, data or next(iter(sources))) for recipe in recipes]
+    return [with_source(recipe, data or next(iter(sources))) for recipe in recipes]
 
 
 def _in_one_line(error: TenfoldError) -> str:
@@ -186,7 +188,7 @@ def _folder(runs: Path, name: str, resume: bool) -> Path:
     return runs / f"{name}-{there[-1]}" if resume and there else make_numbered(runs, name)
 
 
-def _made(folder: Path, recipes: list[Recipe], watcher: pipeline.Watcher) -> dict[str, Run]:
+def _made(folder: Path, recipes: list[Recipe], watcher: Watcher) -> dict[str, Run]:
     """Runs of a study by the text of their recipes; damaged ones are passed over.
 
     Raises UsageError if they are on another data set.
@@ -205,14 +207,14 @@ def _made(folder: Path, recipes: list[Recipe], watcher: pipeline.Watcher) -> dic
     return found
 
 
-def _run_of(recipe: Recipe, made: Run | None, folder: Path, watcher: pipeline.Watcher) -> Run:
+def _run_of(recipe: Recipe, made: Run | None, folder: Path, watcher: Watcher) -> Run:
     """The finished run of a recipe: the one that is there, resumed if it has to be, or a new one."""
     if made is None:
-        return pipeline.train(recipe, runs=folder, name=recipe.name, watcher=watcher)
+        return jobs.train(recipe, runs=folder, name=recipe.name, watcher=watcher)
     if made.status()["status"] == "finished":
         watcher.log(f"{made.name}: is finished")
         return made
-    return pipeline.resume(made, watcher=watcher)
+    return jobs.resume(made, watcher=watcher)
 
 
 def _write(board: Leaderboard, folder: Path) -> Path:

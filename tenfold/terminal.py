@@ -17,7 +17,7 @@ from tenfold.comparison import Leaderboard
 from tenfold.comparison import table as leaderboard
 from tenfold.comparison.tables import pair_table
 from tenfold.evaluation.metrics import metric
-from tenfold.pipeline import Watcher
+from tenfold.jobs.watcher import Watcher
 from tenfold.recipe import Recipe
 from tenfold.registry import METRICS
 from tenfold.run import Run

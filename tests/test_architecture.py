@@ -29,22 +29,22 @@ FLOORS: dict[str, set[str]] = {
     "report": {"registry", "recipe", "run", "evaluation"},
     "comparison": {"errors", "registry", "run", "evaluation", "report"},
     "environment": {"data", "training"},
-    "study": {"errors", "shipped", "recipe", "run", "evaluation", "comparison", "pipeline"},
+    "study": {"errors", "shipped", "recipe", "run", "evaluation", "comparison", "jobs"},
     "material": {"errors", "modelfile", "run", "data", "evaluation", "report"},
-    "pipeline": {
+    "jobs": {
         "errors", "interrupt", "recipe", "run", "modelfile", "data", "models", "training", "environment",
         "evaluation", "report", "material",
     },
-    "overview": {"errors", "recipe", "run", "data", "models", "report", "pipeline"},
-    "explanation": {"errors", "modelfile", "run", "data", "prediction", "evaluation", "report", "material", "pipeline"},
-    "demo": {"pipeline", "study"},
-    "terminal": {"registry", "recipe", "run", "evaluation", "comparison", "pipeline", "report"},
+    "overview": {"errors", "recipe", "run", "data", "models", "report", "jobs"},
+    "explanation": {"errors", "modelfile", "run", "data", "prediction", "evaluation", "report", "material", "jobs"},
+    "demo": {"jobs", "study"},
+    "terminal": {"registry", "recipe", "run", "evaluation", "comparison", "jobs", "report"},
     "cli": {
-        "errors", "recipe", "run", "data", "prediction", "comparison", "environment", "pipeline", "overview",
+        "errors", "recipe", "run", "data", "prediction", "comparison", "environment", "jobs", "overview",
         "explanation", "study", "demo", "terminal",
     },
     "__main__": {"cli"},
-    "__init__": {"errors", "recipe", "run", "data", "prediction", "comparison", "pipeline", "explanation"},
+    "__init__": {"errors", "recipe", "run", "data", "prediction", "comparison", "jobs", "explanation"},
 }
 
 # The only files that may import Keras or PyTorch.

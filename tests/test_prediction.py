@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tenfold import modelfile, pipeline
+from tenfold import jobs, modelfile
 from tenfold.errors import ImageError, RunError, UsageError
+from tenfold.jobs.own_data import open_data
 from tenfold.prediction import predict, probabilities, read_image
 from tenfold.recipe import Recipe
 from tenfold.run import Run
@@ -23,7 +24,7 @@ ROTATED = 6  # EXIF: the camera was turned, the picture has to be turned to the 
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A small perceptron, trained for moments on the handwritten digits."""
     recipe = Recipe.load("mlp", ["train.epochs=2", "train.precision=float32"])
-    return pipeline.train(recipe, "digits", runs=tmp_path_factory.mktemp("runs"))
+    return jobs.train(recipe, "digits", runs=tmp_path_factory.mktemp("runs"))
 
 
 def _pixels(height: int, width: int) -> np.ndarray:
@@ -149,7 +150,7 @@ def test_a_file_named_twice_is_answered_twice(run: Run, tmp_path: Path) -> None:
 
 def test_a_digit_is_recognised_from_a_file(run: Run, tmp_path: Path) -> None:
     """The way over a file is the way of training: most training images get their own label."""
-    dataset = pipeline.open_data(run.recipe())
+    dataset = open_data(run.recipe())
     paths = [tmp_path / f"{i:02}.png" for i in range(40)]
     for path, image in zip(paths, dataset.train.images, strict=False):
         Image.fromarray(image[:, :, 0]).save(path)

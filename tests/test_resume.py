@@ -15,10 +15,10 @@ import pytest
 
 import tenfold
 from drill.training import content
-from tenfold import pipeline
 from tenfold.data import Dataset
 from tenfold.errors import RunError, UsageError
-from tenfold.pipeline import Watcher
+from tenfold.jobs import steps
+from tenfold.jobs.watcher import Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run
 from tenfold.training import checkpoint
@@ -162,7 +162,7 @@ def test_a_run_is_finished_when_its_report_is_written(whole: Run, dataset: Datas
     def die(*_: object) -> None:
         raise OSError("as a process that ends here")
 
-    monkeypatch.setattr(pipeline, "write_report", die)
+    monkeypatch.setattr(steps, "write_report", die)
     with pytest.raises(OSError, match="ends here"):
         tenfold.train(RECIPE, dataset, runs=tmp_path)
     monkeypatch.undo()
@@ -189,14 +189,14 @@ def test_the_second_signal_leaves_at_once_with_the_checkpoint_before(dataset: Da
 def test_a_signal_while_evaluating_ends_that_at_once(whole: Run, dataset: Dataset, tmp_path: Path) -> None:
     class Evaluating(Watcher):
         def log(self, message: str) -> None:
-            if message.startswith("evaluating"):
+            if message.startswith("the test split"):
                 os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(KeyboardInterrupt):
         tenfold.train(RECIPE, dataset, runs=tmp_path, watcher=Evaluating())
     run = Run.open(tmp_path / "small-shapes-1")
     assert run.status()["status"] == "stopped"
-    assert not run.has("metrics.json")
+    assert set(run.metrics()) == {"validation"}
     assert content(tenfold.resume(run)) == content(whole)
 
 

@@ -13,7 +13,7 @@ import tenfold
 from drill.training import content, stray
 from tenfold.data import Dataset
 from tenfold.errors import StorageError
-from tenfold.pipeline import Watcher
+from tenfold.jobs.watcher import Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run
 from tenfold.training import checkpoint

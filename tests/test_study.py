@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tenfold.errors import RecipeError, UnknownNameError, UsageError
-from tenfold.pipeline import Watcher
+from tenfold.jobs.watcher import Watcher
 from tenfold.run import Run
 from tenfold.study import Study, conduct, shipped_studies
 

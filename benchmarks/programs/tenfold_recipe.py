@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from tenfold import pipeline
+from tenfold import jobs
 from tenfold.data.splits import prepare
+from tenfold.jobs.own_data import open_data
+from tenfold.jobs.watcher import Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run
 
@@ -25,7 +27,7 @@ OPTIMIZERS = ("adam", "sgd", "rmsprop")
 AUGMENTATIONS = ("mirror", "translate", "rotate")
 
 
-class Stopwatch(pipeline.Watcher):
+class Stopwatch(Watcher):
     """Notes when training begins and when each epoch ends."""
 
     def __init__(self) -> None:
@@ -45,7 +47,7 @@ class Stopwatch(pipeline.Watcher):
 def train(recipe: Recipe, runs: Path) -> dict[str, Any]:
     """Train, evaluate and report; accuracy on the test split, with test-time augmentation where the recipe has it."""
     watch = Stopwatch()
-    run = pipeline.train(recipe, runs=runs, watcher=watch)
+    run = jobs.train(recipe, runs=runs, watcher=watch)
     metrics = run.metrics()
     single_view = metrics["test"]["accuracy"]["value"]
     augmented = metrics.get("test_tta", metrics["test"])["accuracy"]["value"]
@@ -73,7 +75,7 @@ def write_job(recipe: Recipe, folder: Path) -> dict[str, Any]:
 
     check_translation(recipe)
     train = recipe.train
-    data = prepare(pipeline.open_data(recipe), recipe.data)
+    data = prepare(open_data(recipe), recipe.data)
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {f"{name}_{part}": getattr(split, part) for name, split in data.splits().items()
               for part in ("images", "labels")}

@@ -32,15 +32,15 @@ def train(
                                          "is one; keep it if it is finished.")] = False,
 ) -> None:
     """Train a recipe, evaluate it and write its report: one run directory."""
-    from tenfold import pipeline
+    from tenfold import jobs
     from tenfold.recipe import Recipe
     from tenfold.terminal import terminal_watcher
 
     overrides = list(set_ or ()) + ([f"data.source={json.dumps(data)}"] if data is not None else [])
     overrides += [f"model.weights={json.dumps(weights)}"] if weights is not None else []
-    for each in pipeline.seeds(Recipe.load(recipe, overrides), seeds):
+    for each in jobs.seeds(Recipe.load(recipe, overrides), seeds):
         with terminal_watcher() as watcher:
-            run = pipeline.train(each, runs=runs, name=name, csv=csv, h5=h5, resume=resume, watcher=watcher)
+            run = jobs.train(each, runs=runs, name=name, csv=csv, h5=h5, resume=resume, watcher=watcher)
         _print_verdict(run)
 
 
@@ -54,11 +54,11 @@ def probe(
     name: Name = None,
 ) -> None:
     """Fit a logistic regression on a frozen backbone's features: the quickest baseline, a run like any other."""
-    from tenfold import pipeline
+    from tenfold import jobs
     from tenfold.terminal import terminal_watcher
 
     with terminal_watcher() as watcher:
-        run = pipeline.probe(backbone, data, set_ or (), runs=runs, name=name, watcher=watcher)
+        run = jobs.probe(backbone, data, set_ or (), runs=runs, name=name, watcher=watcher)
     _print_verdict(run)
 
 
@@ -70,12 +70,12 @@ def resume(
     h5: Annotated[bool, typer.Option("--h5", help="Write the model as model.h5 as well.")] = False,
 ) -> None:
     """Go on with a run that was stopped or died, to the same bits as if it had never been interrupted."""
-    from tenfold import pipeline
+    from tenfold import jobs
     from tenfold.run import Run
     from tenfold.terminal import terminal_watcher
 
     with terminal_watcher() as watcher:
-        resumed = pipeline.resume(Run.open(run), epochs, csv=csv, h5=h5, watcher=watcher)
+        resumed = jobs.resume(Run.open(run), epochs, csv=csv, h5=h5, watcher=watcher)
     _print_verdict(resumed)
 
 
@@ -95,12 +95,12 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Score a run's model on its own data set again, or on another one, and renew its report."""
-    from tenfold import pipeline, terminal
+    from tenfold import jobs, terminal
     from tenfold.run import Run
 
     opened = Run.open(run)
     with terminal.terminal_watcher() as watcher:
-        metrics = pipeline.evaluate(opened, watcher, csv, splits=split or (), data=data, tta=tta,
+        metrics = jobs.evaluate(opened, watcher, csv, splits=split or (), data=data, tta=tta,
                                     calibrate=calibrate, corruptions=corruptions)
     if as_json:
         more = {name: opened.read_json(f"{name}.json")

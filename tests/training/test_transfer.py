@@ -16,7 +16,8 @@ import tenfold
 from tenfold import modelfile
 from tenfold.backend import keras
 from tenfold.errors import RecipeError, RunError, StorageError, UsageError
-from tenfold.pipeline import Watcher, probe, resume
+from tenfold.jobs import probe, resume
+from tenfold.jobs.watcher import Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run
 from tenfold.training import features, schedule, transfer
@@ -277,7 +278,7 @@ def test_a_probe_is_judged_explained_and_asked_without_its_backbone(source: Run,
     shutil.rmtree(copy.path)
     accuracy = {name: scores["accuracy"]["value"] for name, scores in run.metrics().items()}
     assert set(accuracy) == {"validation", "test", "validation_tta", "test_tta"}
-    again = tenfold.pipeline.evaluate(run, calibrate=True)
+    again = tenfold.jobs.evaluate(run, calibrate=True)
     assert {name: scores["accuracy"]["value"] for name, scores in again.items()} == accuracy
     assert run.read_json("calibration.json")["temperature"] > 0
     explained = tenfold.explain(run, most=1, neighbours=1)

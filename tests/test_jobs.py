@@ -18,7 +18,8 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 import tenfold
 from tenfold.backend import keras
 from tenfold.errors import DivergedError, RecipeError, RunError, StorageError, UsageError
-from tenfold.pipeline import Watcher, seeds
+from tenfold.jobs import seeds
+from tenfold.jobs.watcher import Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run
 from tenfold.terminal import print_verdict

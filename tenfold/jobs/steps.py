@@ -1,0 +1,114 @@
+"""The steps of a job in its run: fit, then validate, then finish. Only the last one touches the test split."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tenfold.data.dataset import Dataset
+from tenfold.errors import DivergedError, RunError, TenfoldError
+from tenfold.jobs.job import Job, Plan
+from tenfold.run import Run
+
+if TYPE_CHECKING:
+    from tenfold.training.checkpoint import Snapshot
+
+# What is known of a trained model, and does not hold once it is trained further.
+OF_A_MODEL = ("metrics.json", "inference.json", "calibration.json", "corruptions.json", "report.html", "MODEL_CARD.md",
+              "model.h5", "predictions/*", "plots/*", "explanations/*/*")
+
+
+def do(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> None:
+    """All steps, from a snapshot or from the start; however they end, the run's status says so."""
+    try:
+        fit(job, run, plan, snapshot)
+        validate(job, run)
+        finish(job, run)
+    except KeyboardInterrupt:
+        run.write_status("stopped", "interrupted", epochs=len(run.history()))
+        raise
+    except DivergedError as error:
+        run.write_status("diverged", str(error), epochs=len(run.history()), epoch=error.epoch, step=error.step)
+        raise
+    except BaseException as error:
+        with contextlib.suppress(TenfoldError, OSError):
+            run.write_status("failed", str(error) or type(error).__name__, epochs=len(run.history()))
+        raise
+
+
+def fit(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> None:
+    """Train, from a snapshot or from the start: the run then holds history, checkpoints and `model.keras`."""
+    recipe, dataset, interrupt = job.recipe, job.dataset, job.interrupt
+    first, summary = plan.origin, plan.summary
+    if snapshot is not None and run.environment().get("pretrained") != first.get("pretrained"):
+        raise RunError(f"{run.path}: the backbone {first['pretrained']['backbone']} or its weights have changed since "
+                       "training began; put them back to go on with this run")
+    run.write_recipe(recipe)
+    run.write_status("running")
+    run.remove(*OF_A_MODEL)
+    from tenfold import environment  # after what makes the directory a run
+    from tenfold.training import engine
+    from tenfold.training import fit as train
+
+    machine = engine.prepare(recipe.train.precision)
+    run.write_json("environment.json", environment.describe(
+        dataset, machine.to_dict(), recipe.train.seed, summary.parameters, summary.flops) | first)
+    job.watcher.start(recipe, run, -(-len(dataset.train) // recipe.train.batch_size))
+    training = train(recipe, dataset, run, job.callbacks, job.watcher.step, resume=snapshot,
+                     stop=lambda: interrupt.asked, log=job.watcher.log)
+    with interrupt.deferred(), contextlib.closing(training) as records:
+        for record in records:
+            job.watcher.epoch(record)
+
+
+def validate(job: Job, run: Run) -> None:
+    """Score the best epoch on the validation split."""
+    from tenfold import modelfile
+    from tenfold.evaluation import score_run
+
+    epoch = modelfile.facts(run.path / "model.keras")["epoch"]
+    job.watcher.log(f"evaluating the best epoch ({epoch})")
+    score_run(run, job.dataset, ("validation",), job.csv)
+
+
+def finish(job: Job, run: Run) -> None:
+    """Score the best epoch on the test split, measure its speed and write the report: the run is finished."""
+    from tenfold import modelfile
+    from tenfold.evaluation import score_run
+
+    job.watcher.log("the test split is scored now")
+    score_run(run, job.dataset, ("test",), job.csv)
+    time(run, job.dataset)
+    if job.h5:
+        run.write("model.h5", modelfile.save_h5(run.model()))
+    records = run.history()
+    end: dict[str, Any] = {"status": "finished", "reason": "", "epochs": len(records),
+                           "seconds": sum(record["seconds"] for record in records)}
+    write_report(run, job.dataset, end)
+    run.write_status(**end)  # the last of all: a run that says it is finished is whole
+
+
+def time(run: Run, dataset: Dataset) -> None:
+    """Measure how fast the model predicts, on the split it is judged on, and write `inference.json`."""
+    from tenfold import environment
+    from tenfold.evaluation import time_run
+    from tenfold.training import engine
+
+    split = dataset.test or dataset.validation
+    if split is not None and len(split):
+        run.write_json("inference.json", {**time_run(run, split.images), "precision": "float32",
+                                          "threads": engine.prepare("float32").threads,
+                                          "processor": environment.machine()["processor"]})
+
+
+def write_report(run: Run, dataset: Dataset, status: Mapping[str, Any] | None = None) -> Path:
+    """Draw the plots of a run, write its `report.html` and `MODEL_CARD.md`; `dataset` is prepared.
+
+    They show `status`, which the run is about to have, or the one it has.
+    """
+    from tenfold.material import gather
+    from tenfold.report import report
+
+    return report(run, gather(run, dataset), status)

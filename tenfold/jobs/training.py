@@ -1,0 +1,92 @@
+"""Training a recipe on a data set: a complete run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tenfold.data.dataset import Dataset
+from tenfold.errors import RunError
+from tenfold.interrupt import Interrupt
+from tenfold.jobs import steps
+from tenfold.jobs.job import Job, Plan
+from tenfold.jobs.own_data import check_data, prepared, with_source
+from tenfold.jobs.resuming import go_on
+from tenfold.jobs.watcher import Watcher
+from tenfold.recipe import Recipe
+from tenfold.run import Run, check_name
+
+
+def train(
+    recipe: Recipe | str | Path, data: Dataset | str | None = None, callbacks: Sequence[Any] = (), *,
+    runs: str | Path = "runs", name: str | None = None, csv: bool = False, h5: bool = False, resume: bool = False,
+    watcher: Watcher | None = None,
+) -> Run:
+    """Train a recipe on a data set, evaluate the best model and write the report: a complete run.
+
+    `recipe` is a Recipe, a shipped recipe's name or a TOML file; `data` a Dataset, a data set's name or
+    URI, or None for the recipe's own source. `callbacks` are `keras.callbacks.Callback`s. The run is
+    `runs/<name>-<number>`, by default named after the recipe and the data set. `csv` writes predictions
+    as CSV as well, `h5` the model as `model.h5`. What names missing public data has it downloaded.
+    `resume` goes on with the newest run of that name and recipe that was stopped, died or failed, and keeps
+    one that is finished, if there is one.
+
+    Raises a TenfoldError: before anything is written if the input is wrong or the disk has too little
+    room; DivergedError if the loss became NaN or infinite (the run then has status "diverged" and its last
+    finite weights); StorageError if the disk fails on the way (the last checkpoint is kept).
+    """
+    watcher = watcher or Watcher()
+    recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    if name is not None:
+        check_name(name)
+    if data is not None:
+        recipe = with_source(recipe, data.uri if isinstance(data, Dataset) else data)
+    with Interrupt() as interrupt:
+        dataset = prepared(recipe, data if isinstance(data, Dataset) else None, watcher)
+        job = Job(recipe, dataset, callbacks, watcher, interrupt, csv, h5)
+        name = name or f"{recipe.name}-{dataset.name}"
+        found = _begun(runs, name, recipe) if resume else None
+        if found is None:
+            return _start(job, Path(runs), name)
+        if found.status()["status"] == "finished":
+            check_data(found, dataset)
+            watcher.log(f"{found.path} is finished already")
+            return found
+        return go_on(job, found)
+
+
+def probe(backbone: str, data: Dataset | str | None = None, overrides: Sequence[str] = (), *,
+          runs: str | Path = "runs", name: str | None = None, watcher: Watcher | None = None) -> Run:
+    """Fit a logistic regression on the features of a frozen backbone: a complete run, as `train` makes them.
+
+    `backbone` is what `model.backbone` takes, `overrides` are `key=value` of the recipe. Raises as `train` does.
+    """
+    tree = {"model": {"name": "pretrained", "backbone": backbone, "trainable": "none"},
+            "train": {"optimizer": "logistic-regression", "epochs": 1}}
+    return train(Recipe.from_dict(tree, name="probe", overrides=overrides), data, runs=runs, name=name, watcher=watcher)
+
+
+def seeds(recipe: Recipe, count: int) -> list[Recipe]:
+    """The recipe `count` times, with the seeds that follow its own."""
+    return [recipe.replace(f"train.seed={recipe.train.seed + i}") for i in range(count)]
+
+
+def _begun(runs: str | Path, name: str, recipe: Recipe) -> Run | None:
+    """The newest run of that name and recipe that is finished or can be resumed; unreadable ones are passed over."""
+    for run in reversed(Run.list(runs)):
+        with contextlib.suppress(RunError):
+            fits = run.status()["status"] in ("stopped", "died", "failed", "finished")
+            if fits and run.name.rpartition("-")[0] == name and run.recipe() == recipe:
+                return run
+    return None
+
+
+def _start(job: Job, runs: Path, name: str) -> Run:
+    """Make a run and do the job there."""
+    plan = Plan.of(job, runs)
+    run = Run.create(runs, name)
+    with run.writing():
+        steps.do(job, run, plan)
+    return run
