@@ -21,9 +21,9 @@ from benchmarks.record import one_of, positive
 from tenfold import jobs
 from tenfold.environment import machine
 from tenfold.errors import TenfoldError
+from tenfold.progress.bars import terminal_watcher
 from tenfold.recipe import Recipe, header, read, shipped
 from tenfold.run import Run
-from tenfold.terminal import terminal_watcher
 
 RECIPES = Path(__file__).parent.parent / "tenfold" / "recipes"
 FACTS = ("machine", "seconds", "accuracy")

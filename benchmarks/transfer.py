@@ -31,8 +31,9 @@ import tenfold
 from tenfold import jobs
 from tenfold.data.splits import prepare
 from tenfold.environment import machine
+from tenfold.progress.bars import terminal_watcher
+from tenfold.progress.lines import LineWatcher
 from tenfold.recipe import Recipe
-from tenfold.terminal import terminal_watcher
 
 PARTS = ("features", "epochs", "finetune", "run")
 PEER = """
@@ -130,7 +131,6 @@ def epochs(arguments: argparse.Namespace) -> dict[str, Any]:
     from tenfold.models import build, weights
     from tenfold.training import engine, optimizers
     from tenfold.training import features as cache
-    from tenfold.training.loop import Hooks
     from tenfold.training.transfer import feature_network, head
 
     tuned = recipe(f"file:{arguments.backbone}", arguments.size, arguments.images, augment={})
@@ -140,7 +140,7 @@ def epochs(arguments: argparse.Namespace) -> dict[str, Any]:
     model = build(tuned.model, dataset.shape, 10, fast=True, dtype=chosen.dtype_policy)
     weights.initialise(model, tuned.model)
     started = time.perf_counter()
-    found = cache.of_dataset(feature_network(model), tuned, dataset, Hooks(log=print))
+    found = cache.of_dataset(feature_network(model), tuned, dataset, LineWatcher(print))
     once = time.perf_counter() - started
     seconds = {}
     on_features = head(tuned, found, model.get_layer("logits"), fresh=True)

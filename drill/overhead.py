@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 from drill import Tally
 from drill.training import Ground
 from tenfold import jobs
 from tenfold.data import catalogue
-from tenfold.jobs.watcher import Watcher
+from tenfold.progress import Epoch, Event, Training, Watcher
 from tenfold.recipe import Recipe
 from tenfold.training.loop import Loop
 
@@ -60,8 +59,8 @@ class _Clock(Watcher):
         self.began = self.ended = 0.0
         self.spent: list[float] = []
 
-    def start(self, *_: Any) -> None:
-        self.began = time.perf_counter()
-
-    def epoch(self, record: dict[str, float]) -> None:
-        self.ended = time.perf_counter()
+    def on(self, event: Event) -> None:
+        if isinstance(event, Training):
+            self.began = time.perf_counter()
+        elif isinstance(event, Epoch):
+            self.ended = time.perf_counter()

@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "train": "tenfold.jobs",
     "resume": "tenfold.jobs",
-    "Watcher": "tenfold.jobs.watcher",
+    "Watcher": "tenfold.progress",
     "evaluate": "tenfold.jobs",
     "compare": "tenfold.comparison",
     "explain": "tenfold.explanation",
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from tenfold.jobs import evaluate as evaluate
     from tenfold.jobs import resume as resume
     from tenfold.jobs import train as train
-    from tenfold.jobs.watcher import Watcher as Watcher
     from tenfold.prediction import predict as predict
+    from tenfold.progress import Watcher as Watcher
     from tenfold.recipe import Recipe as Recipe
     from tenfold.run import Run as Run
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tenfold.jobs.watcher import Watcher
+from tenfold.progress import Watcher
 from tenfold.study import Outcome, conduct
 
 STUDY = "quick"

@@ -15,8 +15,9 @@ from tenfold.errors import ImageError, RunError
 from tenfold.evaluation import mistakes
 from tenfold.evaluation.mistakes import Explained, Guess
 from tenfold.jobs.own_data import own_data
-from tenfold.jobs.watcher import Watcher
 from tenfold.material import predicted
+from tenfold.progress import Watcher
+from tenfold.progress.notebook import default_watcher
 from tenfold.report import explanations
 from tenfold.report.explanations import Shown, explained_picture, gallery_picture
 from tenfold.run import Run
@@ -58,7 +59,7 @@ def explain(run: Run, images: Iterable[str | Path] = (), *, most: int = 12, neig
     Raises UsageError for images that do not exist or a model without a convolution (for errors it is done without),
     RunError if the run lacks its model or predictions or its data set has changed, DataError if that is not to be had.
     """
-    watcher = watcher or Watcher()
+    watcher = watcher or default_watcher()
     paths = list(images)
     return _explain_images(run, paths) if paths else _explain_errors(run, most, neighbours, watcher)
 
@@ -100,7 +101,7 @@ def _explain_errors(run: Run, most: int, neighbours: int, watcher: Watcher) -> E
     known = {guess.index for guess in surest}
     least = [guess for guess in mistakes.hesitant_errors_of(labels, p, most) if guess.index not in known]
     guesses = [*surest, *least]
-    watcher.log(f"explaining {len(guesses)} errors of the {split} split")
+    watcher.notice(f"explaining {len(guesses)} errors of the {split} split")
     chosen = np.array([guess.index for guess in guesses], np.int64)
     model = run.model()
     explained = explain_guesses(model, images[chosen], guesses, labels[chosen]) if guesses else []
@@ -159,6 +160,6 @@ def _with_neighbours(model: Any, explained: Sequence[Explained], dataset: Datase
     if not explained or not count:
         return list(explained)
     train = dataset.train
-    watcher.log(f"looking for the nearest of {len(train):,} training images")
+    watcher.notice(f"looking for the nearest of {len(train):,} training images")
     found = nearest(model, np.stack([each.image for each in explained]), train.images, train.labels, count)
     return [replace(each, neighbours=near) for each, near in zip(explained, found, strict=True)]

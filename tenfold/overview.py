@@ -10,7 +10,7 @@ from tenfold.data.dataset import Dataset
 from tenfold.data.splits import prepare, summary
 from tenfold.errors import UsageError
 from tenfold.jobs.own_data import open_data, with_source
-from tenfold.jobs.watcher import Watcher
+from tenfold.progress import SILENT, Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import write_whole
 
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 
 def network(
-    recipe: Recipe, source: str, watcher: Watcher | None = None
-) -> tuple[tuple[int, int, int], list[str], Summary]:
-    """(image shape, classes, summary) of the network that a recipe builds for a data set."""
-    from tenfold.models.summary import Summary
+    recipe: Recipe, source: str, watcher: Watcher = SILENT
+) -> tuple[tuple[int, int, int], list[str], Summary, str]:
+    """(image shape, classes, summary, table of layers) of the network that a recipe builds for a data set."""
+    from tenfold.models.summary import Summary, layer_table
 
     recipe = with_source(recipe, source)
     dataset = prepare(open_data(recipe, watcher), recipe.data)
-    return dataset.shape, list(dataset.classes), Summary.of(recipe.model, dataset.shape, len(dataset.classes))
+    network = recipe.model, dataset.shape, len(dataset.classes)
+    return dataset.shape, list(dataset.classes), Summary.of(*network), layer_table(*network)
 
 
 def show_data(source: str, overrides: Sequence[str], watcher: Watcher) -> tuple[Dataset, dict[str, Any]]:

@@ -21,7 +21,8 @@ from tenfold.comparison import Leaderboard, compare, csv_text, write_html
 from tenfold.errors import RecipeError, RunError, StorageError, TenfoldError, UsageError
 from tenfold.evaluation.metrics import metric
 from tenfold.jobs.own_data import with_source
-from tenfold.jobs.watcher import Watcher
+from tenfold.progress import Watcher
+from tenfold.progress.notebook import default_watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run, check_name, make_numbered, numbers, write_whole
 from tenfold.shipped import text_of, texts
@@ -119,7 +120,7 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
     ones made. A model that can't be had or trained is skipped and named. Raises UsageError if none can, or if
     what the study lists is not right, before anything is made; StorageError.
     """
-    watcher = watcher or Watcher()
+    watcher = watcher or default_watcher()
     study = study if isinstance(study, Study) else Study.load(study)
     metric(by or study.by)
     recipes = _recipes(study, data)
@@ -137,7 +138,7 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
         except TenfoldError as error:
             reason = _in_one_line(error)
             failed.setdefault((recipe.name, reason), []).append(str(recipe.train.seed))
-            watcher.log(f"{recipe.name} (seed {recipe.train.seed}) is skipped: {reason}")
+            watcher.notice(f"{recipe.name} (seed {recipe.train.seed}) is skipped: {reason}")
     skipped = tuple(f"{name} (seed{'s' * (len(those) > 1)} {', '.join(those)}) is skipped: {reason}"
                     for (name, reason), those in failed.items())
     if not finished:
@@ -198,7 +199,7 @@ def _made(folder: Path, recipes: list[Recipe], watcher: Watcher) -> dict[str, Ru
         try:
             recipe = run.recipe()
         except RunError as error:
-            watcher.log(f"{run.name} is passed over: {_in_one_line(error)}")
+            watcher.notice(f"{run.name} is passed over: {_in_one_line(error)}")
             continue
         if recipe.data.source != source:
             raise UsageError(f"{folder}: its runs are on {recipe.data.source}, not on {source}; go on with --data "
@@ -212,7 +213,7 @@ def _run_of(recipe: Recipe, made: Run | None, folder: Path, watcher: Watcher) ->
     if made is None:
         return jobs.train(recipe, runs=folder, name=recipe.name, watcher=watcher)
     if made.status()["status"] == "finished":
-        watcher.log(f"{made.name}: is finished")
+        watcher.notice(f"{made.name}: is finished")
         return made
     return jobs.resume(made, watcher=watcher)
 

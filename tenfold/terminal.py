@@ -1,4 +1,4 @@
-"""What the command shows: progress on standard error, tables on standard output."""
+"""What the command prints on standard output: tables and results."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ import csv
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from tenfold.comparison import Leaderboard
 from tenfold.comparison import table as leaderboard
 from tenfold.comparison.tables import pair_table
 from tenfold.evaluation.metrics import metric
-from tenfold.jobs.watcher import Watcher
-from tenfold.recipe import Recipe
 from tenfold.registry import METRICS
 from tenfold.run import Run
 
@@ -26,97 +23,6 @@ if TYPE_CHECKING:
     from tenfold.data.dataset import Dataset
     from tenfold.explanation import Explanation
     from tenfold.prediction import Prediction
-
-
-BAR = 24  # columns: a bar as wide as the terminal would leave a trace behind the "^C" of an interrupt
-
-
-def terminal_watcher() -> LineWatcher:
-    """A watcher for standard error: a live bar on a terminal, a line an epoch elsewhere."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    return BarWatcher(console) if console.is_terminal else LineWatcher(console)
-
-
-class LineWatcher(Watcher):
-    """A line for each message and each epoch. A context manager, so that a bar can be put away."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.epochs = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def log(self, message: str) -> None:
-        self.console.print(escape(message))
-
-    def start(self, recipe: Recipe, run: Run, steps: int) -> None:
-        self.epochs = recipe.train.all_epochs
-        self.log(f"training {recipe.name} → {run.path}")
-
-    def epoch(self, record: dict[str, float]) -> None:
-        loss, accuracy = f"loss {record['loss']:.3f}", f"accuracy {record['accuracy']:.1%}"
-        if "val_loss" in record:
-            loss += f", val {record['val_loss']:.3f}"
-            accuracy += f", val {record['val_accuracy']:.1%}"
-        self.log(f"epoch {int(record['epoch']):>{len(str(self.epochs))}}/{self.epochs}  {loss}  {accuracy}  "
-                 f"{record['seconds']:.1f} s  {record['images_per_second']:,.0f}/s")  # within 80 columns
-
-
-class BarWatcher(LineWatcher):
-    """The same, with a live bar of the steps and the time left."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__(console)
-        self._progress: Progress | None = None
-        self._task: TaskID | None = None
-
-    def __exit__(self, *_: object) -> None:
-        self._close()
-
-    def start(self, recipe: Recipe, run: Run, steps: int) -> None:
-        super().start(recipe, run, steps)
-        self._open(TextColumn("{task.description}"), BarColumn(BAR), TextColumn("{task.percentage:>3.0f} %"),
-                   TextColumn("loss {task.fields[loss]:.3f}"), TimeRemainingColumn(), TextColumn("left"),
-                   total=self.epochs, description=f"epoch 1/{self.epochs}", loss=float("nan"))
-
-    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-        if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, completed=epoch - 1 + step / steps, loss=loss,
-                                  description=f"epoch {epoch}/{self.epochs}")
-
-    def log(self, message: str) -> None:
-        if message.startswith("evaluating"):
-            self._close()
-        super().log(message)
-
-    def fetched(self, done: int, total: int | None) -> None:
-        if self._progress is None:
-            self._open(TextColumn("{task.description}"), BarColumn(BAR), DownloadColumn(), TimeRemainingColumn(),
-                       total=total, description="downloading")
-        assert self._progress is not None
-        assert self._task is not None
-        self._progress.update(self._task, completed=done, total=total)
-        if done == total:
-            self._close()
-
-    def _open(self, *columns: Any, total: float | None, description: str, **fields: Any) -> None:
-        self._close()
-        self._progress = Progress(*columns, console=self.console, transient=True)
-        self._task = self._progress.add_task(description, total=total, **fields)
-        self._progress.start()
-
-    def _close(self) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-        self._progress = self._task = None
-
-
-# ----------------------------------------------------------------------------------------------------
-# results
 
 
 class _Console(Console):

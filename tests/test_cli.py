@@ -28,7 +28,7 @@ from tenfold.run import Run
 DOCS = Path(__file__).parent.parent / "docs"
 SMALL = ["mlp", "--data", "digits", "--set", "model.hidden=32", "--set", "train.epochs=2"]
 PROGRESS = re.compile(r"(train|validation|test): [\d,]+ images|disk: up to [\d,.]+ [MG]B|training \S+ →|"
-                      r"epoch +\d+/\d+  |evaluating ")
+                      r"epoch +\d+/\d+  |scoring the best epoch ")
 LINE = "tenfold: "
 
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, roc_auc_score
+from watchers import After, Listen, at_once
 
 import tenfold
 from tenfold.backend import keras
 from tenfold.errors import DivergedError, RecipeError, RunError, StorageError, UsageError
 from tenfold.jobs import seeds
-from tenfold.jobs.watcher import Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run
 from tenfold.terminal import print_verdict
@@ -37,25 +37,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return tenfold.train(Recipe.from_dict(RECIPE, name="small"), runs=root, csv=True, h5=True)
 
 
-class Interrupt(Watcher):
-    """Leaves after a step at once, as a second Ctrl-C does."""
-
-    def __init__(self, epoch: int, step: int) -> None:
-        self.moment = epoch, step
-
-    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-        if (epoch, step) == self.moment:
-            raise KeyboardInterrupt
-
-
 def weights_hash(run: Run) -> str:
     return hashlib.sha256(b"".join(w.tobytes() for w in run.model().get_weights())).hexdigest()
 
 
 def test_the_run_is_complete(run: Run) -> None:
     expected = {
-        "recipe.toml", "environment.json", "status.json", "history.csv", "model.keras", "model.h5", "metrics.json",
-        "inference.json", "plots/reliability.png", "report.html", "MODEL_CARD.md", "predictions/validation.parquet",
+        "recipe.toml", "environment.json", "status.json", "history.csv", "events.jsonl", "model.keras", "model.h5",
+        "metrics.json", "inference.json", "plots/reliability.png", "report.html", "MODEL_CARD.md",
+        "predictions/validation.parquet",
         "predictions/test.parquet", "predictions/validation.csv", "predictions/test.csv", "plots/loss.png",
         "plots/accuracy.png", "plots/confusion_matrix.png", "plots/confusion_matrix_normalised.png",
         "plots/roc.png", "plots/precision_recall.png",
@@ -123,7 +113,7 @@ def test_a_model_trained_further_has_no_verdicts_on_the_earlier_one(run: Run, tm
     of_the_earlier = ["calibration.json", "predictions/shapes-test.parquet", "explanations/errors/index.html"]
     assert all(copy.has(name) for name in of_the_earlier)
     with pytest.raises(KeyboardInterrupt):
-        tenfold.resume(copy, epochs=3, watcher=Interrupt(3, 1))
+        tenfold.resume(copy, epochs=3, watcher=After(3, 1, at_once))
     assert copy.has("model.keras")
     assert not any(copy.has(name) for name in [*of_the_earlier, "metrics.json", "report.html"])
     tenfold.resume(copy)
@@ -221,7 +211,7 @@ def test_a_diverged_run_says_so_and_keeps_finite_weights(tmp_path: Path) -> None
 
 def test_a_run_that_is_left_at_once_is_stopped_and_can_go_on(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        tenfold.train(Recipe.from_dict(RECIPE, name="x"), runs=tmp_path, watcher=Interrupt(2, 3))
+        tenfold.train(Recipe.from_dict(RECIPE, name="x"), runs=tmp_path, watcher=After(2, 3, at_once))
     run = Run.open(tmp_path / "x-shapes-1")
     assert run.status() == {"status": "stopped", "reason": "interrupted", "epochs": 1}
     assert len(run.history()) == 1
@@ -263,17 +253,11 @@ def test_a_data_set_that_changed_is_not_scored(run: Run, tmp_path: Path) -> None
 
 @pytest.mark.real
 def test_a_recipe_learns_real_cifar10_and_announces_the_partial_test_split(real_data: Path, tmp_path: Path) -> None:
-    said: list[str] = []
-
-    class Listen(Watcher):
-        def log(self, message: str) -> None:
-            said.append(message)
-
     recipe = Recipe.load("cnn2", ["data.train_size=4000", "train.epochs=3", "data.validation=1000"])
-    run = tenfold.train(recipe, runs=tmp_path, watcher=Listen())
+    run = tenfold.train(recipe, runs=tmp_path, watcher=(listen := Listen()))
     test = run.environment()["dataset"]["splits"]["test"]
     assert run.metrics()["test"]["accuracy"]["value"] > 0.3
-    assert ("PARTIAL" in " ".join(said)) == test["partial"] == (test["count"] < 10_000)
+    assert ("PARTIAL" in " ".join(listen.said)) == test["partial"] == (test["count"] < 10_000)
     assert ("partial" in (run.path / "report.html").read_text().lower()) or not test["partial"]
 
 

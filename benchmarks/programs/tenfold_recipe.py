@@ -18,9 +18,8 @@ import numpy as np
 from tenfold import jobs
 from tenfold.data.splits import prepare
 from tenfold.jobs.own_data import open_data
-from tenfold.jobs.watcher import Watcher
+from tenfold.progress import Epoch, Event, Training, Watcher
 from tenfold.recipe import Recipe
-from tenfold.run import Run
 
 UNTRANSLATED = ("label_smoothing", "weight_decay", "image_scales", "warmup")
 OPTIMIZERS = ("adam", "sgd", "rmsprop")
@@ -33,11 +32,11 @@ class Stopwatch(Watcher):
     def __init__(self) -> None:
         self.times: list[float] = []
 
-    def start(self, recipe: Recipe, run: Run, steps: int) -> None:
-        self.times = [time.perf_counter()]
-
-    def epoch(self, record: dict[str, float]) -> None:
-        self.times.append(time.perf_counter())
+    def on(self, event: Event) -> None:
+        if isinstance(event, Training):
+            self.times = [time.perf_counter()]
+        elif isinstance(event, Epoch):
+            self.times.append(time.perf_counter())
 
     def seconds(self) -> list[float]:
         """Of each epoch; what comes before the first belongs to it."""

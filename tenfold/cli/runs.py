@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tenfold.cli.command import AsJson, Data, Name, RunPath, Runs, Set, app, command
+from tenfold.cli.command import AsJson, Data, Name, RunPath, Runs, Set, app, command, watching
 from tenfold.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,12 +34,11 @@ def train(
     """Train a recipe, evaluate it and write its report: one run directory."""
     from tenfold import jobs
     from tenfold.recipe import Recipe
-    from tenfold.terminal import terminal_watcher
 
     overrides = list(set_ or ()) + ([f"data.source={json.dumps(data)}"] if data is not None else [])
     overrides += [f"model.weights={json.dumps(weights)}"] if weights is not None else []
     for each in jobs.seeds(Recipe.load(recipe, overrides), seeds):
-        with terminal_watcher() as watcher:
+        with watching() as watcher:
             run = jobs.train(each, runs=runs, name=name, csv=csv, h5=h5, resume=resume, watcher=watcher)
         _print_verdict(run)
 
@@ -55,9 +54,8 @@ def probe(
 ) -> None:
     """Fit a logistic regression on a frozen backbone's features: the quickest baseline, a run like any other."""
     from tenfold import jobs
-    from tenfold.terminal import terminal_watcher
 
-    with terminal_watcher() as watcher:
+    with watching() as watcher:
         run = jobs.probe(backbone, data, set_ or (), runs=runs, name=name, watcher=watcher)
     _print_verdict(run)
 
@@ -72,9 +70,8 @@ def resume(
     """Go on with a run that was stopped or died, to the same bits as if it had never been interrupted."""
     from tenfold import jobs
     from tenfold.run import Run
-    from tenfold.terminal import terminal_watcher
 
-    with terminal_watcher() as watcher:
+    with watching() as watcher:
         resumed = jobs.resume(Run.open(run), epochs, csv=csv, h5=h5, watcher=watcher)
     _print_verdict(resumed)
 
@@ -99,7 +96,7 @@ def evaluate(
     from tenfold.run import Run
 
     opened = Run.open(run)
-    with terminal.terminal_watcher() as watcher:
+    with watching() as watcher:
         metrics = jobs.evaluate(opened, watcher, csv, splits=split or (), data=data, tta=tta,
                                     calibrate=calibrate, corruptions=corruptions)
     if as_json:
@@ -157,7 +154,7 @@ def study(
     if study is None:
         terminal.print_studies(titles())
         return
-    with terminal.terminal_watcher() as watcher:
+    with watching() as watcher:
         outcome = conduct(study, data, seeds, by=by, runs=runs, resume=resume, watcher=watcher)
     if as_json:
         print(json.dumps(outcome.board.to_dict(), indent=2, ensure_ascii=False))
@@ -206,12 +203,12 @@ def explain(
 ) -> None:
     """Explain images by Grad-CAM or, without any, a run's errors; its data set is looked for as its recipe names it."""
     from tenfold.run import Run
-    from tenfold.terminal import print_explanation, terminal_watcher
+    from tenfold.terminal import print_explanation
 
     opened = Run.open(run)
     from tenfold.explanation import explain as explain_run  # the engine, once it is needed
 
-    with terminal_watcher() as watcher:
+    with watching() as watcher:
         result = explain_run(opened, images or (), most=most, neighbours=neighbours, watcher=watcher)
     if as_json:
         print(json.dumps({"path": str(result.path), "pictures": result.entries, "unread": result.unread},

@@ -68,7 +68,7 @@ def open_cifar(access: Access, archive: Archive = ARCHIVE, batch: int = BATCH) -
                         f"{PARQUET[0]}/*.parquet there; run 'tenfold data fetch cifar10' "
                         f"({archive.size / 1e6:.0f} MB) or set TENFOLD_DATA")
     if place.layout == "parquet":
-        access.log(f"reading cifar10 from {place.path}")
+        access.watcher.notice(f"reading cifar10 from {place.path}")
         return _from_parquet(place, batch)
     return _from_batches(place, batch)
 

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tenfold.data.lock import locked
-from tenfold.data.source import Access, Log, Progress
+from tenfold.data.source import Access
 from tenfold.errors import FetchError, StorageError
+from tenfold.progress import SILENT, Watcher
 
 ATTEMPTS = 5  # requests for one file; another is made only if the last one brought something
 BLOCK = 1 << 18
@@ -39,17 +40,16 @@ class Archive:
 
     def fetch(self, folder: Path, access: Access) -> Path:
         """Download the file into `folder`, unless it is there; return its path. As `fetch` below."""
-        progress = access.progress or narrate(self.name, access.log)
-        return fetch(self.url, folder / self.name, self.sha256, progress)
+        return fetch(self.url, folder / self.name, self.sha256, access.watcher)
 
 
 def fetch(
-    url: str, destination: str | Path, sha256: str, progress: Progress | None = None, timeout: float = 30
+    url: str, destination: str | Path, sha256: str, watcher: Watcher = SILENT, timeout: float = 30
 ) -> Path:
     """Download `url` to the file `destination`, unless it is there already; return its path.
 
     What arrives is kept in `DESTINATION.part` and taken up there by the next call; it gets its final
-    name only after its SHA-256 (hex) proved right. `progress` gets (bytes so far, total or None);
+    name only after its SHA-256 (hex) proved right. `watcher` is told of the bytes so far;
     `timeout` is the longest silence of the server, in seconds. Two processes download once.
 
     Raises FetchError if the server can't be reached, stalls or sends bytes with another hash (those
@@ -64,7 +64,8 @@ def fetch(
         if destination.exists():
             return verified(destination, url, sha256)
         part = destination.with_name(destination.name + ".part")
-        _download(url, part, destination, sha256, progress or _ignore, timeout)
+        watcher.notice(f"downloading {url}")
+        _download(url, part, destination, sha256, watcher, timeout)
         received = digest_of(part, sha256)
         if received != sha256:
             with _storing(part):
@@ -127,21 +128,6 @@ def digest_name(digest: str) -> str:
     return "MD5" if len(digest) == 32 else "SHA-256"
 
 
-def narrate(name: str, log: Log) -> Progress:
-    """A progress function that logs a line at every tenth of the download of `name`."""
-    last = -1
-
-    def progress(received: int, total: int | None) -> None:
-        nonlocal last
-        tenth = received * 10 // total if total else received // 10_000_000
-        if tenth != last:
-            last = tenth
-            whole = f" of {total / 1e6:.0f}" if total else ""
-            log(f"fetching {name}: {received / 1e6:.0f}{whole} MB")
-
-    return progress
-
-
 def verified(path: Path, url: str, sha256: str) -> Path:
     """The path, if the file has that SHA-256 (or MD5). Raises FetchError."""
     received = digest_of(path, sha256)
@@ -152,13 +138,13 @@ def verified(path: Path, url: str, sha256: str) -> Path:
 
 
 def _download(
-    url: str, part: Path, destination: Path, sha256: str, progress: Progress, timeout: float
+    url: str, part: Path, destination: Path, sha256: str, watcher: Watcher, timeout: float
 ) -> None:
     """Bring `part` to its end, in more than one request if the connection breaks on the way."""
     for attempt in range(ATTEMPTS):
         before = _size(part)
         try:
-            return _transfer(url, part, sha256, progress, timeout)
+            return _transfer(url, part, sha256, watcher, timeout)
         except (OSError, http.client.HTTPException) as error:
             if _size(part) > before and attempt + 1 < ATTEMPTS:
                 continue
@@ -167,7 +153,7 @@ def _download(
                              f"{destination}") from None
 
 
-def _transfer(url: str, part: Path, sha256: str, progress: Progress, timeout: float) -> None:
+def _transfer(url: str, part: Path, sha256: str, watcher: Watcher, timeout: float) -> None:
     """One request, and what it brings into `part`. Raises OSError or HTTPException when it breaks."""
     response, have = _request(url, part, sha256, timeout)
     if response is None:
@@ -176,11 +162,11 @@ def _transfer(url: str, part: Path, sha256: str, progress: Progress, timeout: fl
         length = response.headers.get("Content-Length", "")
         total = have + int(length) if length.isdecimal() else None
         with _storing(part), part.open("ab" if have else "wb") as file:
-            progress(have, total)
+            watcher.advance("download", have, total, "bytes")
             while block := _receive(response):
                 file.write(block)
                 have += len(block)
-                progress(have, total)
+                watcher.advance("download", have, total, "bytes")
             file.flush()
             os.fsync(file.fileno())
     if total is not None and have < total:
@@ -273,7 +259,3 @@ def _flush_directory(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _ignore(received: int, total: int | None) -> None:
-    """Takes the progress that nobody asked for."""

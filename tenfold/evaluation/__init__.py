@@ -7,7 +7,7 @@ import datetime
 import hashlib
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from tenfold.errors import RunError, UsageError
 from tenfold.evaluation.predictions import write_predictions
 from tenfold.evaluation.robustness import Classify, robustness
 from tenfold.evaluation.scores import score
+from tenfold.progress import Watcher
 from tenfold.run import Run
 
 if TYPE_CHECKING:
@@ -157,13 +158,13 @@ def time_run(run: Run, images: np.ndarray) -> dict[str, Any]:
     return {"images_per_second": round(float(np.median(rates[1:] or rates)), 1), "images": count, "batch_size": size}
 
 
-def score_corruptions(run: Run, dataset: Dataset, log: Callable[[str], None]) -> dict[str, Any]:
+def score_corruptions(run: Run, dataset: Dataset, watcher: Watcher) -> dict[str, Any]:
     """Score the run on its corrupted test images; writes and returns `corruptions.json` (see `robustness`).
 
     Raises RunError if the data set has no test split.
     """
     if dataset.test is None or not len(dataset.test):
         raise RunError(f"{run.path}: its data set has no test images to corrupt")
-    result = {"split": "test", **robustness(classifiers(run, run.recipe().evaluate)[""], dataset.test, log)}
+    result = {"split": "test", **robustness(classifiers(run, run.recipe().evaluate)[""], dataset.test, watcher)}
     run.write_json("corruptions.json", result)
     return result

@@ -12,29 +12,33 @@ from tenfold.evaluation import statistics
 from tenfold.evaluation.corruptions import SEVERITIES, corruption
 from tenfold.evaluation.scores import entry
 from tenfold.evaluation.weighted import Judged
+from tenfold.progress import SILENT, Watcher
 from tenfold.registry import CORRUPTIONS
 
 Classify = Callable[[np.ndarray], np.ndarray]
 
 
-def robustness(classify: Classify, split: Split, log: Callable[[str], None], seed: int = 0) -> dict[str, Any]:
+def robustness(classify: Classify, split: Split, watcher: Watcher = SILENT, seed: int = 0) -> dict[str, Any]:
     """Accuracy on a split under every registered corruption at severities 1 to 5.
 
     `classify` takes uint8 [n, h, w, c] and gives probabilities [n, k]. Gives "count", "seed", "clean"
     (accuracy of the images as they are), "corruptions": name → {"title", "accuracy": five entries}, and
     "mean": the mean over all corruptions and severities, with the bootstrap interval over images; every
-    other interval is Wilson's. `log` is told of each corruption.
+    other interval is Wilson's. `watcher` is told of each corruption.
     """
     clean = Judged(split.labels, classify(split.images))
     table: dict[str, Any] = {}
     right = []
-    for name in CORRUPTIONS.names():
+    names = CORRUPTIONS.names()
+    for number, name in enumerate(names):
+        watcher.advance("corrupt", number, len(names), "rounds")
         known = corruption(name)
         judged = [Judged(split.labels, classify(known(split.images, severity, seed))) for severity in SEVERITIES]
         table[name] = {"title": known.title, "accuracy": [_accuracy(each.correct) for each in judged]}
         right += [each.correct for each in judged]
         shown = ", ".join(f"{100 * each.correct.mean():.1f}" for each in judged)
-        log(f"{known.title.lower()}, severity 1 to 5: {shown} %")
+        watcher.notice(f"{known.title.lower()}, severity 1 to 5: {shown} %")
+    watcher.advance("corrupt", len(names), len(names), "rounds")
     share = np.mean(right, axis=0)
     spread, = statistics.bootstrap(clean, [lambda x: x.mean(share)])
     return {"count": len(split.labels), "seed": seed, "clean": _accuracy(clean.correct), "corruptions": table,

@@ -10,7 +10,8 @@ from tenfold.data.dataset import Dataset
 from tenfold.errors import UsageError
 from tenfold.jobs.own_data import own_data
 from tenfold.jobs.steps import time, write_report
-from tenfold.jobs.watcher import Watcher
+from tenfold.progress import Watcher
+from tenfold.progress.notebook import default_watcher
 from tenfold.recipe import EvaluateSection
 from tenfold.run import Run
 
@@ -29,20 +30,20 @@ def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False, *, spl
     RecipeError for a `tta` that is none.
     """
     how = run.recipe().replace(*([] if tta is None else [f"evaluate.tta={tta}"])).evaluate
-    watcher = watcher or Watcher()
+    watcher = watcher or default_watcher()
     dataset = own_data(run, watcher)
-    other = None if data is None else open_dataset(data, fetch=True, log=watcher.log, progress=watcher.fetched)
+    other = None if data is None else open_dataset(data, fetch=True, watcher=watcher)
     with run.writing():
         _judge(run, dataset, other, splits, csv, how)
         if calibrate:
             from tenfold.evaluation.calibration import calibrate as fit
 
-            watcher.log(f"temperature fitted on validation: {fit(run)['temperature']:.3f}")
+            watcher.notice(f"temperature fitted on validation: {fit(run)['temperature']:.3f}")
         if corruptions:
             from tenfold.evaluation import score_corruptions
 
-            score_corruptions(run, dataset, watcher.log)
-        write_report(run, dataset)
+            score_corruptions(run, dataset, watcher)
+        write_report(run, dataset, watcher=watcher)
     return run.metrics()
 
 

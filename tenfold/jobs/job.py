@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenfold.data.dataset import Dataset
 from tenfold.interrupt import Interrupt
-from tenfold.jobs.watcher import Watcher
+from tenfold.progress import Event, Watcher
 from tenfold.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Job:
     """What is trained and reported, on which prepared data, and who is told.
 
-    callbacks: `keras.callbacks.Callback`s. csv, h5: also write predictions as CSV, the model as HDF5.
+    callbacks: `keras.callbacks.Callback`s; watcher: asks the job to stop after an interrupt as well; csv, h5: also
+    write predictions as CSV, the model as HDF5.
     """
 
     recipe: Recipe
@@ -30,6 +31,19 @@ class Job:
     interrupt: Interrupt
     csv: bool = False
     h5: bool = False
+
+
+class Interruptible(Watcher):
+    """A watcher that also asks to stop once an interrupt has asked."""
+
+    def __init__(self, watcher: Watcher, interrupt: Interrupt) -> None:
+        self._watcher, self._interrupt = watcher, interrupt
+
+    def on(self, event: Event) -> None:
+        self._watcher.on(event)
+
+    def stop(self) -> bool:
+        return self._interrupt.asked or self._watcher.stop()
 
 
 @dataclass(frozen=True)
@@ -50,8 +64,8 @@ class Plan:
         from tenfold.training import check, space
 
         check(job.recipe, job.dataset)
-        obtain(job.recipe.model, job.watcher.log)
+        obtain(job.recipe.model, job.watcher)
         summary = Summary.of(job.recipe.model, job.dataset.shape, len(job.dataset.classes))
         needed = space.needed(job.recipe, job.dataset, summary.parameters)
-        job.watcher.log(space.check(directory, max(needed - already, 0)))
+        job.watcher.notice(space.check(directory, max(needed - already, 0)))
         return cls(summary, origin(job.recipe.model))

@@ -6,7 +6,7 @@ from tenfold.data import open_dataset
 from tenfold.data.dataset import Dataset
 from tenfold.data.splits import prepare
 from tenfold.errors import RunError
-from tenfold.jobs.watcher import Watcher
+from tenfold.progress import SILENT, Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run
 
@@ -19,21 +19,20 @@ def with_source(recipe: Recipe, source: str) -> Recipe:
     return Recipe.from_dict(tree)
 
 
-def open_data(recipe: Recipe, watcher: Watcher | None = None) -> Dataset:
+def open_data(recipe: Recipe, watcher: Watcher = SILENT) -> Dataset:
     """The recipe's data set with the splits of its source; public data that are missing are downloaded."""
-    watcher = watcher or Watcher()
-    return open_dataset(recipe.data.source, fetch=True, log=watcher.log, progress=watcher.fetched)
+    return open_dataset(recipe.data.source, fetch=True, watcher=watcher)
 
 
 def prepared(recipe: Recipe, data: Dataset | None, watcher: Watcher) -> Dataset:
     """The data set with the splits of the recipe. Says how large they are, where they come from, which are partial."""
     dataset = prepare(data or open_data(recipe, watcher), recipe.data)
     for split, value in dataset.splits().items():
-        watcher.log(f"{split}: {len(value):,} images ({value.describe()})")
+        watcher.notice(f"{split}: {len(value):,} images ({value.describe()})")
     return dataset
 
 
-def own_data(run: Run, watcher: Watcher | None) -> Dataset:
+def own_data(run: Run, watcher: Watcher) -> Dataset:
     """The prepared data set that a run was made with. Raises RunError if its content has changed."""
     recipe = run.recipe()
     dataset = prepare(open_data(recipe, watcher), recipe.data)

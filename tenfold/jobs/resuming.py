@@ -8,9 +8,10 @@ from typing import Any
 from tenfold.errors import RunError, UsageError
 from tenfold.interrupt import Interrupt
 from tenfold.jobs import steps
-from tenfold.jobs.job import Job, Plan
+from tenfold.jobs.job import Interruptible, Job, Plan
 from tenfold.jobs.own_data import check_data, prepared
-from tenfold.jobs.watcher import Watcher
+from tenfold.progress import Watcher
+from tenfold.progress.notebook import default_watcher
 from tenfold.run import Run
 
 
@@ -21,7 +22,7 @@ def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *
     `epochs` raises the recipe's number of epochs, for a finished run too. Raises RunError if the run is
     finished, is being written by another process, or if its data set has changed.
     """
-    watcher = watcher or Watcher()
+    watcher = watcher or default_watcher()
     recipe, status = run.recipe(), run.status()
     if epochs is not None:
         least = recipe.train.epochs + (status["status"] == "finished")
@@ -32,6 +33,7 @@ def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *
     elif status["status"] == "finished":
         raise RunError(f"{run.path}: is finished; give --epochs (more than {recipe.train.epochs}) to train it further")
     with Interrupt() as interrupt:
+        watcher = Interruptible(watcher, interrupt)
         dataset = prepared(recipe, None, watcher)
         return go_on(Job(recipe, dataset, callbacks, watcher, interrupt, csv, h5), run)
 
@@ -43,8 +45,8 @@ def go_on(job: Job, run: Run) -> Run:
     check_data(run, job.dataset)
     plan = Plan.of(job, run.path, already=space.taken(run.path))
     with run.writing():
-        snapshot = checkpoint.load(run, "last", job.watcher.log) if checkpoint.has(run, "last") else None
+        snapshot = checkpoint.load(run, "last", job.watcher) if checkpoint.has(run, "last") else None
         done = snapshot.position if snapshot else checkpoint.Position(0)
-        job.watcher.log(f"resuming {run.path} after epoch {done.epoch}, step {done.step}")
+        job.watcher.notice(f"resuming {run.path} after epoch {done.epoch}, step {done.step}")
         steps.do(job, run, plan, snapshot)
     return run

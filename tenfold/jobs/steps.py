@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenfold.data.dataset import Dataset
 from tenfold.errors import DivergedError, RunError, TenfoldError
 from tenfold.jobs.job import Job, Plan
+from tenfold.progress import SILENT, Epoch, Evaluating, Finished, Together, Training, Watcher
+from tenfold.progress.journal import NAME, Journal
 from tenfold.run import Run
 
 if TYPE_CHECKING:
@@ -21,7 +24,11 @@ OF_A_MODEL = ("metrics.json", "inference.json", "calibration.json", "corruptions
 
 
 def do(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> None:
-    """All steps, from a snapshot or from the start; however they end, the run's status says so."""
+    """All steps, from a snapshot or from the start; however they end, the run's status says so.
+
+    The run's journal is told as well, so that another process can follow.
+    """
+    job = replace(job, watcher=Together([job.watcher, Journal(run.path / NAME)]))
     try:
         fit(job, run, plan, snapshot)
         validate(job, run)
@@ -40,7 +47,7 @@ def do(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> None
 
 def fit(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> None:
     """Train, from a snapshot or from the start: the run then holds history, checkpoints and `model.keras`."""
-    recipe, dataset, interrupt = job.recipe, job.dataset, job.interrupt
+    recipe, dataset = job.recipe, job.dataset
     first, summary = plan.origin, plan.summary
     if snapshot is not None and run.environment().get("pretrained") != first.get("pretrained"):
         raise RunError(f"{run.path}: the backbone {first['pretrained']['backbone']} or its weights have changed since "
@@ -55,12 +62,12 @@ def fit(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> Non
     machine = engine.prepare(recipe.train.precision)
     run.write_json("environment.json", environment.describe(
         dataset, machine.to_dict(), recipe.train.seed, summary.parameters, summary.flops) | first)
-    job.watcher.start(recipe, run, -(-len(dataset.train) // recipe.train.batch_size))
-    training = train(recipe, dataset, run, job.callbacks, job.watcher.step, resume=snapshot,
-                     stop=lambda: interrupt.asked, log=job.watcher.log)
-    with interrupt.deferred(), contextlib.closing(training) as records:
+    job.watcher.on(Training(recipe.name, str(run.path), recipe.train.all_epochs,
+                            -(-len(dataset.train) // recipe.train.batch_size)))
+    training = train(recipe, dataset, run, job.callbacks, job.watcher, resume=snapshot)
+    with job.interrupt.deferred(), contextlib.closing(training) as records:
         for record in records:
-            job.watcher.epoch(record)
+            job.watcher.on(Epoch(record))
 
 
 def validate(job: Job, run: Run) -> None:
@@ -68,8 +75,9 @@ def validate(job: Job, run: Run) -> None:
     from tenfold import modelfile
     from tenfold.evaluation import score_run
 
-    epoch = modelfile.facts(run.path / "model.keras")["epoch"]
-    job.watcher.log(f"evaluating the best epoch ({epoch})")
+    if job.dataset.validation is None:
+        return
+    job.watcher.on(Evaluating("validation", modelfile.facts(run.path / "model.keras")["epoch"]))
     score_run(run, job.dataset, ("validation",), job.csv)
 
 
@@ -78,7 +86,7 @@ def finish(job: Job, run: Run) -> None:
     from tenfold import modelfile
     from tenfold.evaluation import score_run
 
-    job.watcher.log("the test split is scored now")
+    job.watcher.on(Evaluating("test", modelfile.facts(run.path / "model.keras")["epoch"]))
     score_run(run, job.dataset, ("test",), job.csv)
     time(run, job.dataset)
     if job.h5:
@@ -86,8 +94,9 @@ def finish(job: Job, run: Run) -> None:
     records = run.history()
     end: dict[str, Any] = {"status": "finished", "reason": "", "epochs": len(records),
                            "seconds": sum(record["seconds"] for record in records)}
-    write_report(run, job.dataset, end)
+    write_report(run, job.dataset, end, job.watcher)
     run.write_status(**end)  # the last of all: a run that says it is finished is whole
+    job.watcher.on(Finished(str(run.path)))
 
 
 def time(run: Run, dataset: Dataset) -> None:
@@ -103,7 +112,8 @@ def time(run: Run, dataset: Dataset) -> None:
                                           "processor": environment.machine()["processor"]})
 
 
-def write_report(run: Run, dataset: Dataset, status: Mapping[str, Any] | None = None) -> Path:
+def write_report(run: Run, dataset: Dataset, status: Mapping[str, Any] | None = None,
+                 watcher: Watcher = SILENT) -> Path:
     """Draw the plots of a run, write its `report.html` and `MODEL_CARD.md`; `dataset` is prepared.
 
     They show `status`, which the run is about to have, or the one it has.
@@ -111,4 +121,4 @@ def write_report(run: Run, dataset: Dataset, status: Mapping[str, Any] | None = 
     from tenfold.material import gather
     from tenfold.report import report
 
-    return report(run, gather(run, dataset), status)
+    return report(run, gather(run, dataset), status, watcher)

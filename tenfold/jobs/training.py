@@ -11,10 +11,11 @@ from tenfold.data.dataset import Dataset
 from tenfold.errors import RunError
 from tenfold.interrupt import Interrupt
 from tenfold.jobs import steps
-from tenfold.jobs.job import Job, Plan
+from tenfold.jobs.job import Interruptible, Job, Plan
 from tenfold.jobs.own_data import check_data, prepared, with_source
 from tenfold.jobs.resuming import go_on
-from tenfold.jobs.watcher import Watcher
+from tenfold.progress import Watcher
+from tenfold.progress.notebook import default_watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run, check_name
 
@@ -37,13 +38,14 @@ def train(
     room; DivergedError if the loss became NaN or infinite (the run then has status "diverged" and its last
     finite weights); StorageError if the disk fails on the way (the last checkpoint is kept).
     """
-    watcher = watcher or Watcher()
+    watcher = watcher or default_watcher()
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     if name is not None:
         check_name(name)
     if data is not None:
         recipe = with_source(recipe, data.uri if isinstance(data, Dataset) else data)
     with Interrupt() as interrupt:
+        watcher = Interruptible(watcher, interrupt)
         dataset = prepared(recipe, data if isinstance(data, Dataset) else None, watcher)
         job = Job(recipe, dataset, callbacks, watcher, interrupt, csv, h5)
         name = name or f"{recipe.name}-{dataset.name}"
@@ -52,7 +54,7 @@ def train(
             return _start(job, Path(runs), name)
         if found.status()["status"] == "finished":
             check_data(found, dataset)
-            watcher.log(f"{found.path} is finished already")
+            watcher.notice(f"{found.path} is finished already")
             return found
         return go_on(job, found)
 

@@ -283,20 +283,20 @@ class Trainer:
         return (losses * weights).mean()
 
     def logits(self, images: torch.Tensor, batch_size: int,
-               before: Callable[[], None] = lambda: None) -> torch.Tensor:
+               before: Callable[[int], None] = lambda done: None) -> torch.Tensor:
         """Logits of uint8 images [n, height, width, channels] in inference mode: float32 [n, classes]."""
         found = []
         with torch.inference_mode(), keras.device(self.device):
-            for batch in images.split(batch_size):
-                before()
+            for number, batch in enumerate(images.split(batch_size)):
+                before(number * batch_size)
                 found.append(self._forward(pixels(batch), training=False))
             return torch.cat(found).float()
 
     def evaluate(self, split: Resident, batch_size: int,
-                 before: Callable[[], None] = lambda: None) -> tuple[float, float]:
+                 before: Callable[[int], None] = lambda done: None) -> tuple[float, float]:
         """(cross-entropy, accuracy) on a split, without augmentation, smoothing or class weights.
 
-        `before` is called before each batch, and may raise to end the evaluation.
+        `before` is called before each batch with the number of images judged so far, and may raise to end it.
         """
         logits = self.logits(split.images, batch_size, before)
         hits = int((logits.argmax(1) == split.labels).sum())

@@ -28,12 +28,12 @@ from tenfold.data.location import feature_root
 from tenfold.data.lock import locked
 from tenfold.errors import StorageError, UsageError
 from tenfold.models.backbone import BATCH
+from tenfold.progress import Watcher
 from tenfold.recipe import Recipe
 from tenfold.registry import AUGMENTATIONS
 from tenfold.run import write_whole
 from tenfold.training import engine
 from tenfold.training.augment import Batch, augmented
-from tenfold.training.loop import Hooks
 
 BLOCK = 20  # batches between two notes of how far it has come
 SPARE = 64 << 20  # bytes of the disk that are left free
@@ -74,20 +74,20 @@ class View:
     augment: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def of_dataset(network: Any, recipe: Recipe, dataset: Dataset, hooks: Hooks) -> FeatureSet:
+def of_dataset(network: Any, recipe: Recipe, dataset: Dataset, watcher: Watcher) -> FeatureSet:
     """The features of a prepared data set's training and validation images, from the cache or into it.
 
     `network` is a fast network from pixels to features [n, d]. Further views (`train.views`) are of the
     training images alone, augmented as `train.augment` says. Raises StorageError if the disk has no room,
-    KeyboardInterrupt once `hooks.stop` returns true.
+    KeyboardInterrupt once `watcher.stop` returns true.
     """
     key, section = _network_key(network), recipe.train
     views = [View(), *(View(number, section.seed, section.augment) for number in range(1, section.views))]
-    parts = [extract(network, key, dataset.train, view, hooks) for view in views]
+    parts = [extract(network, key, dataset.train, view, watcher) for view in views]
     train = Features(parts[0] if len(parts) == 1 else np.concatenate(parts), np.tile(dataset.train.labels, len(parts)))
     held = dataset.validation
     return FeatureSet(train, None if held is None else Features(
-        extract(network, key, held, views[0], hooks), held.labels))
+        extract(network, key, held, views[0], watcher), held.labels))
 
 
 def check_views(recipe: Recipe) -> None:
@@ -99,7 +99,7 @@ def check_views(recipe: Recipe) -> None:
                              f"train.augment.{name} or set train.views=1")
 
 
-def extract(network: Any, key: str, split: Split, view: View, hooks: Hooks) -> np.ndarray:
+def extract(network: Any, key: str, split: Split, view: View, watcher: Watcher) -> np.ndarray:
     """Features of one view of a split: float32 [n, d], a copy-on-write memory map of the cache's file."""
     drawn = (view.number, view.seed, view.augment) if view.number else 0
     name = hashlib.sha256(repr((key, split.fingerprint(), drawn)).encode()).hexdigest()
@@ -109,9 +109,9 @@ def extract(network: Any, key: str, split: Split, view: View, hooks: Hooks) -> n
         found = _finished(path, shape)
         if found is None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with locked(path, lambda: hooks.log("features: another process computes them; waiting"), hooks.stop):
+            with locked(path, lambda: watcher.notice("features: another process computes them; waiting"), watcher.stop):
                 if _finished(path, shape) is None:
-                    _compute(network, split.images, path, shape, view, hooks)
+                    _compute(network, split.images, path, shape, view, watcher)
             found = np.load(path, mmap_mode="c")
         return found
     except OSError as error:
@@ -150,7 +150,8 @@ def _network_key(network: Any) -> str:
     return digest.hexdigest()
 
 
-def _compute(network: Any, images: np.ndarray, path: Path, shape: tuple[int, int], view: View, hooks: Hooks) -> None:
+def _compute(network: Any, images: np.ndarray, path: Path, shape: tuple[int, int], view: View,
+             watcher: Watcher) -> None:
     """Fill `path` by way of a `.part` beside it, of which `.rows` says how much is done."""
     part, rows = path.with_suffix(".part"), path.with_suffix(".rows")
     done = _rows_done(part, rows, shape)
@@ -169,19 +170,19 @@ def _compute(network: Any, images: np.ndarray, path: Path, shape: tuple[int, int
             part.unlink()
         raise
     if done:
-        hooks.log(f"features: going on after {done:,} of {shape[0]:,} images")
+        watcher.notice(f"features: going on after {done:,} of {shape[0]:,} images")
     started, told, first = time.perf_counter(), time.perf_counter(), done
     for start in range(done, shape[0], BATCH):
         out[start:start + BATCH] = of_batch(network, images[start:start + BATCH], view, start)
         done = min(start + BATCH, shape[0])
         now = time.perf_counter()
-        stopping = hooks.stop()
+        stopping = watcher.stop()
         if stopping or (start // BATCH) % BLOCK == BLOCK - 1:
             out.flush()
             write_whole(rows, json.dumps({"rows": done}))
         if now - told > 10 or done == shape[0]:
             told = now
-            hooks.log(f"features: {done:,} of {shape[0]:,} images, {(done - first) / (now - started):,.0f}/s")
+            watcher.notice(f"features: {done:,} of {shape[0]:,} images, {(done - first) / (now - started):,.0f}/s")
         if stopping:
             raise KeyboardInterrupt
     out.flush()

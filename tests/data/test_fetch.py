@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.data.fetch import digest_of, extract, fetch, narrate
+from tenfold.data.fetch import digest_of, extract, fetch
 from tenfold.data.lock import locked
 from tenfold.errors import FetchError, StorageError
 
@@ -164,15 +164,6 @@ def test_a_full_disk_is_a_storage_error(served, target):
     target.with_name("file.bin.part").symlink_to("/dev/full")
     with pytest.raises(StorageError, match="No space left"):
         fetch(served.url(), target, SHA)
-
-
-def test_narrate_says_a_line_every_tenth():
-    lines = []
-    progress = narrate("file.bin", lines.append)
-    for done in range(0, 10_000_001, 250_000):
-        progress(done, 10_000_000)
-    assert len(lines) == 11
-    assert lines[5] == "fetching file.bin: 5 of 10 MB"
 
 
 # ----------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from watchers import Listen
 
 from tenfold.data import open_dataset
 from tenfold.data.dataset import Provenance, Split
@@ -107,8 +108,7 @@ def test_robustness_is_accuracy_by_corruption_and_severity(images):
         return np.stack([1 - share, share], axis=1)
 
     labels = bright(images).argmax(axis=1)
-    said: list[str] = []
-    found = robustness(bright, Split(images, labels.astype(np.int64), Provenance("drawn")), said.append)
+    found = robustness(bright, Split(images, labels.astype(np.int64), Provenance("drawn")), (listen := Listen()))
     assert found["clean"]["value"] == 1.0
     assert list(found["corruptions"]) == CORRUPTIONS.names()
     accuracy = [entry["value"] for entry in found["corruptions"]["brightness"]["accuracy"]]
@@ -116,4 +116,4 @@ def test_robustness_is_accuracy_by_corruption_and_severity(images):
     shares = [entry["value"] for each in found["corruptions"].values() for entry in each["accuracy"]]
     assert found["mean"]["value"] == pytest.approx(np.mean(shares))
     assert found["mean"]["low"] <= found["mean"]["value"] <= found["mean"]["high"]
-    assert len(said) == len(CORRUPTIONS.names())
+    assert len(listen.said) == len(CORRUPTIONS.names())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from watchers import Listen
 
 import tenfold
 from tenfold.data import open_dataset
@@ -45,12 +46,6 @@ def test_too_little_room_is_refused_before_anything_is_made(tmp_path: Path, monk
 
 def test_what_is_there_already_need_not_fit_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tenfold.train(RECIPE, runs=tmp_path)
-    said: list[str] = []
-
-    class Listen(tenfold.Watcher):
-        def log(self, message: str) -> None:
-            said.append(message)
-
-    tenfold.resume(run, epochs=2, watcher=Listen())
-    needed = next(line for line in said if line.startswith("disk: up to "))
+    tenfold.resume(run, epochs=2, watcher=(listen := Listen()))
+    needed = next(line for line in listen.said if line.startswith("disk: up to "))
     assert float(needed.split()[3]) < space.taken(run.path) / 1e6

@@ -11,17 +11,18 @@ import pytest
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
+from watchers import After, Listen, at_once
 
 import tenfold
 from tenfold import modelfile
 from tenfold.backend import keras
 from tenfold.errors import RecipeError, RunError, StorageError, UsageError
 from tenfold.jobs import probe, resume
-from tenfold.jobs.watcher import Watcher
+from tenfold.progress import SILENT
 from tenfold.recipe import Recipe
 from tenfold.run import Run
 from tenfold.training import features, schedule, transfer
-from tenfold.training.loop import Hooks, selection
+from tenfold.training.loop import selection
 from tenfold.training.probe import fit as fit_probe
 
 DATA = {"source": "shapes:train=300,test=100,seed=1"}
@@ -51,19 +52,6 @@ def recipe(source: Run, model: dict[str, Any] | None = None, train: dict[str, An
         "train": {"epochs": 2, "batch_size": 50, "learning_rate": 1e-3, "stage_decay": 0.5,
                   "head": {"epochs": 3, "learning_rate": 1e-2}, "augment": {"mirror": {}}, **(train or {})},
     }, name="tuned")
-
-
-class Listen(Watcher):
-    def __init__(self, until: tuple[int, int] | None = None) -> None:
-        self.said: list[str] = []
-        self.until = until
-
-    def log(self, message: str) -> None:
-        self.said.append(message)
-
-    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-        if (epoch, step) == self.until:
-            raise KeyboardInterrupt
 
 
 def test_two_phases_make_one_run(source: Run, tmp_path: Path) -> None:
@@ -114,7 +102,7 @@ def test_an_interrupted_fine_tuning_goes_on_to_the_same_bits(
 ) -> None:
     whole = tenfold.train(recipe(source), runs=tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        tenfold.train(recipe(source), runs=tmp_path, name="broken", watcher=Listen(until))
+        tenfold.train(recipe(source), runs=tmp_path, name="broken", watcher=After(*until, at_once))
     run = resume(Run.open(tmp_path / "broken-1"))
     assert all(np.array_equal(a, b)
                for a, b in zip(run.model().get_weights(), whole.model().get_weights(), strict=True))
@@ -124,7 +112,7 @@ def test_an_interrupted_fine_tuning_goes_on_to_the_same_bits(
 def test_a_backbone_that_changed_is_noticed_on_resuming(source: Run, tmp_path: Path) -> None:
     copy = Run(Path(shutil.copytree(source.path, tmp_path / "copy")))
     with pytest.raises(KeyboardInterrupt):
-        tenfold.train(recipe(copy), runs=tmp_path, watcher=Listen((2, 3)))
+        tenfold.train(recipe(copy), runs=tmp_path, watcher=After(2, 3, at_once))
     other = copy.model()
     other.get_layer("logits").set_weights([w + 1 for w in other.get_layer("logits").get_weights()])
     other.save(copy.path / "model.keras")
@@ -237,7 +225,7 @@ def test_a_probe_takes_a_class_that_is_in_validation_alone(source: Run, monkeypa
     inputs = keras.Input((4,))
     model = keras.Model(inputs, keras.layers.Dense(3, name="logits")(inputs))
     dataset: Any = type("Dataset", (), {"classes": ("a", "b", "c")})
-    record = fit_probe(recipe(source), dataset, model, np.array([1.0, 3.0, 2.0]), Hooks())
+    record = fit_probe(recipe(source), dataset, model, np.array([1.0, 3.0, 2.0]), SILENT)
     assert np.isfinite(record["val_loss"])
     assert record["val_accuracy"] <= 2 / 3
     assert np.asarray(model(x).detach()).argmax(axis=1).max() < 2
