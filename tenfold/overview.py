@@ -11,7 +11,7 @@ from tenfold.data.dataset import Dataset
 from tenfold.data.splits import prepare, summary
 from tenfold.errors import UsageError
 from tenfold.recipe import Recipe
-from tenfold.run import write_whole
+from tenfold.storage.files import write_whole
 
 if TYPE_CHECKING:
     from tenfold.models.summary import Summary

@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+ADVICE = "set TENFOLD_DATA to another directory"  # where a data set can't be kept
+
 
 def data_root() -> Path:
     """The directory named by `TENFOLD_DATA`, else `tenfold` in the platform's cache directory.
