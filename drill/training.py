@@ -12,7 +12,8 @@ from typing import Any
 from drill.victim import Fault, Note, complaint, ended, start
 from tenfold.errors import TenfoldError
 from tenfold.recipe import Recipe
-from tenfold.run import TEMPORARY, Run
+from tenfold.run import Run
+from tenfold.storage.files import TEMPORARY
 
 RECIPE = Recipe.from_dict({
     "data": {"source": "shapes:train=800,test=100,seed=4"},

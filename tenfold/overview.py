@@ -12,7 +12,7 @@ from tenfold.errors import UsageError
 from tenfold.jobs.own_data import open_data, with_source
 from tenfold.progress import SILENT, Watcher
 from tenfold.recipe import Recipe
-from tenfold.run import write_whole
+from tenfold.storage.files import write_whole
 
 if TYPE_CHECKING:
     from tenfold.models.summary import Summary

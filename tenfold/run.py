@@ -1,7 +1,7 @@
 """A run: the directory that one training leaves behind, and the only hand-over to everything after.
 
-Every file of a run is written here: whole or not at all (written beside, flushed, renamed). The
-directory itself is made exclusively, so two starts never share one.
+Every file of a run is written here, whole or not at all. The directory itself is made exclusively, so two
+starts never share one.
 """
 
 from __future__ import annotations
@@ -9,27 +9,24 @@ from __future__ import annotations
 import builtins
 import contextlib
 import csv
-import errno
 import io
 import json
-import os
 import re
-import shutil
-import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tenfold.errors import RecipeError, RunError, StorageError, UsageError
 from tenfold.recipe import Recipe
+from tenfold.storage.files import storing, sweep, write_directory, write_whole
+from tenfold.storage.locks import is_held, locked
 
 if TYPE_CHECKING:
     import keras
 
 STATUSES = ("running", "finished", "stopped", "diverged", "failed")
 LOCK = ".lock"
-TEMPORARY = re.compile(r"\.\d+-")
+ELSEWHERE = "write elsewhere (--runs DIR for runs)"
 HISTORY = ("epoch", "seconds", "images_per_second", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy")
 
 
@@ -87,7 +84,7 @@ class Run:
         A run that says "running" and whose process holds no lock on it any more has died.
         """
         noted = self.read_json("status.json")
-        if noted.get("status") == "running" and not self._held():
+        if noted.get("status") == "running" and not is_held(self.path / LOCK):
             # It may have ended, properly, between the two looks.
             noted = self.read_json("status.json")
             if noted.get("status") == "running":
@@ -185,51 +182,22 @@ class Run:
 
         Raises RunError if another process writes it, StorageError if the directory can't be written.
         """
-        with _writing(self.path):
-            descriptor = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            # Whoever held the lock before may have removed the file that was just opened: a lock on that is void.
-            if not _lock(descriptor, exclusive=True) or not _is_at(descriptor, self.path / LOCK):
-                raise RunError(f"{self.path}: another process is writing this run; wait for it or stop it")
-            self._sweep()
-            try:
-                yield
-            finally:
-                with contextlib.suppress(OSError):
-                    (self.path / LOCK).unlink()
-        finally:
-            os.close(descriptor)
-
-    def _sweep(self) -> None:
-        """Remove what killed writers were in the middle of writing."""
-        for left in [path for path in self.path.rglob(".*") if TEMPORARY.match(path.name)]:
-            if left.is_dir():
-                shutil.rmtree(left, ignore_errors=True)
-            else:
-                left.unlink(missing_ok=True)
-
-    def _held(self) -> bool:
-        """Whether a process writes the run now."""
-        try:
-            descriptor = os.open(self.path / LOCK, os.O_RDONLY)
-        except OSError:
-            return False
-        try:
-            return not _lock(descriptor, exclusive=False)
-        finally:
-            os.close(descriptor)
+        busy = RunError(f"{self.path}: another process is writing this run; wait for it or stop it")
+        with locked(self.path / LOCK, refusal=busy, advice=ELSEWHERE):
+            sweep(self.path, ELSEWHERE)
+            yield
 
     # -- writing --------------------------------------------------------------------------------------
 
     def write(self, name: str, content: bytes | str | Callable[[Path], object]) -> Path:
         """Write one file of the run whole or not at all, as `write_whole` does. Raises StorageError."""
         self._still_there()
-        return write_whole(self.path / name, content)
+        return write_whole(self.path / name, content, ELSEWHERE)
 
     def remove(self, *patterns: str) -> None:
         """Remove files of the run that no longer hold, if they are there. Raises StorageError."""
         for path in [path for pattern in patterns for path in self.path.glob(pattern)]:
-            with _writing(path):
+            with storing(path, ELSEWHERE):
                 path.unlink(missing_ok=True)
 
     def write_directory(self, name: str, fill: Callable[[Path], object]) -> Path:
@@ -238,24 +206,7 @@ class Run:
         A directory of that name is replaced. Raises StorageError.
         """
         self._still_there()
-        path = self.path / name
-        temporary, old = _beside(path), _beside(path.with_name(f"old-{path.name}"))
-        with _writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                temporary.mkdir()
-                fill(temporary)
-                for file in temporary.iterdir():
-                    _sync(file)
-                _sync(temporary)
-                if path.is_dir():
-                    path.rename(old)
-                temporary.rename(path)
-                _sync(path.parent)
-            finally:
-                for rest in (temporary, old):
-                    shutil.rmtree(rest, ignore_errors=True)
-        return path
+        return write_directory(self.path / name, fill, ELSEWHERE)
 
     def _still_there(self) -> None:
         """Raise StorageError if the run directory has vanished: a half one is not made in its place."""
@@ -303,7 +254,7 @@ def numbers(root: Path, name: str) -> list[int]:
 def make_numbered(root: Path, name: str) -> Path:
     """Make `root/name-1`, or the next free number, for this process alone. Raises UsageError, StorageError."""
     check_name(name)
-    with _writing(root):
+    with storing(root, ELSEWHERE):
         root.mkdir(parents=True, exist_ok=True)
         number = max(numbers(root, name), default=0) + 1
         while True:
@@ -313,85 +264,6 @@ def make_numbered(root: Path, name: str) -> Path:
                 return path
             except FileExistsError:
                 number += 1
-
-
-def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> Path:
-    """Write a file whole or not at all: beside it under a temporary name, flushed to disk, then renamed.
-
-    `content` is bytes, text, or a function that writes to the (temporary) path it is given, which has the
-    same suffix. Raises StorageError.
-    """
-    temporary = _beside(path)
-    with _writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            if callable(content):
-                content(temporary)
-            else:
-                temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-            _sync(temporary)
-            temporary.replace(path)
-            _sync(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
-    return path
-
-
-def _beside(path: Path) -> Path:
-    """The temporary name under which this process writes what becomes `path`; it matches TEMPORARY."""
-    return path.with_name(f".{os.getpid()}-{path.name}")
-
-
-def _lock(descriptor: int, exclusive: bool) -> bool:
-    """Try to lock an open file; False if another process holds it (readers share, and are waited for)."""
-    if sys.platform == "win32":
-        return True  # no shared locks there: two writers are not kept apart
-    import fcntl
-
-    kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
-    for _ in range(20 if exclusive else 1):
-        try:
-            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            time.sleep(0.05 if exclusive else 0)
-    return False
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether an open file is the one at `path`."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except FileNotFoundError:
-        return False
-
-
-def _sync(path: Path) -> None:
-    """Flush a file, or the names in a directory, to the disk."""
-    if path.is_dir() and os.name == "nt":
-        return  # a directory can't be opened there
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-class _writing:  # noqa: N801  (reads as a word of the language: `with _writing(path):`)
-    """Turns an OSError into one StorageError that says what the user can do."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            reason = error.strerror or str(error)
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            advice = "free some space there or write elsewhere" if full else "write elsewhere"
-            raise StorageError(f"can't write {self.path}: {reason}; {advice} (--runs DIR for runs)") from error
 
 
 def _natural(path: Path) -> list[object]:

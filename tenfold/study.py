@@ -24,8 +24,9 @@ from tenfold.jobs.own_data import with_source
 from tenfold.progress import Watcher
 from tenfold.progress.notebook import default_watcher
 from tenfold.recipe import Recipe
-from tenfold.run import Run, check_name, make_numbered, numbers, write_whole
+from tenfold.run import ELSEWHERE, Run, check_name, make_numbered, numbers
 from tenfold.shipped import text_of, texts
+from tenfold.storage.files import write_whole
 
 
 class Entry(BaseModel):
@@ -219,6 +220,7 @@ def _run_of(recipe: Recipe, made: Run | None, folder: Path, watcher: Watcher) ->
 
 
 def _write(board: Leaderboard, folder: Path) -> Path:
-    write_whole(folder / "comparison.json", json.dumps(board.to_dict(), indent=2, ensure_ascii=False) + "\n")
-    write_whole(folder / "comparison.csv", csv_text(board))
+    write_whole(folder / "comparison.json", json.dumps(board.to_dict(), indent=2, ensure_ascii=False) + "\n",
+                ELSEWHERE)
+    write_whole(folder / "comparison.csv", csv_text(board), ELSEWHERE)
     return write_html(board, folder / "comparison.html")

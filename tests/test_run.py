@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +13,7 @@ import pytest
 
 from tenfold.errors import RunError, StorageError, UsageError
 from tenfold.recipe import Recipe
-from tenfold.run import Run, write_whole
+from tenfold.run import Run
 
 
 def test_simultaneous_starts_get_directories_of_their_own(tmp_path: Path) -> None:
@@ -75,20 +78,6 @@ def test_a_json_file_that_lacks_a_key_is_named(tmp_path: Path) -> None:
         run.read_json("calibration.json", ["temperature", "before", "after"])
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
-    target = tmp_path / "file.txt"
-    write_whole(target, "old")
-
-    def fail(path: Path) -> None:
-        path.write_text("half")
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(StorageError, match="No space left"):
-        write_whole(target, fail)
-    assert target.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
-
-
 def test_a_run_directory_that_vanished_is_not_made_again(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "x")
     run.path.rmdir()
@@ -109,19 +98,26 @@ def test_what_a_killed_writer_left_half_written_is_swept_away(tmp_path: Path) ->
         assert not list((run.path / "checkpoints").iterdir())
 
 
-def test_a_directory_is_replaced_whole_or_stays_as_it_was(tmp_path: Path) -> None:
-    run = Run.create(tmp_path, "run")
-    for text in ("first", "second"):
-        run.write_directory("pictures", lambda path, text=text: (path / f"{text}.txt").write_text(text))
-    assert [path.name for path in (run.path / "pictures").iterdir()] == ["second.txt"]
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_disk_without_locks_tells_the_living_from_the_dead_all_the_same(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
 
-    def fail(path: Path) -> None:
-        (path / "third.txt").write_text("third")
-        raise ValueError("halfway")
-
-    with pytest.raises(ValueError, match="halfway"):
-        run.write_directory("pictures", fail)
-    assert [path.name for path in run.path.rglob("*")] == ["pictures", "second.txt"]
+    monkeypatch.setattr(fcntl, "flock", flock)
+    run = Run.create(tmp_path, "x")
+    run.write_status("running")
+    with run.writing():
+        assert run.status()["status"] == "running"
+        with pytest.raises(RunError, match="another process is writing"), run.writing():
+            pass
+    assert run.status()["status"] == "died"
+    (run.path / ".lock").touch()  # of a process that was killed
+    assert run.status()["status"] == "died"
+    with run.writing():
+        pass
+    assert not list(run.path.rglob(".*"))
 
 
 @pytest.mark.parametrize("kind", ["absent", "a file", "an empty directory"])

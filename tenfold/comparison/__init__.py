@@ -11,7 +11,8 @@ from tenfold.comparison.pairs import Spread, compare_pairs, row_of, tied_with_be
 from tenfold.comparison.tables import csv_text, markdown, table
 from tenfold.errors import UsageError
 from tenfold.evaluation.metrics import Metric, metric
-from tenfold.run import Run, write_whole
+from tenfold.run import Run
+from tenfold.storage.files import write_whole
 
 __all__ = ["Leaderboard", "Pair", "Row", "compare", "csv_text", "found_at", "markdown", "table", "write_html"]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Self
 
 from tenfold.progress.events import Advance, Epoch, Evaluating, Event, Notice, Training
 from tenfold.progress.watchers import Watcher
 
+PAUSE = 10.0  # seconds between two lines of a phase
 LABELS = {
     "download": "downloading", "decode": "decoding images", "features": "computing features",
     "validate": "validating", "score": "scoring", "bootstrap": "computing intervals", "corrupt": "scoring corruptions",
@@ -16,12 +18,12 @@ LABELS = {
 
 
 class LineWatcher(Watcher):
-    """Gives a line to `write` for each notice and each epoch, and for each tenth of a download."""
+    """Gives a line to `write` for each notice and each epoch, and every ten seconds of a phase that takes longer."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
         self.epochs = 0
-        self._tenth = -1
+        self._phase, self._told = "", 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -53,14 +55,17 @@ class LineWatcher(Watcher):
         return ""
 
     def advanced(self, event: Advance) -> None:
-        """A part of a phase is done: told for downloads alone, which take longest."""
-        if event.phase != "download":
+        """A part of a phase is done: a line every ten seconds."""
+        now = time.monotonic()
+        if event.phase != self._phase:
+            self._phase, self._told = event.phase, now
+        if now - self._told < PAUSE:
             return
-        tenth = event.done * 10 // event.total if event.total else event.done // 10_000_000
-        if tenth != self._tenth:
-            self._tenth = tenth
-            whole = f" of {event.total / 1e6:.0f}" if event.total else ""
-            self._write(f"{LABELS[event.phase]}: {event.done / 1e6:.0f}{whole} MB")
+        self._told = now
+        done, total = ((event.done, event.total) if event.unit != "bytes" else
+                       (event.done // 1_000_000, event.total and event.total // 1_000_000))
+        whole = f" of {total:,}" if total else ""
+        self._write(f"{LABELS[event.phase]}: {done:,}{whole} {'MB' if event.unit == 'bytes' else event.unit}")
 
 
 def epoch_line(values: Mapping[str, float], epochs: int) -> str:

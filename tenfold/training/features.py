@@ -7,16 +7,11 @@ computation goes on where it stopped; a finished file is never written again.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import importlib.metadata
 import json
-import os
-import shutil
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,18 +20,16 @@ from sklearn.preprocessing import StandardScaler
 
 from tenfold.data.dataset import Dataset, Split
 from tenfold.data.location import feature_root
-from tenfold.data.lock import locked
-from tenfold.errors import StorageError, UsageError
+from tenfold.errors import UsageError
 from tenfold.models.backbone import BATCH
-from tenfold.progress import Watcher
+from tenfold.progress import Advance, Watcher
 from tenfold.recipe import Recipe
 from tenfold.registry import AUGMENTATIONS
-from tenfold.run import write_whole
+from tenfold.storage.arrays import StoredArray
 from tenfold.training import engine
 from tenfold.training.augment import Batch, augmented
 
 BLOCK = 20  # batches between two notes of how far it has come
-SPARE = 64 << 20  # bytes of the disk that are left free
 
 
 @dataclass(frozen=True)
@@ -103,29 +96,30 @@ def extract(network: Any, key: str, split: Split, view: View, watcher: Watcher) 
     """Features of one view of a split: float32 [n, d], a copy-on-write memory map of the cache's file."""
     drawn = (view.number, view.seed, view.augment) if view.number else 0
     name = hashlib.sha256(repr((key, split.fingerprint(), drawn)).encode()).hexdigest()
-    path = feature_root() / f"{name}.npy"
-    shape = (len(split), network.output_shape[-1])
-    try:
-        found = _finished(path, shape)
-        if found is None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with locked(path, lambda: watcher.notice("features: another process computes them; waiting"), watcher.stop):
-                if _finished(path, shape) is None:
-                    _compute(network, split.images, path, shape, view, watcher)
-            found = np.load(path, mmap_mode="c")
-        return found
-    except OSError as error:
-        raise StorageError(f"{path}: features can't be kept there: {error.strerror or error}; make room or set "
-                           "TENFOLD_CACHE to another directory") from None
+    stored = StoredArray(feature_root() / f"{name}.npy", (len(split), network.output_shape[-1]), np.dtype(np.float32),
+                         "set TENFOLD_CACHE to another directory")
+
+    def rows(start: int, end: int) -> np.ndarray:
+        return of_batch(network, split.images[start:end], view, start)
+
+    def waiting() -> None:
+        watcher.notice("features: another process computes them; waiting")
+
+    return stored.fill(rows, BATCH, BLOCK, waiting=waiting, stop=watcher.stop, progress=_told(len(split), watcher))
 
 
-def _finished(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
-    """The features that a file holds; None if it is missing, truncated or of another shape."""
-    try:
-        found = np.lib.format.open_memmap(path, "c")
-    except (FileNotFoundError, ValueError, EOFError):
-        return None
-    return found if found.shape == shape and found.dtype == np.float32 else None
+def _told(count: int, watcher: Watcher) -> Callable[[int], None]:
+    """A progress function for the rows that are done, which tells the watcher."""
+    begun = False
+
+    def progress(done: int) -> None:
+        nonlocal begun
+        if done and not begun:
+            watcher.notice(f"features: going on after {done:,} of {count:,} images")
+        begun = True
+        watcher.on(Advance("features", done, count, "images"))
+
+    return progress
 
 
 def _network_key(network: Any) -> str:
@@ -148,76 +142,6 @@ def _network_key(network: Any) -> str:
     for value in network.get_weights():
         digest.update(np.ascontiguousarray(value).data)
     return digest.hexdigest()
-
-
-def _compute(network: Any, images: np.ndarray, path: Path, shape: tuple[int, int], view: View,
-             watcher: Watcher) -> None:
-    """Fill `path` by way of a `.part` beside it, of which `.rows` says how much is done."""
-    part, rows = path.with_suffix(".part"), path.with_suffix(".rows")
-    done = _rows_done(part, rows, shape)
-    if not done:  # the rows of an older part are none of a new one
-        rows.unlink(missing_ok=True)
-        part.unlink(missing_ok=True)
-    need, free = 4 * shape[0] * shape[1] - _allocated(part), shutil.disk_usage(path.parent).free
-    if free < need + SPARE and need > 0:
-        raise StorageError(f"{path.parent}: features of {shape[0] - done:,} images take {need:,} bytes, and {free:,} "
-                           "are free; make room or set TENFOLD_CACHE to another directory")
-    out = np.lib.format.open_memmap(part, "r+" if done else "w+", np.float32, None if done else shape)
-    try:
-        _reserve(part)
-    except OSError:
-        if not done:
-            part.unlink()
-        raise
-    if done:
-        watcher.notice(f"features: going on after {done:,} of {shape[0]:,} images")
-    started, told, first = time.perf_counter(), time.perf_counter(), done
-    for start in range(done, shape[0], BATCH):
-        out[start:start + BATCH] = of_batch(network, images[start:start + BATCH], view, start)
-        done = min(start + BATCH, shape[0])
-        now = time.perf_counter()
-        stopping = watcher.stop()
-        if stopping or (start // BATCH) % BLOCK == BLOCK - 1:
-            out.flush()
-            write_whole(rows, json.dumps({"rows": done}))
-        if now - told > 10 or done == shape[0]:
-            told = now
-            watcher.notice(f"features: {done:,} of {shape[0]:,} images, {(done - first) / (now - started):,.0f}/s")
-        if stopping:
-            raise KeyboardInterrupt
-    out.flush()
-    del out
-    part.replace(path)
-    rows.unlink(missing_ok=True)
-
-
-def _allocated(path: Path) -> int:
-    """The bytes of the disk that a file holds already: fewer than its size where it has holes."""
-    if not path.exists():
-        return 0
-    status = path.stat()
-    return min(status.st_size, 512 * getattr(status, "st_blocks", status.st_size))
-
-
-def _reserve(path: Path) -> None:
-    """Fill the holes of a file that is written through memory: a full disk is an OSError here, and a crash there."""
-    if not hasattr(os, "posix_fallocate"):
-        return
-    with path.open("r+b") as file:
-        try:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # what a disk says that can't
-                raise
-
-
-def _rows_done(part: Path, rows: Path, shape: tuple[int, int]) -> int:
-    """How many images an interrupted computation has finished; 0 if what it left is not whole."""
-    try:
-        done = int(json.loads(rows.read_text())["rows"])
-        return done if np.load(part, mmap_mode="r").shape == shape and 0 <= done <= shape[0] else 0
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
 
 
 def of_batch(network: Any, images: np.ndarray, view: View = View(), start: int = 0) -> np.ndarray:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from tenfold.data.dataset import Dataset
 from tenfold.errors import StorageError
 from tenfold.recipe import Recipe
+from tenfold.storage import room
 from tenfold.training.checkpoint import KEPT
 
 FLOAT = 4  # bytes
@@ -43,8 +43,7 @@ def check(directory: Path, bytes_needed: int) -> str:
 
     Raises StorageError if that is less.
     """
-    place = next(path for path in (directory.absolute(), *directory.absolute().parents) if path.exists())
-    free = shutil.disk_usage(place).free
+    free = room.free(directory)
     if free < bytes_needed:
         raise StorageError(f"{directory}: {_size(free)} free, and the run needs up to {_size(bytes_needed)}; "
                            "free some space there or write elsewhere (--runs DIR for runs)")

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from tenfold.data.fetch import digest_of, extract, fetch
-from tenfold.data.lock import locked
 from tenfold.errors import FetchError, StorageError
 
 CONTENT = bytes(range(256)) * 4000
@@ -128,22 +127,6 @@ def test_two_at_once_fetch_once(served, target):
         thread.join()
     assert served.ranges == [None]
     assert leftovers(target) == ["file.bin"]
-
-
-def test_a_lock_is_told_to_who_waits(root):
-    told, order = threading.Event(), []
-
-    def second() -> None:
-        with locked(root / "thing", waiting=told.set):
-            order.append("second")
-
-    with locked(root / "thing"):
-        thread = threading.Thread(target=second)
-        thread.start()
-        assert told.wait(5)
-        order.append("first")
-    thread.join()
-    assert order == ["first", "second"]
 
 
 def test_a_stale_lock_file_of_a_dead_process_does_not_block(served, target):

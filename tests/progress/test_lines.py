@@ -29,13 +29,15 @@ def test_the_lines_of_a_training() -> None:
     assert max(map(len, lines)) <= 80
 
 
-def test_a_download_says_a_line_every_tenth() -> None:
+def test_a_phase_that_takes_long_says_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
+    clock = iter(range(0, 1000, 4))
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
     watcher = LineWatcher(lines.append)
-    for done in range(0, 10_000_001, 250_000):
-        watcher.on(Advance("download", done, 10_000_000, "bytes"))
-    assert len(lines) == 11
-    assert lines[5] == "downloading: 5 of 10 MB"
+    for done in range(0, 12_000_001, 2_000_000):
+        watcher.on(Advance("download", done, 12_000_000, "bytes"))
+    watcher.on(Advance("features", 100, 250, "images"))
+    assert lines == ["downloading: 6 of 12 MB", "downloading: 12 of 12 MB"]
 
 
 def terminal() -> Console:

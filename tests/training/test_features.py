@@ -15,9 +15,10 @@ from watchers import Listen
 
 from tenfold.backend import keras
 from tenfold.data.dataset import Provenance, Split
-from tenfold.data.lock import locked
 from tenfold.errors import StorageError
 from tenfold.progress import SILENT
+from tenfold.storage import arrays
+from tenfold.storage.locks import beside, locked
 from tenfold.training import features
 from tenfold.training.features import View, extract
 
@@ -94,7 +95,7 @@ def test_a_finished_file_is_read_without_a_lock(
 ) -> None:
     """A cache may be on a disk that can only be read."""
     extract(network, "key", split, View(), SILENT)
-    monkeypatch.setattr(features, "locked", None)
+    monkeypatch.setattr(arrays, "locked", None)
     assert extract(network, "key", split, View(), SILENT) == expected
 
 
@@ -104,10 +105,10 @@ def test_who_waits_for_another_process_says_so_and_can_be_stopped(
     extract(network, "key", split, View(), SILENT)
     path, listen = only(cache), Listen(lambda said: len(said) > 0)
     path.unlink()
-    with locked(path), pytest.raises(KeyboardInterrupt):
+    with locked(beside(path)), pytest.raises(KeyboardInterrupt):
         extract(network, "key", split, View(), listen)
     assert listen.said == ["features: another process computes them; waiting"]
-    with locked(path):
+    with locked(beside(path)):
         told = threading.Event()
         found: list[np.ndarray] = []
         waiting = threading.Thread(target=lambda: found.append(
@@ -125,7 +126,7 @@ def test_a_full_disk_is_an_error_before_anything_is_computed(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
-    with pytest.raises(StorageError, match=r"^[^\n]*No space left on device; make room or set TENFOLD_CACHE[^\n]*$"):
+    with pytest.raises(StorageError, match=r"^[^\n]*No space left on device; free [^\n]* set TENFOLD_CACHE[^\n]*$"):
         extract(network, "key", split, View(), SILENT)
     assert not list(cache.glob("*.part"))
 
@@ -149,8 +150,8 @@ def test_going_on_needs_room_for_what_is_missing(
     part_of(only(cache), 100, said=100)
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     with monkeypatch.context() as patch:
-        patch.setattr(features, "_allocated", lambda _: 1200)
-        with pytest.raises(StorageError, match=r"features of 150 images take 1,800 bytes, and 1,000 are free"):
+        patch.setattr("tenfold.storage.room.allocated", lambda _: 1200)
+        with pytest.raises(StorageError, match=r"150 of 250 rows are missing and take 1,800 bytes, and 1,000 are free"):
             extract(network, "key", split, View(), SILENT)
     listen = Listen()
     assert extract(network, "key", split, View(), listen) == expected  # all of it is reserved
