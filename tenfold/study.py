@@ -24,7 +24,7 @@ from tenfold.jobs.own_data import with_source
 from tenfold.progress import Watcher
 from tenfold.progress.notebook import default_watcher
 from tenfold.recipe import Recipe
-from tenfold.run import ELSEWHERE, Run, check_name, make_numbered, numbers
+from tenfold.run import ELSEWHERE, Run, State, check_name, make_numbered, numbers
 from tenfold.shipped import text_of, texts
 from tenfold.storage.files import write_whole
 
@@ -213,7 +213,7 @@ def _run_of(recipe: Recipe, made: Run | None, folder: Path, watcher: Watcher) ->
     """The finished run of a recipe: the one that is there, resumed if it has to be, or a new one."""
     if made is None:
         return jobs.train(recipe, runs=folder, name=recipe.name, watcher=watcher)
-    if made.status()["status"] == "finished":
+    if made.status().state is State.FINISHED:
         watcher.notice(f"{made.name}: is finished")
         return made
     return jobs.resume(made, watcher=watcher)

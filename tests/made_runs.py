@@ -12,7 +12,7 @@ from tenfold.evaluation.predictions import write_predictions
 from tenfold.evaluation.scores import score
 from tenfold.recipe import Recipe
 from tenfold.report.plots import Material
-from tenfold.run import Run
+from tenfold.run import Run, State
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -86,7 +86,7 @@ def run_of(root: Path, made: Material, name: str = "cnn-digits", status: str = "
     """A run directory with everything that a report reads; its recipe is the first word of its name."""
     run = Run.create(root, name)
     run.write_recipe(Recipe(name=name.partition("-")[0]).replace(f"train.seed={seed}"))
-    run.write_status(status, "" if status == "finished" else "the loss became NaN")
+    run.write_status(State(status), "" if status == "finished" else "the loss became NaN")
     run.write_history(made.history)
     count = len(made.test[1]) if made.test else 0
     run.write_json("environment.json", environment(made.classes, count, fingerprint, seed))

@@ -34,7 +34,7 @@ FLOORS: dict[str, set[str]] = {
     "comparison": {"errors", "registry", "storage", "run", "evaluation", "report"},
     "environment": {"data", "training"},
     "study": {"errors", "shipped", "storage", "recipe", "progress", "run", "evaluation", "comparison", "jobs"},
-    "material": {"errors", "modelfile", "run", "data", "evaluation", "report"},
+    "material": {"modelfile", "run", "data", "evaluation", "report"},
     "jobs": {
         "errors", "recipe", "progress", "modelfile", "run", "data", "models", "interrupt", "training", "evaluation",
         "report", "environment", "material",

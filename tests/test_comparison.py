@@ -18,6 +18,7 @@ from tenfold.errors import RunError, StorageError, UnknownNameError, UsageError
 from tenfold.evaluation.metrics import metric
 from tenfold.evaluation.statistics import holm, mcnemar
 from tenfold.report import Material
+from tenfold.run import State
 
 
 @pytest.fixture(scope="module")
@@ -291,7 +292,7 @@ def test_predictions_of_other_images_leave_the_run_out(runs):
 
 def test_the_training_time_is_that_of_the_status(runs):
     (runs[0].path / "history.csv").unlink()
-    runs[0].write_status("finished", seconds=12.5)
+    runs[0].write_status(State.FINISHED, seconds=12.5)
     assert {row.model: row.seconds for row in compare(runs)}["poor"] == 12.5
 
 

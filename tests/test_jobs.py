@@ -94,8 +94,8 @@ def test_the_pages_of_a_finished_run_say_that_it_is(run: Run) -> None:
 
 
 def test_evaluating_again_gives_the_same_metrics(run: Run) -> None:
-    before = run.metrics()["test"]
-    after = tenfold.evaluate(run)["test"]
+    before = dict(run.metrics()["test"])
+    after = dict(tenfold.evaluate(run)["test"])
     assert after["times"] == before["times"] + 1
     assert f"scored {after['times']} times" in (run.path / "MODEL_CARD.md").read_text(encoding="utf-8")
     for changing in ("scored", "times"):

@@ -14,7 +14,7 @@ from tenfold.errors import ImageError, RunError, UsageError
 from tenfold.jobs.own_data import open_data
 from tenfold.prediction import predict, probabilities, read_image
 from tenfold.recipe import Recipe
-from tenfold.run import Run
+from tenfold.run import Run, State
 
 GREY, COLOUR = (8, 8, 1), (8, 8, 3)
 ROTATED = 6  # EXIF: the camera was turned, the picture has to be turned to the right
@@ -173,6 +173,6 @@ def test_a_run_without_a_model_is_refused(tmp_path: Path) -> None:
     MAKERS["L.png"](tmp_path / "L.png")
     run = Run.create(tmp_path, "x")
     run.write_recipe(Recipe.load("mlp"))
-    run.write_status("failed")
+    run.write_status(State.FAILED)
     with pytest.raises(RunError, match=r"has no model.keras .*'failed'"):
         predict(run, [tmp_path / "L.png"])

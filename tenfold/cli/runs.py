@@ -106,9 +106,9 @@ def evaluate(
         return
     _print_verdict(opened)
     if calibrate:
-        terminal.print_calibration(opened.read_json("calibration.json"))
+        terminal.print_calibration(opened.calibration())
     if corruptions:
-        terminal.print_corruptions(opened.read_json("corruptions.json"))
+        terminal.print_corruptions(opened.corruptions())
 
 
 @command(app, short="Rank models and test their differences.")

@@ -9,7 +9,7 @@ from typing import Any
 
 from tenfold.errors import RunError, UsageError
 from tenfold.evaluation.predictions import whole_table
-from tenfold.run import Run
+from tenfold.run import Run, State
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ def eligible(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
 
 def _unfit(run: Run) -> str | None:
     """Why a run can't be ranked; None if it can. Raises RunError if what it is ranked by is damaged."""
-    status = run.status().get("status")
-    if status != "finished":
-        return f"its status is {status!r}; expected 'finished'"
+    state = run.status().state
+    if state is not State.FINISHED:
+        return f"its status is {state.value!r}; expected 'finished'"
     if not run.has("metrics.json") or "test" not in run.metrics():
         return "it has no metrics of a test split"
     if not run.has("environment.json"):
@@ -113,7 +113,7 @@ def grouped(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
     keys: dict[str, dict[str, Any]] = {}
     repeated = []
     for run in runs:
-        tree = _flat(run.recipe().to_dict()) | {"data.fingerprint": run.environment()["dataset"]["fingerprint"][:12]}
+        tree = _flat(run.recipe().to_dict()) | {"data.fingerprint": run.environment().fingerprint[:12]}
         seed = tree.pop("train.seed")
         identity = repr(sorted(tree.items()))
         keys[identity] = tree

@@ -86,7 +86,7 @@ def row_of(group: Group, spread: Spread) -> Row:
 
 def _seconds(run: Run) -> float:
     """Of training, as its status has them; as its history, where that was written before statuses had them."""
-    noted = run.status().get("seconds")
+    noted = run.status().seconds
     return float(noted if noted is not None else sum(record.get("seconds", 0.0) for record in run.history()))
 
 

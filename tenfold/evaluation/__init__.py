@@ -76,7 +76,7 @@ def score_elsewhere(run: Run, dataset: Dataset, split: str, csv: bool = False, h
 def _known(run: Run) -> dict[str, Any]:
     """What is known of the run so far; nothing, if that is damaged: it is about to be written again."""
     with contextlib.suppress(RunError):
-        return run.metrics()
+        return dict(run.metrics())
     return {}
 
 
@@ -96,7 +96,7 @@ def _free_name(run: Run, name: str, fingerprint: str) -> str:
 
 
 def _check_shape(run: Run, dataset: Dataset) -> None:
-    shape = tuple(run.environment()["dataset"]["shape"])
+    shape = run.environment().shape
     if dataset.shape != shape:
         raise UsageError(f"the data set's images are {dataset.shape}; {run.path} was trained on {shape}")
 

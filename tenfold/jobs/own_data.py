@@ -44,7 +44,7 @@ def check_data(run: Run, dataset: Dataset) -> None:
     """Raise RunError if a run was made with other data."""
     if not run.has("environment.json"):
         return  # it died before it could note its data
-    recorded = run.environment()["dataset"]["fingerprint"]
+    recorded = run.environment().fingerprint
     if dataset.fingerprint() != recorded:
         raise RunError(f"{run.path}: the data set {dataset.uri} has changed since training (fingerprint "
                        f"{dataset.fingerprint()[:12]}, expected {recorded[:12]}); restore it to go on with this run")

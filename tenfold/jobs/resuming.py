@@ -12,7 +12,7 @@ from tenfold.jobs.job import Interruptible, Job, Plan
 from tenfold.jobs.own_data import check_data, prepared
 from tenfold.progress import Watcher
 from tenfold.progress.notebook import default_watcher
-from tenfold.run import Run
+from tenfold.run import Run, State
 
 
 def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *, csv: bool = False, h5: bool = False,
@@ -23,14 +23,14 @@ def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *
     finished, is being written by another process, or if its data set has changed.
     """
     watcher = watcher or default_watcher()
-    recipe, status = run.recipe(), run.status()
+    recipe, state = run.recipe(), run.status().state
     if epochs is not None:
-        least = recipe.train.epochs + (status["status"] == "finished")
+        least = recipe.train.epochs + (state is State.FINISHED)
         if epochs < least:
             raise UsageError(f"--epochs: received {epochs}; expected {least} or more: the run's recipe has "
-                             f"{recipe.train.epochs}, and its status is {status['status']!r}")
+                             f"{recipe.train.epochs}, and its status is {state.value!r}")
         recipe = recipe.replace(f"train.epochs={epochs}")
-    elif status["status"] == "finished":
+    elif state is State.FINISHED:
         raise RunError(f"{run.path}: is finished; give --epochs (more than {recipe.train.epochs}) to train it further")
     with Interrupt() as interrupt:
         watcher = Interruptible(watcher, interrupt)

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tenfold.data.dataset import Dataset
 from tenfold.errors import DivergedError, RunError, TenfoldError
 from tenfold.jobs.job import Job, Plan
 from tenfold.progress import SILENT, Epoch, Evaluating, Finished, Together, Training, Watcher
 from tenfold.progress.journal import NAME, Journal
-from tenfold.run import Run
+from tenfold.run import Run, State, Status, stale_after
 
 if TYPE_CHECKING:
     from tenfold.training.checkpoint import Snapshot
-
-# What is known of a trained model, and does not hold once it is trained further.
-OF_A_MODEL = ("metrics.json", "inference.json", "calibration.json", "corruptions.json", "report.html", "MODEL_CARD.md",
-              "model.h5", "predictions/*", "plots/*", "explanations/*/*")
 
 
 def do(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> None:
@@ -34,14 +29,14 @@ def do(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> None
         validate(job, run)
         finish(job, run)
     except KeyboardInterrupt:
-        run.write_status("stopped", "interrupted", epochs=len(run.history()))
+        run.write_status(State.STOPPED, "interrupted", epochs=len(run.history()))
         raise
     except DivergedError as error:
-        run.write_status("diverged", str(error), epochs=len(run.history()), epoch=error.epoch, step=error.step)
+        run.write_status(State.DIVERGED, str(error), epochs=len(run.history()), epoch=error.epoch, step=error.step)
         raise
     except BaseException as error:
         with contextlib.suppress(TenfoldError, OSError):
-            run.write_status("failed", str(error) or type(error).__name__, epochs=len(run.history()))
+            run.write_status(State.FAILED, str(error) or type(error).__name__, epochs=len(run.history()))
         raise
 
 
@@ -53,8 +48,8 @@ def fit(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> Non
         raise RunError(f"{run.path}: the backbone {first['pretrained']['backbone']} or its weights have changed since "
                        "training began; put them back to go on with this run")
     run.write_recipe(recipe)
-    run.write_status("running")
-    run.remove(*OF_A_MODEL)
+    run.write_status(State.RUNNING)
+    run.remove(*stale_after("model"))
     from tenfold import environment  # after what makes the directory a run
     from tenfold.training import engine
     from tenfold.training import fit as train
@@ -92,10 +87,10 @@ def finish(job: Job, run: Run) -> None:
     if job.h5:
         run.write("model.h5", modelfile.save_h5(run.model()))
     records = run.history()
-    end: dict[str, Any] = {"status": "finished", "reason": "", "epochs": len(records),
-                           "seconds": sum(record["seconds"] for record in records)}
+    end = Status({"status": State.FINISHED.value, "reason": "", "epochs": len(records),
+                  "seconds": sum(record["seconds"] for record in records)})
     write_report(run, job.dataset, end, job.watcher)
-    run.write_status(**end)  # the last of all: a run that says it is finished is whole
+    run.write_json("status.json", end)  # the last of all: a run that says it is finished is whole
     job.watcher.on(Finished(str(run.path)))
 
 
@@ -112,7 +107,7 @@ def time(run: Run, dataset: Dataset) -> None:
                                           "processor": environment.machine()["processor"]})
 
 
-def write_report(run: Run, dataset: Dataset, status: Mapping[str, Any] | None = None,
+def write_report(run: Run, dataset: Dataset, status: Status | None = None,
                  watcher: Watcher = SILENT) -> Path:
     """Draw the plots of a run, write its `report.html` and `MODEL_CARD.md`; `dataset` is prepared.
 

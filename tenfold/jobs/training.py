@@ -17,7 +17,7 @@ from tenfold.jobs.resuming import go_on
 from tenfold.progress import Watcher
 from tenfold.progress.notebook import default_watcher
 from tenfold.recipe import Recipe
-from tenfold.run import Run, check_name
+from tenfold.run import Run, State, check_name
 
 
 def train(
@@ -52,7 +52,7 @@ def train(
         found = _begun(runs, name, recipe) if resume else None
         if found is None:
             return _start(job, Path(runs), name)
-        if found.status()["status"] == "finished":
+        if found.status().state is State.FINISHED:
             check_data(found, dataset)
             watcher.notice(f"{found.path} is finished already")
             return found
@@ -79,7 +79,8 @@ def _begun(runs: str | Path, name: str, recipe: Recipe) -> Run | None:
     """The newest run of that name and recipe that is finished or can be resumed; unreadable ones are passed over."""
     for run in reversed(Run.list(runs)):
         with contextlib.suppress(RunError):
-            fits = run.status()["status"] in ("stopped", "died", "failed", "finished")
+            state = run.status().state
+            fits = state.can_resume or state is State.FINISHED
             if fits and run.name.rpartition("-")[0] == name and run.recipe() == recipe:
                 return run
     return None

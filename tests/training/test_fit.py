@@ -14,7 +14,7 @@ from tenfold.data import Dataset, open_dataset
 from tenfold.data.splits import prepare
 from tenfold.errors import DivergedError, EngineError, UsageError
 from tenfold.recipe import Recipe
-from tenfold.run import Run
+from tenfold.run import Run, State
 from tenfold.training import check, checkpoint, fit, schedule
 
 
@@ -33,7 +33,7 @@ def trained(
     }).replace(*overrides)
     run = Run.create(tmp_path, "x")
     run.write_recipe(recipe)
-    run.write_status("running")
+    run.write_status(State.RUNNING)
     return run, list(fit(recipe, prepare(digits, recipe.data), run, callbacks))
 
 

@@ -1,4 +1,4 @@
-"""A run: the directory that one training leaves behind, and the only hand-over to everything after.
+"""One run directory: found, made, read and written.
 
 Every file of a run is written here, whole or not at all. The directory itself is made exclusively, so two
 starts never share one.
@@ -8,26 +8,24 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-import csv
-import io
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from tenfold.errors import RecipeError, RunError, StorageError, UsageError
+from tenfold.errors import RecipeError, RunError, StorageError
 from tenfold.recipe import Recipe
+from tenfold.run import history
+from tenfold.run.artifacts import ARTIFACTS
+from tenfold.run.naming import ELSEWHERE, make_numbered, natural
+from tenfold.run.records import Calibration, Corruptions, Environment, Metrics, Speed, State, Status
 from tenfold.storage.files import storing, sweep, write_directory, write_whole
 from tenfold.storage.locks import is_held, locked
 
 if TYPE_CHECKING:
     import keras
 
-STATUSES = ("running", "finished", "stopped", "diverged", "failed")
 LOCK = ".lock"
-ELSEWHERE = "write elsewhere (--runs DIR for runs)"
-HISTORY = ("epoch", "seconds", "images_per_second", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy")
 
 
 class Run:
@@ -55,18 +53,18 @@ class Run:
         """The run at `path`. Raises RunError if that is no run directory."""
         path = Path(path)
         if not path.is_dir():
-            kind = "a file" if path.exists() else "nothing"
-            raise RunError(f"{path}: no run directory but {kind}; expected a directory that `tenfold train` made")
+            reason = "is a file" if path.exists() else "no such directory"
+            raise RunError(f"{path}: {reason}; expected a run directory made by `tenfold train`")
         if not (path / "recipe.toml").is_file() or not (path / "status.json").is_file():
-            raise RunError(f"{path}: no run directory (it lacks recipe.toml or status.json); "
-                           "expected a directory that `tenfold train` made")
+            raise RunError(f"{path}: is no run directory (it lacks recipe.toml or status.json); "
+                           "expected one made by `tenfold train`")
         return cls(path)
 
     @classmethod
     def list(cls, root: str | Path) -> builtins.list[Self]:
         """All runs in the directory `root`, oldest name first; none if there is no such directory."""
         found = [p.parent for p in Path(root).glob("*/status.json") if (p.parent / "recipe.toml").is_file()]
-        return [cls(path) for path in sorted(found, key=_natural)]
+        return [cls(path) for path in sorted(found, key=natural)]
 
     # -- reading --------------------------------------------------------------------------------------
 
@@ -78,55 +76,52 @@ class Run:
         except (RecipeError, UnicodeDecodeError) as error:
             raise RunError(f"{path}: damaged ({' '.join(str(error).split())})") from None
 
-    def status(self) -> dict[str, Any]:
-        """`status` (one of STATUSES, or "died"), `reason`, and what else was noted with it.
+    def status(self) -> Status:
+        """What the run is, why, and what else was noted with it; as a mapping too, with `status` as in `status.json`.
 
-        A run that says "running" and whose process holds no lock on it any more has died.
+        A run that says "running" and that no process writes any more has died.
         """
-        noted = self.read_json("status.json")
-        if noted.get("status") == "running" and not is_held(self.path / LOCK):
-            # It may have ended, properly, between the two looks.
-            noted = self.read_json("status.json")
-            if noted.get("status") == "running":
-                reason = f"its process ended unasked; `tenfold resume {self.path}` goes on"
-                noted |= {"status": "died", "reason": reason}
+        noted: Status = self._record("status")
+        if noted.state is State.RUNNING and not is_held(self.path / LOCK):
+            noted = self._record("status")  # it may have ended, properly, between the two looks
+            if noted.state is State.RUNNING:
+                reason = f"its process died; resume it with `tenfold resume {self.path}`"
+                return Status({**noted, "status": State.DIED.value, "reason": reason})
         return noted
 
-    def environment(self) -> dict[str, Any]:
+    def environment(self) -> Environment:
         """Versions, machine, threads, precision, seed, the data set with its fingerprint and splits."""
-        environment = self.read_json("environment.json")
-        dataset = environment.get("dataset")
-        if not isinstance(dataset, dict) or not {"classes", "fingerprint", "shape", "splits"} <= dataset.keys():
-            raise RunError(f"{self.path / 'environment.json'}: damaged (it does not describe the data set)")
-        return environment
+        return self._record("environment")
 
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> Metrics:
         """Split → metric → {"value", "low", "high"}, and "per_class", "confusion_matrix"."""
-        metrics = self.read_json("metrics.json")
-        if not all(isinstance(of, dict) and isinstance(of.get("accuracy"), dict) for of in metrics.values()):
-            raise RunError(f"{self.path / 'metrics.json'}: damaged (a split has no accuracy); "
-                           f"`tenfold evaluate {self.path}` renews it")
-        return metrics
+        return self._record("metrics")
+
+    def calibration(self) -> Calibration:
+        """The fitted temperature, and the metrics before and after."""
+        return self._record("calibration")
+
+    def corruptions(self) -> Corruptions:
+        """Accuracy on corrupted images."""
+        return self._record("corruptions")
+
+    def speed(self) -> Speed:
+        """How many images a second the model classifies, and on what."""
+        return self._record("speed")
 
     def history(self) -> builtins.list[dict[str, float]]:
         """One record an epoch, in order; a value that was not measured is left out."""
-        if not (self.path / "history.csv").is_file():
-            return []
         path = self.path / "history.csv"
-        rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8", errors="replace"))))
-        header = rows[0] if rows else []
+        if not path.is_file():
+            return []
         try:
-            records = [{k: int(v) if k == "epoch" else float(v) for k, v in zip(header, row, strict=True) if v}
-                       for row in rows[1:]]
-        except ValueError:
-            raise RunError(f"{path}: damaged (a row is cut off, or a value is no number)") from None
-        if header[: len(HISTORY)] != list(HISTORY) or [r.get("epoch") for r in records] != [*range(1, len(rows))]:
-            raise RunError(f"{path}: damaged (its columns or epochs are not those of a training)")
-        return records
+            return history.loads(path.read_text(encoding="utf-8", errors="replace"))
+        except ValueError as error:
+            raise RunError(f"{path}: damaged ({error})") from None
 
     def classes(self) -> tuple[str, ...]:
         """The class names, in the order of the labels."""
-        return tuple(self.environment()["dataset"]["classes"])
+        return self.environment().classes
 
     def predictions(self, split: str = "test") -> Any:
         """A pyarrow.Table of one split: index, label and a probability column `p_<class>` each.
@@ -150,18 +145,27 @@ class Run:
 
         return load(self._file("model.keras"))
 
-    def read_json(self, name: str, keys: Iterable[str] = ()) -> dict[str, Any]:
-        """A JSON file of the run. Raises RunError if it is missing, is damaged or lacks one of `keys`."""
+    def read_json(self, name: str) -> dict[str, Any]:
+        """A JSON file of the run. Raises RunError if it is missing or damaged."""
         try:
             content = json.loads(self._file(name).read_text(encoding="utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise RunError(f"{self.path / name}: damaged (no valid JSON)") from None
         if not isinstance(content, dict):
             raise RunError(f"{self.path / name}: damaged (no JSON object)")
-        lacking = [key for key in keys if key not in content]
-        if lacking:
-            raise RunError(f"{self.path / name}: damaged (it lacks {', '.join(lacking)})")
         return content
+
+    def _record(self, name: str) -> Any:
+        """The content of an artifact as its record. Raises RunError if it is missing or damaged."""
+        artifact = ARTIFACTS[name]
+        assert artifact.record is not None
+        content = self.read_json(artifact.pattern)
+        fault = artifact.record.fault(content)
+        if fault is not None:
+            renew = artifact.renewed_by.replace("RUN", str(self.path))
+            advice = f"; `tenfold {renew}` renews it" if renew else ""
+            raise RunError(f"{self.path / artifact.pattern}: damaged ({fault}){advice}")
+        return artifact.record(content)
 
     def has(self, name: str) -> bool:
         """Whether the run holds that file."""
@@ -222,50 +226,12 @@ class Run:
         """Write the resolved recipe; `tenfold train <this file>` repeats the run."""
         return self.write("recipe.toml", recipe.dumps())
 
-    def write_status(self, status: str, reason: str = "", **more: Any) -> Path:
-        """Write what the run is now: one of STATUSES, why, and further facts."""
-        if status not in STATUSES:
-            raise ValueError(f"status {status!r}; expected one of {STATUSES}")
-        return self.write_json("status.json", {"status": status, "reason": reason, **more})
+    def write_status(self, state: State, reason: str = "", **more: Any) -> Path:
+        """Write what the run is now, why, and further facts. A run can't say that it died: raises ValueError."""
+        if state is State.DIED:
+            raise ValueError("a run that died is found by its readers; it can't be written")
+        return self.write_json("status.json", {"status": state.value, "reason": reason, **more})
 
     def write_history(self, records: Iterable[Mapping[str, float]]) -> Path:
         """Write all records as CSV; values of any further columns come after the usual ones."""
-        records = list(records)
-        extra = [k for k in dict.fromkeys(k for r in records for k in r) if k not in HISTORY]
-        text = io.StringIO()
-        writer = csv.DictWriter(text, [*HISTORY, *extra], restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(records)
-        return self.write("history.csv", text.getvalue())
-
-
-def check_name(name: str) -> None:
-    """Raise UsageError unless a run can be named so."""
-    if not re.fullmatch(r"[\w][\w.+-]*", name):
-        raise UsageError(f"run name {name!r} can't be a directory; use letters, digits, '.', '_', '+' and '-'")
-
-
-def numbers(root: Path, name: str) -> list[int]:
-    """The numbers of the directories `root/name-<number>`, in order."""
-    found = (path.name.rpartition("-") for path in root.glob(f"{name}-*"))
-    return sorted(int(number) for before, _, number in found if before == name and number.isdecimal())
-
-
-def make_numbered(root: Path, name: str) -> Path:
-    """Make `root/name-1`, or the next free number, for this process alone. Raises UsageError, StorageError."""
-    check_name(name)
-    with storing(root, ELSEWHERE):
-        root.mkdir(parents=True, exist_ok=True)
-        number = max(numbers(root, name), default=0) + 1
-        while True:
-            path = root / f"{name}-{number}"
-            try:
-                path.mkdir()
-                return path
-            except FileExistsError:
-                number += 1
-
-
-def _natural(path: Path) -> list[object]:
-    """Sort key: runs ten after runs nine."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]
+        return self.write("history.csv", history.dumps(records))
