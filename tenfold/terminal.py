@@ -147,9 +147,9 @@ def print_verdict(run: Run) -> None:
     metrics = run.metrics()
     table = _table("metric", *(f">{escape(name)}" for name in metrics))
     for name in METRICS.names():
-        texts = [metric(name).text(scored.get(name)) for scored in metrics.values()]
-        if set(texts) != {"–"}:
-            table.add_row(name, *texts)
+        entries = [scored.get(name, {}) for scored in metrics.values()]
+        if any(entry.get("value") is not None for entry in entries):
+            table.add_row(name, *map(metric(name).text, entries))
     _print(table)
     described = run.environment()["dataset"]["splits"]
     for split, scored in metrics.items():
@@ -197,11 +197,13 @@ def print_leaderboard(board: Leaderboard) -> None:
         _print(f"[dim]{escape(sentence)}[/dim]")
 
 
+WORDS = ("model", "tied", "better", "than")  # columns of a comparison that hold words; the others hold numbers
+
+
 def _print_fitted(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
     """Print a table without the columns that the terminal has no room for; returns their names."""
     keep, hidden = _fitting(header, body, _console().width)
-    numeric = {i for i in keep if all(_numeric(row[i]) for row in body)}
-    table = _table(*(f">{header[i]}" if i in numeric else header[i] for i in keep))
+    table = _table(*(header[i] if header[i] in WORDS else f">{header[i]}" for i in keep))
     for row in body:
         table.add_row(*(escape(row[i]) for i in keep))
     _print(table)
@@ -215,10 +217,6 @@ def _fitting(header: Sequence[str], body: Sequence[Sequence[str]], width: int) -
     while len(keep) > 4 and sum(widths[i] + 2 for i in keep) - 2 > width:
         keep.pop()
     return keep, list(header[len(keep):])
-
-
-def _numeric(text: str) -> bool:
-    return text.lstrip("+-<")[:1].isdigit() or text in ("–", "")
 
 
 def print_predictions(predictions: Sequence[Prediction]) -> None:

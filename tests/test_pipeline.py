@@ -76,6 +76,8 @@ def test_the_environment_says_what_the_run_was_made_with(run: Run) -> None:
     splits = environment["dataset"]["splits"]
     assert {name: facts["count"] for name, facts in splits.items()} == {"train": 360, "validation": 40, "test": 120}
     assert "held out of train" in splits["validation"]["source"]
+    assert {name: facts["held_out"] for name, facts in splits.items()} == {
+        "train": False, "validation": True, "test": False}
 
 
 def test_metrics_are_those_of_the_stored_predictions(run: Run) -> None:

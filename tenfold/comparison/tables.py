@@ -43,17 +43,15 @@ def _difference(pair: Pair, name: str) -> tuple[str, str]:
     known, entry = metric(name), pair.differences[name]
     if entry["value"] is None:
         return DASH, DASH
-    value, low, high = (known.number(entry[key], "+") for key in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]", p_text(pair.test(name)["p_holm"])
+    text = f"{known.number(entry['value'], '+')} {known.interval_text(entry, '+')}"
+    return text, p_text(pair.test(name)["p_holm"])
 
 
 def _text(row: Row, name: str) -> str:
     known, entry = metric(name), row.metrics[name]
-    text = known.text(entry)
     if entry.get("sd") is None or entry["value"] is None:
-        return text
-    value, bracket, interval = text.partition(" [")
-    return f"{value} ± {known.number(entry['sd'])}{bracket}{interval}"
+        return known.text(entry)
+    return f"{known.value_text(entry)} ± {known.number(entry['sd'])} {known.interval_text(entry)}".rstrip()
 
 
 def _tied(row: Row, board: Leaderboard) -> str:

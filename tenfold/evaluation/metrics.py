@@ -52,19 +52,21 @@ class Metric:
         """The value for labels int64 [n] and probabilities float [n, k]; NaN where undefined."""
         return float(self.function(Weighted.evenly(Judged(labels, probabilities)))[0])
 
-    def better(self, first: float, second: float) -> bool:
-        """Whether the first value is the better one."""
-        return first > second if self.higher_is_better else first < second
-
     def text(self, entry: Mapping[str, Any] | None) -> str:
         """An entry {"value", "low", "high"} as "81.3 % [78.8, 83.6]" or "0.5731"; a dash where undefined."""
+        return " ".join(filter(None, (self.value_text(entry), self.interval_text(entry))))
+
+    def value_text(self, entry: Mapping[str, Any] | None) -> str:
+        """The value of an entry as "81.3 %" or "0.5731"; a dash where undefined."""
+        value = (entry or {}).get("value")
+        return "–" if value is None else f"{self.number(value)}{' %' if self.percent else ''}"
+
+    def interval_text(self, entry: Mapping[str, Any] | None, sign: str = "") -> str:
+        """The interval of an entry as "[78.8, 83.6]"; nothing where none is known."""
         value, low, high = ((entry or {}).get(key) for key in ("value", "low", "high"))
-        if value is None:
-            return "–"
-        text = f"{self.number(value)}{' %' if self.percent else ''}"
-        if low is None or high is None:
-            return text
-        return f"{text} [{self.number(low)}, {self.number(high)}]"
+        if value is None or low is None or high is None:
+            return ""
+        return f"[{self.number(low, sign)}, {self.number(high, sign)}]"
 
     def number(self, value: float, sign: str = "") -> str:
         """A value as "81.3" (of 100) or "0.5731"; sign: "+" writes the sign of positive ones, too."""

@@ -40,11 +40,11 @@ def card(run: Run, material: Material, status: Mapping[str, Any]) -> str:
     machine, versions = environment.get("machine", {}), environment.get("versions", {})
     name = dataset.get("name", recipe.data.source)
     content = {
-        "front": _yaml(_front(run, str(name), recipe.data.source, material.metrics)), "title": run.name,
+        "front": _yaml(_front(run, str(name), material.metrics)), "title": run.name,
         "recipe_name": recipe.name, "dataset": name, "headline": facts.headline(material.metrics),
         "cautions": facts.cautions(status, dataset.get("splits", {}), material.metrics),
         "model": dict(asked)["model"], "parameters": "–" if parameters is None else f"{parameters:,}",
-        "shape": "×".join(map(str, dataset.get("shape", ["?"]))), "classes": material.classes,
+        "shape": dataset.get("shape", ["?"]), "classes": material.classes,
         "limitations": _limitations(material), "path": shlex.quote(str(run.path)), "asked": asked,
         "split_rows": facts.split_rows(dataset.get("splits", {})), "repeat": facts.repeat(run, environment),
         "cards": facts.cards(material.history, environment, material.metrics), "splits": splits,
@@ -67,23 +67,20 @@ def command(text: str) -> str:
     return " ".join(text.split()).replace("```", "` ` `")
 
 
-def _front(run: Run, dataset: str, source: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _front(run: Run, dataset: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
     """The metadata: what the Hub sorts models by, and the results."""
     scored = next((split for split in ("test", "validation") if split in metrics), None)
     values = metrics.get(scored, {}) if scored else {}
     known = {ours: theirs for ours, theirs in HUB_METRICS.items() if values.get(ours, {}).get("value") is not None}
-    hub = source.removeprefix("hf:").partition(":")[0] if source.startswith("hf:") else None
     front: dict[str, Any] = {"library_name": "keras", "pipeline_tag": "image-classification",
                              "tags": ["image-classification", "tenfold"]}
-    if hub:
-        front["datasets"] = [hub]
     if known:
         results = [{"type": theirs, "value": values[ours]["value"], "name": f"{metric(ours).title} ({scored})"}
                    for ours, theirs in known.items()]
         front["metrics"] = list(known.values())
         front["model-index"] = [{"name": run.name, "results": [{
             "task": {"type": "image-classification", "name": "Image Classification"},
-            "dataset": {"type": hub or dataset, "name": dataset, "split": scored}, "metrics": results}]}]
+            "dataset": {"type": dataset, "name": dataset, "split": scored}, "metrics": results}]}]
     return front
 
 

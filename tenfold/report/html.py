@@ -172,13 +172,12 @@ def _difference(pair: Pair, name: str) -> dict[str, str]:
     known, entry = metric(name), pair.differences[name]
     value, low, high = (entry.get(key) for key in ("value", "low", "high"))
     turned = value is not None and value != 0 and (value > 0) != known.higher_is_better
-    sign, scale, digits, unit = (-1 if turned else 1), *((100, 1, " points") if known.percent else (1, 4, ""))
+    if turned:
+        value, low, high = (None if each is None else -each for each in (value, high, low))
     text = facts.DASH
     if value is not None:
-        text = f"{sign * scale * value:+.{digits}f}{unit}"
-        if low is not None and high is not None:
-            ends = sorted(sign * scale * end for end in (low, high))
-            text += f" [{ends[0]:+.{digits}f}, {ends[1]:+.{digits}f}]"
+        interval = known.interval_text({"value": value, "low": low, "high": high}, "+")
+        text = f"{known.number(value, '+')}{' points' if known.percent else ''} {interval}".rstrip()
     p, p_holm = (facts.p_text(pair.test(name).get(key)) for key in ("p", "p_holm"))
     settled = {None: facts.DASH, True: "yes", False: "no"}[pair.settled(name)]
     better, worse = (pair.second, pair.first) if turned else (pair.first, pair.second)

@@ -91,10 +91,12 @@ def test_of_equally_probable_classes_the_first_counts():
 def test_metrics_know_their_direction_and_their_text():
     assert METRICS.names()[:2] == ["loss", "accuracy"]
     assert [name for name in METRICS.names() if not metric(name).higher_is_better] == ["loss", "brier", "ece"]
-    assert metric("loss").better(0.1, 0.2)
-    assert metric("accuracy").better(0.2, 0.1)
     assert (metric("loss").number(0.1, "+"), metric("accuracy").number(-0.1, "+")) == ("+0.1000", "-10.0")
-    assert metric("accuracy").text({"value": .8134, "low": .7882, "high": .8364}) == "81.3 % [78.8, 83.6]"
+    entry = {"value": .8134, "low": .7882, "high": .8364}
+    assert metric("accuracy").text(entry) == "81.3 % [78.8, 83.6]"
+    assert (metric("accuracy").value_text(entry), metric("accuracy").interval_text(entry)) == ("81.3 %", "[78.8, 83.6]")
+    assert metric("loss").interval_text(entry, "+") == "[+0.7882, +0.8364]"
+    assert metric("loss").interval_text(None) == ""
     assert metric("f1_macro").text({"value": .5, "low": None, "high": None}) == "50.0 %"
     assert metric("loss").text({"value": .57312, "low": None, "high": None}) == "0.5731"
     assert metric("roc_auc").text({"value": None, "low": None, "high": None}) == "–"

@@ -98,11 +98,10 @@ def test_roc_and_precision_recall_curves_on_fixed_numbers():
     labels = np.array([0, 1, 0, 1])
     p = np.array([[.9, .1], [.6, .4], [.65, .35], [.2, .8]])
     (curve,) = roc_curves(labels, p)
-    assert (curve.label, curve.area, curve.chance) == (1, 1.0, 0.5)
+    assert (curve.label, curve.area) == (1, 1.0)
     assert (curve.x.tolist(), curve.y.tolist()) == ([0, 0, 0, 1], [0, .5, 1, 1])
     (curve,) = precision_recall_curves(labels, p[[0, 2, 1, 3]])
     assert curve.area == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
-    assert curve.chance == 0.5
     assert curve.x.tolist() == [1, 1, .5, .5, 0]
     assert curve.y.tolist() == [.5, 2 / 3, .5, 1, 1]
 

@@ -139,6 +139,13 @@ def test_a_whole_finished_run_has_no_warning():
         "Test split: All of one class."]
 
 
+def test_what_is_held_out_is_a_field_and_words_alone_in_older_runs():
+    words, field = {"source": "held out of train (7 images)"}, {"source": "photos", "held_out": True}
+    whole = {"source": "held out, says its folder", "held_out": False, "expected": 7}
+    kinds = [row["kind"] for row in facts.split_rows({"validation": words, "test": field, "train": whole})]
+    assert kinds == ["held out", "held out", "whole"]
+
+
 def test_hostile_names_are_inert(tmp_path):
     images, labels = digits(60)
     made = material(images, labels % 4, HOSTILE)

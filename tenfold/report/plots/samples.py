@@ -23,13 +23,12 @@ def sample_indices(count: int, most: int, seed: int = SEED) -> np.ndarray:
 
 def guess_cell(image: np.ndarray, guess: Guess, classes: Sequence[str]) -> Cell:
     """The image with "true: …" and the prediction, ✓ or ✗, under it; without either where the truth is not known."""
-    share = f"{100 * guess.probability:.1f} %"
+    probability = f"{100 * guess.probability:.1f} %"
     if guess.true is None:
-        return Cell(image, (shorten(classes[guess.predicted], NAME + 3), share))
-    mark = "✓" if guess.correct else "✗"
-    return Cell(image, (f"true: {shorten(classes[guess.true], NAME)}",
-                        f"{mark} {shorten(classes[guess.predicted], NAME)}",
-                        share), wrong=not guess.correct)
+        return Cell(image, (shorten(classes[guess.predicted], NAME + 3), probability))
+    said = f"{'✓' if guess.correct else '✗'} {shorten(classes[guess.predicted], NAME)}"
+    return Cell(image, (f"true: {shorten(classes[guess.true], NAME)}", said, probability),
+                wrong=not guess.correct, strong="" if guess.correct else said)
 
 
 @plot("samples", "Training samples", "Random training images with their labels, before augmentation.",
