@@ -1,4 +1,4 @@
-"""[E] What a model is made of: Keras' summary, parameters, operations for one image."""
+"""What a model is made of: Keras' summary, parameters, operations for one image."""
 
 from __future__ import annotations
 
