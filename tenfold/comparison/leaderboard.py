@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, overload
 
-import numpy as np
-
+from tenfold.comparison.pareto import points
 from tenfold.evaluation.metrics import metric
 
 Entry = Mapping[str, Any]
@@ -90,19 +89,8 @@ class Leaderboard(Sequence[Row]):
 
     @property
     def pareto(self) -> tuple[dict[str, Any], ...]:
-        """A point for each model: "model", "by", its "value", "low" and "high", and what it costs.
-
-        The costs are "seconds", "images_per_second" and "parameters"; "front" names those of the first two
-        in which no other model is better and at least as good.
-        """
-        from tenfold.report.plots.pareto import fronts
-
-        points = [{"model": row.model, "by": self.by, **{k: row.metrics[self.by][k] for k in ("value", "low", "high")},
-                   "seconds": row.seconds, "images_per_second": row.images_per_second, "parameters": row.parameters}
-                  for row in self.rows]
-        best: dict[str, np.ndarray] = fronts(points, self.by)
-        return tuple({**point, "front": [key for key, inside in best.items() if inside[i]]}
-                     for i, point in enumerate(points))
+        """Quality against cost, a point for each model: see `pareto.points`."""
+        return tuple(points(self.rows, self.by))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

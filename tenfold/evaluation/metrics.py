@@ -27,7 +27,7 @@ BINS = 15  # of the expected calibration error, as in Guo et al. 2017
 class Metric:
     """A metric by name: its function, its direction, and how it is written.
 
-    needs: what has to be so for the metric to be defined; proportion: whether it is a share of all images,
+    needs: what has to be so for the metric to be defined; proportion: whether it is a fraction of all images,
     so that Wilson's interval holds; inflated: whether noise only ever adds to it, as to a sum of absolute
     values, so that resampling adds it a second time; least and most: between which it lies.
     """
@@ -103,19 +103,19 @@ def loss(x: Weighted) -> np.ndarray:
 
 @_add("accuracy", "Accuracy", "accuracy", proportion=True)
 def accuracy(x: Weighted) -> np.ndarray:
-    """Share of images whose most probable class is the true one."""
+    """Fraction of images whose most probable class is the true one."""
     return x.mean(x.judged.correct)
 
 
 @_add("top_3_accuracy", "Top-3 accuracy", "top-3", proportion=True, needs="more than 3 classes")
 def top_3_accuracy(x: Weighted) -> np.ndarray:
-    """Share of images whose true class is among the 3 most probable; undefined where that can't fail."""
+    """Fraction of images whose true class is among the 3 most probable; undefined where that can't fail."""
     return _among_the_first(x, 3)
 
 
 @_add("top_5_accuracy", "Top-5 accuracy", "top-5", proportion=True, needs="more than 5 classes")
 def top_5_accuracy(x: Weighted) -> np.ndarray:
-    """Share of images whose true class is among the 5 most probable; undefined where that can't fail."""
+    """Fraction of images whose true class is among the 5 most probable; undefined where that can't fail."""
     return _among_the_first(x, 5)
 
 
@@ -132,12 +132,12 @@ def _among_the_first(x: Weighted, k: int) -> np.ndarray:
 
 
 def precision_by_class(x: Weighted) -> np.ndarray:
-    """Share of the images given a class that are of it: [k, b]."""
+    """Fraction of the images given a class that are of it: [k, b]."""
     return quotient(x.right, x.predicted)
 
 
 def recall_by_class(x: Weighted) -> np.ndarray:
-    """Share of the images of a class that are given it: [k, b]."""
+    """Fraction of the images of a class that are given it: [k, b]."""
     return quotient(x.right, x.true)
 
 
@@ -148,13 +148,13 @@ def f1_by_class(x: Weighted) -> np.ndarray:
 
 @_add("precision_macro", "Precision (macro)", "precision")
 def precision_macro(x: Weighted) -> np.ndarray:
-    """Mean over the classes of: share of the images given the class that are of it; 0 if none is given it."""
+    """Mean over the classes of: fraction of the images given the class that are of it; 0 if none is given it."""
     return _macro(np.nan_to_num(precision_by_class(x)), x)
 
 
 @_add("recall_macro", "Recall (macro)", "recall")
 def recall_macro(x: Weighted) -> np.ndarray:
-    """Mean over the classes of: share of the images of the class that are given it."""
+    """Mean over the classes of: fraction of the images of the class that are given it."""
     return _macro(recall_by_class(x), x)
 
 
@@ -239,12 +239,6 @@ def ece(x: Weighted) -> np.ndarray:
 def confidence_bins(confidence: np.ndarray) -> np.ndarray:
     """The bin, 0 to 14, of each confidence: int64 [n]. A bin includes its upper bound."""
     return np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
-
-
-def confusion_matrix(judged: Judged) -> np.ndarray:
-    """Counts int64 [k, k]: rows are true classes, columns the most probable ones."""
-    k = judged.classes
-    return np.bincount(judged.labels * k + judged.predicted, minlength=k * k).reshape(k, k)
 
 
 def _macro(values: np.ndarray, x: Weighted) -> np.ndarray:

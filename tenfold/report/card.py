@@ -13,13 +13,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jinja2
-import numpy as np
 
+from tenfold.evaluation.confusion import confused_pairs, confusion_of
 from tenfold.evaluation.metrics import metric
-from tenfold.evaluation.mistakes import confused_pairs
 from tenfold.report import facts
 from tenfold.report.plots import Material
-from tenfold.report.plots.confusion import confusion
 from tenfold.run import Run
 
 # Metrics of Tenfold and what the Hub calls them (https://huggingface.co/metrics).
@@ -95,11 +93,11 @@ def _limitations(material: Material) -> list[str]:
             worst = ", ".join(f"{name} ({100 * recall:.1f} %)" for recall, name in recalls[:WEAKEST])
             found.append(f"Lowest recall on the {split} split: {worst}.")
             break
-    matrix = confusion(material.metrics)
-    pairs = confused_pairs(np.asarray(matrix[1]))[:PAIRS] if matrix else []
+    matrix = confusion_of(material.metrics)
+    pairs = confused_pairs(matrix[1])[:PAIRS] if matrix else []
     if matrix and pairs:
         named = "; ".join(f"{material.classes[p.true]} taken for {material.classes[p.predicted]} "
-                          f"({p.count:,} images, {100 * p.share:.1f} %)" for p in pairs)
+                          f"({p.count:,} images, {100 * p.fraction:.1f} %)" for p in pairs)
         found.append(f"Most confused on the {matrix[0]} split: {named}.")
     elsewhere = [f"On {name} ({scored['count']:,} images of {scored['data']['uri']}), other data than its own, its "
                  f"accuracy is {metric('accuracy').text(scored['accuracy'])}."

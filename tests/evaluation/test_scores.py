@@ -61,9 +61,10 @@ def test_scores_by_class_are_those_of_scikit_learn():
 def test_the_interval_of_a_share_is_wilsons():
     labels, p = probabilities(200, 3, seed=1)
     entry = score(labels, p, "abc")["accuracy"]
-    assert (entry["low"], entry["high"]) == wilson(entry["value"], 200)
+    assert (entry["low"], entry["high"]) == wilson(round(200 * entry["value"]), 200)
     row = score(labels, p, "abc")["per_class"]["b"]
-    assert (row["recall"]["low"], row["recall"]["high"]) == wilson(row["recall"]["value"], row["support"])
+    assert (row["recall"]["low"], row["recall"]["high"]) == wilson(
+        round(row["recall"]["value"] * row["support"]), row["support"])
 
 
 def test_an_absent_class_is_undefined_and_named():

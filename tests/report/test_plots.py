@@ -12,15 +12,14 @@ from PIL import Image
 
 from tenfold.errors import UnknownNameError
 from tenfold.evaluation.metrics import metric
-from tenfold.evaluation.mistakes import Explained, Guess, Neighbour, gallery, guesses
+from tenfold.evaluation.misclassified import Explained, Guess, Neighbour, gallery, guesses
 from tenfold.registry import PLOTS
 from tenfold.report.plots import Material, class_grid, draw_all, plot_named
-from tenfold.report.plots.confusion import by_true_class, confusion
 from tenfold.report.plots.corruptions import accuracies, draw_accuracies
 from tenfold.report.plots.curves import curve, draw_curve
 from tenfold.report.plots.grid import draw_cells, examples, mosaic
 from tenfold.report.plots.heat import draw_explained, draw_gallery, enlarge, overlay
-from tenfold.report.plots.pareto import draw_pareto, front, fronts
+from tenfold.report.plots.pareto import draw_pareto
 from tenfold.report.plots.ranking import precision_recall_curves, roc_curves
 from tenfold.report.plots.reliability import draw_reliability, reliability
 from tenfold.report.plots.samples import guess_cell, sample_indices
@@ -69,18 +68,6 @@ def test_curve_without_validation_or_epochs_has_no_best_epoch():
     assert np.isnan(data.validation).all()
     assert np.isnan(data.training[1])
     assert len(curve([], "loss").epochs) == 0
-
-
-def test_confusion_prefers_the_test_split():
-    metrics = {"validation": {"confusion_matrix": [[1, 0], [0, 1]]},
-               "test": {"confusion_matrix": [[3, 1], [0, 0]]}}
-    split, counts = confusion(metrics)
-    assert split == "test"
-    shares = by_true_class(counts)
-    assert shares[0].tolist() == [0.75, 0.25]
-    assert np.isnan(shares[1]).all()
-    assert confusion({"validation": metrics["validation"]})[0] == "validation"
-    assert confusion({}) is None
 
 
 def test_a_wrong_guess_is_marked_in_words_and_frame_not_by_colour_alone():
@@ -274,11 +261,11 @@ CORRUPTIONS = {"clean": corrupted(0.9), "corruptions": {
     "contrast": {"title": "Contrast", "accuracy": [corrupted(v) for v in (.8, .6, .5, .3, .2)]}}}
 POINTS = [
     {"model": "slow and good", "by": "accuracy", "value": .9, "low": .85, "high": .95, "seconds": 100.0,
-     "images_per_second": 50.0},
+     "images_per_second": 50.0, "front": ["seconds", "images_per_second"]},
     {"model": "beaten", "by": "accuracy", "value": .7, "low": None, "high": None, "seconds": 50.0,
-     "images_per_second": 40.0},
+     "images_per_second": 40.0, "front": []},
     {"model": "quick", "by": "accuracy", "value": .8, "low": .75, "high": .85, "seconds": 10.0,
-     "images_per_second": None},
+     "images_per_second": None, "front": ["seconds"]},
 ]
 
 
@@ -312,13 +299,6 @@ def test_accuracies_under_corruption_start_from_the_clean_one_most_harmful_first
     assert set(draw_all(Material(corruptions=CORRUPTIONS))) == {"corruptions"}
 
 
-def test_the_front_holds_what_no_other_model_beats():
-    quality, cost = np.array([.9, .8, .7, .8, np.nan]), np.array([9.0, 3.0, 4.0, 3.0, 1.0])
-    assert front(quality, cost).tolist() == [True, True, False, True, False]
-    found = fronts(POINTS, "accuracy")
-    assert found["seconds"].tolist() == [True, False, True]
-    assert found["images_per_second"].tolist() == [True, False, False]
-    assert fronts(POINTS, "loss")["seconds"].tolist() == [False, True, True]
-    assert fronts([], "loss")["seconds"].tolist() == []
+def test_quality_against_cost_is_drawn_of_whatever_is_measured():
     assert set(draw_all(Material(points=POINTS))) == {"pareto"}
     assert size(png(draw_pareto([], "accuracy")))[0] > 300

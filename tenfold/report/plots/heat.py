@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tenfold.evaluation.mistakes import Explained, Gallery, Guess
+from tenfold.evaluation.misclassified import Explained, Gallery, Guess
 from tenfold.report.plots.grid import Cell, draw_cells, rgb
 from tenfold.report.plots.samples import guess_cell
 from tenfold.report.plots.style import shorten, styled

@@ -92,8 +92,8 @@ def _legend(axes: Axes, ranked: Sequence[RankCurve], classes: Sequence[str], mea
 
 
 @plot("roc", "ROC curves",
-      "For each class against all others and every threshold: the share of its images that are found, over the "
-      "share of other images that are taken for it. The dotted diagonal is chance; the legend has the areas, "
+      "For each class against all others and every threshold: the fraction of its images that are found, over the "
+      "fraction of other images that are taken for it. The dotted diagonal is chance; the legend has the areas, "
       "smallest first.", section=RANKING)
 def roc(material: Material) -> Figure | None:
     """One-vs-rest ROC curves of the test split, else of validation."""
@@ -106,7 +106,7 @@ def roc(material: Material) -> Figure | None:
 
 @plot("precision_recall", "Precision-recall curves",
       "For each class against all others and every threshold: how many of the images given the class are of it, "
-      "over the share of its images that are found. The legend has the average precision, smallest first.",
+      "over the fraction of its images that are found. The legend has the average precision, smallest first.",
       section=RANKING)
 def precision_recall(material: Material) -> Figure | None:
     """One-vs-rest precision-recall curves of the test split, else of validation."""

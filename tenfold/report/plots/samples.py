@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from tenfold.evaluation.mistakes import Guess, confident_errors_of, guesses
+from tenfold.evaluation.misclassified import Guess, guesses, most_confident
 from tenfold.report.plots.grid import Cell, draw_cells
 from tenfold.report.plots.plot import IMAGES, Material, judged, plot
 from tenfold.report.plots.style import shorten
@@ -66,7 +66,7 @@ def confident_errors(material: Material) -> Figure | None:
     if found is None:
         return None
     split, (images, labels, probabilities) = found
-    errors = confident_errors_of(labels, probabilities, 15)
+    errors = most_confident(labels, probabilities, 15)
     if not errors:
         return None
     total = int((probabilities.argmax(axis=1) != labels).sum())
