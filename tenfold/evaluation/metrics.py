@@ -48,6 +48,11 @@ class Metric:
         """An interval without what the metric can't be."""
         return interval and (max(interval[0], self.least), min(interval[1], self.most))
 
+    def difference_within(self, interval: tuple[float, float] | None) -> tuple[float, float] | None:
+        """An interval of a difference of two values without what that can't be."""
+        widest = self.most - self.least
+        return interval and (max(interval[0], -widest), min(interval[1], widest))
+
     def __call__(self, labels: np.ndarray, probabilities: np.ndarray) -> float:
         """The value for labels int64 [n] and probabilities float [n, k]; NaN where undefined."""
         return float(self.function(Weighted.evenly(Judged(labels, probabilities)))[0])
@@ -172,19 +177,19 @@ def cohen_kappa(x: Weighted) -> np.ndarray:
     return quotient(x.right.sum(axis=0) - by_chance, x.total - by_chance)
 
 
-@_add("matthews", "Matthews correlation", "Matthews", percent=False, least=-1.0,
-      needs="more than one class in labels and in predictions")
+SEVERAL = "images of more than one class"
+
+
+@_add("matthews", "Matthews correlation", "Matthews", percent=False, least=-1.0, needs=SEVERAL)
 def matthews(x: Weighted) -> np.ndarray:
-    """Correlation of labels and predictions, for many classes as Gorodkin (2004) has it."""
+    """Correlation of labels and predictions (Gorodkin 2004 for many classes); 0 if all images are given one class."""
     together = x.right.sum(axis=0) * x.total - (x.true * x.predicted).sum(axis=0)
     labels, predictions = (x.total**2 - (counts**2).sum(axis=0) for counts in (x.true, x.predicted))
-    return quotient(together, np.sqrt(labels * predictions))
+    return np.where((predictions == 0) & (labels > 0), 0.0, quotient(together, np.sqrt(labels * predictions)))
 
 
 # ----------------------------------------------------------------------------------------------------
 # ranks
-
-SEVERAL = "images of more than one class"
 
 
 @_add("roc_auc", "ROC-AUC (macro, one-vs-rest)", "ROC-AUC", percent=False, needs=SEVERAL)

@@ -29,7 +29,7 @@ def score(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str],
     labels: int64 [n]; probabilities: float [n, k]; classes: the k names. Gives each metric as
     {"value", "low", "high"}: low and high bound the 95 % interval (Wilson's for fractions of the images,
     else of `resamples` stratified bootstrap resamples, by default as many as are `enough`; None where there is
-    none), and where the value is
+    none, as of a single image), and where the value is
     undefined it is None and "reason" says why. So too "per_class": name → precision, recall, f1, roc_auc,
     average_precision, and the number "support". Further "confusion_matrix" (rows: true class), "count",
     "resamples", and "notes": sentences that name what is undefined. Raises ValueError if the shapes don't fit together.

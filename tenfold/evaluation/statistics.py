@@ -66,12 +66,14 @@ def bootstrap(judged: Judged, measures: Sequence[Measure], count: int | None = N
               ) -> list[np.ndarray]:
     """Each measure on each resample: a float64 array [count], or [m, count] where the measure gives [m, b].
 
-    `count` is what is `enough` unless it is given.
+    `count` is what is `enough` unless it is given. All are NaN for a single image: its resamples are itself, and
+    say nothing of others.
     """
     count, blocks = count or enough(len(judged.labels), judged.classes), []
+    known = 1.0 if len(judged.labels) > 1 else math.nan
     for weights in resamples(judged.labels, count, seed):
         weighted = Weighted(judged, weights)
-        blocks.append([measure(weighted) for measure in measures])
+        blocks.append([known * measure(weighted) for measure in measures])
     return [np.concatenate(parts, axis=-1) for parts in zip(*blocks, strict=True)]
 
 

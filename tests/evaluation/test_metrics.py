@@ -57,6 +57,26 @@ def test_metrics_are_those_of_scikit_learn(n, k, dtype):
             reference.roc_auc_score(labels, p, multi_class="ovo", average="macro"), rel=1e-9)
 
 
+@pytest.mark.parametrize("labels", [[0, 1, 1, 2], [1, 1, 1, 1], [0, 0, 0, 0]])
+@pytest.mark.parametrize("predicted", [[1, 1, 1, 1], [0, 1, 2, 1]])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning", "ignore:A single label was found")
+def test_agreement_of_constant_predictions_and_labels_is_scikit_learns_or_undefined(labels, predicted):
+    ours = {name: metric(name)(np.array(labels), np.eye(3)[predicted]) for name in ("matthews", "cohen_kappa")}
+    assert ours["cohen_kappa"] == pytest.approx(reference.cohen_kappa_score(labels, predicted), nan_ok=True)
+    if len(set(labels)) > 1:
+        assert ours["matthews"] == pytest.approx(reference.matthews_corrcoef(labels, predicted))
+    else:  # scikit-learn says 0, of labels with which nothing can correlate
+        assert np.isnan(ours["matthews"])
+    assert metric("matthews")(np.array([0, 1, 1, 2]), np.eye(3)[[1, 1, 1, 1]]) == 0
+
+
+def test_differences_lie_within_what_the_metric_can_be():
+    assert metric("accuracy").difference_within((-1.402, 1.656)) == (-1, 1)
+    assert metric("cohen_kappa").difference_within((-1.5, 2.5)) == (-1.5, 2)
+    assert metric("loss").difference_within((-30.0, 40.0)) == (-30, 40)
+    assert metric("loss").difference_within(None) is None
+
+
 def test_a_certain_and_wrong_prediction_has_the_loss_of_scikit_learn():
     labels, p = np.array([0, 1]), np.array([[0.0, 1.0], [0.0, 1.0]])
     assert metric("loss")(labels, p) == pytest.approx(reference.log_loss(labels, p))

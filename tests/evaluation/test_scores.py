@@ -115,6 +115,10 @@ def test_one_image_can_be_scored():
     result = score(np.array([1]), np.array([[.1, .2, .7]], np.float32), ["a", "b", "c"])
     assert result["accuracy"]["value"] == 0.0
     assert 0 < result["accuracy"]["high"] < 1
+    for name in ("loss", "brier", "ece", "f1_macro"):
+        assert result[name]["value"] is not None
+        assert (result[name]["low"], result[name]["high"]) == (None, None)
+    assert result["per_class"]["b"]["f1"] == {"value": 0.0, "low": None, "high": None}
     json.dumps(result, allow_nan=False)
 
 

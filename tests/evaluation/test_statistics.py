@@ -73,6 +73,14 @@ def test_the_bootstrap_interval_of_a_mean_is_scipys(rng):
     assert ours == pytest.approx((theirs.confidence_interval.low, theirs.confidence_interval.high), abs=0.01)
 
 
+def test_a_single_image_has_no_resamples():
+    judged = Judged(np.array([1]), np.array([[.1, .2, .7]]))
+    values, areas = statistics.bootstrap(judged, [metric("loss").function, lambda x: x.areas], 200)
+    assert (values.shape, areas.shape) == ((200,), (3, 200))
+    assert np.isnan(values).all()
+    assert statistics.percentile_interval(values) is None
+
+
 def test_wilson_is_scipys():
     for right, count in ((0, 10), (7, 10), (813, 1000), (1000, 1000)):
         theirs = stats.binomtest(right, count).proportion_ci(method="wilson")
