@@ -26,9 +26,10 @@ def p_text(p: float | None) -> str:
 def scored(metrics: Mapping[str, Any]) -> str:
     """How often the run has seen the test split, and what was chosen by it."""
     test = metrics.get("test", {})
-    when, times = test.get("scored", ""), test.get("times", 1)
+    when, times, earlier = test.get("scored", ""), test.get("times", 1), test.get("earlier", 0)
     often = "once, at the end" if times == 1 else f"{times} times, at the end of the training and later"
     often += f" ({when})" if when else ""
+    often += f", {earlier} of these times before it was resumed" if earlier else ""
     return f"The test split was scored {often}; nothing in this run was chosen by it."
 
 
