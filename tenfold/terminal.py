@@ -13,9 +13,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from tenfold.comparison import Leaderboard
+from tenfold.comparison import Groups, Leaderboard, Row
 from tenfold.comparison import table as leaderboard
-from tenfold.comparison.tables import pair_table
+from tenfold.comparison.leaderboard import FEW_SEEDS
+from tenfold.comparison.tables import facts as about
+from tenfold.comparison.tables import pair_table, seed_table
 from tenfold.evaluation.metrics import metric
 from tenfold.pipeline import Watcher
 from tenfold.recipe import Recipe
@@ -184,6 +186,31 @@ def print_corruptions(corruptions: Mapping[str, Any]) -> None:
     _print(table)
 
 
+def print_groups(groups: Groups) -> None:
+    """A leaderboard for each group of models that can be compared; what was left out, and why."""
+    for number, board in enumerate(groups.boards, 1):
+        if len(groups.boards) > 1:
+            title = ", ".join(f"{name} {value}" for name, value in about(board)[:2])
+            _print(f"{chr(10) * (number > 1)}[bold]group {number}: {escape(title)}[/bold]")
+        print_leaderboard(board)
+    if groups.left_out:
+        _print("")
+    for sentence in groups.left_out:
+        _print(f"[dim]{escape(sentence)}[/dim]")
+
+
+def print_over_seeds(row: Row) -> None:
+    """What several seeds of a recipe come to together."""
+    _print(f"\n[bold]{escape(row.model)} over {len(row.runs)} seeds, test split[/bold]")
+    header, body = seed_table(row)
+    table = _table(*header)
+    for cells in body:
+        table.add_row(*map(escape, cells))
+    _print(table)
+    if len(row.runs) == 2:
+        _print(f"[yellow]{escape(FEW_SEEDS.format(names=row.model))}[/yellow]")
+
+
 def print_leaderboard(board: Leaderboard) -> None:
     """Models, best first; the tests of their differences; what was left out, and why."""
     hidden = _print_fitted(*leaderboard(board))
@@ -193,6 +220,8 @@ def print_leaderboard(board: Leaderboard) -> None:
         _print("[dim]brackets: 95 % intervals; p-values: Holm's, over McNemar's for accuracy of single runs[/dim]")
     if hidden:
         _print(f"[dim]no room for {escape(', '.join(dict.fromkeys(hidden)))} (see `tenfold compare --json`)[/dim]")
+    for sentence in board.notes:
+        _print(f"[yellow]{escape(sentence)}[/yellow]")
     for sentence in board.left_out:
         _print(f"[dim]{escape(sentence)}[/dim]")
 

@@ -11,6 +11,8 @@ from tenfold.evaluation.metrics import metric
 
 Entry = Mapping[str, Any]
 SIGNIFICANT = 0.05
+FEW_SEEDS = ("Two seeds say very little about other seeds, so the intervals of {names} are very wide: "
+             "train three or more.")
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,28 @@ class Leaderboard(Sequence[Row]):
         """Quality against cost, a point for each model: see `pareto.points`."""
         return tuple(points(self.rows, self.by))
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence where models were trained with two seeds, which say little; else none."""
+        names = ", ".join(row.model for row in self.rows if len(row.runs) == 2)
+        return (FEW_SEEDS.format(names=names),) if names else ()
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {"by": self.by, "higher_is_better": metric(self.by).higher_is_better,
                 "rows": [row.to_dict() for row in self.rows], "pairs": [asdict(pair) for pair in self.pairs],
-                "pareto": list(self.pareto), "left_out": list(self.left_out)}
+                "pareto": list(self.pareto), "notes": list(self.notes), "left_out": list(self.left_out)}
+
+
+@dataclass(frozen=True)
+class Groups:
+    """A leaderboard for each group of models that were judged alike; sentences on runs that are in none."""
+
+    boards: tuple[Leaderboard, ...]
+    left_out: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: of a single group its leaderboard, else all under "groups"."""
+        if len(self.boards) == 1:
+            return self.boards[0].to_dict()
+        return {"groups": [board.to_dict() for board in self.boards], "left_out": list(self.left_out)}

@@ -15,6 +15,7 @@ from tenfold.evaluation.metrics import metric
 from tenfold.evaluation.misclassified import Explained, Guess, Neighbour, gallery, guesses
 from tenfold.registry import PLOTS
 from tenfold.report.plots import Material, class_grid, draw_all, plot_named
+from tenfold.report.plots.confusion import draw_confusion
 from tenfold.report.plots.corruptions import accuracies, draw_accuracies
 from tenfold.report.plots.curves import curve, draw_curve
 from tenfold.report.plots.grid import draw_cells, examples, mosaic
@@ -68,6 +69,18 @@ def test_curve_without_validation_or_epochs_has_no_best_epoch():
     assert np.isnan(data.validation).all()
     assert np.isnan(data.training[1])
     assert len(curve([], "loss").epochs) == 0
+
+
+@pytest.mark.parametrize("classes", [3, 30])
+@pytest.mark.parametrize("most", [0, 1, 2, 3, 7, 1000])
+def test_the_colour_bar_of_counts_shows_each_whole_number_once(classes, most):
+    figure = draw_confusion(np.diag([most] * classes), [str(i) for i in range(classes)], "counts", "images")
+    figure.draw_without_rendering()
+    low, high = figure.axes[1].get_ylim()
+    shown = [text.get_text() for text, place in zip(figure.axes[1].get_yticklabels(), figure.axes[1].get_yticks(),
+                                                    strict=True) if low <= place <= high]
+    assert len(set(shown)) == len(shown) >= 2
+    assert all(place == round(place) for place in figure.axes[1].get_yticks())
 
 
 def test_a_wrong_guess_is_marked_in_words_and_frame_not_by_colour_alone():

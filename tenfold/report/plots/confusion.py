@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tenfold.evaluation.confusion import by_true_class, confusion_of
 from tenfold.report.plots.plot import CONFUSION, Material, plot
@@ -38,7 +38,8 @@ def draw_confusion(
     axes.grid(False)
     axes.spines[:].set_visible(False)
     _name_ticks(axes, names, side, upright)
-    bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=30, pad=0.02)
+    ticks = None if percent else MaxNLocator(integer=True, min_n_ticks=1)  # of counts, each whole number once
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=30, pad=0.02, ticks=ticks)
     bar.set_label(label if k <= WRITTEN else f"{label}, square-root colour scale")
     bar.outline.set_visible(False)
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:.0f}" if percent else f"{v:,.0f}"))
