@@ -44,7 +44,7 @@ def models(rng: np.random.Generator, images: int, skills: Sequence[float] = SKIL
 
 
 def coverage(sets: int, images: int, resamples: int, first: int = 0) -> dict[str, dict[str, float]]:
-    """Shares of data sets whose interval holds the truth: "value" and "difference" → metric → share.
+    """Fractions of data sets whose interval holds the truth: "value" and "difference" → metric → fraction.
 
     Data sets are drawn from the seeds `first`, `first` + 1, …
     """
@@ -58,7 +58,8 @@ def coverage(sets: int, images: int, resamples: int, first: int = 0) -> dict[str
         for m, name in enumerate(METRICS):
             interval = statistics.percentile_interval(spreads[0][m])
             if metric(name).proportion:
-                interval = statistics.wilson(metric(name)(pair[0].labels, pair[0].probabilities), images)
+                right = round(images * metric(name)(pair[0].labels, pair[0].probabilities))
+                interval = statistics.wilson(right, images)
             value[m] += _holds(interval, truth[0, m])
             between, _ = statistics.verdict(spreads[1][m] - spreads[0][m])
             difference[m] += _holds(between, truth[1, m] - truth[0, m])

@@ -77,7 +77,8 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "fingerprint": dataset.fingerprint(),
         "splits": {
             name: {"count": len(split), "source": split.provenance.source, "partial": split.partial,
-                   "expected": split.provenance.expected, "fingerprint": split.fingerprint()}
+                   "held_out": split.provenance.held_out, "expected": split.provenance.expected,
+                   "fingerprint": split.fingerprint()}
             for name, split in dataset.splits().items()
         },
     }

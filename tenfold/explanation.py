@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import confusion_matrix
 
 from tenfold.data.dataset import Dataset
 from tenfold.errors import ImageError, RunError
-from tenfold.evaluation import mistakes
-from tenfold.evaluation.mistakes import Explained, Guess
+from tenfold.evaluation import misclassified
+from tenfold.evaluation.confusion import Pair, confused_pairs, confusion_matrix
+from tenfold.evaluation.misclassified import Explained, Guess
+from tenfold.evaluation.weighted import Judged
 from tenfold.jobs.own_data import own_data
 from tenfold.material import predicted
 from tenfold.progress import Watcher
@@ -97,9 +98,9 @@ def _explain_errors(run: Run, most: int, neighbours: int, watcher: Watcher) -> E
 
     dataset = own_data(run, watcher)
     split, (images, labels, p) = _judged(run, dataset)
-    surest = mistakes.confident_errors_of(labels, p, most)
+    surest = misclassified.most_confident(labels, p, most)
     known = {guess.index for guess in surest}
-    least = [guess for guess in mistakes.hesitant_errors_of(labels, p, most) if guess.index not in known]
+    least = [guess for guess in misclassified.least_confident(labels, p, most) if guess.index not in known]
     guesses = [*surest, *least]
     watcher.notice(f"explaining {len(guesses)} errors of the {split} split")
     chosen = np.array([guess.index for guess in guesses], np.int64)
@@ -114,7 +115,7 @@ def _explain_errors(run: Run, most: int, neighbours: int, watcher: Watcher) -> E
         notes.append("The model has no convolution, so there is no Grad-CAM.")
     if len(dataset.classes) > GALLERIES:
         notes.append(f"Galleries are shown of the {GALLERIES} classes with the most missed images.")
-    pairs = mistakes.confused_pairs(confusion_matrix(labels, p.argmax(axis=1), labels=range(len(dataset.classes))))
+    pairs = confused_pairs(confusion_matrix(Judged(labels, p)))
     if len(pairs) > PAIRS:
         notes.append(f"Of {len(pairs):,} confused pairs the {PAIRS} with the most images are listed.")
     return _write(run, ERRORS, f"Errors on the {split} split", shown, dataset.classes, pairs[:PAIRS], notes)
@@ -130,14 +131,14 @@ def _error_pictures(kind: str, explained: Sequence[Explained], split: str, datas
 def _gallery_pictures(images: np.ndarray, labels: np.ndarray, p: np.ndarray, classes: Sequence[str]) -> Iterator[Shown]:
     missed = np.bincount(labels[labels != p.argmax(axis=1)], minlength=len(classes))
     for label in np.sort(np.argsort(-missed, kind="stable")[:GALLERIES]).tolist():
-        gallery = mistakes.gallery(labels, p, label, GALLERY)
+        gallery = misclassified.gallery(labels, p, label, GALLERY)
         picture = gallery_picture(gallery, images, classes, f"class-{label:03d}.png")
         if picture is not None:
             yield picture
 
 
 def _write(run: Run, directory: str, title: str, shown: Sequence[Shown], classes: Sequence[str],
-           pairs: Sequence[mistakes.Pair] = (), notes: Sequence[str] = (), unread: Sequence[str] = ()) -> Explanation:
+           pairs: Sequence[Pair] = (), notes: Sequence[str] = (), unread: Sequence[str] = ()) -> Explanation:
     path = explanations.write(run, directory, title, shown, classes, pairs, notes)
     return Explanation(path, tuple(dict(each.entry) for each in shown), tuple(unread))
 

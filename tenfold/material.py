@@ -8,7 +8,7 @@ import numpy as np
 
 from tenfold import modelfile
 from tenfold.data.dataset import Dataset
-from tenfold.evaluation.mistakes import Explained, confident_errors_of
+from tenfold.evaluation.misclassified import Explained, most_confident
 from tenfold.evaluation.predictions import read_predictions
 from tenfold.run import Run
 
@@ -47,6 +47,6 @@ def _explained_errors(run: Run, judged: tuple[np.ndarray, np.ndarray, np.ndarray
     from tenfold.evaluation.explain import explain
 
     images, labels, probabilities = judged
-    errors = confident_errors_of(labels, probabilities, EXPLAINED)
+    errors = most_confident(labels, probabilities, EXPLAINED)
     chosen = np.array([error.index for error in errors], np.int64)
     return explain(run.model(), images[chosen], errors, labels[chosen]) if errors else []

@@ -1,4 +1,4 @@
-"""[E] Prediction: images in, probabilities out, from a finished run alone."""
+"""Prediction: images in, probabilities out, from a finished run alone."""
 
 from __future__ import annotations
 

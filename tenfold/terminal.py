@@ -12,9 +12,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tenfold.comparison import Leaderboard
+from tenfold.comparison import Groups, Leaderboard, Row
 from tenfold.comparison import table as leaderboard
-from tenfold.comparison.tables import pair_table
+from tenfold.comparison.leaderboard import FEW_SEEDS
+from tenfold.comparison.tables import facts as about
+from tenfold.comparison.tables import pair_table, seed_table
 from tenfold.evaluation.metrics import metric
 from tenfold.registry import METRICS
 from tenfold.run import Run
@@ -53,9 +55,9 @@ def print_verdict(run: Run) -> None:
     metrics = run.metrics()
     table = _table("metric", *(f">{escape(name)}" for name in metrics))
     for name in METRICS.names():
-        texts = [metric(name).text(scored.get(name)) for scored in metrics.values()]
-        if set(texts) != {"–"}:
-            table.add_row(name, *texts)
+        entries = [scored.get(name, {}) for scored in metrics.values()]
+        if any(entry.get("value") is not None for entry in entries):
+            table.add_row(name, *map(metric(name).text, entries))
     _print(table)
     described = run.environment()["dataset"]["splits"]
     for split, scored in metrics.items():
@@ -90,6 +92,31 @@ def print_corruptions(corruptions: Mapping[str, Any]) -> None:
     _print(table)
 
 
+def print_groups(groups: Groups) -> None:
+    """A leaderboard for each group of models that can be compared; what was left out, and why."""
+    for number, board in enumerate(groups.boards, 1):
+        if len(groups.boards) > 1:
+            title = ", ".join(f"{name} {value}" for name, value in about(board)[:2])
+            _print(f"{chr(10) * (number > 1)}[bold]group {number}: {escape(title)}[/bold]")
+        print_leaderboard(board)
+    if groups.left_out:
+        _print("")
+    for sentence in groups.left_out:
+        _print(f"[dim]{escape(sentence)}[/dim]")
+
+
+def print_over_seeds(row: Row) -> None:
+    """What several seeds of a recipe come to together."""
+    _print(f"\n[bold]{escape(row.model)} over {len(row.runs)} seeds, test split[/bold]")
+    header, body = seed_table(row)
+    table = _table(*header)
+    for cells in body:
+        table.add_row(*map(escape, cells))
+    _print(table)
+    if len(row.runs) == 2:
+        _print(f"[yellow]{escape(FEW_SEEDS.format(names=row.model))}[/yellow]")
+
+
 def print_leaderboard(board: Leaderboard) -> None:
     """Models, best first; the tests of their differences; what was left out, and why."""
     hidden = _print_fitted(*leaderboard(board))
@@ -99,15 +126,19 @@ def print_leaderboard(board: Leaderboard) -> None:
         _print("[dim]brackets: 95 % intervals; p-values: Holm's, over McNemar's for accuracy of single runs[/dim]")
     if hidden:
         _print(f"[dim]no room for {escape(', '.join(dict.fromkeys(hidden)))} (see `tenfold compare --json`)[/dim]")
+    for sentence in board.notes:
+        _print(f"[yellow]{escape(sentence)}[/yellow]")
     for sentence in board.left_out:
         _print(f"[dim]{escape(sentence)}[/dim]")
+
+
+WORDS = ("model", "tied", "better", "than")  # columns of a comparison that hold words; the others hold numbers
 
 
 def _print_fitted(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
     """Print a table without the columns that the terminal has no room for; returns their names."""
     keep, hidden = _fitting(header, body, _console().width)
-    numeric = {i for i in keep if all(_numeric(row[i]) for row in body)}
-    table = _table(*(f">{header[i]}" if i in numeric else header[i] for i in keep))
+    table = _table(*(header[i] if header[i] in WORDS else f">{header[i]}" for i in keep))
     for row in body:
         table.add_row(*(escape(row[i]) for i in keep))
     _print(table)
@@ -121,10 +152,6 @@ def _fitting(header: Sequence[str], body: Sequence[Sequence[str]], width: int) -
     while len(keep) > 4 and sum(widths[i] + 2 for i in keep) - 2 > width:
         keep.pop()
     return keep, list(header[len(keep):])
-
-
-def _numeric(text: str) -> bool:
-    return text.lstrip("+-<")[:1].isdigit() or text in ("–", "")
 
 
 def print_predictions(predictions: Sequence[Prediction]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
-from tenfold.evaluation.mistakes import Explained, confident_errors_of
+from tenfold.evaluation.misclassified import Explained, most_confident
 from tenfold.evaluation.predictions import write_predictions
 from tenfold.evaluation.scores import score
 from tenfold.recipe import Recipe
@@ -56,7 +56,7 @@ def explained(images: np.ndarray, labels: np.ndarray, p: np.ndarray) -> list[Exp
     """The most confident errors, the bright pixels of an image in the place of heat."""
     heats = images.mean(axis=3, dtype=np.float32) / 255
     return [Explained(guess, images[guess.index], ((guess.predicted, heats[guess.index]),))
-            for guess in confident_errors_of(labels, p, 6)]
+            for guess in most_confident(labels, p, 6)]
 
 
 def environment(classes: tuple[str, ...], count: int, fingerprint: str = "f00d" * 16, seed: int = 0) -> dict:

@@ -44,9 +44,10 @@ def weights_hash(run: Run) -> str:
 def test_the_run_is_complete(run: Run) -> None:
     expected = {
         "recipe.toml", "environment.json", "status.json", "history.csv", "events.jsonl", "model.keras", "model.h5",
-        "metrics.json", "inference.json", "plots/reliability.png", "report.html", "MODEL_CARD.md",
-        "predictions/validation.parquet",
-        "predictions/test.parquet", "predictions/validation.csv", "predictions/test.csv", "plots/loss.png",
+        "metrics.json",
+        "scored.json", "inference.json", "plots/reliability.png", "report.html", "MODEL_CARD.md",
+        "predictions/validation.parquet", "predictions/test.parquet", "predictions/validation.csv",
+        "predictions/test.csv", "plots/loss.png",
         "plots/accuracy.png", "plots/confusion_matrix.png", "plots/confusion_matrix_normalised.png",
         "plots/roc.png", "plots/precision_recall.png",
         "plots/samples.png", "plots/first_validation.png", "plots/confident_errors.png",
@@ -67,6 +68,8 @@ def test_the_environment_says_what_the_run_was_made_with(run: Run) -> None:
     splits = environment["dataset"]["splits"]
     assert {name: facts["count"] for name, facts in splits.items()} == {"train": 360, "validation": 40, "test": 120}
     assert "held out of train" in splits["validation"]["source"]
+    assert {name: facts["held_out"] for name, facts in splits.items()} == {
+        "train": False, "validation": True, "test": False}
 
 
 def test_metrics_are_those_of_the_stored_predictions(run: Run) -> None:
@@ -116,9 +119,13 @@ def test_a_model_trained_further_has_no_verdicts_on_the_earlier_one(run: Run, tm
         tenfold.resume(copy, epochs=3, watcher=After(3, 1, at_once))
     assert copy.has("model.keras")
     assert not any(copy.has(name) for name in [*of_the_earlier, "metrics.json", "report.html"])
+    before = copy.read_json("scored.json")
     tenfold.resume(copy)
     assert not any(copy.has(name) for name in of_the_earlier)
     assert set(copy.metrics()) == {"validation", "test"}
+    test = copy.metrics()["test"]
+    assert (test["times"], test["earlier"]) == (before["test"] + 1, before["test"])
+    assert f"{before['test']} of these times before it was resumed" in (copy.path / "MODEL_CARD.md").read_text("utf-8")
 
 
 def test_views_are_scored_beside_the_model_as_it_is(run: Run, tmp_path: Path) -> None:

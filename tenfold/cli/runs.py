@@ -37,10 +37,13 @@ def train(
 
     overrides = list(set_ or ()) + ([f"data.source={json.dumps(data)}"] if data is not None else [])
     overrides += [f"model.weights={json.dumps(weights)}"] if weights is not None else []
+    trained = []
     for each in jobs.seeds(Recipe.load(recipe, overrides), seeds):
         with watching() as watcher:
-            run = jobs.train(each, runs=runs, name=name, csv=csv, h5=h5, resume=resume, watcher=watcher)
-        _print_verdict(run)
+            trained.append(jobs.train(each, runs=runs, name=name, csv=csv, h5=h5, resume=resume, watcher=watcher))
+        _print_verdict(trained[-1])
+    if len(trained) > 1:
+        _print_over_seeds(trained)
 
 
 @command(app, short="Fit a linear classifier on a backbone's features.")
@@ -119,20 +122,23 @@ def compare(
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Rank models judged on the same test images, and test their differences."""
+    """Rank models judged on the same test images, and test their differences; other test images, another table."""
     from tenfold import comparison, terminal
 
     _one_format(csv, as_json)
     runs, left_out = comparison.found_at(run)
-    board = comparison.compare(runs, by, left_out)
+    groups = comparison.compare_groups(runs, by, left_out)
     if html:
-        comparison.write_html(board, html)
+        if len(groups.boards) > 1:
+            raise UsageError(f"--html: received runs on {len(groups.boards)} kinds of test images; expected one, for a "
+                             "page holds one leaderboard; give the runs of one table alone")
+        comparison.write_html(groups.boards[0], html)
     if as_json:
-        print(json.dumps(board.to_dict(), indent=2, ensure_ascii=False))
+        print(json.dumps(groups.to_dict(), indent=2, ensure_ascii=False))
     elif csv:
-        print(comparison.csv_text(board), end="")
+        print(comparison.csv_text(*groups.boards), end="")
     else:
-        terminal.print_leaderboard(board)
+        terminal.print_groups(groups)
 
 
 @command(app, short="Train a list of recipes and compare them.")
@@ -224,6 +230,14 @@ def explain(
 def _one_format(csv: bool, as_json: bool) -> None:
     if csv and as_json:
         raise UsageError("received --csv and --json; expected at most one of them: leave one out")
+
+
+def _print_over_seeds(runs: list[Run]) -> None:
+    from tenfold import comparison, terminal
+
+    row = comparison.over_seeds(runs)
+    if row is not None:
+        terminal.print_over_seeds(row)
 
 
 def _print_verdict(run: Run) -> None:

@@ -137,6 +137,7 @@ def _mcnemar(first: Spread, second: Spread) -> float | None:
 def _difference(name: str, rows: Sequence[Row], spreads: Sequence[Spread], i: int, j: int) -> dict[str, Any]:
     first, second = (rows[k].metrics[name]["value"] for k in (i, j))
     found, p = spreads[i].metrics[name].minus(spreads[j].metrics[name]).verdict()
+    found = metric(name).difference_within(found)
     if first is None or second is None or found is None:
         return {**EMPTY, "p": None}
     return {"value": first - second, "low": found[0], "high": found[1], "p": p}

@@ -16,12 +16,14 @@ SPLITS = ("train", "validation", "test")
 class Provenance:
     """Where a split came from: `source` in words; `expected` images where the official count is known.
 
-    `from_partial` marks images chosen from a split that was itself partial: `source` says which.
+    `from_partial` marks images chosen from a split that was itself partial: `source` says which; `held_out`
+    marks a split that a recipe took out of train, where the source has no official one.
     """
 
     source: str
     expected: int | None = None
     from_partial: bool = False
+    held_out: bool = False
 
     def partial(self, count: int) -> bool:
         """Whether `count` images are fewer than the official split holds, or were chosen from fewer."""

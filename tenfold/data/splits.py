@@ -162,7 +162,9 @@ def _hold_out(dataset: Dataset, name: str, share: float, seed: int, stream: int)
     words = f"{size:,} images, stratified, seed {seed}"
     origin = f"; train: {train.describe()}" if train.partial else ""
     left = train.take(rest, f"{train.describe()}, without {size:,} held out for {name}")
-    splits: dict[str, Any] = {"train": left, name: train.take(held, f"held out of train ({words}{origin})")}
+    taken = train.take(held, f"held out of train ({words}{origin})")
+    taken = replace(taken, provenance=replace(taken.provenance, held_out=True))
+    splits: dict[str, Any] = {"train": left, name: taken}
     return replace(dataset, **splits)
 
 

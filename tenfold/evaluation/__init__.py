@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tenfold.recipe import EvaluateSection
 
 EVALUATED = ("validation", "test")
+COUNTS = "scored.json"
 TIMED = 2000  # images, at most, that the speed of prediction is measured on
 
 
@@ -34,8 +35,8 @@ def score_run(run: Run, dataset: Dataset, splits: Sequence[str] = EVALUATED, csv
     Writes `predictions/<split>.parquet` (and `.csv`) and `metrics.json`; returns the metrics:
     split → metric → {"value", "low", "high"}. A split that the data set lacks is left out. Where `how`
     (default: the run's recipe) asks for test-time augmentation, each split is scored twice: as "test", which
-    is what `model.keras` says, and as "test_tta", with the "views". "times" counts how often this model was
-    scored on the split.
+    is what `model.keras` says, and as "test_tta", with the "views". "times" counts how often this run was
+    scored on the split, and "earlier" how many of these times before it was resumed, with the model of then.
     Raises UsageError if the data set has other classes or another image shape than the run.
     """
     if dataset.classes != run.classes():
@@ -80,6 +81,17 @@ def _known(run: Run) -> dict[str, Any]:
     return {}
 
 
+def _counts(run: Run) -> dict[str, int]:
+    """How often each split was scored in this run; metrics go when it is trained further, these stay.
+
+    Runs made before there was such a file have the counts in their metrics alone.
+    """
+    with contextlib.suppress(RunError):
+        if run.has(COUNTS):
+            return run.read_json(COUNTS)
+    return {name: scored.get("times", 1) for name, scored in _known(run).items()}
+
+
 def _overlap(images: np.ndarray, own: Dataset) -> dict[str, int]:
     """How many images are among those of each split of the run's own data set; splits without any are left out."""
     seen = {hashlib.sha256(image.tobytes()).digest() for image in images}
@@ -103,16 +115,20 @@ def _check_shape(run: Run, dataset: Dataset) -> None:
 
 def _score(run: Run, splits: Mapping[str, Split], csv: bool, how: EvaluateSection,
            more: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    result = _known(run)
+    result, counts = _known(run), _counts(run)
     for suffix, classify in classifiers(run, how).items():
         facts = {**(more or {}), **({"views": how.tta} if suffix else {})}
         for name, split in splits.items():
             p = classify(split.images)
-            write_predictions(run, name + suffix, split.labels, p, run.classes(), csv)
-            result[name + suffix] = {
+            key = name + suffix
+            write_predictions(run, key, split.labels, p, run.classes(), csv)
+            before = counts.get(key, 0)
+            counts[key] = before + 1
+            result[key] = {
                 **score(split.labels, p, run.classes()), **facts,
                 "scored": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-                "times": result.get(name + suffix, {}).get("times", 0) + 1}
+                "times": counts[key], "earlier": result[key].get("earlier", 0) if key in result else before}
+    run.write_json(COUNTS, counts)  # first, so that a kill between the two can't hide that the split was scored
     run.write_json("metrics.json", result)
     return result
 

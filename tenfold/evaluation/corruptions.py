@@ -75,10 +75,10 @@ def shot_noise(x: np.ndarray, photons: float, rng: np.random.Generator) -> np.nd
 
 
 @_add("impulse_noise", "Impulse noise", 0.01, 0.02, 0.03, 0.05, 0.07)
-def impulse_noise(x: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """A share of the values becomes 0 or 1."""
+def impulse_noise(x: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
+    """A fraction of the values becomes 0 or 1."""
     drawn = rng.random(x.shape)
-    return np.where(drawn < share / 2, 0.0, np.where(drawn < share, 1.0, x))
+    return np.where(drawn < fraction / 2, 0.0, np.where(drawn < fraction, 1.0, x))
 
 
 @_add("defocus_blur", "Defocus blur", (0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1))
@@ -124,10 +124,10 @@ def brightness(x: np.ndarray, more: float, rng: np.random.Generator) -> np.ndarr
 
 
 @_add("contrast", "Contrast", 0.75, 0.5, 0.4, 0.3, 0.15)
-def contrast(x: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+def contrast(x: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
     """The distance of each value from its channel's mean in the image, made smaller."""
     means = x.mean(axis=(1, 2), keepdims=True)
-    return (x - means) * share + means
+    return (x - means) * fraction + means
 
 
 @_add("jpeg", "JPEG", 80, 65, 58, 50, 40)
@@ -143,11 +143,11 @@ def jpeg(x: np.ndarray, quality: int, rng: np.random.Generator) -> np.ndarray:
 
 
 @_add("pixelate", "Pixelate", 0.95, 0.9, 0.85, 0.75, 0.65)
-def pixelate(x: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Reduced to a share of its sides and enlarged again, by boxes."""
+def pixelate(x: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
+    """Reduced to a fraction of its sides and enlarged again, by boxes."""
 
     def through(image: Image.Image) -> Image.Image:
-        small = (max(1, int(image.width * share)), max(1, int(image.height * share)))
+        small = (max(1, int(image.width * fraction)), max(1, int(image.height * fraction)))
         return image.resize(small, Image.Resampling.BOX).resize(image.size, Image.Resampling.BOX)
 
     return _each(x, through)

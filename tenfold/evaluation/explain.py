@@ -1,4 +1,4 @@
-"""[E] Where a convolutional model looks (Grad-CAM), and what its penultimate features find alike."""
+"""Where a convolutional model looks (Grad-CAM), and what its penultimate features find alike."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from tenfold.backend import keras
 from tenfold.errors import UsageError
-from tenfold.evaluation.mistakes import Explained, Guess, Neighbour
+from tenfold.evaluation.misclassified import Explained, Guess, Neighbour
 
 CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D,
                 keras.layers.Conv2DTranspose)

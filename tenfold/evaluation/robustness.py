@@ -39,12 +39,11 @@ def robustness(classify: Classify, split: Split, watcher: Watcher = SILENT, seed
         shown = ", ".join(f"{100 * each.correct.mean():.1f}" for each in judged)
         watcher.notice(f"{known.title.lower()}, severity 1 to 5: {shown} %")
     watcher.advance("corrupt", len(names), len(names), "rounds")
-    share = np.mean(right, axis=0)
-    spread, = statistics.bootstrap(clean, [lambda x: x.mean(share)])
+    of_image = np.mean(right, axis=0)
+    spread, = statistics.bootstrap(clean, [lambda x: x.mean(of_image)])
     return {"count": len(split.labels), "seed": seed, "clean": _accuracy(clean.correct), "corruptions": table,
-            "mean": entry(float(share.mean()), statistics.percentile_interval(spread), "")}
+            "mean": entry(float(of_image.mean()), statistics.percentile_interval(spread), "")}
 
 
 def _accuracy(correct: np.ndarray) -> dict[str, Any]:
-    share = float(correct.mean())
-    return entry(share, statistics.wilson(share, len(correct)), "")
+    return entry(float(correct.mean()), statistics.wilson(int(correct.sum()), len(correct)), "")

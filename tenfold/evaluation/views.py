@@ -1,4 +1,4 @@
-"""[E] Test-time augmentation: the mean verdict on several views of an image."""
+"""Test-time augmentation: the mean verdict on several views of an image."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ TINY = 1e-30
 
 def _views(pixels: torch.Tensor, views: str) -> Iterator[tuple[torch.Tensor | None, float]]:
     """(view, weight), weights summing to 1; None is the image itself, which has been judged already."""
-    share = 0.5 if views == "mirror" else 0.25
-    yield None, share
-    yield pixels.flip(2), share
+    weight = 0.5 if views == "mirror" else 0.25
+    yield None, weight
+    yield pixels.flip(2), weight
     if views == "mirror":
         return
     height, width = pixels.shape[1:3]

@@ -1,4 +1,4 @@
-"""[E] What a model is made of: parameters, operations for one image, Keras' table of its layers."""
+"""What a model is made of: parameters, operations for one image, Keras' table of its layers."""
 
 from __future__ import annotations
 

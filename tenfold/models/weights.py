@@ -1,4 +1,4 @@
-"""[E] The weights that a pretrained network starts from: published, from a file, from a run, or none."""
+"""The weights that a pretrained network starts from: published, from a file, from a run, or none."""
 
 from __future__ import annotations
 

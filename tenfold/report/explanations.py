@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.evaluation.mistakes import Explained, Gallery, Guess, Pair
+from tenfold.evaluation.confusion import Pair
+from tenfold.evaluation.misclassified import Explained, Gallery, Guess
 from tenfold.report import html
 from tenfold.report.plots.heat import draw_explained, draw_gallery
 from tenfold.report.plots.style import png
@@ -67,7 +68,7 @@ def write(run: Run, directory: str, title: str, shown: Sequence[Shown], classes:
     index = {
         "title": title, "run": run.name, "notes": list(notes), "pictures": [dict(each.entry) for each in shown],
         "confused_pairs": [{"true": classes[p.true], "predicted": classes[p.predicted], "images": p.count,
-                            "share": p.share} for p in pairs],
+                            "fraction": p.fraction} for p in pairs],
     }
 
     def fill(path: Path) -> None:

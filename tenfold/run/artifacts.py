@@ -30,6 +30,7 @@ ARTIFACTS: dict[str, Artifact] = {
     "status": Artifact("status.json", record=Status),
     "environment": Artifact("environment.json", ("recipe",), Environment),
     "events": Artifact("events.jsonl"),
+    "scored": Artifact("scored.json"),
     "checkpoints": Artifact("checkpoints/*", ("recipe", "environment")),
     "history": Artifact("history.csv", ("checkpoints",)),
     "model": Artifact("model.keras", ("checkpoints",)),

@@ -100,8 +100,8 @@ class SplitRecord(Record):
 
     @property
     def held_out(self) -> bool:
-        """Whether the recipe held it out of the training images. Runs before 0.2 say so in words alone."""
-        return bool(self.get("held_out", self.source.startswith("held out")))
+        """Whether the recipe held it out of the training images; the first runs say so in words alone."""
+        return bool(self.get("held_out", self.source.startswith("held out of train")))
 
 
 class Environment(Record):

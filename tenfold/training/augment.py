@@ -1,4 +1,4 @@
-"""[E] Augmentation of whole batches, on tensors.
+"""Augmentation of whole batches, on tensors.
 
 Each function takes a `Batch` and returns a changed one; its keyword-only parameters are its options in a
 recipe (`[train.augment.NAME]`). Randomness comes from PyTorch's generator, which the engine seeds for

@@ -1,4 +1,4 @@
-"""[E] Checkpoints: everything that the rest of a training depends on, verified when it is read.
+"""Checkpoints: everything that the rest of a training depends on, verified when it is read.
 
 Every random draw follows from (seed, epoch, step) and every decision from the records, so a checkpoint
 is the weights, the optimizer's variables, the position, and the records so far. Arrays are in numpy's

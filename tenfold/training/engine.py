@@ -1,4 +1,4 @@
-"""[E] The machine: device, threads, allocator, precision and memory layout, and one training step.
+"""The machine: device, threads, allocator, precision and memory layout, and one training step.
 
 Whatever depends on the hardware is decided here (and in `models/layers.py`); recipes and models say
 nothing of it.

@@ -1,4 +1,4 @@
-"""[E] Features of a frozen backbone: computed once per image, kept on disk, mapped into memory.
+"""Features of a frozen backbone: computed once per image, kept on disk, mapped into memory.
 
 The file's name is the hash of all that the features depend on: the network and its weights (preprocessing
 and image size among them), the precision, the images, the augmentations of further views. An interrupted

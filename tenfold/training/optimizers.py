@@ -1,4 +1,4 @@
-"""[E] The optimizers that a recipe can name, as Keras optimizers."""
+"""The optimizers that a recipe can name, as Keras optimizers."""
 
 from __future__ import annotations
 

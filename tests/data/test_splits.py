@@ -86,6 +86,8 @@ def test_what_the_splits_say_of_themselves():
         "photos, without 32 held out for test, without 16 held out for validation, "
         "a subset of 100 (stratified, seed 3)")
     assert not any(split.partial for split in prepared.splits().values())
+    held = {name: split.provenance.held_out for name, split in prepared.splits().items()}
+    assert held == {"train": False, "validation": True, "test": True}
 
 
 def test_a_partial_source_stays_visible_in_everything_made_of_it():

@@ -19,12 +19,13 @@ TALLEST = 60_000 / DPI  # inches: the renderer takes images below 2**16 pixels a
 class Cell:
     """An image (uint8 [h, w, c]) with lines of text under it; a wrong one has a thick, broken frame.
 
-    A blank one leaves its place empty.
+    The line that is `strong` is bold. A blank cell leaves its place empty.
     """
 
     image: np.ndarray
     lines: tuple[str, ...]
     wrong: bool = False
+    strong: str = ""
     blank: bool = False
 
 
@@ -46,7 +47,7 @@ def draw_cells(cells: Sequence[Cell], columns: int, title: str) -> Figure:
         axes = figure.add_axes((left / width, bottom / height, image / width, image / height))
         _draw_image(axes, each.image, each.wrong)
         for n, text in enumerate(each.lines):
-            weight = "bold" if each.wrong and text.startswith("✗") else "normal"
+            weight = "bold" if text == each.strong else "normal"
             figure.text((left + image / 2) / width, (bottom - 0.07 - n * line) / height, text,
                         ha="center", va="top", fontsize=8, fontweight=weight)
     return figure

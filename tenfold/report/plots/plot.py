@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from tenfold.evaluation.mistakes import Explained
+from tenfold.evaluation.misclassified import Explained
 from tenfold.registry import PLOTS
 from tenfold.report.plots.style import styled
 

@@ -12,8 +12,17 @@ import statistics
 import pytest
 from made_runs import DIGITS, digits, environment, material, run_of
 
-from tenfold.comparison import compare, csv_text, found_at, markdown, table, write_html
-from tenfold.comparison.tables import p_text, pair_table
+from tenfold.comparison import (
+    compare,
+    compare_groups,
+    csv_text,
+    found_at,
+    markdown,
+    over_seeds,
+    table,
+    write_html,
+)
+from tenfold.comparison.tables import p_text, pair_table, seed_table
 from tenfold.errors import RunError, StorageError, UnknownNameError, UsageError
 from tenfold.evaluation.metrics import metric
 from tenfold.evaluation.statistics import holm, mcnemar
@@ -200,7 +209,63 @@ def test_seeds_on_other_training_images_are_another_model(tmp_path, made):
     changed_data["dataset"]["fingerprint"] = "beef" * 16
     runs[1].write_json("environment.json", changed_data)
     assert [row.model for row in compare(runs)] == [
-        "same (data.fingerprint=cafecafecafe)", "same (data.fingerprint=beefbeefbeef)"]
+        "same (data cafecafecafe)", "same (data beefbeefbeef)"]
+
+
+def test_runs_of_other_test_images_are_groups_of_their_own(tmp_path, runs, made):
+    other = run_of(tmp_path, made["good"], "other", fingerprint="beef" * 16)
+    stopped = run_of(tmp_path, made["good"], "stopped", status="stopped")
+    groups = compare_groups([*runs, other, stopped], by="accuracy", left_out=["x is left out"])
+    assert [[row.model for row in board] for board in groups.boards] == [["good", "fair", "poor"], ["other"]]
+    assert groups.left_out == ("x is left out", "stopped-1 is left out: its status is 'stopped'; expected 'finished'")
+    tree = json.loads(json.dumps(groups.to_dict(), allow_nan=False))
+    assert [len(group["rows"]) for group in tree["groups"]] == [3, 1]
+    assert tree["left_out"] == list(groups.left_out)
+    lines = list(csv.DictReader(io.StringIO(csv_text(*groups.boards))))
+    assert [(line["group"], line["dataset"], line["model"]) for line in lines] == [
+        ("1", "digits", "good"), ("1", "digits", "fair"), ("1", "digits", "poor"), ("2", "digits", "other")]
+
+
+def test_a_single_group_is_the_leaderboard(runs):
+    groups = compare_groups(runs, left_out=["x is left out"])
+    assert groups.boards == (compare(runs, left_out=["x is left out"]),)
+    assert groups.to_dict() == groups.boards[0].to_dict()
+    assert groups.left_out == ()
+    with pytest.raises(UsageError, match="no finished run to compare"):
+        compare_groups([])
+    with pytest.raises(UnknownNameError, match="did you mean 'accuracy'"):
+        compare_groups(runs, by="acuracy")
+
+
+def test_two_seeds_are_said_to_tell_little_and_their_differences_stay_possible(tmp_path, made):
+    pair = [run_of(tmp_path, made[skill], "same", seed=seed) for seed, skill in enumerate(("good", "poor"))]
+    board = compare([*pair, run_of(tmp_path, made["fair"], "other")], by="accuracy")
+    note, = board.notes
+    assert note == ("Two seeds say very little about other seeds, so the intervals of same are very wide: "
+                    "train three or more.")
+    assert board.to_dict()["notes"] == [note]
+    assert note in markdown(board)
+    assert note in write_html(board, tmp_path / "page.html").read_text(encoding="utf-8")
+    for name, entry in board.pairs[0].differences.items():
+        widest = metric(name).most - metric(name).least
+        assert -widest <= entry["low"] <= entry["value"] <= entry["high"] <= widest, name
+    assert (board.pairs[0].differences["accuracy"]["low"], board.pairs[0].differences["accuracy"]["high"]) == (-1, 1)
+    assert compare(pair[:1]).notes == ()
+
+
+def test_seeds_of_a_recipe_are_summed_up(tmp_path):
+    images, labels = digits()
+    runs = [run_of(tmp_path, material(images, labels, DIGITS, seed=i), "same", seed=i) for i in range(3)]
+    row = over_seeds(runs)
+    assert row == dataclasses.replace(compare(runs)[0], tied=None)
+    header, body = seed_table(row)
+    assert header == ["metric", "mean ± sd", "95 % interval"]
+    accuracy = dict(zip([line[0] for line in body], body, strict=True))["accuracy"]
+    assert "% ± " in accuracy[1]
+    assert accuracy[2].startswith("[")
+    other = run_of(tmp_path, material(images, labels, DIGITS, seed=7), "other")
+    assert over_seeds([*runs, other]) is None
+    assert over_seeds([]) is None
 
 
 def test_a_run_without_predictions_is_ranked_and_not_tested(runs):

@@ -1,4 +1,4 @@
-"""What a model gets wrong: errors by confidence, confused pairs of classes, a gallery of every class.
+"""Misclassified images, by confidence and by cell of the confusion matrix, and a gallery of every class.
 
 Everything here is a function of labels int64 [n] and probabilities float [n, k]; no engine.
 """
@@ -48,32 +48,22 @@ class Explained:
     neighbours: tuple[Neighbour, ...] = ()
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Images of the class `true` taken for `predicted`: how many, and as a share of all images of `true`."""
-
-    true: int
-    predicted: int
-    count: int
-    share: float
-
-
 def guesses(labels: np.ndarray, probabilities: np.ndarray, most: int) -> list[Guess]:
     """The predictions for the first `most` images, in order."""
     return [_guess(i, labels, probabilities) for i in range(min(most, len(labels)))]
 
 
-def confident_errors_of(labels: np.ndarray, probabilities: np.ndarray, most: int) -> list[Guess]:
-    """The wrong predictions with the highest probabilities, the most confident first."""
-    return _errors(labels, probabilities, most, sign=-1)
+def most_confident(labels: np.ndarray, probabilities: np.ndarray, most: int) -> list[Guess]:
+    """The misclassified images with the highest probabilities, the most confident first."""
+    return _misclassified(labels, probabilities, most, sign=-1)
 
 
-def hesitant_errors_of(labels: np.ndarray, probabilities: np.ndarray, most: int) -> list[Guess]:
-    """The wrong predictions with the lowest probabilities, the least confident first."""
-    return _errors(labels, probabilities, most, sign=1)
+def least_confident(labels: np.ndarray, probabilities: np.ndarray, most: int) -> list[Guess]:
+    """The misclassified images with the lowest probabilities, the least confident first."""
+    return _misclassified(labels, probabilities, most, sign=1)
 
 
-def _errors(labels: np.ndarray, probabilities: np.ndarray, most: int, sign: int) -> list[Guess]:
+def _misclassified(labels: np.ndarray, probabilities: np.ndarray, most: int, sign: int) -> list[Guess]:
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     order = np.argsort(sign * probabilities[wrong].max(axis=1, initial=0), kind="stable")
     return [_guess(i, labels, probabilities) for i in wrong[order][:most].tolist()]
@@ -82,14 +72,6 @@ def _errors(labels: np.ndarray, probabilities: np.ndarray, most: int, sign: int)
 def _guess(i: int, labels: np.ndarray, probabilities: np.ndarray) -> Guess:
     predicted = int(probabilities[i].argmax())
     return Guess(i, int(labels[i]), predicted, float(probabilities[i, predicted]))
-
-
-def confused_pairs(matrix: np.ndarray) -> list[Pair]:
-    """Pairs of classes that are confused, by falling count, then share; `matrix` int64 [k, k], rows true."""
-    total = matrix.sum(axis=1)
-    pairs = [Pair(i, j, int(matrix[i, j]), float(matrix[i, j] / total[i]))
-             for i, j in np.argwhere(matrix).tolist() if i != j]
-    return sorted(pairs, key=lambda pair: (-pair.count, -pair.share, pair.true, pair.predicted))
 
 
 @dataclass(frozen=True)
