@@ -402,7 +402,7 @@ def test_all_mistakes_are_told_at_once(elsewhere: Path) -> None:
     result = _tenfold(*TRAIN, "--set", "train.epochs=0", "--set", "train.optimizer=adm", "--set", "model.nam=x")
     assert (result.exit_code, result.stdout) == (2, "")
     head, *lines = result.stderr.splitlines()
-    assert head == f"{LINE}recipe mlp: 3 mistakes"
+    assert head == f"{LINE}recipe mlp: 3 errors"
     assert sorted(line.split(":")[0].strip() for line in lines) == ["model.nam", "train.epochs", "train.optimizer"]
     assert not list(elsewhere.iterdir())
 

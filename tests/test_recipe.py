@@ -73,7 +73,7 @@ def test_a_value_of_none_of_several_kinds_is_one_mistake(value: str, kind: str) 
         Recipe.loads("[model]\nname = 'pretrained'\nbackbone = 'ResNet50'", overrides=[f"model.trainable={value}"])
     assert f"model.trainable: received {value!r}; expected 'all', 'none' or {kind}" in str(caught.value).replace(
         f"received {value}", f"received {value!r}")
-    assert "mistakes" not in str(caught.value)
+    assert " errors" not in str(caught.value)
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
