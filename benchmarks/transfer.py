@@ -131,6 +131,7 @@ def epochs(arguments: argparse.Namespace) -> dict[str, Any]:
     from tenfold.models import build, weights
     from tenfold.training import engine, optimizers
     from tenfold.training import features as cache
+    from tenfold.training.loader import Loader
     from tenfold.training.transfer import feature_network, head
 
     tuned = recipe(f"file:{arguments.backbone}", arguments.size, arguments.images, augment={})
@@ -148,12 +149,12 @@ def epochs(arguments: argparse.Namespace) -> dict[str, Any]:
         ("cached", on_features, found.train), ("through the backbone", model, dataset.train),
     ):
         trainer = engine.Trainer(network, optimizers.make(tuned.train), tuned.train, 10)
-        resident, taken = engine.Resident.of(images.images, images.labels), []
+        loader, taken = Loader(images.images, images.labels), []
         for epoch in range(1, 6 if name == "cached" else 3):
             begun = time.perf_counter()
-            order = engine.batches(engine.epoch_order(len(resident), 0, epoch), tuned.train.batch_size)
+            order = engine.batches(engine.epoch_order(len(loader), 0, epoch), tuned.train.batch_size)
             for step, index in enumerate(order):
-                trainer.step(resident, index, engine.derived_seed(0, epoch, step), epoch)
+                trainer.step(loader, index, engine.derived_seed(0, epoch, step), epoch)
             taken.append(time.perf_counter() - begun)
         seconds[name] = statistics.median(taken)
     return {"images": arguments.images, "features_once": once, "seconds_per_epoch": seconds,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tenfold.data.dataset import Dataset
+from tenfold.data.view import Images
 from tenfold.errors import ImageError, RunError
 from tenfold.evaluation import misclassified
 from tenfold.evaluation.confusion import Pair, confused_pairs, confusion_matrix
@@ -21,6 +22,7 @@ from tenfold.progress import Watcher
 from tenfold.progress.notebook import default_watcher
 from tenfold.report import explanations
 from tenfold.report.explanations import Shown, explained_picture, gallery_picture
+from tenfold.report.plots.plot import Predicted
 from tenfold.run import Run
 
 ERRORS, IMAGES = "explanations/errors", "explanations/images"
@@ -128,7 +130,7 @@ def _error_pictures(kind: str, explained: Sequence[Explained], split: str, datas
                                 f"{kind}-confident-{number:02d}.png", f"{split} image {each.guess.index:,}", training)
 
 
-def _gallery_pictures(images: np.ndarray, labels: np.ndarray, p: np.ndarray, classes: Sequence[str]) -> Iterator[Shown]:
+def _gallery_pictures(images: Images, labels: np.ndarray, p: np.ndarray, classes: Sequence[str]) -> Iterator[Shown]:
     missed = np.bincount(labels[labels != p.argmax(axis=1)], minlength=len(classes))
     for label in np.sort(np.argsort(-missed, kind="stable")[:GALLERIES]).tolist():
         gallery = misclassified.gallery(labels, p, label, GALLERY)
@@ -143,7 +145,7 @@ def _write(run: Run, directory: str, title: str, shown: Sequence[Shown], classes
     return Explanation(path, tuple(dict(each.entry) for each in shown), tuple(unread))
 
 
-def _judged(run: Run, dataset: Dataset) -> tuple[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _judged(run: Run, dataset: Dataset) -> tuple[str, Predicted]:
     for split in ("test", "validation"):
         found = predicted(run, dataset, split)
         if found is not None:

@@ -14,6 +14,7 @@ from tenfold.run import Run
 
 if TYPE_CHECKING:
     from tenfold.report import Material
+    from tenfold.report.plots.plot import Predicted
 
 EXPLAINED = 24  # errors that the report explains
 
@@ -32,7 +33,7 @@ def gather(run: Run, dataset: Dataset) -> Material:
         corruptions=run.corruptions() if run.has("corruptions.json") else {})
 
 
-def predicted(run: Run, dataset: Dataset, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+def predicted(run: Run, dataset: Dataset, name: str) -> Predicted | None:
     """(images, labels, probabilities float [n, k]) of a split; None where the run or the data set lacks it."""
     split = dataset.splits().get(name)
     if split is None or not run.has(f"predictions/{name}.parquet"):
@@ -40,7 +41,7 @@ def predicted(run: Run, dataset: Dataset, name: str) -> tuple[np.ndarray, np.nda
     return split.images, split.labels, read_predictions(run, name)[1]
 
 
-def _explained_errors(run: Run, judged: tuple[np.ndarray, np.ndarray, np.ndarray] | None) -> list[Explained]:
+def _explained_errors(run: Run, judged: Predicted | None) -> list[Explained]:
     """The most confident errors with their Grad-CAM."""
     if judged is None:
         return []

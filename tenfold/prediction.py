@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from tenfold.errors import ImageError, UsageError
 from tenfold.models import twin
 from tenfold.models.layers import forward
 from tenfold.run import Run
+
+if TYPE_CHECKING:
+    from tenfold.data.view import Images
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
@@ -49,7 +52,7 @@ class Classifier:
         return torch.softmax(self._network(pixels.permute(0, 3, 1, 2), training=False), dim=1)
 
 
-def probabilities(model: Any, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
+def probabilities(model: Any, images: Images, batch_size: int = 500) -> np.ndarray:
     """Class probabilities in float32: [n, classes], for uint8 images [n, height, width, channels].
 
     `model` takes float pixels and gives probabilities: a Classifier, a plain Keras model, or one with views.

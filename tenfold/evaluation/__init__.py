@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import hashlib
 import itertools
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tenfold.data.dataset import Dataset, Split
+from tenfold.data.view import Images, blocks
 from tenfold.errors import RunError, UsageError
 from tenfold.evaluation.predictions import write_predictions
 from tenfold.evaluation.robustness import Classify, robustness
@@ -66,7 +68,7 @@ def score_elsewhere(run: Run, dataset: Dataset, split: str, csv: bool = False, h
         raise UsageError(f"the data set {dataset.name} has no {split} split; choose from: {', '.join(there)}")
     chosen = there[split]
     positions = np.array([known[name] for name in dataset.classes], np.int64)
-    mapped = Split(chosen.images, positions[chosen.labels], chosen.provenance)
+    mapped = dataclasses.replace(chosen, labels=positions[chosen.labels])
     data = {"uri": dataset.uri, "source": chosen.provenance.source, "partial": chosen.partial,
             "expected": chosen.provenance.expected, "count": len(chosen), "fingerprint": mapped.fingerprint(),
             "overlap": _overlap(chosen.images, own) if own else {}}
@@ -92,12 +94,15 @@ def _counts(run: Run) -> dict[str, int]:
     return {name: scored.get("times", 1) for name, scored in _known(run).items()}
 
 
-def _overlap(images: np.ndarray, own: Dataset) -> dict[str, int]:
+def _overlap(images: Images, own: Dataset) -> dict[str, int]:
     """How many images are among those of each split of the run's own data set; splits without any are left out."""
-    seen = {hashlib.sha256(image.tobytes()).digest() for image in images}
-    shared = {name: len(seen & {hashlib.sha256(image.tobytes()).digest() for image in split.images})
-              for name, split in own.splits().items()}
+    seen = _hashes(images)
+    shared = {name: len(seen & _hashes(split.images)) for name, split in own.splits().items()}
     return {name: count for name, count in shared.items() if count}
+
+
+def _hashes(images: Images) -> set[bytes]:
+    return {hashlib.sha256(image.tobytes()).digest() for block in blocks(images) for image in block}
 
 
 def _free_name(run: Run, name: str, fingerprint: str) -> str:
@@ -152,7 +157,7 @@ def classifiers(run: Run, how: EvaluateSection) -> dict[str, Classify]:
     return {suffix: bound(judge) for suffix, judge in models.items()}
 
 
-def time_run(run: Run, images: np.ndarray) -> dict[str, Any]:
+def time_run(run: Run, images: Images) -> dict[str, Any]:
     """How many images a second the run's model classifies in float32, decoding and loading aside.
 
     images: uint8 [n, h, w, c], n > 0; batches of them, over and over, until 2,000 images or two seconds have
@@ -181,6 +186,7 @@ def score_corruptions(run: Run, dataset: Dataset, watcher: Watcher) -> dict[str,
     """
     if dataset.test is None or not len(dataset.test):
         raise RunError(f"{run.path}: its data set has no test images to corrupt")
-    result = {"split": "test", **robustness(classifiers(run, run.recipe().evaluate)[""], dataset.test, watcher)}
+    how = run.recipe().evaluate
+    result = {"split": "test", **robustness(classifiers(run, how)[""], dataset.test, watcher, how.batch_size)}
     run.write_json("corruptions.json", result)
     return result

@@ -8,8 +8,9 @@ parameters are those of the 32×32 set, whatever the size of the images. JPEG is
 from __future__ import annotations
 
 import io
+import math
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from tenfold.data.view import Images
 from tenfold.registry import CORRUPTIONS
 
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -35,14 +37,16 @@ class Corruption:
 
     def __call__(self, images: np.ndarray, severity: int, seed: int = 0) -> np.ndarray:
         """uint8 [n, h, w, c] in and out; severity 1 to 5. The same images and seed give the same result."""
+        return np.concatenate([images[:0], *self.blocks(images, severity, seed)])
+
+    def blocks(self, images: Images, severity: int, seed: int = 0) -> Iterator[np.ndarray]:
+        """The same in order, uint8 [b, h, w, c] at a time: as many images as are worked on at a time."""
         rng = np.random.default_rng([seed, severity, zlib.crc32(self.name.encode())])
-        corrupted = np.empty_like(images)
-        at_once = max(1, VALUES // max(images[:1].size, 1))
+        at_once = max(1, VALUES // max(math.prod(images.shape[1:]), 1))
         for start in range(0, len(images), at_once):
             changed = self.function(images[start:start + at_once] / 255, self.levels[severity - 1], rng)
             # The original cuts fractions off, too; the margin keeps 254.99999 from becoming 254.
-            corrupted[start:start + at_once] = np.clip(changed * 255 + 1e-6, 0, 255)
-        return corrupted
+            yield np.clip(changed * 255 + 1e-6, 0, 255).astype(np.uint8)
 
 
 def corruption(name: str) -> Corruption:

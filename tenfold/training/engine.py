@@ -25,6 +25,7 @@ from tenfold.errors import EngineError
 from tenfold.models.layers import Whitening, finalise, forward
 from tenfold.recipe import TrainSection
 from tenfold.training.augment import Batch, augmented
+from tenfold.training.loader import Loader
 
 # ----------------------------------------------------------------------------------------------------
 # the machine
@@ -172,26 +173,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 # ----------------------------------------------------------------------------------------------------
-# data on the device
-
-
-@dataclass(frozen=True)
-class Resident:
-    """A split as tensors on the device: images uint8 [n, height, width, channels], labels int64 [n]."""
-
-    images: torch.Tensor
-    labels: torch.Tensor
-
-    @classmethod
-    def of(cls, images: np.ndarray, labels: np.ndarray, device: str = "cpu") -> Resident:
-        return cls(_tensor(images).to(device), _tensor(labels).to(device))
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-def _tensor(array: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(array if array.flags.writeable else array.copy())
+# one step
 
 
 def pixels(images: torch.Tensor) -> torch.Tensor:
@@ -200,10 +182,6 @@ def pixels(images: torch.Tensor) -> torch.Tensor:
     Features [n, d] are left as they are.
     """
     return images.permute(0, 3, 1, 2).float() if images.ndim == 4 else images
-
-
-# ----------------------------------------------------------------------------------------------------
-# one step
 
 
 def takes(model: Any, size: tuple[int, int]) -> bool:
@@ -220,7 +198,7 @@ class Trainer:
     """A fast network, its optimizer and its loss on a device: one step, one pass of evaluation.
 
     `class_weights` is float [classes] or None. State is the model's and the optimizer's variables, which are
-    moved to `device`; the splits that a trainer is given lie there as well.
+    moved to `device`; the loaders that a trainer is given put their batches there as well.
     """
 
     def __init__(self, model: Any, optimizer: Any, section: TrainSection, classes: int,
@@ -237,15 +215,15 @@ class Trainer:
                 finalise(model.layers)
         self._parameters = [v.value for v in model.trainable_variables]
 
-    def adapt(self, split: Resident, count: int = 5000) -> None:
+    def adapt(self, split: Loader, count: int = 5000) -> None:
         """Show the first `count` images to the layers that take statistics of their input (whitening), in order."""
         with torch.no_grad(), keras.device(self.device):
             for layer in self.model.layers:
                 if isinstance(layer, Whitening):
                     before = keras.Model(self.model.inputs, layer.input)
-                    layer.adapt(before(pixels(some), training=False) for some in split.images[:count].split(100))
+                    layer.adapt(before(pixels(some), training=False) for some in split.batches(100, count))
 
-    def step(self, split: Resident, index: torch.Tensor, seed: int, epoch: int = 1,
+    def step(self, split: Loader, index: torch.Tensor, seed: int, epoch: int = 1,
              scale: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
         """One update on the images `index` (int64 [b]) of a split, their sides scaled. Returns (loss, correct)."""
         torch.default_generator.manual_seed(seed)
@@ -254,7 +232,7 @@ class Trainer:
         for parameter in self._parameters:
             parameter.grad = None
         with keras.device(self.device):
-            x, targets = self._batch(split, index.to(self.device), epoch, scale)
+            x, targets = self._batch(split, index, epoch, scale)
             logits = self._forward(x, training=True)
             loss = self._loss(logits, targets)
             loss.backward()
@@ -266,13 +244,13 @@ class Trainer:
     def _update(self, gradients: list[torch.Tensor | None]) -> None:
         self.optimizer.apply(gradients)
 
-    def _batch(self, split: Resident, index: torch.Tensor, epoch: int,
+    def _batch(self, split: Loader, index: torch.Tensor, epoch: int,
                scale: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Augmented, scaled images and their targets; features are taken as they are."""
-        x, targets = pixels(split.images[index]), split.labels[index]
+        x, targets = pixels(split.images(index)), split.labels[index]
         if x.ndim == 2:
             return x, targets
-        batch = augmented(Batch(x, targets, self.classes, index, epoch), self._augmentations, scale)
+        batch = augmented(Batch(x, targets, self.classes, index.to(self.device), epoch), self._augmentations, scale)
         return batch.images, batch.targets
 
     def _loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -282,23 +260,23 @@ class Trainer:
         weights = targets @ self._weights if targets.is_floating_point() else self._weights[targets]
         return (losses * weights).mean()
 
-    def logits(self, images: torch.Tensor, batch_size: int,
+    def logits(self, split: Loader, batch_size: int,
                before: Callable[[int], None] = lambda done: None) -> torch.Tensor:
-        """Logits of uint8 images [n, height, width, channels] in inference mode: float32 [n, classes]."""
+        """Logits of a split's images in inference mode: float32 [n, classes]."""
         found = []
         with torch.inference_mode(), keras.device(self.device):
-            for number, batch in enumerate(images.split(batch_size)):
+            for number, batch in enumerate(split.batches(batch_size)):
                 before(number * batch_size)
                 found.append(self._forward(pixels(batch), training=False))
             return torch.cat(found).float()
 
-    def evaluate(self, split: Resident, batch_size: int,
+    def evaluate(self, split: Loader, batch_size: int,
                  before: Callable[[int], None] = lambda done: None) -> tuple[float, float]:
         """(cross-entropy, accuracy) on a split, without augmentation, smoothing or class weights.
 
         `before` is called before each batch with the number of images judged so far, and may raise to end it.
         """
-        logits = self.logits(split.images, batch_size, before)
+        logits = self.logits(split, batch_size, before)
         hits = int((logits.argmax(1) == split.labels).sum())
         return float(F.cross_entropy(logits, split.labels)), hits / len(split)
 

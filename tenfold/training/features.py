@@ -150,7 +150,7 @@ def of_batch(network: Any, images: np.ndarray, view: View = View(), start: int =
     `start` is the place of the first of them in its split.
     """
     with torch.inference_mode():
-        x = engine.pixels(torch.from_numpy(np.ascontiguousarray(images)))
+        x = engine.pixels(torch.from_numpy(np.require(images, requirements=["C", "W"])))
         if view.augment:
             torch.default_generator.manual_seed(engine.derived_seed(view.seed, view.number, start))
             batch = Batch(x, torch.zeros(len(x), dtype=torch.int64), 2, torch.arange(start, start + len(x)),

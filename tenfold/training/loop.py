@@ -14,6 +14,7 @@ from tenfold.recipe import Recipe, TrainSection
 from tenfold.run import Run
 from tenfold.training import checkpoint, engine, schedule
 from tenfold.training.checkpoint import Position, Snapshot
+from tenfold.training.loader import Loader
 
 
 class Stopped(Exception):  # noqa: N818  (no error: it was asked for)
@@ -31,10 +32,9 @@ class Loop:
         self.run, self.trainer, self.watcher = run, trainer, watcher
         trainer.model.compile(optimizer=trainer.optimizer)  # for callbacks that look for model.optimizer
         self.listeners = engine.keras.callbacks.CallbackList(list(callbacks), model=trainer.model)
-        self.train = engine.Resident.of(dataset.train.images, dataset.train.labels, trainer.device)
+        self.train = Loader(dataset.train.images, dataset.train.labels, trainer.device)
         held_out = dataset.validation
-        self.validation = (None if held_out is None else
-                           engine.Resident.of(held_out.images, held_out.labels, trainer.device))
+        self.validation = None if held_out is None else Loader(held_out.images, held_out.labels, trainer.device)
         self.steps = -(-len(self.train) // self.section.batch_size)
         self.phase, self.first = phase, len(before)
         self.records: list[dict[str, float]] = list(before)

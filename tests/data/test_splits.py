@@ -23,7 +23,8 @@ def numbered(counts, source="photos", expected=None) -> Split:
 
 
 def numbers(split: Split) -> list[int]:
-    return (split.images[:, 0, 0, 0].astype(int) * 256 + split.images[:, 0, 1, 0]).tolist()
+    images = np.asarray(split.images).astype(int)
+    return (images[:, 0, 0, 0] * 256 + images[:, 0, 1, 0]).tolist()
 
 
 def make(test: bool = False, expected: int | None = None) -> Dataset:

@@ -89,7 +89,7 @@ def test_the_model_is_that_of_the_best_epoch(tmp_path: Path, digits: Dataset) ->
     assert all(np.array_equal(a, b) for a, b in zip(run.model().get_weights(), kept.weights, strict=True))
     data = prepare(digits, run.recipe().data)
     assert data.validation is not None
-    predicted = run.model().predict(data.validation.images, verbose=0).argmax(1)
+    predicted = run.model().predict(np.asarray(data.validation.images), verbose=0).argmax(1)
     # bfloat16 while training, float32 in the file: a borderline image may fall on the other side
     assert (predicted == data.validation.labels).mean() == pytest.approx(records[best]["val_accuracy"], abs=0.02)
 
@@ -227,6 +227,7 @@ def test_whitening_is_taken_from_the_training_images_and_stays(tmp_path: Path, d
     dataset = prepare(digits, recipe.data)
     list(fit(recipe, dataset, run))
     kernel, bias = run.model().get_layer("whitening").get_weights()
-    patches = np.lib.stride_tricks.sliding_window_view(dataset.train.images[..., 0] / 127.5 - 1, (2, 2), axis=(1, 2))
+    images = np.asarray(dataset.train.images)
+    patches = np.lib.stride_tricks.sliding_window_view(images[..., 0] / 127.5 - 1, (2, 2), axis=(1, 2))
     y = patches.reshape(-1, 4) @ kernel.reshape(4, 8) + bias
     np.testing.assert_allclose(np.cov(y[:, :4].T), np.eye(4), atol=0.05)

@@ -189,13 +189,13 @@ def test_a_probe_is_a_logistic_regression_and_a_run(source: Run, tmp_path: Path)
     prepared = tenfold.data.splits.prepare(data, run.recipe().data)
     model = run.model()
     network = keras.Model(model.input, model.get_layer("logits").input)
-    x, held = (network.predict(split.images.astype("float32"), verbose=0)
+    x, held = (network.predict(np.asarray(split.images, np.float32), verbose=0)
                for split in (prepared.train, prepared.validation))
     mean, deviation = x.mean(0), x.std(0)
     twin = LogisticRegression(C=record["C"], max_iter=2000).fit(
         (x - mean) / np.where(deviation > 0, deviation, 1), prepared.train.labels)
     p = twin.predict_proba((held - mean) / np.where(deviation > 0, deviation, 1))
-    ours = model.predict(prepared.validation.images.astype("float32"), verbose=0)
+    ours = model.predict(np.asarray(prepared.validation.images, np.float32), verbose=0)
     assert log_loss(prepared.validation.labels, ours) == pytest.approx(
         log_loss(prepared.validation.labels, p), abs=0.02)
     assert run.metrics()["validation"]["accuracy"]["value"] == pytest.approx(record["val_accuracy"], abs=0.04)
@@ -245,7 +245,7 @@ def test_without_weights_the_saved_model_is_the_network_that_was_trained(
     record = run.history()[epoch - 1]
     assert record["phase"] == 1  # the whole network was never better
     held = tenfold.data.splits.prepare(tenfold.open_dataset(DATA["source"]), tuned.data).validation
-    said = run.model().predict(held.images.astype("float32"), verbose=0)
+    said = run.model().predict(np.asarray(held.images, np.float32), verbose=0)
     assert log_loss(held.labels, said) == pytest.approx(record["val_loss"], abs=1e-4)
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tenfold.report.plots.style import DPI, GREY, VERMILLION, shorten, styled
+
+if TYPE_CHECKING:
+    from tenfold.data.view import Images
 
 THUMBNAIL = 96  # pixels a side at most, in the grid of classes
 TALLEST = 60_000 / DPI  # inches: the renderer takes images below 2**16 pixels a side
@@ -71,7 +75,7 @@ def examples(labels: np.ndarray, classes: int, per_class: int, seed: int) -> lis
     return chosen
 
 
-def mosaic(images: np.ndarray, rows: Sequence[np.ndarray], columns: int) -> np.ndarray:
+def mosaic(images: Images, rows: Sequence[np.ndarray], columns: int) -> np.ndarray:
     """One picture, uint8 [height, width, 3], with the images of `rows` (indices) side by side on white."""
     height, width = thumbnail(images[0]).shape[:2] if len(images) else (1, 1)
     gap = max(1, round(0.06 * max(height, width)))
@@ -84,7 +88,7 @@ def mosaic(images: np.ndarray, rows: Sequence[np.ndarray], columns: int) -> np.n
 
 
 def class_grid(
-    images: np.ndarray, labels: np.ndarray, classes: Sequence[str], per_class: int = 10, seed: int = 0
+    images: Images, labels: np.ndarray, classes: Sequence[str], per_class: int = 10, seed: int = 0
 ) -> Figure:
     """Random examples of every class, a row each, with the class's name and its number of images.
 

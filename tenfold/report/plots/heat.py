@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
@@ -12,8 +13,12 @@ from PIL import Image
 
 from tenfold.evaluation.misclassified import Explained, Gallery, Guess
 from tenfold.report.plots.grid import Cell, draw_cells, rgb
+from tenfold.report.plots.plot import Samples
 from tenfold.report.plots.samples import guess_cell
 from tenfold.report.plots.style import shorten, styled
+
+if TYPE_CHECKING:
+    from tenfold.data.view import Images
 
 SIDE = 96  # pixels that the longer side of an enlarged image has at most
 STRENGTH = 0.65  # of the colour where the heat is 1
@@ -40,7 +45,7 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     return np.clip((1 - opacity) * grey + opacity * colour, 0, 255).round().astype(np.uint8)
 
 
-def draw_explained(explained: Explained, classes: Sequence[str], training: tuple[np.ndarray, np.ndarray] | None = None,
+def draw_explained(explained: Explained, classes: Sequence[str], training: Samples | None = None,
                    title: str = "") -> Figure:
     """The image, its heat maps, and the training images nearest to it.
 
@@ -56,7 +61,7 @@ def draw_explained(explained: Explained, classes: Sequence[str], training: tuple
         return draw_cells(cells, len(cells), title)
 
 
-def draw_gallery(gallery: Gallery, images: np.ndarray, classes: Sequence[str]) -> Figure | None:
+def draw_gallery(gallery: Gallery, images: Images, classes: Sequence[str]) -> Figure | None:
     """A class in pictures, a row for each kind that has any; None for a class without images and intruders."""
     rows: list[tuple[str, Sequence[Guess]]] = [
         ("right, surest", gallery.surest), ("right, least sure", gallery.least_sure),
