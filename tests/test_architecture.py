@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "tenfold"
 # Module → the modules of Tenfold that it may import; a package stands for all its modules.
 FLOORS: dict[str, set[str]] = {
     "errors": set(),
+    "machine": {"errors"},
     "registry": {"errors"},
     "shipped": {"errors"},
     "recipe": {"errors", "registry", "shipped"},
@@ -23,20 +24,23 @@ FLOORS: dict[str, set[str]] = {
     "foreign": {"errors", "backend"},
     "models": {"errors", "registry", "recipe", "backend", "data", "foreign"},
     "interrupt": set(),
-    "training": {"errors", "registry", "recipe", "backend", "modelfile", "run", "data", "models"},
-    "prediction": {"errors", "modelfile", "run", "models"},
-    "evaluation": {"backend", "errors", "registry", "run", "data", "prediction"},
+    "training": {"errors", "machine", "registry", "recipe", "backend", "modelfile", "run", "data", "models"},
+    "runtimes": {"errors", "machine", "registry", "backend", "modelfile", "models"},
+    "prediction": {"errors", "run", "runtimes"},
+    "evaluation": {"backend", "errors", "machine", "registry", "run", "data", "runtimes"},
     "report": {"registry", "recipe", "run", "evaluation"},
     "comparison": {"errors", "registry", "run", "evaluation", "report"},
-    "environment": {"data", "training"},
-    "study": {"errors", "shipped", "recipe", "run", "evaluation", "comparison", "jobs"},
+    "environment": {"errors", "machine", "data"},
+    "study": {"errors", "machine", "shipped", "recipe", "run", "evaluation", "comparison", "jobs"},
     "material": {"errors", "modelfile", "run", "data", "evaluation", "report"},
     "jobs": {
-        "errors", "interrupt", "recipe", "run", "modelfile", "data", "models", "training", "environment",
+        "errors", "machine", "interrupt", "recipe", "run", "modelfile", "data", "models", "training", "environment",
         "evaluation", "report", "material",
     },
     "overview": {"errors", "recipe", "run", "data", "models", "report", "jobs"},
-    "explanation": {"errors", "modelfile", "run", "data", "prediction", "evaluation", "report", "material", "jobs"},
+    "explanation": {
+        "errors", "machine", "run", "data", "prediction", "runtimes", "evaluation", "report", "material", "jobs",
+    },
     "demo": {"jobs", "study"},
     "terminal": {"registry", "recipe", "run", "evaluation", "comparison", "jobs", "report"},
     "cli": {
@@ -49,7 +53,8 @@ FLOORS: dict[str, set[str]] = {
 
 # The only files that may import Keras or PyTorch.
 ENGINE = {
-    "backend.py", "modelfile.py", "prediction.py", "evaluation/explain.py", "evaluation/views.py", "models/layers.py",
+    "backend.py", "machine.py", "modelfile.py", "runtimes/fast.py", "runtimes/keras.py", "evaluation/explain.py",
+    "models/layers.py",
     "models/summary.py", "models/backbone.py", "models/weights.py", "foreign/load.py", "training/engine.py",
     "training/optimizers.py", "training/muon.py", "training/augment.py", "training/features.py",
 }

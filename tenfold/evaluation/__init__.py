@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tenfold import machine
 from tenfold.data.dataset import Dataset, Split
 from tenfold.errors import RunError, UsageError
 from tenfold.evaluation.predictions import write_predictions
-from tenfold.evaluation.robustness import Classify, robustness
+from tenfold.evaluation.robustness import robustness
 from tenfold.evaluation.scores import score
 from tenfold.run import Run
+from tenfold.runtimes import Predictor, open_predictor
+from tenfold.runtimes.views import WithViews
 
 if TYPE_CHECKING:
     from tenfold.recipe import EvaluateSection
@@ -103,10 +106,10 @@ def _check_shape(run: Run, dataset: Dataset) -> None:
 def _score(run: Run, splits: Mapping[str, Split], csv: bool, how: EvaluateSection,
            more: Mapping[str, Any] | None = None) -> dict[str, Any]:
     result = _known(run)
-    for suffix, classify in classifiers(run, how).items():
+    for suffix, predictor in predictors(run, how).items():
         facts = {**(more or {}), **({"views": how.tta} if suffix else {})}
         for name, split in splits.items():
-            p = classify(split.images)
+            p = predictor.predict(split.images, how.batch_size)
             write_predictions(run, name + suffix, split.labels, p, run.classes(), csv)
             result[name + suffix] = {
                 **score(split.labels, p, run.classes()), **facts,
@@ -116,45 +119,37 @@ def _score(run: Run, splits: Mapping[str, Split], csv: bool, how: EvaluateSectio
     return result
 
 
-def classifiers(run: Run, how: EvaluateSection) -> dict[str, Classify]:
-    """Functions from images uint8 [n, h, w, c] to the run's probabilities float32 [n, k], by suffix of the split.
+def predictors(run: Run, how: EvaluateSection) -> dict[str, Predictor]:
+    """What judges a run's images, by suffix of the split.
 
     "" is the model as it is; "_tta" has test-time augmentation, where `how` asks for any.
     """
-    from tenfold.evaluation.views import with_views
-    from tenfold.prediction import Classifier, probabilities  # the engine, which comparing runs does not need
-
-    model = Classifier(run)
-    models: dict[str, Any] = {"": model}
-    if how.tta != "none":
-        models["_tta"] = with_views(model, how.tta, how.tta_below)
-
-    def bound(judge: Any) -> Classify:
-        return lambda images: probabilities(judge, images, how.batch_size)
-
-    return {suffix: bound(judge) for suffix, judge in models.items()}
+    plain = open_predictor(run)
+    return {"": plain} if how.tta == "none" else {"": plain, "_tta": WithViews(plain, how.tta, how.tta_below)}
 
 
 def time_run(run: Run, images: np.ndarray) -> dict[str, Any]:
     """How many images a second the run's model classifies in float32, decoding and loading aside.
 
     images: uint8 [n, h, w, c], n > 0; batches of them, over and over, until 2,000 images or two seconds have
-    gone by. Gives "images_per_second" (the median batch; the first one only warms up), "images" and
-    "batch_size"; what it ran on is for the caller to add.
+    gone by. Gives "images_per_second" (the median batch; the first one only warms up), "images", "batch_size",
+    and what computed: "precision", "threads", "processor".
     """
-    how = run.recipe().evaluate
-    classify, size = classifiers(run, how)[""], how.batch_size
-    batches = itertools.cycle([np.asarray(images[i : i + size]) for i in range(0, min(len(images), TIMED), size)])
+    predictor, size, count = open_predictor(run), run.recipe().evaluate.batch_size, min(len(images), TIMED)
+    batches = itertools.cycle([np.asarray(images[np.arange(i, min(i + size, len(images)))])
+                               for i in range(0, count, size)])
     rates: list[float] = []
     seconds, count = 0.0, 0
     while count < TIMED and seconds < 2:
         batch = next(batches)
         started = time.perf_counter()
-        classify(batch)
+        predictor.predict(batch, size)
         took = time.perf_counter() - started
         rates.append(len(batch) / took)
         seconds, count = seconds + took, count + len(batch)
-    return {"images_per_second": round(float(np.median(rates[1:] or rates)), 1), "images": count, "batch_size": size}
+    used = machine.current("float32")
+    return {"images_per_second": round(float(np.median(rates[1:] or rates)), 1), "images": count, "batch_size": size,
+            "precision": used.precision, "threads": used.threads, "processor": machine.processor_name()}
 
 
 def score_corruptions(run: Run, dataset: Dataset, log: Callable[[str], None]) -> dict[str, Any]:
@@ -164,6 +159,7 @@ def score_corruptions(run: Run, dataset: Dataset, log: Callable[[str], None]) ->
     """
     if dataset.test is None or not len(dataset.test):
         raise RunError(f"{run.path}: its data set has no test images to corrupt")
-    result = {"split": "test", **robustness(classifiers(run, run.recipe().evaluate)[""], dataset.test, log)}
+    batch_size = run.recipe().evaluate.batch_size
+    result = {"split": "test", **robustness(open_predictor(run), dataset.test, log, batch_size=batch_size)}
     run.write_json("corruptions.json", result)
     return result

@@ -13,27 +13,30 @@ from tenfold.evaluation.corruptions import SEVERITIES, corruption
 from tenfold.evaluation.scores import entry
 from tenfold.evaluation.weighted import Judged
 from tenfold.registry import CORRUPTIONS
+from tenfold.runtimes import BATCH, Predictor
 
-Classify = Callable[[np.ndarray], np.ndarray]
 
-
-def robustness(classify: Classify, split: Split, log: Callable[[str], None], seed: int = 0) -> dict[str, Any]:
+def robustness(predictor: Predictor, split: Split, log: Callable[[str], None], seed: int = 0, *,
+               batch_size: int = BATCH) -> dict[str, Any]:
     """Accuracy on a split under every registered corruption at severities 1 to 5.
 
-    `classify` takes uint8 [n, h, w, c] and gives probabilities [n, k]. Gives "count", "seed", "clean"
-    (accuracy of the images as they are), "corruptions": name → {"title", "accuracy": five entries}, and
-    "mean": the mean over all corruptions and severities, with the bootstrap interval over images; every
-    other interval is Wilson's. `log` is told of each corruption.
+    Gives "count", "seed", "clean" (accuracy of the images as they are), "corruptions": name → {"title",
+    "accuracy": five entries}, and "mean": the mean over all corruptions and severities, with the bootstrap
+    interval over images; every other interval is Wilson's. `log` is told of each corruption.
     """
-    clean = Judged(split.labels, classify(split.images))
+
+    def judged(images: np.ndarray) -> Judged:
+        return Judged(split.labels, predictor.predict(images, batch_size))
+
+    clean = judged(split.images)
     table: dict[str, Any] = {}
     right = []
     for name in CORRUPTIONS.names():
         known = corruption(name)
-        judged = [Judged(split.labels, classify(known(split.images, severity, seed))) for severity in SEVERITIES]
-        table[name] = {"title": known.title, "accuracy": [_accuracy(each.correct) for each in judged]}
-        right += [each.correct for each in judged]
-        shown = ", ".join(f"{100 * each.correct.mean():.1f}" for each in judged)
+        corrupted = [judged(known(split.images, severity, seed)) for severity in SEVERITIES]
+        table[name] = {"title": known.title, "accuracy": [_accuracy(each.correct) for each in corrupted]}
+        right += [each.correct for each in corrupted]
+        shown = ", ".join(f"{100 * each.correct.mean():.1f}" for each in corrupted)
         log(f"{known.title.lower()}, severity 1 to 5: {shown} %")
     share = np.mean(right, axis=0)
     spread, = statistics.bootstrap(clean, [lambda x: x.mean(share)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tenfold import machine
 from tenfold.data import open_dataset
 from tenfold.data.dataset import Dataset
 from tenfold.errors import UsageError
@@ -30,6 +31,7 @@ def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False, *, spl
     """
     how = run.recipe().replace(*([] if tta is None else [f"evaluate.tta={tta}"])).evaluate
     watcher = watcher or Watcher()
+    machine.check(watcher.log)
     dataset = own_data(run, watcher)
     other = None if data is None else open_dataset(data, fetch=True, log=watcher.log, progress=watcher.fetched)
     with run.writing():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tenfold import machine
 from tenfold.errors import RunError, UsageError
 from tenfold.interrupt import Interrupt
 from tenfold.jobs import steps
@@ -22,6 +23,7 @@ def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *
     finished, is being written by another process, or if its data set has changed.
     """
     watcher = watcher or Watcher()
+    machine.check(watcher.log)
     recipe, status = run.recipe(), run.status()
     if epochs is not None:
         least = recipe.train.epochs + (status["status"] == "finished")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tenfold.data.dataset import Dataset
 from tenfold.errors import DivergedError, RunError, TenfoldError
 from tenfold.jobs.job import Job, Plan
+from tenfold.machine import configure
 from tenfold.run import Run
 
 if TYPE_CHECKING:
@@ -49,10 +50,9 @@ def fit(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> Non
     run.write_status("running")
     run.remove(*OF_A_MODEL)
     from tenfold import environment  # after what makes the directory a run
-    from tenfold.training import engine
     from tenfold.training import fit as train
 
-    machine = engine.prepare(recipe.train.precision)
+    machine = configure(recipe.train.precision)
     run.write_json("environment.json", environment.describe(
         dataset, machine.to_dict(), recipe.train.seed, summary.parameters, summary.flops) | first)
     job.watcher.start(recipe, run, -(-len(dataset.train) // recipe.train.batch_size))
@@ -92,15 +92,11 @@ def finish(job: Job, run: Run) -> None:
 
 def time(run: Run, dataset: Dataset) -> None:
     """Measure how fast the model predicts, on the split it is judged on, and write `inference.json`."""
-    from tenfold import environment
     from tenfold.evaluation import time_run
-    from tenfold.training import engine
 
     split = dataset.test or dataset.validation
     if split is not None and len(split):
-        run.write_json("inference.json", {**time_run(run, split.images), "precision": "float32",
-                                          "threads": engine.prepare("float32").threads,
-                                          "processor": environment.machine()["processor"]})
+        run.write_json("inference.json", time_run(run, split.images))
 
 
 def write_report(run: Run, dataset: Dataset, status: Mapping[str, Any] | None = None) -> Path:
