@@ -18,8 +18,7 @@ import statistics
 from pathlib import Path
 
 from benchmarks.record import one_of, positive
-from tenfold import jobs
-from tenfold.environment import machine
+from tenfold import jobs, machine
 from tenfold.errors import TenfoldError
 from tenfold.progress.bars import terminal_watcher
 from tenfold.recipe import Recipe, header, read, shipped
@@ -99,7 +98,7 @@ def main() -> None:
         path = RECIPES / f"{name}.toml"
         path.write_text(with_facts(read(name)[1], measured), encoding="utf-8")
         stated = header(path.read_text(encoding="utf-8"))
-        print(json.dumps({"recipe": name, **stated, "machine": machine()}), flush=True)
+        print(json.dumps({"recipe": name, **stated, "machine": machine.facts()}), flush=True)
 
 
 if __name__ == "__main__":

@@ -28,9 +28,8 @@ import numpy as np
 from scipy import stats
 
 import tenfold
-from tenfold import jobs
+from tenfold import jobs, machine
 from tenfold.data.splits import prepare
-from tenfold.environment import machine
 from tenfold.progress.bars import terminal_watcher
 from tenfold.progress.lines import LineWatcher
 from tenfold.recipe import Recipe
@@ -81,10 +80,9 @@ def features(arguments: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from tenfold.models import build, weights
-    from tenfold.training import engine
     from tenfold.training.transfer import feature_network
 
-    python, chosen = peer_python(arguments.peer), engine.prepare()
+    python, chosen = peer_python(arguments.peer), machine.configure()
     tuned = recipe(f"file:{arguments.backbone}", arguments.size, 10)
     split = tenfold.open_dataset("cifar10").train
     with torch.inference_mode():
@@ -137,7 +135,7 @@ def epochs(arguments: argparse.Namespace) -> dict[str, Any]:
     tuned = recipe(f"file:{arguments.backbone}", arguments.size, arguments.images, augment={})
     tuned = tuned.replace("model.trainable=none")
     dataset = prepare(tenfold.open_dataset("cifar10"), tuned.data)
-    chosen = engine.prepare()
+    chosen = machine.configure()
     model = build(tuned.model, dataset.shape, 10, fast=True, dtype=chosen.dtype_policy)
     weights.initialise(model, tuned.model)
     started = time.perf_counter()
@@ -221,7 +219,7 @@ def main() -> None:
     unknown = set(arguments.parts) - set(PARTS)
     if unknown:
         parser.error(f"unknown part {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}")
-    result: dict[str, Any] = {"machine": machine()}
+    result: dict[str, Any] = {"machine": machine.facts()}
     with tempfile.TemporaryDirectory() as cache:
         os.environ["TENFOLD_CACHE"] = cache
         for part in arguments.parts or PARTS:

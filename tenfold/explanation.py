@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold import machine
 from tenfold.data.dataset import Dataset
 from tenfold.data.view import Images
 from tenfold.errors import ImageError, RunError
@@ -63,27 +64,28 @@ def explain(run: Run, images: Iterable[str | Path] = (), *, most: int = 12, neig
     RunError if the run lacks its model or predictions or its data set has changed, DataError if that is not to be had.
     """
     watcher = watcher or default_watcher()
+    machine.configure("float32")
     paths = list(images)
     return _explain_images(run, paths) if paths else _explain_errors(run, most, neighbours, watcher)
 
 
 def _explain_images(run: Run, paths: Sequence[str | Path]) -> Explanation:
-    from tenfold import modelfile
     from tenfold.evaluation.explain import grad_cam
-    from tenfold.prediction import image_files, probabilities, read_image
+    from tenfold.prediction import image_files, read_image
+    from tenfold.runtimes import open_predictor
 
     files = list(image_files(paths))
-    model, facts = run.model(), modelfile.facts(run.path / "model.keras")
-    classes, read, unread = facts["classes"], {}, []
+    predictor, model = open_predictor(run), run.model()
+    classes, read, unread = predictor.classes, {}, []
     for number, file in enumerate(files):
         try:
-            read[number] = read_image(file, tuple(facts["shape"]))
+            read[number] = read_image(file, predictor.shape)
         except ImageError as error:
             unread.append(str(error))
     if not read:
         raise ImageError("; ".join(unread))
     pixels = np.stack(list(read.values()))
-    p = probabilities(model, pixels)
+    p = predictor.predict(pixels)
     order = np.argsort(-p, axis=1, kind="stable")[:, :2]
     heats = [grad_cam(model, pixels, labels) for labels in order.T]
     explained = [

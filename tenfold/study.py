@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tenfold import jobs
+from tenfold import jobs, machine
 from tenfold.comparison import Leaderboard, compare, csv_text, write_html
 from tenfold.errors import RecipeError, RunError, StorageError, TenfoldError, UsageError
 from tenfold.evaluation.metrics import metric
@@ -122,6 +122,7 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
     what the study lists is not right, before anything is made; StorageError.
     """
     watcher = watcher or default_watcher()
+    machine.check()
     study = study if isinstance(study, Study) else Study.load(study)
     metric(by or study.by)
     recipes = _recipes(study, data)

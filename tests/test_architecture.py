@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "tenfold"
 # Module → the modules of Tenfold that it may import; a package stands for all its modules.
 FLOORS: dict[str, set[str]] = {
     "errors": set(),
+    "machine": {"errors"},
     "registry": {"errors"},
     "shipped": {"errors"},
     "storage": {"errors"},
@@ -24,24 +25,29 @@ FLOORS: dict[str, set[str]] = {
     "data": {"errors", "registry", "storage", "recipe", "progress"},
     "foreign": {"errors", "backend"},
     "models": {"errors", "registry", "recipe", "progress", "backend", "data", "foreign"},
+    "runtimes": {"errors", "machine", "registry", "backend", "modelfile", "models"},
     "interrupt": set(),
     "training": {
-        "errors", "registry", "storage", "recipe", "progress", "backend", "modelfile", "run", "data", "models",
+        "errors", "machine", "registry", "storage", "recipe", "progress", "backend", "modelfile", "run", "data",
+        "models",
     },
-    "prediction": {"errors", "modelfile", "run", "models"},
-    "evaluation": {"errors", "registry", "progress", "backend", "run", "data", "prediction"},
+    "prediction": {"errors", "run", "runtimes"},
+    "evaluation": {"errors", "machine", "registry", "progress", "backend", "run", "data", "runtimes"},
     "report": {"registry", "recipe", "progress", "run", "evaluation"},
     "comparison": {"errors", "registry", "storage", "run", "evaluation", "report"},
-    "environment": {"data", "training"},
-    "study": {"errors", "shipped", "storage", "recipe", "progress", "run", "evaluation", "comparison", "jobs"},
+    "environment": {"errors", "machine", "data"},
+    "study": {
+        "errors", "machine", "shipped", "storage", "recipe", "progress", "run", "evaluation", "comparison", "jobs",
+    },
     "material": {"modelfile", "run", "data", "evaluation", "report"},
     "jobs": {
-        "errors", "recipe", "progress", "modelfile", "run", "data", "models", "interrupt", "training", "evaluation",
-        "report", "environment", "material",
+        "errors", "machine", "recipe", "progress", "modelfile", "run", "data", "models", "interrupt", "training",
+        "evaluation", "report", "environment", "material",
     },
     "overview": {"errors", "storage", "recipe", "progress", "data", "models", "report", "jobs"},
     "explanation": {
-        "errors", "progress", "modelfile", "run", "data", "prediction", "evaluation", "report", "material", "jobs",
+        "errors", "machine", "progress", "run", "data", "runtimes", "prediction", "evaluation", "report", "material",
+        "jobs",
     },
     "demo": {"progress", "study"},
     "terminal": {"registry", "run", "evaluation", "report", "comparison"},
@@ -55,7 +61,8 @@ FLOORS: dict[str, set[str]] = {
 
 # The only files that may import Keras or PyTorch.
 ENGINE = {
-    "backend.py", "modelfile.py", "prediction.py", "evaluation/explain.py", "evaluation/views.py", "models/layers.py",
+    "backend.py", "machine.py", "modelfile.py", "runtimes/fast.py", "runtimes/keras.py", "evaluation/explain.py",
+    "models/layers.py",
     "models/summary.py", "models/backbone.py", "models/weights.py", "foreign/load.py", "training/engine.py",
     "training/optimizers.py", "training/muon.py", "training/augment.py", "training/features.py", "training/loader.py",
 }

@@ -11,14 +11,14 @@ from tenfold.data.splits import prepare
 from tenfold.errors import TenfoldError
 from tenfold.models import build
 from tenfold.recipe import DataSection, ModelSection, Recipe, options_of, shipped
-from tenfold.registry import AUGMENTATIONS, DATASETS, METRICS, MODELS, PLOTS, Registry
+from tenfold.registry import AUGMENTATIONS, DATASETS, METRICS, MODELS, PLOTS, RUNTIMES, Registry
 from tenfold.training.augment import Batch, augmented
 
 OFFLINE = ("digits", "shapes:train=300,test=100")
 SHAPES = [(8, 8, 1), (8, 8, 3), (28, 28, 1), (32, 32, 3), (17, 23, 3)]
 
 
-@pytest.mark.parametrize("registry", [DATASETS, MODELS, AUGMENTATIONS, METRICS, PLOTS], ids=lambda r: r.kind)
+@pytest.mark.parametrize("registry", [DATASETS, MODELS, AUGMENTATIONS, METRICS, PLOTS, RUNTIMES], ids=lambda r: r.kind)
 def test_everything_registered_has_a_plain_name(registry: Registry) -> None:
     assert registry.names()
     for name in registry.names():

@@ -12,9 +12,10 @@ from PIL import Image
 from tenfold import jobs, modelfile
 from tenfold.errors import ImageError, RunError, UsageError
 from tenfold.jobs.own_data import open_data
-from tenfold.prediction import predict, probabilities, read_image
+from tenfold.prediction import predict, read_image
 from tenfold.recipe import Recipe
 from tenfold.run import Run, State
+from tenfold.runtimes import open_predictor
 
 GREY, COLOUR = (8, 8, 1), (8, 8, 3)
 ROTATED = 6  # EXIF: the camera was turned, the picture has to be turned to the right
@@ -131,7 +132,7 @@ def test_answers_are_those_of_the_model_on_the_pixels_read(run: Run, tmp_path: P
     for name in names:
         MAKERS[name](tmp_path / name)
     shape = tuple(modelfile.facts(run.path / "model.keras")["shape"])
-    expected = probabilities(run.model(), np.stack([read_image(tmp_path / name, shape) for name in names]))
+    expected = open_predictor(run, "keras").predict(np.stack([read_image(tmp_path / name, shape) for name in names]))
     found = predict(run, [tmp_path / name for name in names], batch_size=2)
     assert np.allclose([list(p.probabilities.values()) for p in found], expected, atol=1e-6)
     assert not np.allclose(expected[0], expected[1], atol=1e-3)

@@ -97,9 +97,9 @@ def main() -> None:
     AUGMENTATIONS.add("clock")(clock.augmentation)
     train(arguments.network, arguments.batch, max(arguments.steps // 2, 3), epochs=1, clock=clock)
     from tenfold.environment import versions
-    from tenfold.training import engine
+    from tenfold.machine import current
 
-    machine = engine.prepare()
+    machine = current()
     print(json.dumps({
         "images_per_second": round(timed["images_per_second"], 1), "data_share": round(clock.data / clock.total, 4),
         "threads": machine.threads, "precision": machine.precision,

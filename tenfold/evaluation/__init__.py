@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tenfold import machine
 from tenfold.data.dataset import Dataset, Split
 from tenfold.data.view import Images, blocks
 from tenfold.errors import RunError, UsageError
 from tenfold.evaluation.predictions import write_predictions
-from tenfold.evaluation.robustness import Classify, robustness
+from tenfold.evaluation.robustness import robustness
 from tenfold.evaluation.scores import score
-from tenfold.progress import Watcher
+from tenfold.progress import SILENT, Watcher
 from tenfold.run import Run
+from tenfold.runtimes import Predictor, open_predictor
+from tenfold.runtimes.views import WithViews
 
 if TYPE_CHECKING:
     from tenfold.recipe import EvaluateSection
@@ -31,7 +34,7 @@ TIMED = 2000  # images, at most, that the speed of prediction is measured on
 
 
 def score_run(run: Run, dataset: Dataset, splits: Sequence[str] = EVALUATED, csv: bool = False,
-              how: EvaluateSection | None = None) -> dict[str, Any]:
+              how: EvaluateSection | None = None, watcher: Watcher = SILENT) -> dict[str, Any]:
     """Predict the splits of a prepared data set with the run's `model.keras`, in float32, and score them.
 
     Writes `predictions/<split>.parquet` (and `.csv`) and `metrics.json`; returns the metrics:
@@ -46,11 +49,11 @@ def score_run(run: Run, dataset: Dataset, splits: Sequence[str] = EVALUATED, csv
                          f"{run.path} was trained on {', '.join(run.classes())}")
     _check_shape(run, dataset)
     present = {name: split for name, split in dataset.splits().items() if name in splits}
-    return _score(run, present, csv, how or run.recipe().evaluate)
+    return _score(run, present, csv, how or run.recipe().evaluate, watcher)
 
 
 def score_elsewhere(run: Run, dataset: Dataset, split: str, csv: bool = False, how: EvaluateSection | None = None,
-                    own: Dataset | None = None) -> dict[str, Any]:
+                    own: Dataset | None = None, watcher: Watcher = SILENT) -> dict[str, Any]:
     """Score a run's model on a split of another data set, whose classes it knows; in whatever order.
 
     Writes predictions and metrics under `<data set>-<split>`, with "data" (uri, source, partial, fingerprint, and
@@ -73,7 +76,7 @@ def score_elsewhere(run: Run, dataset: Dataset, split: str, csv: bool = False, h
             "expected": chosen.provenance.expected, "count": len(chosen), "fingerprint": mapped.fingerprint(),
             "overlap": _overlap(chosen.images, own) if own else {}}
     name = _free_name(run, f"{dataset.name}-{split}", mapped.fingerprint())
-    return _score(run, {name: mapped}, csv, how or run.recipe().evaluate, {"data": data})
+    return _score(run, {name: mapped}, csv, how or run.recipe().evaluate, watcher, {"data": data})
 
 
 def _known(run: Run) -> dict[str, Any]:
@@ -119,18 +122,18 @@ def _check_shape(run: Run, dataset: Dataset) -> None:
 
 
 def _score(run: Run, splits: Mapping[str, Split], csv: bool, how: EvaluateSection,
-           more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+           watcher: Watcher, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
     result, counts = _known(run), _counts(run)
-    for suffix, classify in classifiers(run, how).items():
+    for suffix, predictor in predictors(run, how).items():
         facts = {**(more or {}), **({"views": how.tta} if suffix else {})}
         for name, split in splits.items():
-            p = classify(split.images)
+            p = _predicted(predictor, split, how.batch_size, watcher)
             key = name + suffix
             write_predictions(run, key, split.labels, p, run.classes(), csv)
             before = counts.get(key, 0)
             counts[key] = before + 1
             result[key] = {
-                **score(split.labels, p, run.classes()), **facts,
+                **score(split.labels, p, run.classes(), watcher=watcher), **facts,
                 "scored": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                 "times": counts[key], "earlier": result[key].get("earlier", 0) if key in result else before}
     run.write_json(COUNTS, counts)  # first, so that a kill between the two can't hide that the split was scored
@@ -138,45 +141,47 @@ def _score(run: Run, splits: Mapping[str, Split], csv: bool, how: EvaluateSectio
     return result
 
 
-def classifiers(run: Run, how: EvaluateSection) -> dict[str, Classify]:
-    """Functions from images uint8 [n, h, w, c] to the run's probabilities float32 [n, k], by suffix of the split.
+def _predicted(predictor: Predictor, split: Split, batch_size: int, watcher: Watcher) -> np.ndarray:
+    """Probabilities float32 [n, k] of a split; the watcher is told of each batch."""
+    parts, count = [], len(split)
+    for start in range(0, max(count, 1), batch_size):
+        watcher.advance("score", start, count, "images")
+        parts.append(predictor.predict(split.images[start : start + batch_size], batch_size))
+    watcher.advance("score", count, count, "images")
+    return np.concatenate(parts)
+
+
+def predictors(run: Run, how: EvaluateSection) -> dict[str, Predictor]:
+    """What judges a run's images, by suffix of the split.
 
     "" is the model as it is; "_tta" has test-time augmentation, where `how` asks for any.
     """
-    from tenfold.evaluation.views import with_views
-    from tenfold.prediction import Classifier, probabilities  # the engine, which comparing runs does not need
-
-    model = Classifier(run)
-    models: dict[str, Any] = {"": model}
-    if how.tta != "none":
-        models["_tta"] = with_views(model, how.tta, how.tta_below)
-
-    def bound(judge: Any) -> Classify:
-        return lambda images: probabilities(judge, images, how.batch_size)
-
-    return {suffix: bound(judge) for suffix, judge in models.items()}
+    plain = open_predictor(run)
+    return {"": plain} if how.tta == "none" else {"": plain, "_tta": WithViews(plain, how.tta, how.tta_below)}
 
 
 def time_run(run: Run, images: Images) -> dict[str, Any]:
     """How many images a second the run's model classifies in float32, decoding and loading aside.
 
     images: uint8 [n, h, w, c], n > 0; batches of them, over and over, until 2,000 images or two seconds have
-    gone by. Gives "images_per_second" (the median batch; the first one only warms up), "images" and
-    "batch_size"; what it ran on is for the caller to add.
+    gone by. Gives "images_per_second" (the median batch; the first one only warms up), "images", "batch_size",
+    and what computed: "precision", "threads", "processor".
     """
-    how = run.recipe().evaluate
-    classify, size = classifiers(run, how)[""], how.batch_size
-    batches = itertools.cycle([np.asarray(images[i : i + size]) for i in range(0, min(len(images), TIMED), size)])
+    predictor, size, count = open_predictor(run), run.recipe().evaluate.batch_size, min(len(images), TIMED)
+    batches = itertools.cycle([np.asarray(images[np.arange(i, min(i + size, len(images)))])
+                               for i in range(0, count, size)])
     rates: list[float] = []
     seconds, count = 0.0, 0
     while count < TIMED and seconds < 2:
         batch = next(batches)
         started = time.perf_counter()
-        classify(batch)
+        predictor.predict(batch, size)
         took = time.perf_counter() - started
         rates.append(len(batch) / took)
         seconds, count = seconds + took, count + len(batch)
-    return {"images_per_second": round(float(np.median(rates[1:] or rates)), 1), "images": count, "batch_size": size}
+    used = machine.current("float32")
+    return {"images_per_second": round(float(np.median(rates[1:] or rates)), 1), "images": count, "batch_size": size,
+            "precision": used.precision, "threads": used.threads, "processor": machine.processor_name()}
 
 
 def score_corruptions(run: Run, dataset: Dataset, watcher: Watcher) -> dict[str, Any]:
@@ -187,6 +192,6 @@ def score_corruptions(run: Run, dataset: Dataset, watcher: Watcher) -> dict[str,
     if dataset.test is None or not len(dataset.test):
         raise RunError(f"{run.path}: its data set has no test images to corrupt")
     how = run.recipe().evaluate
-    result = {"split": "test", **robustness(classifiers(run, how)[""], dataset.test, watcher, how.batch_size)}
+    result = {"split": "test", **robustness(open_predictor(run), dataset.test, watcher, how.batch_size)}
     run.write_json("corruptions.json", result)
     return result

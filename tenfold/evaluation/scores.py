@@ -12,6 +12,7 @@ from tenfold.evaluation import metrics, statistics
 from tenfold.evaluation.confusion import confusion_matrix
 from tenfold.evaluation.metrics import Metric, metric
 from tenfold.evaluation.weighted import Judged, Weighted
+from tenfold.progress import SILENT, Watcher
 from tenfold.registry import METRICS
 
 Entry = dict[str, Any]
@@ -23,7 +24,7 @@ BY_CLASS: dict[str, Callable[[Weighted], np.ndarray]] = {
 
 
 def score(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str],
-          resamples: int | None = None) -> dict[str, Any]:
+          resamples: int | None = None, watcher: Watcher = SILENT) -> dict[str, Any]:
     """All metrics of one split as plain JSON values.
 
     labels: int64 [n]; probabilities: float [n, k]; classes: the k names. Gives each metric as
@@ -44,7 +45,7 @@ def score(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str],
     names = METRICS.names()
     defined = len(labels) > 0 and bool(finite.all())
     measures = [metric(name).function for name in names] + list(BY_CLASS.values())
-    values, resampled = _measure(judged, measures, resamples)
+    values, resampled = _measure(judged, measures, resamples, watcher)
     result: dict[str, Any] = {}
     for name, value, spread in zip(names, values, resampled, strict=False):
         result[name] = _entry_of(metric(name), float(value) if defined else math.nan, spread, len(labels))
@@ -65,14 +66,14 @@ def entry(value: float, interval: statistics.Interval | None, reason: str) -> En
 
 
 def _measure(judged: Judged, measures: Sequence[Callable[[Weighted], np.ndarray]],
-             resamples: int) -> tuple[list[Any], list[np.ndarray]]:
+             resamples: int, watcher: Watcher) -> tuple[list[Any], list[np.ndarray]]:
     """Each measure's value (a number, or one for each class) and its values on the resamples."""
     if not len(judged.labels):
         k = judged.classes
         return [np.full(k, math.nan)] * len(measures), [np.full((k, resamples), math.nan)] * len(measures)
     once = Weighted.evenly(judged)
     return ([measure(once)[..., 0] for measure in measures],
-            statistics.bootstrap(judged, measures, resamples))
+            statistics.bootstrap(judged, measures, resamples, watcher=watcher))
 
 
 def _entry_of(known: Metric, value: float, spread: np.ndarray, count: int) -> Entry:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tenfold.evaluation.weighted import Judged, Weighted
+from tenfold.progress import SILENT, Watcher
 
 RESAMPLES = 2000
 LEAST_RESAMPLES = 200
@@ -62,18 +63,21 @@ def _strata(labels: np.ndarray) -> list[np.ndarray]:
     return [*together, *classes[len(few):]]
 
 
-def bootstrap(judged: Judged, measures: Sequence[Measure], count: int | None = None, seed: int = 0,
-              ) -> list[np.ndarray]:
+def bootstrap(judged: Judged, measures: Sequence[Measure], count: int | None = None, seed: int = 0, *,
+              watcher: Watcher = SILENT) -> list[np.ndarray]:
     """Each measure on each resample: a float64 array [count], or [m, count] where the measure gives [m, b].
 
     `count` is what is `enough` unless it is given. All are NaN for a single image: its resamples are itself, and
     say nothing of others.
     """
-    count, blocks = count or enough(len(judged.labels), judged.classes), []
+    count, blocks, done = count or enough(len(judged.labels), judged.classes), [], 0
     known = 1.0 if len(judged.labels) > 1 else math.nan
     for weights in resamples(judged.labels, count, seed):
+        watcher.advance("bootstrap", done, count, "resamples")
         weighted = Weighted(judged, weights)
+        done += weights.shape[1]
         blocks.append([known * measure(weighted) for measure in measures])
+    watcher.advance("bootstrap", count, count, "resamples")
     return [np.concatenate(parts, axis=-1) for parts in zip(*blocks, strict=True)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tenfold import machine
 from tenfold.data import open_dataset
 from tenfold.data.dataset import Dataset
 from tenfold.errors import UsageError
@@ -31,10 +32,11 @@ def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False, *, spl
     """
     how = run.recipe().replace(*([] if tta is None else [f"evaluate.tta={tta}"])).evaluate
     watcher = watcher or default_watcher()
+    machine.check(watcher.notice)
     dataset = own_data(run, watcher)
     other = None if data is None else open_dataset(data, fetch=True, watcher=watcher)
     with run.writing():
-        _judge(run, dataset, other, splits, csv, how)
+        _judge(run, dataset, other, splits, csv, how, watcher)
         if calibrate:
             from tenfold.evaluation.calibration import calibrate as fit
 
@@ -48,16 +50,16 @@ def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False, *, spl
 
 
 def _judge(run: Run, dataset: Dataset, other: Dataset | None, splits: Sequence[str], csv: bool,
-           how: EvaluateSection) -> None:
+           how: EvaluateSection, watcher: Watcher) -> None:
     """Score splits of the run's own data set, or of another one in place of it."""
     from tenfold import evaluation
 
     if other is not None:
         for split in splits or ("test",):
-            evaluation.score_elsewhere(run, other, split, csv, how, dataset)
+            evaluation.score_elsewhere(run, other, split, csv, how, dataset, watcher)
         return
     missing = [split for split in splits if split not in dataset.splits()]
     if missing:
         raise UsageError(f"--split: received {missing[0]}; choose from: {', '.join(dataset.splits())}")
-    evaluation.score_run(run, dataset, splits or evaluation.EVALUATED, csv, how)
+    evaluation.score_run(run, dataset, splits or evaluation.EVALUATED, csv, how, watcher)
     time(run, dataset)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tenfold import machine
 from tenfold.errors import RunError, UsageError
 from tenfold.interrupt import Interrupt
 from tenfold.jobs import steps
@@ -23,6 +24,7 @@ def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *
     finished, is being written by another process, or if its data set has changed.
     """
     watcher = watcher or default_watcher()
+    machine.check(watcher.notice)
     recipe, state = run.recipe(), run.status().state
     if epochs is not None:
         least = recipe.train.epochs + (state is State.FINISHED)

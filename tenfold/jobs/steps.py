@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tenfold.data.dataset import Dataset
 from tenfold.errors import DivergedError, RunError, TenfoldError
 from tenfold.jobs.job import Job, Plan
+from tenfold.machine import configure
 from tenfold.progress import SILENT, Epoch, Evaluating, Finished, Together, Training, Watcher
 from tenfold.progress.journal import NAME, Journal
 from tenfold.run import Run, State, Status, stale_after
@@ -51,10 +52,9 @@ def fit(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> Non
     run.write_status(State.RUNNING)
     run.remove(*stale_after("model"))
     from tenfold import environment  # after what makes the directory a run
-    from tenfold.training import engine
     from tenfold.training import fit as train
 
-    machine = engine.prepare(recipe.train.precision)
+    machine = configure(recipe.train.precision)
     run.write_json("environment.json", environment.describe(
         dataset, machine.to_dict(), recipe.train.seed, summary.parameters, summary.flops) | first)
     job.watcher.on(Training(recipe.name, str(run.path), recipe.train.all_epochs,
@@ -73,7 +73,7 @@ def validate(job: Job, run: Run) -> None:
     if job.dataset.validation is None:
         return
     job.watcher.on(Evaluating("validation", modelfile.facts(run.path / "model.keras")["epoch"]))
-    score_run(run, job.dataset, ("validation",), job.csv)
+    score_run(run, job.dataset, ("validation",), job.csv, watcher=job.watcher)
 
 
 def finish(job: Job, run: Run) -> None:
@@ -82,7 +82,7 @@ def finish(job: Job, run: Run) -> None:
     from tenfold.evaluation import score_run
 
     job.watcher.on(Evaluating("test", modelfile.facts(run.path / "model.keras")["epoch"]))
-    score_run(run, job.dataset, ("test",), job.csv)
+    score_run(run, job.dataset, ("test",), job.csv, watcher=job.watcher)
     time(run, job.dataset)
     if job.h5:
         run.write("model.h5", modelfile.save_h5(run.model()))
@@ -96,15 +96,11 @@ def finish(job: Job, run: Run) -> None:
 
 def time(run: Run, dataset: Dataset) -> None:
     """Measure how fast the model predicts, on the split it is judged on, and write `inference.json`."""
-    from tenfold import environment
     from tenfold.evaluation import time_run
-    from tenfold.training import engine
 
     split = dataset.test or dataset.validation
     if split is not None and len(split):
-        run.write_json("inference.json", {**time_run(run, split.images), "precision": "float32",
-                                          "threads": engine.prepare("float32").threads,
-                                          "processor": environment.machine()["processor"]})
+        run.write_json("inference.json", time_run(run, split.images))
 
 
 def write_report(run: Run, dataset: Dataset, status: Status | None = None,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tenfold import machine
 from tenfold.data.dataset import Dataset
 from tenfold.errors import RunError
 from tenfold.interrupt import Interrupt
@@ -39,6 +40,7 @@ def train(
     finite weights); StorageError if the disk fails on the way (the last checkpoint is kept).
     """
     watcher = watcher or default_watcher()
+    machine.check(watcher.notice)
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     if name is not None:
         check_name(name)

@@ -47,12 +47,13 @@ def build(
     return model
 
 
-def twin(section: ModelSection, plain: keras.Model) -> keras.Model:
+def twin(section: ModelSection | None, plain: keras.Model) -> keras.Model:
     """The fast float32 network of a plain one that `build` made, with its weights.
 
-    A network on a backbone is drawn from its own graph: the backbone's file need not be there any more.
+    A network on a backbone is drawn from its own graph: the backbone's file need not be there any more. Without a
+    section every network is: the same numbers, some layers slower.
     """
-    if section.name == "pretrained":
+    if section is None or section.name == "pretrained":
         from tenfold.models import backbone
 
         return backbone.redrawn(plain)

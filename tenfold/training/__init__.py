@@ -9,6 +9,7 @@ import numpy as np
 
 from tenfold.data.dataset import Dataset
 from tenfold.errors import DivergedError, UsageError
+from tenfold.machine import configure
 from tenfold.models import build, check_build
 from tenfold.progress import SILENT, Watcher
 from tenfold.recipe import Recipe, TrainSection
@@ -19,13 +20,11 @@ if TYPE_CHECKING:
 
 
 def check(recipe: Recipe, dataset: Dataset) -> None:
-    """Raise UsageError if the recipe can't be trained on the prepared data set, EngineError if not in this process.
+    """Raise UsageError if the recipe can't be trained on the prepared data set or with what TENFOLD_… asks for.
 
     Called before anything is written.
     """
-    from tenfold.training import engine
-
-    engine.prepare(recipe.train.precision)
+    configure(recipe.train.precision)
     train, batch_size = len(dataset.train), recipe.train.batch_size
     if batch_size > train:
         raise UsageError(f"train.batch_size: received {batch_size}, and the training split has {train} images; "
@@ -91,7 +90,7 @@ def _fresh(recipe: Recipe, dataset: Dataset) -> Any:
     """The fast network as every training of the recipe begins with it: the same weights each time."""
     from tenfold.training import engine
 
-    machine = engine.prepare(recipe.train.precision)
+    machine = configure(recipe.train.precision)
     with engine.seeded(recipe.train.seed):
         return build(recipe.model, dataset.shape, len(dataset.classes), fast=True, dtype=machine.dtype_policy)
 
@@ -102,7 +101,7 @@ def _train(recipe: Recipe, dataset: Dataset, run: Run, model: Any, weights: np.n
     from tenfold.training import engine, optimizers
     from tenfold.training.loop import Loop
 
-    machine = engine.prepare(recipe.train.precision)
+    machine = configure(recipe.train.precision)
     optimizer = optimizers.make(recipe.train, machine.dtype)
     trainer = engine.Trainer(model, optimizer, recipe.train, len(dataset.classes), weights, device=machine.device)
     yield from Loop(recipe, dataset, run, trainer, callbacks, watcher).fit(resume)

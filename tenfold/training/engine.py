@@ -1,19 +1,14 @@
-"""The machine: device, threads, allocator, precision and memory layout, and one training step.
+"""One training step: its randomness, the data on the device, memory layout, update and evaluation.
 
-Whatever depends on the hardware is decided here (and in `models/layers.py`); recipes and models say
+What depends on the hardware is decided here, in `machine.py` and in `models/layers.py`; recipes and models say
 nothing of it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import os
-import platform
 import random
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -21,129 +16,10 @@ import torch
 import torch.nn.functional as F
 
 from tenfold.backend import keras
-from tenfold.errors import EngineError
 from tenfold.models.layers import Whitening, finalise, forward
 from tenfold.recipe import TrainSection
 from tenfold.training.augment import Batch, augmented
 from tenfold.training.loader import Loader
-
-# ----------------------------------------------------------------------------------------------------
-# the machine
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What the engine computes with, and why: shown by `tenfold doctor`, recorded in every run."""
-
-    device: str  # as PyTorch names it: "cpu" or "cuda"
-    gpu: str  # its name; "none" where it is not the device
-    threads: int
-    precision: str
-    precision_reason: str
-    allocator: str
-
-    @property
-    def dtype_policy(self) -> str:
-        """The Keras dtype policy of the training network."""
-        return "mixed_bfloat16" if self.precision == "bfloat16" else "float32"
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """What the training network computes in."""
-        return torch.bfloat16 if self.precision == "bfloat16" else torch.float32
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-def prepare(precision: str = "auto") -> Machine:
-    """Set this process up for training: device, allocator, threads, denormals. Returns what was chosen.
-
-    TENFOLD_DEVICE overrides the device, TENFOLD_THREADS the number of threads. Raises EngineError if one of
-    them is nothing that can be used.
-    """
-    device = choose_device()
-    threads = _threads()
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)  # values below 1e-38 are zero for a network and slow for a processor
-    gpu = "none"
-    if device == "cuda":
-        torch.backends.cudnn.benchmark = True  # try the ways to convolve once for each size, keep the fastest
-        gpu = torch.cuda.get_device_name()
-    chosen, reason = choose_precision(precision, device)
-    return Machine(device, gpu, threads, chosen, reason, _keep_memory())
-
-
-def choose_device() -> str:
-    """"cuda" where TENFOLD_DEVICE asks for it, else "cpu".
-
-    A GPU is not chosen by itself before trainings on one have been measured (docs/performance.md).
-    """
-    asked = os.environ.get("TENFOLD_DEVICE", "cpu")
-    if asked not in ("cpu", "cuda"):
-        raise EngineError(f"TENFOLD_DEVICE={asked!r}; expected cpu or cuda")
-    if asked == "cuda" and not torch.cuda.is_available():
-        raise EngineError("TENFOLD_DEVICE='cuda', and this PyTorch finds no GPU it can use; expected one: unset the "
-                          "variable, or install a PyTorch wheel for CUDA and look at `nvidia-smi`")
-    return asked
-
-
-def choose_precision(precision: str = "auto", device: str = "cpu") -> tuple[str, str]:
-    """("float32" or "bfloat16", why): bfloat16 where the device multiplies in it."""
-    if precision != "auto":
-        return precision, "asked for"
-    if device == "cuda":
-        if torch.cuda.is_bf16_supported(including_emulation=False):
-            return "bfloat16", "the GPU computes in bfloat16"
-        return "float32", "the GPU does not compute in bfloat16"
-    units = processor_units()
-    if units["AMX-BF16"]:
-        return "bfloat16", "the processor has AMX-BF16"
-    if units["AVX512-BF16"]:
-        return "bfloat16", "the processor has AVX512-BF16"
-    return "float32", "the processor has neither AMX-BF16 nor AVX512-BF16"
-
-
-def processor_units() -> dict[str, bool]:
-    """Which of the units that matter for speed this processor has, as PyTorch sees it."""
-    cpu = torch.cpu
-    probes = {
-        "AVX2": "_is_avx2_supported", "AVX-512": "_is_avx512_supported",
-        "AVX512-BF16": "_is_avx512_bf16_supported", "AMX-BF16": "_is_amx_tile_supported",
-    }
-    return {name: bool(getattr(cpu, probe, lambda: False)()) for name, probe in probes.items()}
-
-
-def processor_name() -> str:
-    """The processor's own name for itself."""
-    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
-        for line in file:
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _threads() -> int:
-    asked = os.environ.get("TENFOLD_THREADS")
-    if asked is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not asked.isdecimal() or int(asked) < 1:
-        raise EngineError(f"TENFOLD_THREADS={asked!r}; expected a whole number of threads, 1 or more")
-    return int(asked)
-
-
-def _keep_memory() -> str:
-    """Keep glibc from handing large blocks back to the kernel, to be page-faulted in again next step."""
-    if not sys.platform.startswith("linux"):
-        return "as the system has it"
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError):
-        return "as the system has it (no glibc)"
-    m_trim_threshold, m_top_pad, m_mmap_max = -1, -2, -4
-    done = mallopt(m_mmap_max, 0) and mallopt(m_trim_threshold, 2**31 - 1) and mallopt(m_top_pad, 2**26)
-    return "glibc, keeps freed blocks" if done else "as the system has it (glibc refused)"
-
 
 # ----------------------------------------------------------------------------------------------------
 # randomness: every draw is a function of (seed, epoch, step), so there is no state to lose

@@ -1,4 +1,4 @@
-"""[E] A split as a trainer reads it: batches on the device, gathered when they are needed."""
+"""A split as a trainer reads it: batches on the device, gathered when they are needed."""
 
 from __future__ import annotations
 

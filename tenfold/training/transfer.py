@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tenfold.data.dataset import Dataset
+from tenfold.machine import configure
 from tenfold.models import backbone, weights
 from tenfold.models.layers import Layers, keras, put
 from tenfold.progress import Watcher
@@ -114,7 +115,7 @@ def train(
             cached = features.of_dataset(feature_network(model), recipe, dataset, watcher)
         kept = cached if phase.cached else None
         trained = model if kept is None else head(recipe, kept, logits, fresh=number == 0)
-        machine = engine.prepare(phase.section.precision)
+        machine = configure(phase.section.precision)
         arguments = (phase.section, len(dataset.classes), class_weights)
         trainer = (engine.Trainer(trained, optimizers.make(phase.section), *arguments) if phase.cached else
                    FineTuner(trained, optimizers.make(phase.section, machine.dtype), *arguments,

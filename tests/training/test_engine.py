@@ -1,4 +1,4 @@
-"""The machine, the randomness and one step, against plain PyTorch and Keras."""
+"""The randomness and one step, against plain PyTorch and Keras."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 
 from tenfold.backend import keras
-from tenfold.errors import EngineError
 from tenfold.models import build
 from tenfold.recipe import Recipe
 from tenfold.training import engine, optimizers
@@ -122,20 +121,6 @@ def test_seeding_leaves_the_callers_generators_as_they_were() -> None:
     assert torch.equal(torch.rand(2), torch.rand(2, generator=expected[1]))
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:0", ""])
-def test_a_device_that_does_not_exist_is_refused(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TENFOLD_DEVICE", device)
-    with pytest.raises(EngineError, match="expected cpu or cuda"):
-        engine.prepare()
-
-
-def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TENFOLD_DEVICE", "cuda")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(EngineError, match="finds no GPU"):
-        engine.prepare()
-
-
 def test_all_state_moves_to_the_device_with_the_trainer() -> None:
     recipe = Recipe.from_dict({"model": {"name": "cnn", "filters": [8], "norm": "batch"}})
     model = build(recipe.model, (8, 8, 3), 4, fast=True)
@@ -158,18 +143,3 @@ def test_a_gpu_takes_the_steps_of_the_processor(name: str) -> None:
         torch.testing.assert_close(got[0].cpu(), expected[0], rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(on_gpu.logits(moved, 16).cpu(), on_processor.logits(split, 16),
                                rtol=1e-2, atol=1e-3)
-
-
-@pytest.mark.parametrize("threads", ["0", "many", "-1", "1.5"])
-def test_a_wrong_number_of_threads_is_refused(threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TENFOLD_THREADS", threads)
-    with pytest.raises(EngineError, match="TENFOLD_THREADS"):
-        engine.prepare()
-
-
-def test_the_choice_of_precision_says_why() -> None:
-    precision, reason = engine.choose_precision()
-    units = engine.processor_units()
-    assert (precision == "bfloat16") == (units["AMX-BF16"] or units["AVX512-BF16"])
-    assert "BF16" in reason
-    assert engine.choose_precision("float32") == ("float32", "asked for")

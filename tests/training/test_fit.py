@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import tenfold
 from tenfold.backend import keras
 from tenfold.data import Dataset, open_dataset
 from tenfold.data.splits import prepare
-from tenfold.errors import DivergedError, EngineError, UsageError
+from tenfold.errors import DivergedError, UsageError
 from tenfold.recipe import Recipe
 from tenfold.run import Run, State
 from tenfold.training import check, checkpoint, fit, schedule
@@ -39,16 +38,6 @@ def trained(
 
 def fingerprint(run: Run) -> str:
     return hashlib.sha256(b"".join(w.tobytes() for w in run.model().get_weights())).hexdigest()
-
-
-@pytest.mark.parametrize(("variable", "value"), [("TENFOLD_DEVICE", "gpu"), ("TENFOLD_THREADS", "0")])
-def test_a_machine_that_can_not_be_is_refused_before_a_run_is_made(
-    variable: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv(variable, value)
-    with pytest.raises(EngineError, match=variable):
-        tenfold.train("mlp", "digits", runs=tmp_path)
-    assert not list(tmp_path.iterdir())
 
 
 def test_there_is_one_complete_record_an_epoch(tmp_path: Path, digits: Dataset) -> None:
