@@ -1,1 +1,1 @@
-"""Measurements that anybody can repeat; the results carry machine and versions."""
+"""Repeatable measurements; the results name machine and versions."""

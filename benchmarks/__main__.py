@@ -1,4 +1,4 @@
-"""Measure everything that docs/performance.md states (hours): `python -m benchmarks`, then `make docs`."""
+"""Measure all figures of docs/performance.md (hours): `python -m benchmarks`, then `make docs`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Python environments of their own for the peers: made once, with pip, in a cache directory.
+"""A separate Python environment for each peer, made once with pip in a cache directory.
 
-Where that is: `--environments DIR`, else TENFOLD_BENCH_ENVS, else `~/.cache/tenfold-benchmarks`.
+The directory is `--environments DIR`, else TENFOLD_BENCH_ENVS, else `~/.cache/tenfold-benchmarks`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 class AbsentError(Exception):
-    """A peer that can't be measured here, and why: it is reported so, never estimated."""
+    """A peer that can't be measured here, with the reason. It is reported as absent, never estimated."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Environment:
     requirements: tuple[str, ...] = ()
 
     def python(self, root: Path, install: bool = True) -> str:
-        """The interpreter, after the environment is made if it is not there yet.
+        """The interpreter; creates the environment first if it is missing.
 
         Raises AbsentError if it can't be made, or is not there and `install` is false.
         """
@@ -38,7 +38,8 @@ class Environment:
         if made.is_file() and made.read_text(encoding="utf-8") == wanted:
             return str(interpreter)
         if not install:
-            raise AbsentError(f"{', '.join(self.requirements)}: not installed in {home}, and not to be")
+            raise AbsentError(f"{', '.join(self.requirements)}: not installed in {home}; run without "
+                              "--no-install")
         shutil.rmtree(home, ignore_errors=True)
         try:
             _finish([sys.executable, "-m", "venv", str(home)])
@@ -57,11 +58,11 @@ JAX = Environment("jax", ("jax>=0.4.35,<0.11", KERAS))
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options that say where environments are, and whether they may be made."""
+    """Add the options for the directory of the environments and for installing them."""
     default = Path(os.environ.get("TENFOLD_BENCH_ENVS", "~/.cache/tenfold-benchmarks"))
     parser.add_argument("--environments", type=Path, default=default, metavar="DIR",
-                        help=f"where the peers' environments are kept (default: {default})")
-    parser.add_argument("--no-install", action="store_true", help="peers whose environment is not there are absent")
+                        help=f"directory of the peers' environments (default: {default})")
+    parser.add_argument("--no-install", action="store_true", help="report peers without an environment as absent")
 
 
 def _finish(command: list[str]) -> None:
@@ -72,7 +73,7 @@ def _finish(command: list[str]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Make the peers' environments, so that measuring finds them ready.")
+    parser = argparse.ArgumentParser(description="Install the peers' environments before measuring.")
     add_options(parser)
     arguments = parser.parse_args()
     for environment in (TENSORFLOW, JAX):

@@ -1,4 +1,4 @@
-"""How long the 95 % intervals of all metrics take.
+"""Measure the time for the 95 % intervals of all metrics.
 
     python -m benchmarks.intervals [--images 10000] [--classes 10] [--resamples 2000] [--json FILE]
 
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--classes", type=int, default=10)
     parser.add_argument("--resamples", type=int, default=2_000)
-    parser.add_argument("--json", type=Path, help="write the result there as well")
+    parser.add_argument("--json", type=Path, help="also write the result to this file")
     arguments = parser.parse_args()
     labels, p = predictions(arguments.images, arguments.classes)
     started = time.perf_counter()

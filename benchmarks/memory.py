@@ -1,9 +1,9 @@
-"""The most memory that a training ever holds: real `tenfold train` commands, in batches of 500.
+"""Peak memory of a training: real `tenfold train` commands, in batches of 500.
 
     python -m benchmarks.memory [RECIPE …] [--data cifar10] [--json FILE]
 
-The peak of the whole process (resident set), from reading the data to the report; one epoch at the images' full size
-has all of it.
+Measures the peak of the resident set of the whole process, from reading the data to the report. One epoch at the
+images' full size is enough to reach it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BATCH = 500
 
 
 def measure(recipe: str, data: str, batch: int) -> dict[str, Any]:
-    """The peak of one training of one epoch, in MiB, or why there is none."""
+    """The peak of a training of one epoch in MiB, or the reason why it is absent."""
     with tempfile.TemporaryDirectory() as runs:
         try:
             _, peak = finish([sys.executable, "-m", "tenfold.cli", "train", recipe, "--data", data, "--runs", runs,
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", default=["cifar-cnn", "speed"])
     parser.add_argument("--data", default="cifar10")
     parser.add_argument("--batch", type=record.positive, default=BATCH)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to this file")
     arguments = parser.parse_args()
     recipes = {name: measure(name, arguments.data, arguments.batch) for name in arguments.recipes}
     record.write(arguments.json, {

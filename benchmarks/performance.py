@@ -1,4 +1,4 @@
-"""docs/performance.md from the results in `benchmarks/results/`: every figure with its bar, machine and command."""
+"""docs/performance.md from `benchmarks/results/`: every figure with its target, machine and command."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ MODULES = {
     "large-split": "large_split",
 }
 COMMANDS = [f"python -m benchmarks.{module} --json benchmarks/results/{name}.json" for name, module in MODULES.items()]
-ROUNDS = 3  # at least, for a bar to be met
+ROUNDS = 3  # a target is met only with at least as many
 NOT_MEASURED = "not measured"
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of the table of bars: what is measured, what it must be, and how to read it from a result.
+    """One row of the table of targets: the figure, its target, and how to read it from a result.
 
-    `value` gives (what the cell says, whether the bar is met), or raises KeyError or TypeError where it was not
-    measured.
+    `value` returns (the text of the cell, whether the target is met). It raises KeyError or TypeError if the figure
+    was not measured.
     """
 
     what: str
-    bar: str
+    target: str
     value: Callable[[Results], tuple[str, bool]]
 
     def row(self, results: Results) -> str:
         try:
             said, met = self.value(results)
         except (KeyError, TypeError):
-            return f"| {self.what} | {self.bar} | {NOT_MEASURED} | |"
-        return f"| {self.what} | {self.bar} | {said} | {'yes' if met else 'no'} |"
+            return f"| {self.what} | {self.target} | {NOT_MEASURED} | |"
+        return f"| {self.what} | {self.target} | {said} | {'yes' if met else 'no'} |"
 
 
 def _throughput(network: str, peer: str, least: float) -> Callable[[Results], tuple[str, bool]]:
     def value(results: Results) -> tuple[str, bool]:
         result: Any = results[f"throughput-{network}"]
         if result["batch"] != BATCH[network]:
-            raise KeyError("the batch of the bar")
+            raise KeyError("the batch of the target")
         of = result[peer]["tenfold_ratio"]
         return span(of), of["median"] >= least and of["n"] >= ROUNDS
 
@@ -63,7 +63,7 @@ def _data_share(results: Results) -> tuple[str, bool]:
 def _speed(results: Results) -> Result:
     result: Any = results["speed"]
     if result["recipe"] != "speed":
-        raise KeyError("the recipe of the bar")
+        raise KeyError("the recipe of the target")
     return result
 
 
@@ -88,13 +88,13 @@ def _recipes(results: Results) -> tuple[str, bool]:
     lower = [f"`{name}`" for name, of in compared.items()
              if of["tenfold"]["accuracy"]["mean"] < of[PEER]["accuracy"]["mean"]]
     medians = [of["median"] for of in ratios.values()]
-    said = (f"{min(medians):.2f} to {max(medians):.2f}, within the bar {len(within)} of {len(entries)}; "
-            f"accuracy compared in {len(compared)}, lower in {', '.join(lower) or 'none'}")
+    said = (f"{min(medians):.2f} to {max(medians):.2f}, target met by {len(within)} of {len(entries)}; "
+            f"accuracy compared for {len(compared)}, lower for {', '.join(lower) or 'none'}")
     return said, len(entries) >= 10 and len(within) == len(compared) == len(entries) and not lower
 
 
 def longest(entry: Result) -> Result:
-    """Of a recipe's measurement in full and that of a few epochs, the one with more rounds; the full one at a tie."""
+    """A recipe's full measurement or that of a few epochs: the one with more rounds, at a tie the full one."""
     rounds = {kind: of.get("ratio", {"n": 0})["n"] for kind, of in entry.items()}
     of: Result = entry[max(sorted(rounds), key=rounds.__getitem__)]  # "full" comes before "timed"
     return of
@@ -113,7 +113,7 @@ def _memory(results: Results) -> tuple[str, bool]:
     of = {name: entry["peak_memory_mib"] / 1024
           for name, entry in result["recipes"].items() if "peak_memory_mib" in entry}
     if not of or (result["data"], result["batch"]) != ("cifar10", 500):
-        raise KeyError("the peak of the bar")
+        raise KeyError("the peak of the target")
     return ", ".join(f"`{name}` {peak:.2f} GiB" for name, peak in of.items()), max(of.values()) <= 2
 
 
@@ -135,24 +135,24 @@ def _cuda(results: Results) -> tuple[str, bool]:
 
 
 FIGURES = (
-    Figure("network A, batch 500: images a second ÷ plain PyTorch's in bfloat16", "≥ 1.0",
+    Figure("network A, batch 500: images per second ÷ those of plain PyTorch in bfloat16", "≥ 1.0",
            _throughput("A", "pytorch-bfloat16", 1.0)),
-    Figure("network B, batch 128: ÷ Keras' `fit` on TensorFlow, float32", "≥ 3.5",
+    Figure("network B, batch 128: images per second ÷ those of Keras' `fit` on TensorFlow, float32", "≥ 3.5",
            _throughput("B", "keras-tensorflow-float32", 3.5)),
-    Figure("network B, batch 128: ÷ Keras' `fit` on TensorFlow, mixed_bfloat16", "≥ 1.4",
-           _throughput("B", "keras-tensorflow-mixed_bfloat16", 1.4)),
-    Figure("share of a step spent on data (gathering, mirror, translation)", "≤ 5 %", _data_share),
-    Figure("`speed`: seconds to the final weights ÷ plain PyTorch's for 400,000 images of network A", "≤ 0.5",
-           _speed_ratio),
+    Figure("network B, batch 128: images per second ÷ those of Keras' `fit` on TensorFlow, mixed_bfloat16",
+           "≥ 1.4", _throughput("B", "keras-tensorflow-mixed_bfloat16", 1.4)),
+    Figure("fraction of a step spent on data (gathering, mirror, translation)", "≤ 5 %", _data_share),
+    Figure("`speed`: seconds to the final weights ÷ seconds of plain PyTorch for 400,000 images with network A",
+           "≤ 0.5", _speed_ratio),
     Figure("`speed`: accuracy on the 1,000 exact test images, mean of 5 seeds", "≥ 94.0 %", _speed_accuracy),
-    Figure("the ten recipes: seconds ÷ the same in Keras' `fit` on TensorFlow, float32, accuracy not lower",
+    Figure("the ten recipes: seconds ÷ seconds of Keras' `fit` on TensorFlow, float32; accuracy not lower",
            "≤ 0.4 each", _recipes),
     Figure("`tenfold --help`, the whole process", "< 0.3 s", _startup("tenfold --help", 0.3)),
     Figure("`import tenfold`, the whole process", "< 0.5 s", _startup("import tenfold", 0.5)),
     Figure("peak memory of `tenfold train` on CIFAR-10, batch 500", "≤ 2 GiB", _memory),
     Figure("images/s on a mapped split of 6 GiB, with 2 GiB of memory ÷ on one in memory", "≥ 0.9", _large_split),
-    Figure("`speed` on a CUDA GPU: seconds to the final weights, at 94.0 % or more (published for an A100, warmed up, "
-           "with evaluation: 2.59 s and 1.99 s)", "≤ 2.59 s", _cuda),
+    Figure("`speed` on a CUDA GPU: seconds to the final weights, at 94.0 % or more (published for an A100, after "
+           "warm-up, with evaluation: 2.59 s and 1.99 s)", "≤ 2.59 s", _cuda),
 )
 
 
@@ -168,14 +168,14 @@ def accuracy(of: dict[str, Any]) -> str:
 
 
 def page(results: Path = RESULTS) -> str:
-    """The page; what has no result is said to be not measured."""
+    """The page; a figure without a result is "not measured"."""
     found: Results = {name: read(name, results) for name in (*MODULES, "cuda")}
     lines = [
         "# Performance", "",
-        "Generated from `benchmarks/results/*.json` by `make docs`. Every ratio was taken in one sitting on one",
-        "machine, the programs in turn, round by round: median (lowest to highest, number of rounds). Absolute",
-        "figures drift from machine to machine, and ratios do with the processor's units.", "",
-        "| figure | bar | measured | met |", "|---|---|---|---|", *(figure.row(found) for figure in FIGURES), "",
+        "`make docs` generates this page from `benchmarks/results/*.json`. Every ratio was measured on one machine,",
+        "with the programs running in turn, round by round. Cells show the median (lowest to highest, number of",
+        "rounds). Absolute figures differ between machines; ratios differ with the processor's instruction sets.", "",
+        "| figure | target | measured | met |", "|---|---|---|---|", *(figure.row(found) for figure in FIGURES), "",
     ]
     for network in "AB":
         lines += _throughput_section(network, found[f"throughput-{network}"])
@@ -186,13 +186,13 @@ def page(results: Path = RESULTS) -> str:
     lines += [
         "## Measuring it again", "",
         "```sh",
-        "python -m benchmarks.environments   # the peers' environments, once; what can't be installed is absent",
+        "python -m benchmarks.environments   # install the peers, once; the report names missing ones as absent",
         *COMMANDS,
-        "python -m benchmarks.time_to_accuracy speed --json benchmarks/results/cuda.json   # where Tenfold uses a GPU",
-        "tenfold study benchmarks/precision.toml   # what bfloat16 does to accuracy: docs/lab-notes.md",
+        "python -m benchmarks.time_to_accuracy speed --json benchmarks/results/cuda.json   # on a machine with a GPU",
+        "tenfold study benchmarks/precision.toml   # the effect of bfloat16 on accuracy: docs/lab-notes.md",
         "make docs",
         "```", "",
-        "`make performance` does all of it but the GPU and the study.", "",
+        "`make performance` runs all of these except the GPU and the study.", "",
     ]
     return "\n".join(lines)
 
@@ -228,8 +228,8 @@ def _recipes_section(result: Result | None) -> Iterator[str]:
                                  for side in ("tenfold", PEER))
             yield (f"| `{name}` | {of['epochs']['median']:.0f} ({of['epochs_timed']['median']:.0f}) | {seconds} | "
                    f"{span(of['ratio'])} | {reached} |")
-        yield from ("", "Where fewer epochs were trained than the recipe has, the others count as the median of those "
-                    "after the first.", "")
+        yield from ("", "If fewer epochs were trained than the recipe has, each missing epoch counts as the median "
+                    "of the epochs after the first.", "")
         parts = [part for entry in result["recipes"].values() for part in entry.values()]
         commands = dict.fromkeys(part["command"] for part in parts)
         result = {**result, "command": "`, `".join(commands)}
@@ -237,10 +237,10 @@ def _recipes_section(result: Result | None) -> Iterator[str]:
 
 
 def _peak(result: Result | None) -> Iterator[str]:
-    """What `speed` holds at its own batch, where that was measured."""
+    """Peak memory of `speed` at its own batch size, if it was measured."""
     peak = (result or {}).get("tenfold", {}).get("peak_memory_mib")
     if peak is not None:
-        yield from (f"Peak memory of the recipe as it is: {peak / 1024:.2f} GiB.", "")
+        yield from (f"Peak memory with the recipe's own batch size: {peak / 1024:.2f} GiB.", "")
 
 
 def _origin(result: Result | None) -> Iterator[str]:

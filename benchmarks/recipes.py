@@ -1,12 +1,12 @@
-"""Measure shipped recipes and write what was measured into their headers.
+"""Measure shipped recipes and write the results into their headers.
 
     python -m benchmarks.recipes [NAME …] [--seeds 3] [--runs DIR]
 
-Trains each recipe on its own data set with that many seeds, in full, one after the other. The header
-then states the machine, the seconds of training (the median epoch of all runs × the median number of epochs:
-other work on the machine slows single epochs down; where epochs differ by `train.image_scales`, the median of the runs'
-sums), and the accuracy on the test split as mean ± standard deviation over the seeds. A recipe that can't be trained
-here (weights that can't be downloaded) keeps its header.
+Trains each recipe on its own data set with that many seeds, in full, one after the other. The header then gives the
+machine, the seconds of training, and the test accuracy as mean ± standard deviation over the seeds. Seconds are the
+median epoch of all runs × the median number of epochs, because other work on the machine slows single epochs down. If
+epochs differ by `train.image_scales`, they are the median of the runs' sums. A recipe that can't be trained here, for
+example because its weights can't be downloaded, keeps its header.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FACTS = ("machine", "seconds", "accuracy")
 
 
 def measure(name: str, seeds: int, runs: Path) -> dict[str, str]:
-    """Train a recipe with seeds 0, 1, … and state its facts as header lines."""
+    """Train a recipe with seeds 0, 1, … and return the header lines."""
     made: list[Run] = []
     for recipe in jobs.seeds(Recipe.load(name), seeds):
         with terminal_watcher() as watcher:
@@ -38,7 +38,7 @@ def measure(name: str, seeds: int, runs: Path) -> dict[str, str]:
 
 
 def facts(runs: list[Run]) -> dict[str, str]:
-    """The header lines that finished runs of one recipe bear out."""
+    """The header lines from the finished runs of one recipe."""
     seconds = [[record["seconds"] for record in run.history()] for run in runs]
     epochs = [len(of) for of in seconds]
     if runs[0].recipe().train.image_scales:

@@ -1,4 +1,4 @@
-"""Results as JSON: what was measured, with the machine, the versions and the command it was measured by."""
+"""Results as JSON, with the machine, the versions and the command that measured them."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def origin() -> dict[str, Any]:
 
 
 def positive(word: str) -> int:
-    """The argument of a count, for argparse."""
+    """A whole number from 1 up, as an argparse type."""
     if not word.isdecimal() or int(word) < 1:
         raise argparse.ArgumentTypeError(f"received {word}; expected a whole number from 1 up")
     return int(word)
 
 
 def one_of(names: Iterable[str]) -> Callable[[str], str]:
-    """The argument that is one of some names, for argparse (whose `choices` refuse an empty list)."""
+    """One of some names, as an argparse type (argparse's `choices` refuse an empty list)."""
     known = list(names)
 
     def named(word: str) -> str:
@@ -49,7 +49,7 @@ def one_of(names: Iterable[str]) -> Callable[[str], str]:
 
 
 def _portable(word: str) -> str:
-    """A word of a command without what is only this machine's: an absolute path is named from here, or by its end."""
+    """A word of a command without paths of this machine: a relative path in place of an absolute one, or its end."""
     path = Path(word)
     if not path.is_absolute():
         return word
@@ -57,7 +57,7 @@ def _portable(word: str) -> str:
 
 
 def write(path: Path | None, result: dict[str, Any]) -> None:
-    """Print a result as JSON, and write it to `path` where one is given."""
+    """Print a result as JSON, and write it to `path` if given."""
     text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     print(text, end="")
     if path is not None:
@@ -66,6 +66,6 @@ def write(path: Path | None, result: dict[str, Any]) -> None:
 
 
 def read(name: str, results: Path = RESULTS) -> dict[str, Any] | None:
-    """The committed result of that name, or None where it was not measured."""
+    """The committed result of that name, or None if it was not measured."""
     path = results / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

@@ -1,7 +1,7 @@
-"""Programs side by side: run in turn in processes of their own, round after round, and compared within a round.
+"""Run programs in turn, each in its own process, round by round, and compare them within a round.
 
-Speed drifts on any machine, so that only figures of one sitting can be compared: A1 B1 C1 A2 B2 C2 …, the
-median over the rounds, and a ratio for every round.
+The speed of a machine drifts, so only figures measured close together can be compared. The order is A1 B1 C1 A2 B2
+C2 …; results are the median over the rounds and a ratio for every round.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Contender:
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, environments: Path, install: bool = True, more: Sequence[str] = ()) -> dict[str, Any]:
-        """What the program prints, and its `peak_memory_mib`. Raises AbsentError if there is no result."""
+        """The program's JSON output with its `peak_memory_mib`. Raises AbsentError if there is no result."""
         python = self.environment.python(environments, install)
-        # Tenfold's own programs import it and each other; peers see their environment and nothing else.
+        # Tenfold's programs import Tenfold and each other; peers see only their own environment.
         start = ["-m", f"benchmarks.programs.{self.program}"] if self.program.startswith("tenfold") else [
             str(PROGRAMS / f"{self.program}.py")]
         output, peak = finish([python, *start, *self.arguments, *more], self.variables)
@@ -69,7 +69,7 @@ def finish(command: Sequence[str], variables: Mapping[str, str] | None = None) -
 
 def rounds(contenders: Sequence[Contender], count: int, environments: Path, install: bool = True,
            ) -> tuple[dict[str, list[dict[str, Any]]], dict[str, str]]:
-    """(results by name, one a round; the reason by name where there are none).
+    """(results by name, one per round; for absent programs the reason by name).
 
     A contender that fails in any round is absent: no ratio is made of fewer rounds than the others had.
     """

@@ -1,8 +1,8 @@
-"""How long a user waits for nothing: `tenfold --help` and `import tenfold`, as whole processes.
+"""Start-up time: `tenfold --help` and `import tenfold`, as whole processes.
 
     python -m benchmarks.startup [--rounds 10] [--json FILE]
 
-Python itself, without anything imported, stands beside them: all three include its start.
+Also measures Python without any import: all three include its start.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ COMMANDS = {
 
 
 def measure(count: int) -> dict[str, list[float]]:
-    """Wall seconds of every command, once a round; the first round, which fills the file cache, is not counted."""
+    """Wall seconds of every command, once per round; the first round fills the file cache and does not count."""
     seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for i in range(count + 1):
         for name, command in COMMANDS.items():
@@ -37,7 +37,7 @@ def measure(count: int) -> dict[str, list[float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=record.positive, default=10)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to this file")
     arguments = parser.parse_args()
     seconds = {name: spread(of) for name, of in measure(arguments.rounds).items()}
     record.write(arguments.json, {"seconds": seconds, **record.origin()})

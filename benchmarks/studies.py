@@ -37,7 +37,9 @@ def main() -> None:
     board = compare(Run.list(arguments.study), written["by"])
     skipped = [sentence for sentence in written["left_out"] if sentence not in board.left_out]
     names = dict.fromkeys(sentence.split(" ", 1)[0] for sentence in skipped)  # the reasons name this machine's paths
-    table = markdown(board) + (f"\nSkipped, because it could not be had here: {', '.join(names)}.\n" if names else "")
+    table = markdown(board)
+    if names:
+        table += f"\nSkipped, because the weights were not available here: {', '.join(names)}.\n"
     name = re.sub(r"-[^-]+-\d+$", "", arguments.study.name)
     page = arguments.page.read_text(encoding="utf-8")
     arguments.page.write_text(with_table(page, name, table), encoding="utf-8")

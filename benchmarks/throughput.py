@@ -2,9 +2,9 @@
 
     python -m benchmarks.throughput --network A|B [--rounds 3] [--json FILE]
 
-A is the shape of airbench94 in batches of 500, B a textbook ConvNet in batches of 128. Images per second of forward,
-loss, backward and update after a warm-up; Tenfold's include gathering and scaling uint8 images. Every program runs
-in a process of its own, in turn, once a round.
+A has the shape of airbench94, in batches of 500. B is a textbook ConvNet, in batches of 128. Measures images per second
+of forward, loss, backward and update after a warm-up; Tenfold's also include gathering and scaling uint8 images. The
+programs run in turn, each in its own process, once per round.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _on(contender: Contender, network: str, batch: int, steps: int) -> Contender
 
 
 def compare(results: dict[str, list[dict[str, Any]]], absent: dict[str, str]) -> dict[str, Any]:
-    """Each contender's rates with their spread, and Tenfold's rate ÷ its rate round by round; or why it is absent."""
+    """Each contender's rates with their spread and Tenfold's rate ÷ its rate per round, or why it is absent."""
     rates = {name: [result["images_per_second"] for result in of] for name, of in results.items()}
     table: dict[str, Any] = {}
     for name, of in results.items():
@@ -68,12 +68,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", choices=("A", "B"), required=True)
     parser.add_argument("--rounds", type=record.positive, default=3)
-    parser.add_argument("--steps", type=record.positive, help=f"timed steps a round (default: {STEPS})")
-    parser.add_argument("--batch", type=record.positive, help=f"images a step (default: {BATCH})")
+    parser.add_argument("--steps", type=record.positive, help=f"timed steps per round (default: {STEPS})")
+    parser.add_argument("--batch", type=record.positive, help=f"images per step (default: {BATCH})")
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), metavar="PEER",
-                        help=f"which ones of {', '.join(PEERS)} (default: all)")
-    parser.add_argument("--smoke", action="store_true", help="one round of few small steps: does it run?")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
+                        help=f"any of {', '.join(PEERS)} (default: all)")
+    parser.add_argument("--smoke", action="store_true", help="one round of a few small steps, as a test")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to this file")
     environments.add_options(parser)
     arguments = parser.parse_args()
     batch, steps = arguments.batch or BATCH[arguments.network], arguments.steps or STEPS[arguments.network]

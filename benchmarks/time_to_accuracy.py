@@ -1,14 +1,14 @@
-"""Whole trainings side by side: seconds to the final weights, and the accuracy that they buy.
+"""Whole trainings side by side: seconds to the final weights, and accuracy.
 
     python -m benchmarks.time_to_accuracy speed [--seeds 5] [--json FILE]
     python -m benchmarks.time_to_accuracy recipes [NAME …] [--rounds 3] [--epochs-timed 2] [--json FILE]
 
-`speed` divides the seconds of that recipe by what plain PyTorch needs for 400,000 images of network A, whose speed is
-measured before and after each training. `recipes` trains each shipped recipe and, in turn, the same architecture on
-the same data for as many epochs by Keras' `fit` on TensorFlow in float32. With `--epochs-timed K` only K epochs of each
-side are trained and their seconds scaled to the recipe's; without, all of them, and accuracies are compared as well.
-The file keeps what it has of other recipes and of the other kind, if machine and versions are the same; each entry
-says by which command it was measured, when, and of which commit.
+`speed` divides the seconds of that recipe by those of plain PyTorch for 400,000 images with network A. The speed of
+PyTorch is measured before and after each training. `recipes` trains each shipped recipe and, in turn, the same
+architecture on the same data for as many epochs with Keras' `fit` on TensorFlow in float32. With `--epochs-timed K`,
+each side trains only K epochs and the seconds are scaled to the recipe's epochs. Without it, each side trains all
+epochs, and accuracies are compared as well. The file keeps its other entries if machine and versions are the same. Each
+entry names its command, date and commit.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _peer(folder: str, epochs: int, seed: int) -> Contender:
 
 
 def _kept(path: Path | None, origin: dict[str, Any]) -> dict[str, Any]:
-    """What the file already holds of the same machine and versions."""
+    """The entries of the file from the same machine and versions."""
     if path is None or not path.is_file():
         return {}
     before = json.loads(path.read_text(encoding="utf-8"))
@@ -142,9 +142,9 @@ def main() -> None:
     recipes.add_argument("--epochs-timed", type=record.positive, metavar="K",
                          help="train K epochs and scale (default: train all)")
     for command in (speed, recipes):
-        command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as of `tenfold train`")
-        command.add_argument("--smoke", action="store_true", help="two epochs of a few drawn shapes: does it run?")
-        command.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
+        command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for `tenfold train`")
+        command.add_argument("--smoke", action="store_true", help="two epochs of a few drawn shapes, as a test")
+        command.add_argument("--json", type=Path, metavar="FILE", help="write the result to this file")
         environments.add_options(command)
     arguments = parser.parse_args()
     sets = [*(f"{k}={v}" for k, v in SMOKE.items()), *arguments.set] if arguments.smoke else arguments.set

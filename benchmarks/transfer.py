@@ -1,14 +1,14 @@
-"""Pretrained backbones side by side: features, epochs, fine-tuning, knowledge of another run.
+"""Pretrained backbones side by side: features, epochs, fine-tuning, a run as backbone.
 
     python -m benchmarks.transfer [features] [epochs] [finetune] [run] --backbone FILE.keras [--json FILE]
 
-features  images per second from a frozen backbone, against plain Keras on TensorFlow's `predict` of the same file
-          in an environment of its own that this script makes (`--peer DIR`), turn by turn, `--rounds` each
+features  images per second from a frozen backbone, compared with `predict` of plain Keras on TensorFlow on the same
+          file, in turn, `--rounds` each; this script creates the peer's environment (`--peer DIR`)
 epochs    seconds of an epoch of the logits, on cached features and through the frozen backbone each time
 finetune  the probe and both phases on the same images: accuracy and seconds
 run       a run fine-tuned from another run against training from scratch, on 100 images a class, over 3 seeds
 
-Real data is looked for in TENFOLD_DATA. Features are kept in a directory of the benchmark's own, anew each time.
+Real data comes from TENFOLD_DATA. Each call computes its features anew, in its own directory.
 """
 
 from __future__ import annotations
@@ -207,8 +207,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; none: all")
-    parser.add_argument("--backbone", type=Path, required=True, help="a .keras file from pixels to pooled features")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of {', '.join(PARTS)} (default: all)")
+    parser.add_argument("--backbone", type=Path, required=True, help="a .keras file: pixels in, pooled features out")
     parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)

@@ -1,10 +1,9 @@
-"""The reliability drill: real processes killed, real disks filled, real files damaged, and what came of it.
+"""The reliability drill: kill real processes, fill real disks, damage real files, and check the results.
 
-    python -m drill [ROW …] [--count N]
+    python -m drill [TEST …] [--count N]
 
-Every row of `docs/reliability.md` is a function here, in the file of its subject; it takes the ground to
-work on and how often to try, and returns what it counted. The tests of the drill run the same functions
-with small counts.
+Every row of `docs/reliability.md` is a function in a file of this package. It takes the ground to work on and
+the number of tries, and returns a tally. The tests of the drill run the same functions with small counts.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Tally:
-    """What a row counted: `good` of `tries`, what went wrong in words, and facts worth telling."""
+    """The result of a row: `good` of `tries`, problems as sentences, and facts for the page."""
 
     tries: int = 0
     good: int = 0
@@ -28,7 +27,7 @@ class Tally:
     skipped: str = ""
 
     def add(self, what: str, problem: str | None) -> None:
-        """Count one try; `problem` says what went wrong, None that nothing did."""
+        """Count one try; `problem` says what went wrong, None means nothing did."""
         self.tries += 1
         if problem is None:
             self.good += 1
@@ -45,7 +44,7 @@ class Row:
     """One row of the page: `run(directory, count)` tries it `count` times."""
 
     title: str
-    bar: str
+    target: str
     count: int
     run: Callable[[Ground, int], Tally]
 
@@ -55,22 +54,23 @@ def rows() -> dict[str, Row]:
     from drill import damage, disk, downloads, kills, overhead, starts, stops
 
     return {
-        "kill": Row("SIGKILL at random moments of a training", "all resume to the same bits", 20, kills.anywhere),
-        "kill-checkpoint": Row("SIGKILL inside the writing of a checkpoint", "all resume to the same bits", 10,
+        "kill": Row("SIGKILL at random moments of a training", "all resume bit for bit", 20, kills.anywhere),
+        "kill-checkpoint": Row("SIGKILL while a checkpoint is written", "all resume bit for bit", 10,
                                kills.within_checkpoints),
-        "kill-repeatedly": Row("SIGKILL again and again until one run is finished", "the same bits", 3,
+        "kill-repeatedly": Row("repeated SIGKILL until a run finishes", "all resume bit for bit", 3,
                                kills.repeatedly),
         "stop": Row("Ctrl-C and SIGTERM at random moments, some of them twice",
-                    "exit code 130 within 5 s, all resume to the same bits", 10, stops.anywhere),
-        "damage": Row("the newest checkpoint's files truncated (half) and one bit of them flipped (half)",
-                      "all noticed, the checkpoint before used", 100, damage.newest_checkpoint),
-        "disk-full": Row("the disk gets full (a small tmpfs)",
-                         "exit code 3, one line, no stray file, the checkpoint before loads, resumes to the same bits",
+                    "exit code 130 within 5 s, all resume bit for bit", 10, stops.anywhere),
+        "damage": Row("a file of the newest checkpoint is truncated, or one bit of it is flipped (half each)",
+                      "all damage detected, the previous checkpoint used", 100, damage.newest_checkpoint),
+        "disk-full": Row("the disk fills up (a small tmpfs)",
+                         "exit code 3, one line, no leftover file, the previous checkpoint loads, all resume bit for "
+                         "bit",
                          20, disk.full),
-        "starts": Row("simultaneous starts with one name, and a reader",
-                      "as many complete runs, no error for anyone", 32, starts.simultaneous),
-        "downloads": Row("a download cut off or killed on the way, wrong bytes, a server that stalls",
-                         "recovered, or one line; no wrong file accepted", 20, downloads.cut),
-        "overhead": Row("the share of checkpoints in the training time of `cifar-cnn`", "at most 1 %", 1,
+        "starts": Row("simultaneous starts under one name, with a reader",
+                      "one complete run per start, no errors", 32, starts.simultaneous),
+        "downloads": Row("interrupted or killed downloads, wrong bytes, a server that stalls",
+                         "recovered or stopped with one line; no wrong file accepted", 20, downloads.cut),
+        "overhead": Row("the fraction of `cifar-cnn`'s training time that goes into checkpoints", "at most 1 %", 1,
                         overhead.of_checkpoints),
     }

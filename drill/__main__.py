@@ -1,4 +1,4 @@
-"""Run the drill, or rows of it; results go to `docs/reliability.json` and `docs/reliability.md`."""
+"""Run all tests of the drill or some of them; results go to `docs/reliability.json` and `docs/reliability.md`."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ def main() -> int:
     table = drill.rows()
     parser = argparse.ArgumentParser(prog="python -m drill", description=drill.__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(table)}; none: all")
-    parser.add_argument("--count", type=int, help="how often to try (default: each row's own number)")
-    parser.add_argument("--into", type=Path, default=DOCS, metavar="DIR", help="where the results go (default: docs)")
+    parser.add_argument("rows", nargs="*", metavar="TEST", help=f"any of {', '.join(table)} (default: all)")
+    parser.add_argument("--count", type=int, help="number of tries (default: set per test)")
+    parser.add_argument("--into", type=Path, default=DOCS, metavar="DIR",
+                        help="where to write the results (default: docs)")
     arguments = parser.parse_args()
     if unknown := set(arguments.rows) - set(table):
-        parser.error(f"unknown row {', '.join(sorted(unknown))}; choose from {', '.join(table)}")
+        parser.error(f"unknown test {', '.join(sorted(unknown))}; choose from {', '.join(table)}")
     _become_able_to_mount()
     file = arguments.into / "reliability.json"
     results = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
@@ -48,12 +49,12 @@ def main() -> int:
     if good:
         shutil.rmtree(ground.root)
     else:
-        print(f"what is left of it: {ground.root}")
+        print(f"files of the failed tests: {ground.root}")
     return 0 if good else 1
 
 
 def run(row: drill.Row, ground: Ground, count: int | None) -> dict[str, object]:
-    """Try a row: its entry of `reliability.json`."""
+    """Run a row and return its entry of `reliability.json`."""
     before = time.monotonic()
     tally = row.run(ground, count or row.count)
     seconds = time.monotonic() - before
@@ -61,12 +62,12 @@ def run(row: drill.Row, ground: Ground, count: int | None) -> dict[str, object]:
     where = (f"{machine.cores()} of "
              f"{facts['cores']} cores of {facts['processor']}, {facts['memory_gib']} GiB, {facts['system']}; Python "
              f"{found['python']}, Keras {found['keras']}, PyTorch {found['torch']}, NumPy {found['numpy']}")
-    return {"title": row.title, "bar": row.bar, **asdict(tally), "met": tally.met, "seconds": round(seconds, 1),
+    return {"title": row.title, "target": row.target, **asdict(tally), "met": tally.met, "seconds": round(seconds, 1),
             "machine": where, "date": datetime.date.today().isoformat()}
 
 
 def _become_able_to_mount() -> None:
-    """Start again in a user namespace of our own, where a small file system may be mounted without being root."""
+    """Restart in a new user namespace, which allows mounting a small file system without being root."""
     unshare = shutil.which("unshare")
     if os.name == "posix" and os.geteuid() != 0 and unshare and "TENFOLD_DRILL" not in os.environ:
         os.environ["TENFOLD_DRILL"] = "in a namespace"

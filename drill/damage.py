@@ -33,7 +33,7 @@ def newest_checkpoint(ground: Ground, count: int) -> Tally:
             tally.add(f"resumed with {what}", goes_on(place, whole.content))
         else:
             file.write_bytes(original)
-    tally.facts.append("the last try is resumed as well, to the same bits")
+    tally.facts.append("the last try is also resumed, bit for bit")
     return tally
 
 

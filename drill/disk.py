@@ -32,8 +32,8 @@ def full(ground: Ground, count: int) -> Tally:
         except PermissionError as error:
             tally.skipped = str(error)
             return tally
-    tally.facts.append(f"at {count} of the {total} openings of a file for writing, evenly spread; up to 200 kB left "
-                       "free")
+    tally.facts.append(f"when a file is opened for writing: {count} of {total} times, evenly spread; up to 200 kB "
+                       "stay free")
     return tally
 
 

@@ -27,7 +27,7 @@ def anywhere(ground: Ground, count: int) -> Tally:
             late += 1  # it was done already
             continue
         tally.add(f"killed after {moment:.3f} s", goes_on(place, whole.content))
-    tally.facts.append(f"a training of {whole.seconds:.1f} s, from its first file to its report")
+    tally.facts.append(f"the training takes {whole.seconds:.1f} s, from its first file to its report")
     return tally
 
 
@@ -41,7 +41,7 @@ def within_checkpoints(ground: Ground, count: int) -> Tally:
         code = ended(process)
         problem = goes_on(place, whole.content) if code == -signal.SIGKILL else f"exit code {code}"
         tally.add(f"killed before operation {at}", problem)
-    tally.facts.append(f"before the opening, renaming or removing of a file, drawn from {total} such operations of one "
+    tally.facts.append(f"killed before a file is opened, renamed or removed; drawn from {total} such operations of one "
                        "training")
     return tally
 
@@ -59,5 +59,5 @@ def repeatedly(ground: Ground, count: int) -> Tally:
             if any(finished(run) for run in Run.list(place / "runs")):
                 break
         tally.add(f"killed {kills} times", goes_on(place, whole.content))
-        tally.facts.append(f"{kills} kills before it was finished")
+        tally.facts.append(f"finished after {kills} kills")
     return tally

@@ -29,7 +29,7 @@ def of_checkpoints(ground: Ground, count: int) -> Tally:
     for i in range(count):
         share, saves, run = measure(recipe, data, ground.place(f"overhead-{i}"))
         tally.add(f"training {i + 1}", None if share <= SHARE else f"{share:.2%} of the time")
-        tally.facts.append(f"{share:.3%} of {run:.0f} s: {saves} checkpoints in {EPOCHS} epochs of {data}")
+        tally.facts.append(f"{share:.3%} of {run:.0f} s, for {saves} checkpoints in {EPOCHS} epochs of {data}")
     return tally
 
 

@@ -39,7 +39,7 @@ def simultaneous(ground: Ground, count: int) -> Tally:
         tally.add(name, problem)
     tally.add("the weights of one seed", None if len(same) == 1 else f"are {len(same)} different ones")
     tally.add("the reader", "; ".join(reader.errors[:3]) or None)
-    tally.facts.append(f"the reader read {reader.reads} times")
+    tally.facts.append(f"the reader read a run {reader.reads} times")
     return tally
 
 

@@ -41,7 +41,7 @@ def anywhere(ground: Ground, count: int) -> Tally:
                    else f"status {status}" if status != "stopped" else f"left {stray(run)}" if stray(run)
                    else goes_on(place, whole.content))
         tally.add(f"{number.name} in try {i + 1}", problem)
-    tally.facts.append(f"the slowest took {slowest:.2f} s (of a small network)")
+    tally.facts.append(f"the slowest stop took {slowest:.2f} s (small network)")
     return tally
 
 

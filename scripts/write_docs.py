@@ -1,4 +1,4 @@
-"""Write the generated pages of docs/: from recipe headers, from the code, and from the results of the benchmarks."""
+"""Write the generated pages of docs/ from recipe headers, the code and the results of the benchmarks."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ SECTIONS: dict[str, type[BaseModel]] = {
 
 
 def recipes_page() -> str:
-    """docs/recipes.md: every shipped recipe with what its header measured."""
+    """docs/recipes.md: every shipped recipe with the measurements in its header."""
     rows = [(name, header(text)) for name, text in shipped().items()]
     lines = [
         "# Recipes", "",
-        "Generated from the headers of `tenfold/recipes/*.toml` by `make docs`; the headers are measured by",
-        "`python -m benchmarks.recipes`. Accuracy is on the test split, of the epoch that the recipe keeps (the best",
-        "on validation, or the last): mean ± standard deviation over the seeds. Seconds are of training, on the",
-        "machine named. Those of `speed` and `accurate` are from [performance](performance.md) and the",
-        "[lab notes](lab-notes.md).", "",
-        "| recipe | what it is | accuracy | seconds |", "|---|---|---|---|",
+        "`make docs` generates this page from the headers of `tenfold/recipes/*.toml`. `python -m benchmarks.recipes`",
+        "measures the figures. Accuracy is the mean ± standard deviation over the seeds, on the test split. The model",
+        "is that of the best epoch on validation or, if the recipe says so, of the last. Seconds measure the training",
+        "on the machine named below. The figures of `speed` and `accurate` come from [performance](performance.md) and",
+        "the [lab notes](lab-notes.md).", "",
+        "| recipe | description | accuracy | seconds |", "|---|---|---|---|",
         *(f"| `{name}` | {f['title']} | {f.get('accuracy', 'not measured')} | {f.get('seconds', 'not measured')} |"
           for name, f in rows), "",
     ]
@@ -59,11 +59,11 @@ def recipes_page() -> str:
 
 
 def keys_page() -> str:
-    """docs/recipe-keys.md: every key that a recipe can hold."""
+    """docs/recipe-keys.md: every key of a recipe."""
     lines = [
         "# Recipe keys", "",
-        "Generated from the code by `make docs`. Every key can be given in a recipe file or as",
-        '`--set section.key=value`; `none` (in a file: `"none"`) stands for no value.', "",
+        "`make docs` generates this page from the code. Set a key in a recipe file or with",
+        '`--set section.key=value`. `none` (in a file: `"none"`) means no value.', "",
     ]
     for name, section in SECTIONS.items():
         lines += [f"## `[{name}]`", "", _first(section.__doc__), ""]
@@ -73,10 +73,10 @@ def keys_page() -> str:
             shown = "a table" if isinstance(default, BaseModel) else "none" if default is None else _toml(default)
             lines.append(f"| `{name}.{key}` | {_type(field.annotation)} | {shown} | {field.description} |")
         lines.append("")
-    lines += ["# Models", "", "`model.name` chooses one; its options are further keys of `[model]`.", ""]
+    lines += ["# Models", "", "`model.name` selects a model. Its options are further keys of `[model]`.", ""]
     lines += _functions(MODELS, "model")
-    lines += ["# Augmentations", "", "Each is a table `[train.augment.NAME]`, or `train.augment.NAME=true` for its "
-              "defaults and `=false` to leave it out. They are applied in this order.", ""]
+    lines += ["# Augmentations", "", "Each augmentation is a table `[train.augment.NAME]`. `train.augment.NAME=true` "
+              "uses its defaults, `=false` switches it off. They run in the order below.", ""]
     lines += _functions(AUGMENTATIONS, "train.augment.{name}")
     return "\n".join(lines)
 
@@ -100,7 +100,7 @@ def _first(text: str | None) -> str:
 
 
 def _type(annotation: Any) -> str:
-    """A type as a reader of TOML names it."""
+    """The name of a type for a reader of TOML."""
     text = str(annotation)
     if "Literal" in text:
         return ", ".join(f"`{choice}`" for choice in _literals(annotation))
@@ -124,7 +124,7 @@ def _literals(annotation: Any) -> list[str]:
 
 def commands_page() -> str:
     """docs/commands.md: the `--help` of every command."""
-    lines = ["# Commands", "", "Generated from `--help` by `make docs`.", ""]
+    lines = ["# Commands", "", "`make docs` generates this page from `--help`.", ""]
     for words in commands():
         shown = CliRunner().invoke(app, [*words, "--help"], prog_name="tenfold", terminal_width=100, color=False)
         lines += [f"## tenfold {' '.join(words)}".rstrip(), "", "```", shown.stdout.strip(), "```", ""]

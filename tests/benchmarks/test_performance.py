@@ -34,7 +34,7 @@ def test_without_results_every_figure_is_not_measured(tmp_path: Path) -> None:
     assert text.count("\nNot measured.\n") == 8
 
 
-def test_a_figure_is_held_against_its_bar(tmp_path: Path) -> None:
+def test_a_figure_is_compared_with_its_target(tmp_path: Path) -> None:
     peer = {"images_per_second": 400.0, "peak_memory_mib": 512.0}
     ours = {"images_per_second": 1400.0, "peak_memory_mib": 1024.0, "data_share": span(0.03)}
     write(tmp_path, "throughput-B", network="B", batch=128, tenfold=ours, **{
@@ -43,10 +43,10 @@ def test_a_figure_is_held_against_its_bar(tmp_path: Path) -> None:
         "keras-jax-float32": {"absent": "no wheel"},
     })
     text = page(tmp_path)
-    assert row(text, "network B, batch 128: ÷ Keras' `fit` on TensorFlow, float32")[2:] == [
+    assert row(text, "network B, batch 128: images per second ÷ those of Keras' `fit` on TensorFlow, float32")[2:] == [
         "3.50 (3.49 to 3.51, n = 3)", "yes"]
-    assert row(text, "network B, batch 128: ÷ Keras' `fit` on TensorFlow, mixed")[3] == "no"
-    assert row(text, "share of a step spent on data")[2] == "not measured"  # network A is missing
+    assert row(text, "network B, batch 128: images per second ÷ those of Keras' `fit` on TensorFlow, mixed")[3] == "no"
+    assert row(text, "fraction of a step spent on data")[2] == "not measured"  # network A is missing
     assert "| tenfold | 1,400 |  | 1.00 GiB |" in text
     assert "| keras-jax-float32 | absent: no wheel | | |" in text
     assert "keras 3, tensorflow 2.21, torch 2; 2026-01-01" in text
@@ -64,7 +64,7 @@ def test_recipes_must_all_be_fast_enough_and_no_less_accurate(tmp_path: Path) ->
     recipes = {f"r{i}": {"timed": recipe(0.3), "full": recipe(0.5, 0.71, 0.70, rounds=1)} for i in range(10)}
     write(tmp_path, "recipes", recipes=recipes)
     assert row(page(tmp_path), figure)[2:] == [
-        "0.30 to 0.30, within the bar 10 of 10; accuracy compared in 10, lower in none", "yes"]
+        "0.30 to 0.30, target met by 10 of 10; accuracy compared for 10, lower for none", "yes"]
     recipes["r0"]["full"] = recipe(0.3, 0.70, 0.72)
     recipes["r1"] = {"timed": recipe(0.41)}
     recipes["r3"] = {"timed": recipe(0.41), "full": recipe(0.35, 0.7, 0.7)}  # as many rounds: the one in full counts
@@ -72,12 +72,12 @@ def test_recipes_must_all_be_fast_enough_and_no_less_accurate(tmp_path: Path) ->
     write(tmp_path, "recipes", recipes=recipes)
     text = page(tmp_path)
     assert row(text, figure)[2:] == [
-        "0.30 to 0.41, within the bar 8 of 10; accuracy compared in 8, lower in `r0`", "no"]
+        "0.30 to 0.41, target met by 8 of 10; accuracy compared for 8, lower for `r0`", "no"]
     assert "| `r2` | absent: no translation |" in text
     assert "| 70.0 % (n = 1) | 72.0 % (n = 1) |" in text
 
 
-def test_a_smoke_run_meets_no_bar(tmp_path: Path) -> None:
+def test_a_smoke_run_meets_no_target(tmp_path: Path) -> None:
     peer = {"pytorch-bfloat16": {"tenfold_ratio": span(9.0)}}
     write(tmp_path, "throughput-A", network="A", batch=8, tenfold={}, **peer)
     write(tmp_path, "memory", recipes={"mlp": {"peak_memory_mib": 500.0}}, data="digits", batch=500)
