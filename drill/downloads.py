@@ -36,8 +36,8 @@ def cut(ground: Ground, count: int) -> Tally:
         for i in range(3):
             target = directory / f"wrong-{i}" / "file.bin"
             tally.add("wrong bytes", _falsified(server, target, draw.randrange(SIZE), content))
-    tally.facts.append(f"cut at {count} offsets in a file of {SIZE / 1e6:g} MB; a silent server, a stalling server and a "
-                       "404; wrong bytes from the server and in the partial file")
+    tally.facts.append(f"cut at {count} offsets in a file of {SIZE / 1e6:g} MB; a silent server, a stalling server and "
+                       "a 404; wrong bytes from the server and in the partial file")
     return tally
 
 
