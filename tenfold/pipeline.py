@@ -104,15 +104,20 @@ def train(
         return _go_on(job, found)
 
 
-def probe(backbone: str, data: Dataset | str | None = None, overrides: Sequence[str] = (), *,
+def probe(backbone: str, data: Dataset | str | None = None, overrides: Mapping[str, Any] | None = None, *,
           runs: str | Path = "runs", name: str | None = None, watcher: Watcher | None = None) -> Run:
     """Fit a logistic regression on the features of a frozen backbone: a complete run, as `train` makes them.
 
-    `backbone` is what `model.backbone` takes, `overrides` are `key=value` of the recipe. Raises as `train` does.
+    `backbone` is what `model.backbone` takes, `overrides` are values of the recipe by key. Raises as `train` does.
     """
-    tree = {"model": {"name": "pretrained", "backbone": backbone, "trainable": "none"},
-            "train": {"optimizer": "logistic-regression", "epochs": 1}}
-    return train(Recipe.from_dict(tree, name="probe", overrides=overrides), data, runs=runs, name=name, watcher=watcher)
+    recipe = Recipe.from_dict(probe_sections(backbone), name="probe", overrides=overrides)
+    return train(recipe, data, runs=runs, name=name, watcher=watcher)
+
+
+def probe_sections(backbone: str) -> dict[str, Any]:
+    """The sections of a probe's recipe."""
+    return {"model": {"name": "pretrained", "backbone": backbone, "trainable": "none"},
+            "train": {"fit": "logistic-regression", "epochs": 1}}
 
 
 def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *, csv: bool = False, h5: bool = False,
@@ -129,7 +134,7 @@ def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *
         if epochs < least:
             raise UsageError(f"--epochs: received {epochs}; expected {least} or more: the run's recipe has "
                              f"{recipe.train.epochs}, and its status is {status['status']!r}")
-        recipe = recipe.replace(f"train.epochs={epochs}")
+        recipe = recipe.replace({"train.epochs": epochs})
     elif status["status"] == "finished":
         raise RunError(f"{run.path}: is finished; give --epochs (more than {recipe.train.epochs}) to train it further")
     with Interrupt() as interrupt:
@@ -216,10 +221,7 @@ def open_data(recipe: Recipe, watcher: Watcher | None = None) -> Dataset:
 
 def with_source(recipe: Recipe, source: str) -> Recipe:
     """The recipe on another data set."""
-    tree = recipe.to_dict()
-    if source != recipe.data.source:
-        tree["data"] = {**tree["data"], "source": source}
-    return Recipe.from_dict(tree)
+    return recipe.replace({"data.source": source})
 
 
 def _fit(job: _Job, run: Run, plan: _Plan, snapshot: Snapshot | None) -> None:
@@ -287,7 +289,7 @@ def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False, *, spl
     RunError if the data set's content is no longer what it was, UsageError for a split that is not there,
     RecipeError for a `tta` that is none.
     """
-    how = run.recipe().replace(*([] if tta is None else [f"evaluate.tta={tta}"])).evaluate
+    how = run.recipe().replace({} if tta is None else {"evaluate.tta": tta}).evaluate
     watcher = watcher or Watcher()
     dataset = own_data(run, watcher)
     other = None if data is None else open_dataset(data, fetch=True, log=watcher.log, progress=watcher.fetched)
@@ -354,4 +356,4 @@ def _check_data(run: Run, dataset: Dataset) -> None:
 
 def seeds(recipe: Recipe, count: int) -> list[Recipe]:
     """The recipe `count` times, with the seeds that follow its own."""
-    return [recipe.replace(f"train.seed={recipe.train.seed + i}") for i in range(count)]
+    return [recipe.replace({"train.seed": recipe.train.seed + i}) for i in range(count)]

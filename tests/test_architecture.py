@@ -51,7 +51,7 @@ FLOORS: dict[str, set[str]] = {
 ENGINE = {
     "backend.py", "modelfile.py", "prediction.py", "evaluation/explain.py", "evaluation/views.py", "models/layers.py",
     "models/summary.py", "models/backbone.py", "models/weights.py", "foreign/load.py", "training/engine.py",
-    "training/optimizers.py", "training/muon.py", "training/augment.py", "training/features.py",
+    "training/optimizers.py", "training/adam.py", "training/muon.py", "training/augment.py", "training/features.py",
 }
 
 

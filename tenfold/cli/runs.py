@@ -33,12 +33,11 @@ def train(
 ) -> None:
     """Train a recipe, evaluate it and write its report: one run directory."""
     from tenfold import pipeline
-    from tenfold.recipe import Recipe
+    from tenfold.recipe import text
     from tenfold.terminal import terminal_watcher
 
-    overrides = list(set_ or ()) + ([f"data.source={json.dumps(data)}"] if data is not None else [])
-    overrides += [f"model.weights={json.dumps(weights)}"] if weights is not None else []
-    for each in pipeline.seeds(Recipe.load(recipe, overrides), seeds):
+    given = {key: value for key, value in {"data.source": data, "model.weights": weights}.items() if value is not None}
+    for each in pipeline.seeds(text.load(recipe, set_ or (), given), seeds):
         with terminal_watcher() as watcher:
             run = pipeline.train(each, runs=runs, name=name, csv=csv, h5=h5, resume=resume, watcher=watcher)
         _print_verdict(run)
@@ -55,10 +54,12 @@ def probe(
 ) -> None:
     """Fit a logistic regression on a frozen backbone's features: the quickest baseline, a run like any other."""
     from tenfold import pipeline
+    from tenfold.recipe import text
     from tenfold.terminal import terminal_watcher
 
+    recipe = text.recipe(pipeline.probe_sections(backbone), set_ or (), name="probe")
     with terminal_watcher() as watcher:
-        run = pipeline.probe(backbone, data, set_ or (), runs=runs, name=name, watcher=watcher)
+        run = pipeline.train(recipe, data, runs=runs, name=name, watcher=watcher)
     _print_verdict(run)
 
 

@@ -61,7 +61,7 @@ def learning_rate(section: TrainSection, step: int, steps_per_epoch: int) -> flo
 
 
 def image_scale(section: TrainSection, epoch: int) -> float:
-    """The share of their sides to which an epoch (from 1) scales its images.
+    """The fraction of their sides to which an epoch (from 1) scales its images.
 
     Progressive resizing (Howard 2018, in DAWNBench; Tan & Le 2021, "EfficientNetV2", section 4): small
     images first. The list is stretched over the recipe's epochs; the last epoch has the last of it.
