@@ -57,8 +57,9 @@ def recipe(backbone: str, size: int, images: int, **train: Any) -> Recipe:
     return Recipe.from_dict({
         "data": {"source": "cifar10", "train_size": images},
         "model": {"name": "pretrained", "backbone": backbone, "image_size": size, "dropout": 0.2, "trainable": "all"},
-        "train": {"epochs": 5, "batch_size": 64, "optimizer": "adamw", "learning_rate": 3e-4, "weight_decay": 1e-2,
-                  "schedule": "one-cycle", "stage_decay": 0.7, "head": {"epochs": 10, "learning_rate": 1e-3},
+        "train": {"epochs": 5, "batch_size": 64, "optimizer": {"name": "adamw", "weight_decay": 1e-2},
+                  "learning_rate": 3e-4, "schedule": "one-cycle", "stage_decay": 0.7,
+                  "head": {"epochs": 10, "learning_rate": 1e-3},
                   "augment": {"mirror": {}, "translate": {"pixels": 4}}, **train},
     }, name="finetune")
 
@@ -133,7 +134,7 @@ def epochs(arguments: argparse.Namespace) -> dict[str, Any]:
     from tenfold.training.transfer import feature_network, head
 
     tuned = recipe(f"file:{arguments.backbone}", arguments.size, arguments.images, augment={})
-    tuned = tuned.replace("model.trainable=none")
+    tuned = tuned.replace({"model.trainable": "none"})
     dataset = prepare(tenfold.open_dataset("cifar10"), tuned.data)
     chosen = machine.configure()
     model = build(tuned.model, dataset.shape, 10, fast=True, dtype=chosen.dtype_policy)

@@ -25,7 +25,7 @@ def of_checkpoints(ground: Ground, count: int) -> Tally:
     tally = Tally()
     there = catalogue()["cifar10"]["where"] is not None
     data = "cifar10" if there else "shapes:train=5000,test=500"
-    recipe = Recipe.load("cifar-cnn", [f"train.epochs={EPOCHS}"])
+    recipe = Recipe.load("cifar-cnn", {"train.epochs": EPOCHS})
     for i in range(count):
         share, saves, run = measure(recipe, data, ground.place(f"overhead-{i}"))
         tally.add(f"training {i + 1}", None if share <= SHARE else f"{share:.2%} of the time")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +29,10 @@ def network(
     return dataset.shape, list(dataset.classes), Summary.of(*network), layer_table(*network)
 
 
-def show_data(source: str, overrides: Sequence[str], watcher: Watcher) -> tuple[Dataset, dict[str, Any]]:
-    """(data set, summary) of a source: split as it is or, with overrides of `data.…`, as a recipe would."""
-    recipe = Recipe.from_dict({"data": {"source": source}}, name=source, overrides=overrides)
+def show_data(recipe: Recipe, watcher: Watcher, *, prepared: bool) -> tuple[Dataset, dict[str, Any]]:
+    """(data set, summary) of a recipe's source: as the source has it or, `prepared`, as the recipe trains on it."""
     dataset = open_data(recipe, watcher)
-    if overrides:
+    if prepared:
         dataset = prepare(dataset, recipe.data)
     return dataset, summary(dataset)
 

@@ -23,7 +23,9 @@ from tenfold.evaluation.metrics import metric
 from tenfold.jobs.own_data import with_source
 from tenfold.progress import Watcher
 from tenfold.progress.notebook import default_watcher
-from tenfold.recipe import Recipe
+from tenfold.recipe import Recipe, text
+from tenfold.recipe.overrides import overridden
+from tenfold.recipe.validation_errors import explain
 from tenfold.run import ELSEWHERE, Run, State, check_name, make_numbered, numbers
 from tenfold.shipped import text_of, texts
 from tenfold.storage.files import write_whole
@@ -36,7 +38,7 @@ class Entry(BaseModel):
 
     recipe: str | None = None
     name: str | None = None
-    set: list[str] = []
+    set: list[str] | dict[str, Any] = []
     data: dict[str, Any] = {}
     model: dict[str, Any] = {}
     train: dict[str, Any] = {}
@@ -49,12 +51,24 @@ class Entry(BaseModel):
 
     def resolve(self, data: Mapping[str, Any]) -> Recipe:
         """The recipe, with the study's `data` keys before the entry's own. Raises UnknownNameError, RecipeError."""
-        own = {key: getattr(self, key) for key in ("data", "model", "train", "evaluate")}
+        own = {"data": {**data, **self.data}, "model": self.model, "train": self.train, "evaluate": self.evaluate}
         tree: dict[str, Any] = Recipe.load(self.recipe).to_dict() if self.recipe else {}
-        if "name" in own["model"] and own["model"]["name"] != tree.get("model", {}).get("name"):
+        if "name" in self.model and self.model["name"] != tree.get("model", {}).get("name"):
             tree["model"] = {}
-        merged = {key: {**tree.get(key, {}), **(data if key == "data" else {}), **own[key]} for key in own}
-        return Recipe.from_dict({"name": self.title, **merged}, name=self.title, overrides=self.set)
+        values = {f"{section}.{key}": value for section, table in own.items() for key, value in table.items()}
+        sections, problems = overridden(tree, values)
+        if problems:
+            raise RecipeError(f"recipe {self.title}", problems)
+        words, values = ([], _by_key(self.set)) if isinstance(self.set, dict) else (self.set, {})
+        return text.recipe({**sections, "name": self.title}, words, values, name=self.title)
+
+
+def _by_key(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of a table and of the tables in it, by dotted key: TOML reads `train.epochs = 3` as nested tables."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        found |= _by_key(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found
 
 
 class Study(BaseModel):
@@ -72,14 +86,12 @@ class Study(BaseModel):
     @classmethod
     def load(cls, name_or_path: str | Path) -> Self:
         """A shipped study by name or a TOML file by path. Raises UnknownNameError, RecipeError, UsageError."""
-        name, text = text_of("study", "studies", name_or_path)
+        name, content = text_of("study", "studies", name_or_path)
         try:
-            study = cls.model_validate({"name": name, "title": _title(text), **tomllib.loads(text)})
+            study = cls.model_validate({"name": name, "title": _title(content), **tomllib.loads(content)})
         except tomllib.TOMLDecodeError as error:
             raise RecipeError(f"study {name}", [f"no valid TOML: {error}"]) from None
         except ValidationError as error:
-            from tenfold.recipe.mistakes import explain
-
             raise RecipeError(f"study {name}", explain(error, cls)) from None
         check_name(study.name)
         metric(study.by)

@@ -85,7 +85,7 @@ def run_of(root: Path, made: Material, name: str = "cnn-digits", status: str = "
            fingerprint: str = "f00d" * 16, seed: int = 0) -> Run:
     """A run directory with everything that a report reads; its recipe is the first word of its name."""
     run = Run.create(root, name)
-    run.write_recipe(Recipe(name=name.partition("-")[0]).replace(f"train.seed={seed}"))
+    run.write_recipe(Recipe(name=name.partition("-")[0]).replace({"train.seed": seed}))
     run.write_status(State(status), "" if status == "finished" else "the loss became NaN")
     run.write_history(made.history)
     count = len(made.test[1]) if made.test else 0

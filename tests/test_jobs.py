@@ -192,7 +192,7 @@ def test_seeds_count_up_and_share_the_splits(tmp_path: Path) -> None:
 
 
 def test_a_run_without_a_validation_split_is_whole(tmp_path: Path) -> None:
-    recipe = Recipe.from_dict(RECIPE, name="x").replace("data.validation=0", "train.epochs=1")
+    recipe = Recipe.from_dict(RECIPE, name="x").replace({"data.validation": 0, "train.epochs": 1})
     run = tenfold.train(recipe, runs=tmp_path)
     assert set(run.metrics()) == {"test"}
     assert run.status()["status"] == "finished"
@@ -200,15 +200,15 @@ def test_a_run_without_a_validation_split_is_whole(tmp_path: Path) -> None:
 
 def test_wrong_input_leaves_nothing_behind(tmp_path: Path) -> None:
     recipe = Recipe.from_dict(RECIPE, name="x")
-    for override in ("train.batch_size=5000", "data.validation=0.0001", "data.classes=circle,unicorn"):
+    for override in ({"train.batch_size": 5000}, {"data.validation": 0.0001}, {"data.classes": ["circle", "unicorn"]}):
         with pytest.raises(UsageError, match=r"^[^\n]*$"):
             tenfold.train(recipe.replace(override), runs=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_diverged_run_says_so_and_keeps_finite_weights(tmp_path: Path) -> None:
-    recipe = Recipe.from_dict(RECIPE, name="x").replace("train.optimizer=sgd", "train.learning_rate=1e30",
-                                                         "model.norm=none")
+    recipe = Recipe.from_dict(RECIPE, name="x").replace({"train.optimizer": "sgd", "train.learning_rate": 1e30,
+                                                         "model.norm": "none"})
     with pytest.raises(DivergedError):
         tenfold.train(recipe, runs=tmp_path)
     run = Run.open(tmp_path / "x-shapes-1")
@@ -260,7 +260,7 @@ def test_a_data_set_that_changed_is_not_scored(run: Run, tmp_path: Path) -> None
 
 @pytest.mark.real
 def test_a_recipe_learns_real_cifar10_and_announces_the_partial_test_split(real_data: Path, tmp_path: Path) -> None:
-    recipe = Recipe.load("cnn2", ["data.train_size=4000", "train.epochs=3", "data.validation=1000"])
+    recipe = Recipe.load("cnn2", {"data.train_size": 4000, "train.epochs": 3, "data.validation": 1000})
     run = tenfold.train(recipe, runs=tmp_path, watcher=(listen := Listen()))
     test = run.environment()["dataset"]["splits"]["test"]
     assert run.metrics()["test"]["accuracy"]["value"] > 0.3
@@ -272,7 +272,7 @@ def test_a_recipe_learns_real_cifar10_and_announces_the_partial_test_split(real_
 def test_three_classes_of_real_cifar10(
     real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe = Recipe.load("three-class", ["data.train_size=1500", "train.epochs=2", "data.validation=300"])
+    recipe = Recipe.load("three-class", {"data.train_size": 1500, "train.epochs": 2, "data.validation": 300})
     run = tenfold.train(recipe, runs=tmp_path)
     print_verdict(run)
     partial = run.environment()["dataset"]["splits"]["test"]["partial"]

@@ -24,7 +24,7 @@ ROTATED = 6  # EXIF: the camera was turned, the picture has to be turned to the 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A small perceptron, trained for moments on the handwritten digits."""
-    recipe = Recipe.load("mlp", ["train.epochs=2", "train.precision=float32"])
+    recipe = Recipe.load("mlp", {"train.epochs": 2, "train.precision": "float32"})
     return jobs.train(recipe, "digits", runs=tmp_path_factory.mktemp("runs"))
 
 

@@ -119,8 +119,8 @@ def test_a_second_process_is_refused(dataset: Dataset, tmp_path: Path) -> None:
 
 
 def test_a_finished_run_goes_on_only_with_more_epochs(dataset: Dataset, tmp_path: Path) -> None:
-    recipe = RECIPE.replace("train.schedule=constant", "train.epochs=2")
-    longer = tenfold.train(recipe.replace("train.epochs=4"), dataset, runs=tmp_path / "longer")
+    recipe = RECIPE.replace({"train.schedule": "constant", "train.epochs": 2})
+    longer = tenfold.train(recipe.replace({"train.epochs": 4}), dataset, runs=tmp_path / "longer")
     run = tenfold.train(recipe, dataset, runs=tmp_path)
     with pytest.raises(RunError, match="is finished"):
         tenfold.resume(run)
@@ -133,7 +133,7 @@ def test_a_finished_run_goes_on_only_with_more_epochs(dataset: Dataset, tmp_path
 def test_train_goes_on_with_the_newest_run_of_that_name_and_recipe_and_keeps_a_finished_one(
     whole: Run, dataset: Dataset, tmp_path: Path
 ) -> None:
-    for recipe in (RECIPE, RECIPE.replace("train.seed=7"), RECIPE, RECIPE.replace("train.seed=7")):
+    for recipe in (RECIPE, RECIPE.replace({"train.seed": 7}), RECIPE, RECIPE.replace({"train.seed": 7})):
         with pytest.raises(KeyboardInterrupt):
             tenfold.train(recipe, dataset, runs=tmp_path, watcher=After(1, 2, signalled()))
     resumed = tenfold.train(RECIPE, dataset, runs=tmp_path, resume=True)

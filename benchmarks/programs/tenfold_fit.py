@@ -43,7 +43,7 @@ MODEL = {
           "dense_dropout": 0.5},
 }
 TRAIN = {
-    "A": {"optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9, "nesterov": False},
+    "A": {"optimizer": {"name": "sgd", "momentum": 0.9, "nesterov": False}, "learning_rate": 0.01},
     "B": {"optimizer": "adam", "learning_rate": 1e-3},
 }
 

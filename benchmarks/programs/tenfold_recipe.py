@@ -19,9 +19,9 @@ from tenfold import jobs
 from tenfold.data.splits import prepare
 from tenfold.jobs.own_data import open_data
 from tenfold.progress import Epoch, Event, Training, Watcher
-from tenfold.recipe import Recipe
+from tenfold.recipe import Recipe, text
 
-UNTRANSLATED = ("label_smoothing", "weight_decay", "image_scales", "warmup")
+UNTRANSLATED = ("label_smoothing", "image_scales", "warmup")
 OPTIMIZERS = ("adam", "sgd", "rmsprop")
 AUGMENTATIONS = ("mirror", "translate", "rotate")
 
@@ -59,7 +59,8 @@ def check_translation(recipe: Recipe) -> None:
     left = [key for key in UNTRANSLATED if job[key]]
     left += [name for name in train.augment if name not in AUGMENTATIONS]
     left += ["class_weights"] * (train.class_weights != "none")
-    left += [train.optimizer] * (train.optimizer not in OPTIMIZERS)
+    left += ["weight_decay"] * (train.optimizer.options.get("weight_decay", 0.0) > 0)
+    left += [train.optimizer.name] * (train.optimizer.name not in OPTIMIZERS)
     if left:
         raise SystemExit(f"{recipe.name}: no translation into plain Keras for {', '.join(left)}")
 
@@ -93,7 +94,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/benchmarks"))
     parser.add_argument("--job", type=Path, metavar="DIR")
     arguments = parser.parse_args()
-    recipe = Recipe.load(arguments.recipe, arguments.set)
+    recipe = text.load(arguments.recipe, arguments.set)
     print(json.dumps(write_job(recipe, arguments.job) if arguments.job else train(recipe, arguments.runs)))
 
 

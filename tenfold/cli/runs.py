@@ -33,12 +33,11 @@ def train(
 ) -> None:
     """Train a recipe, evaluate it and write its report: one run directory."""
     from tenfold import jobs
-    from tenfold.recipe import Recipe
+    from tenfold.recipe import text
 
-    overrides = list(set_ or ()) + ([f"data.source={json.dumps(data)}"] if data is not None else [])
-    overrides += [f"model.weights={json.dumps(weights)}"] if weights is not None else []
+    given = {key: value for key, value in {"data.source": data, "model.weights": weights}.items() if value is not None}
     trained = []
-    for each in jobs.seeds(Recipe.load(recipe, overrides), seeds):
+    for each in jobs.seeds(text.load(recipe, set_ or (), given), seeds):
         with watching() as watcher:
             trained.append(jobs.train(each, runs=runs, name=name, csv=csv, h5=h5, resume=resume, watcher=watcher))
         _print_verdict(trained[-1])
@@ -57,9 +56,11 @@ def probe(
 ) -> None:
     """Fit a logistic regression on a frozen backbone's features: the quickest baseline, a run like any other."""
     from tenfold import jobs
+    from tenfold.recipe import text
 
+    recipe = text.recipe(jobs.probe_sections(backbone), set_ or (), name="probe")
     with watching() as watcher:
-        run = jobs.probe(backbone, data, set_ or (), runs=runs, name=name, watcher=watcher)
+        run = jobs.train(recipe, data, runs=runs, name=name, watcher=watcher)
     _print_verdict(run)
 
 

@@ -21,18 +21,18 @@ def recipes(
 ) -> None:
     """List the shipped recipes, or show one (with --data: its network, parameters and FLOPs)."""
     from tenfold import terminal
-    from tenfold.recipe import Recipe, header, read, shipped
+    from tenfold.recipe import header, read, shipped, text
 
     if name is None:
         if data is not None or set_:
             raise UsageError("--data and --set need a recipe; name one, as in `tenfold recipes cnn2 --data digits`")
-        facts = {name: header(text) for name, text in shipped().items()}
+        facts = {name: header(content) for name, content in shipped().items()}
         if as_json:
             print(json.dumps(facts, indent=2, ensure_ascii=False))
         else:
             terminal.print_recipes(facts)
         return
-    recipe = Recipe.load(name, set_ or ())
+    recipe = text.load(name, set_ or ())
     if data is None:
         if as_json:
             print(json.dumps(recipe.to_dict(), indent=2, ensure_ascii=False))
@@ -76,9 +76,11 @@ def data_show(
 ) -> None:
     """Show counts per class and split, pixel statistics, and write a grid of examples (default: NAME.png)."""
     from tenfold import overview, terminal
+    from tenfold.recipe import text
 
+    recipe = text.recipe({"data": {"source": data}}, set_ or (), name=data)
     with watching() as watcher:
-        dataset, summary = overview.show_data(data, set_ or (), watcher)
+        dataset, summary = overview.show_data(recipe, watcher, prepared=bool(set_))
     target = png or Path(f"{dataset.name}.png")
     overview.write_class_grid(dataset, target, per_class, seed)
     if as_json:

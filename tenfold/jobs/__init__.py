@@ -2,6 +2,6 @@
 
 from tenfold.jobs.evaluating import evaluate
 from tenfold.jobs.resuming import resume
-from tenfold.jobs.training import probe, seeds, train
+from tenfold.jobs.training import probe, probe_sections, seeds, train
 
-__all__ = ["evaluate", "probe", "resume", "seeds", "train"]
+__all__ = ["evaluate", "probe", "probe_sections", "resume", "seeds", "train"]

@@ -30,7 +30,7 @@ def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False, *, spl
     RunError if the data set's content is no longer what it was, UsageError for a split that is not there,
     RecipeError for a `tta` that is none.
     """
-    how = run.recipe().replace(*([] if tta is None else [f"evaluate.tta={tta}"])).evaluate
+    how = run.recipe().replace({} if tta is None else {"evaluate.tta": tta}).evaluate
     watcher = watcher or default_watcher()
     machine.check(watcher.notice)
     dataset = own_data(run, watcher)

@@ -13,10 +13,7 @@ from tenfold.run import Run
 
 def with_source(recipe: Recipe, source: str) -> Recipe:
     """The recipe on another data set."""
-    tree = recipe.to_dict()
-    if source != recipe.data.source:
-        tree["data"] = {**tree["data"], "source": source}
-    return Recipe.from_dict(tree)
+    return recipe.replace({"data.source": source})
 
 
 def open_data(recipe: Recipe, watcher: Watcher = SILENT) -> Dataset:

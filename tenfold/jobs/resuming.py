@@ -31,7 +31,7 @@ def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *
         if epochs < least:
             raise UsageError(f"--epochs: received {epochs}; expected {least} or more: the run's recipe has "
                              f"{recipe.train.epochs}, and its status is {state.value!r}")
-        recipe = recipe.replace(f"train.epochs={epochs}")
+        recipe = recipe.replace({"train.epochs": epochs})
     elif state is State.FINISHED:
         raise RunError(f"{run.path}: is finished; give --epochs (more than {recipe.train.epochs}) to train it further")
     with Interrupt() as interrupt:

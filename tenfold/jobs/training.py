@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,20 +61,25 @@ def train(
         return go_on(job, found)
 
 
-def probe(backbone: str, data: Dataset | str | None = None, overrides: Sequence[str] = (), *,
+def probe(backbone: str, data: Dataset | str | None = None, overrides: Mapping[str, Any] | None = None, *,
           runs: str | Path = "runs", name: str | None = None, watcher: Watcher | None = None) -> Run:
     """Fit a logistic regression on the features of a frozen backbone: a complete run, as `train` makes them.
 
-    `backbone` is what `model.backbone` takes, `overrides` are `key=value` of the recipe. Raises as `train` does.
+    `backbone` is what `model.backbone` takes, `overrides` are values of the recipe by key. Raises as `train` does.
     """
-    tree = {"model": {"name": "pretrained", "backbone": backbone, "trainable": "none"},
-            "train": {"optimizer": "logistic-regression", "epochs": 1}}
-    return train(Recipe.from_dict(tree, name="probe", overrides=overrides), data, runs=runs, name=name, watcher=watcher)
+    recipe = Recipe.from_dict(probe_sections(backbone), name="probe", overrides=overrides)
+    return train(recipe, data, runs=runs, name=name, watcher=watcher)
+
+
+def probe_sections(backbone: str) -> dict[str, Any]:
+    """The sections of a probe's recipe."""
+    return {"model": {"name": "pretrained", "backbone": backbone, "trainable": "none"},
+            "train": {"fit": "logistic-regression", "epochs": 1}}
 
 
 def seeds(recipe: Recipe, count: int) -> list[Recipe]:
     """The recipe `count` times, with the seeds that follow its own."""
-    return [recipe.replace(f"train.seed={recipe.train.seed + i}") for i in range(count)]
+    return [recipe.replace({"train.seed": recipe.train.seed + i}) for i in range(count)]
 
 
 def _begun(runs: str | Path, name: str, recipe: Recipe) -> Run | None:

@@ -126,8 +126,9 @@ def asked(recipe: Recipe) -> list[tuple[str, str]]:
         ("data", recipe.data.source),
         ("model", ", ".join([model.name, *size, *([options] if options else []), *scratch])),
         *head,
-        ("training", f"up to {train.epochs:,} epochs, batches of {train.batch_size:,}, {train.optimizer}, "
-                     f"learning rate {train.learning_rate:g} ({train.schedule}){decay}"),
+        ("training", "logistic regression on features of the frozen backbone" if train.fit == "logistic-regression" else
+         f"up to {train.epochs:,} epochs, batches of {train.batch_size:,}, {train.optimizer.name}, "
+         f"learning rate {train.learning_rate:g} ({train.schedule}){decay}"),
         ("augmentation", ", ".join(train.augment) or "none"),
     ]
 

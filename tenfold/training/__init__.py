@@ -33,13 +33,13 @@ def check(recipe: Recipe, dataset: Dataset) -> None:
     if recipe.train.head is not None and recipe.train.head.batch_size > train:
         raise UsageError(f"train.head.batch_size: received {recipe.train.head.batch_size}, and the training split has "
                          f"{train} images; expected at most that")
-    if recipe.train.optimizer == "logistic-regression" and dataset.validation is None:
-        raise UsageError("train.optimizer: logistic-regression chooses its regularisation on validation images, and "
+    if recipe.train.fit == "logistic-regression" and dataset.validation is None:
+        raise UsageError("train.fit: logistic-regression chooses its regularisation on validation images, and "
                          "there are none; set data.validation=0.1")
-    if recipe.train.views > 1:
-        from tenfold.training.features import check_views
+    if recipe.train.augmented_copies:
+        from tenfold.training.features import check_copies
 
-        check_views(recipe)
+        check_copies(recipe)
     check_build(recipe.model, dataset.shape, len(dataset.classes))
     _image_scales(recipe, dataset)
 
@@ -62,7 +62,7 @@ def fit(
     check(recipe, dataset)
     model = _fresh(recipe, dataset)
     weights = _class_weights(recipe.train, dataset)
-    if recipe.train.optimizer == "logistic-regression":
+    if recipe.train.fit == "logistic-regression":
         from tenfold.training import probe
 
         record = probe.fit(recipe, dataset, model, weights, watcher)
@@ -124,7 +124,7 @@ def _image_scales(recipe: Recipe, dataset: Dataset) -> None:
             raise UsageError(f"train.image_scales: received {scale:g}, images of {height}×{width} pixels, which model "
                              f"{recipe.model.name} does not take when built for {dataset.shape[0]}×{dataset.shape[1]}: "
                              "expected greater scales, or a model that takes images of any size (speednet, or "
-                             "model.head=global-average)")
+                             "model.pooling=global-average)")
 
 
 def _class_weights(section: TrainSection, dataset: Dataset) -> np.ndarray | None:

@@ -70,12 +70,13 @@ class View:
 def of_dataset(network: Any, recipe: Recipe, dataset: Dataset, watcher: Watcher) -> FeatureSet:
     """The features of a prepared data set's training and validation images, from the cache or into it.
 
-    `network` is a fast network from pixels to features [n, d]. Further views (`train.views`) are of the
-    training images alone, augmented as `train.augment` says. Raises StorageError if the disk has no room,
+    `network` is a fast network from pixels to features [n, d]. Augmented copies (`train.augmented_copies`) are of
+    the training images alone, augmented as `train.augment` says. Raises StorageError if the disk has no room,
     KeyboardInterrupt once `watcher.stop` returns true.
     """
     key, section = _network_key(network), recipe.train
-    views = [View(), *(View(number, section.seed, section.augment) for number in range(1, section.views))]
+    copies = range(1, 1 + section.augmented_copies)
+    views = [View(), *(View(number, section.seed, section.augment) for number in copies)]
     parts = [extract(network, key, dataset.train, view, watcher) for view in views]
     train = Features(parts[0] if len(parts) == 1 else np.concatenate(parts), np.tile(dataset.train.labels, len(parts)))
     held = dataset.validation
@@ -83,13 +84,13 @@ def of_dataset(network: Any, recipe: Recipe, dataset: Dataset, watcher: Watcher)
         extract(network, key, held, views[0], watcher), held.labels))
 
 
-def check_views(recipe: Recipe) -> None:
-    """Raise UsageError if an augmentation mixes labels, which cached views can't."""
-    for name, options in recipe.train.augment.items() if recipe.train.views > 1 else ():
+def check_copies(recipe: Recipe) -> None:
+    """Raise UsageError if an augmentation mixes labels, which cached copies can't."""
+    for name, options in recipe.train.augment.items() if recipe.train.augmented_copies else ():
         batch = Batch(torch.zeros(2, 3, 32, 32), torch.zeros(2, dtype=torch.int64), 2, torch.arange(2))
         if AUGMENTATIONS.get(name)(batch, **options).targets is not batch.targets:
-            raise UsageError(f"train.views: {name} mixes labels, which cached views can't; leave out "
-                             f"train.augment.{name} or set train.views=1")
+            raise UsageError(f"train.augmented_copies: {name} mixes labels, which cached copies can't; leave out "
+                             f"train.augment.{name} or set train.augmented_copies=0")
 
 
 def extract(network: Any, key: str, split: Split, view: View, watcher: Watcher) -> np.ndarray:

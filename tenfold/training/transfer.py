@@ -69,7 +69,7 @@ def _trained(recipe: Recipe, phase: Phase) -> str:
 
 
 class FineTuner(engine.Trainer):
-    """A trainer that moves each stage of the backbone by a share of what the optimizer would.
+    """A trainer that moves each stage of the backbone by a fraction of what the optimizer would.
 
     Updates of all the optimizers that backbones can have are proportional to the learning rate, so this is
     a learning rate of its own for each stage (Howard & Ruder 2018, discriminative fine-tuning).

@@ -41,7 +41,7 @@ def test_a_name_that_is_no_directory_name_is_refused(tmp_path: Path, name: str) 
 
 def test_the_recipe_comes_back_as_it_went_in(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "x")
-    recipe = Recipe.load("cnn3-plateau", ["train.seed=3"])
+    recipe = Recipe.load("cnn3-plateau", {"train.seed": 3})
     run.write_recipe(recipe)
     assert run.recipe() == recipe
     assert Recipe.load(run.path / "recipe.toml") == recipe

@@ -39,7 +39,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run whose network has learned shapes of another seed."""
     recipe = Recipe.from_dict({
         "data": {"source": "shapes:train=1500,test=100,seed=7"},
-        "model": {"name": "cnn", "filters": [16, 32, 32], "norm": "batch", "head": "global-average", "dense": []},
+        "model": {"name": "cnn", "filters": [16, 32, 32], "norm": "batch", "pooling": "global-average", "dense": []},
         "train": {"epochs": 4, "batch_size": 50, "learning_rate": 3e-3},
     }, name="source")
     return tenfold.train(recipe, runs=tmp_path_factory.mktemp("source"))
@@ -132,16 +132,16 @@ def test_features_are_computed_once_and_kept(source: Run, tmp_path: Path, cache:
     assert [line for line in third.said if line.startswith("features")]
 
 
-def test_views_are_augmented_and_cached(source: Run, tmp_path: Path, cache: Path) -> None:
-    tuned = recipe(source, {"trainable": "none"}, {"views": 3, "head": "none"})
+def test_augmented_copies_are_cached(source: Run, tmp_path: Path, cache: Path) -> None:
+    tuned = recipe(source, {"trainable": "none"}, {"augmented_copies": 2, "head": "none"})
     run = tenfold.train(tuned, runs=tmp_path)
     files = [np.load(path) for path in cache.glob("*.npy")]
-    views = [f for f in files if len(f) == 270]
-    assert len(views) == 3
-    assert not np.array_equal(views[0], views[1])
+    copies = [f for f in files if len(f) == 270]
+    assert len(copies) == 3
+    assert not np.array_equal(copies[0], copies[1])
     assert run.history()[0]["phase"] == 1
     with pytest.raises(UsageError, match="mixes labels"):
-        tenfold.train(tuned.replace("train.augment.mixup=true"), runs=tmp_path / "none")
+        tenfold.train(tuned.replace({"train.augment.mixup": True}), runs=tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 
@@ -183,7 +183,7 @@ def test_a_disk_without_room_is_told_before_anything_is_written(
 
 
 def test_a_probe_is_a_logistic_regression_and_a_run(source: Run, tmp_path: Path) -> None:
-    run = probe(f"run:{source.path}", DATA["source"], ["train.precision=float32"], runs=tmp_path)
+    run = probe(f"run:{source.path}", DATA["source"], {"train.precision": "float32"}, runs=tmp_path)
     record = run.history()[0]
     data = tenfold.open_dataset(DATA["source"])
     prepared = tenfold.data.splits.prepare(data, run.recipe().data)
@@ -199,19 +199,19 @@ def test_a_probe_is_a_logistic_regression_and_a_run(source: Run, tmp_path: Path)
     assert log_loss(prepared.validation.labels, ours) == pytest.approx(
         log_loss(prepared.validation.labels, p), abs=0.02)
     assert run.metrics()["validation"]["accuracy"]["value"] == pytest.approx(record["val_accuracy"], abs=0.04)
-    random = probe(f"run:{source.path}", DATA["source"], ["model.weights=none"], runs=tmp_path)
+    random = probe(f"run:{source.path}", DATA["source"], {"model.weights": "none"}, runs=tmp_path)
     assert run.metrics()["test"]["accuracy"]["value"] > random.metrics()["test"]["accuracy"]["value"] + 0.1
 
 
 def test_a_probe_weighs_classes_by_name(source: Run, tmp_path: Path) -> None:
     classes = tenfold.open_dataset(DATA["source"]).classes
-    heavy = ", ".join(f"{name} = {20.0 if name == classes[3] else 1.0}" for name in classes)
-    share = {}
-    for weights in ("none", f"{{{heavy}}}"):
-        run = probe(f"run:{source.path}", DATA["source"], [f"train.class_weights={weights}"], runs=tmp_path)
+    heavy = {name: 20.0 if name == classes[3] else 1.0 for name in classes}
+    means = []
+    for weights in ("none", heavy):
+        run = probe(f"run:{source.path}", DATA["source"], {"train.class_weights": weights}, runs=tmp_path)
         table = run.predictions("test")
-        share[weights] = table[f"p_{classes[3]}"].to_numpy().mean()
-    assert share[f"{{{heavy}}}"] > share["none"]
+        means.append(table[f"p_{classes[3]}"].to_numpy().mean())
+    assert means[1] > means[0]
 
 
 def test_a_probe_takes_a_class_that_is_in_validation_alone(source: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,7 +262,7 @@ def test_one_rule_chooses_the_best_epoch_of_all_phases(source: Run) -> None:
 
 def test_a_probe_is_judged_explained_and_asked_without_its_backbone(source: Run, tmp_path: Path) -> None:
     copy = Run(Path(shutil.copytree(source.path, tmp_path / "copy")))
-    run = probe(f"run:{copy.path}", DATA["source"], ["evaluate.tta=mirror"], runs=tmp_path)
+    run = probe(f"run:{copy.path}", DATA["source"], {"evaluate.tta": "mirror"}, runs=tmp_path)
     shutil.rmtree(copy.path)
     accuracy = {name: scores["accuracy"]["value"] for name, scores in run.metrics().items()}
     assert set(accuracy) == {"validation", "test", "validation_tta", "test_tta"}
@@ -282,16 +282,16 @@ def test_a_probe_is_judged_explained_and_asked_without_its_backbone(source: Run,
 
 def test_a_probe_needs_a_frozen_backbone_and_validation_images(source: Run, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="frozen features"):
-        Recipe.from_dict({"train": {"optimizer": "logistic-regression"}})
+        Recipe.from_dict({"train": {"fit": "logistic-regression"}})
     with pytest.raises(UsageError, match="validation"):
-        probe(f"run:{source.path}", DATA["source"], ["data.validation=0"], runs=tmp_path)
+        probe(f"run:{source.path}", DATA["source"], {"data.validation": 0}, runs=tmp_path)
     assert not list(tmp_path.glob("probe*"))
 
 
 def test_resnet50_trains_saves_and_predicts_identically(tmp_path: Path) -> None:
-    tuned = Recipe.load("resnet50-imagenet", [
-        'data.source="shapes:train=32,test=10"', "data.validation=8", "model.image_size=32", "model.weights=none",
-        "train.epochs=1", "train.head.epochs=1", "train.batch_size=8", "train.head.batch_size=8"])
+    tuned = Recipe.load("resnet50-imagenet", {
+        "data.source": "shapes:train=32,test=10", "data.validation": 8, "model.image_size": 32, "model.weights": "none",
+        "train.epochs": 1, "train.head.epochs": 1, "train.batch_size": 8, "train.head.batch_size": 8})
     run = tenfold.train(tuned, runs=tmp_path)
     assert "from scratch" in run.environment()["pretrained"]["weights"]
     assert "random first weights (from scratch)" in (run.path / "report.html").read_text(encoding="utf-8")

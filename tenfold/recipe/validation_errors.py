@@ -1,4 +1,4 @@
-"""Mistakes in words: one line each, with the key, the value received, the valid choices, a suggestion."""
+"""Validation errors for invalid keys, in words: the value received, the valid choices, a suggestion."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tenfold.errors import unknown
 
 
 def explain(error: ValidationError, schema: type[BaseModel], prefix: str = "", more: Iterable[str] = ()) -> list[str]:
-    """One line for each mistake: the key, the value received, what was expected, a suggestion."""
+    """One line for each invalid key: the key, the value received, what was expected, a suggestion."""
     lines, unions = [], _unions(error)
     for item in error.errors():
         kinds = unions.get(item["loc"][:-1])
@@ -26,6 +26,8 @@ def explain(error: ValidationError, schema: type[BaseModel], prefix: str = "", m
         elif item["type"] == "literal_error":
             choices = [str(c) for c in _choices(schema, location)] or [context.get("expected", "")]
             lines.append(f"{key}: {unknown('value', str(received), choices)}")
+        elif item["type"] in ("model_type", "dict_type"):
+            lines.append(f"{key}: received {received!r}; expected a table")
         elif item["type"] == "missing":
             lines.append(f"{key}: missing; give it a value")
         else:
@@ -50,7 +52,7 @@ def _unions(error: ValidationError) -> dict[tuple[int | str, ...], list[str]]:
     return found
 
 
-def _section_at(schema: type[BaseModel], location: list[str]) -> type[BaseModel] | None:
+def section_at(schema: type[BaseModel], location: list[str]) -> type[BaseModel] | None:
     current: type[BaseModel] | None = schema
     for part in location:
         if part.isdecimal():
@@ -62,13 +64,13 @@ def _section_at(schema: type[BaseModel], location: list[str]) -> type[BaseModel]
 
 
 def _fields_at(schema: type[BaseModel], location: list[str]) -> list[str]:
-    section = _section_at(schema, location)
+    section = section_at(schema, location)
     return list(section.model_fields) if section else []
 
 
 def _choices(schema: type[BaseModel], location: list[str]) -> tuple[Any, ...]:
     for depth in range(len(location), 0, -1):
-        section = _section_at(schema, location[: depth - 1])
+        section = section_at(schema, location[: depth - 1])
         field = section.model_fields.get(location[depth - 1]) if section else None
         if field is not None:
             kinds = [field.annotation, *get_args(field.annotation)]
