@@ -96,7 +96,7 @@ def _begun(runs: str | Path, name: str, recipe: Recipe) -> Run | None:
 def _start(job: Job, runs: Path, name: str) -> Run:
     """Make a run and do the job there."""
     plan = Plan.of(job, runs)
-    run = Run.create(runs, name)
+    run = Run.create(runs, name, job.recipe)
     with run.writing():
         steps.do(job, run, plan)
     return run

@@ -44,9 +44,19 @@ class Run:
     # -- making and finding ---------------------------------------------------------------------------
 
     @classmethod
-    def create(cls, root: str | Path, name: str) -> Self:
-        """Make `root/name-1`, or the next free number. Raises UsageError for a bad name, StorageError."""
-        return cls(make_numbered(Path(root), name))
+    def create(cls, root: str | Path, name: str, recipe: Recipe | None = None) -> Self:
+        """Make `root/name-1`, or the next free number. Raises UsageError for a bad name, StorageError.
+
+        With a recipe it is a run from the start: however soon its process is killed, it can be resumed.
+        """
+
+        def fill(path: Path) -> None:
+            if recipe is not None:
+                run = cls(path)
+                run.write_recipe(recipe)
+                run.write_status(State.RUNNING)
+
+        return cls(make_numbered(Path(root), name, fill))
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -63,7 +73,7 @@ class Run:
     @classmethod
     def list(cls, root: str | Path) -> builtins.list[Self]:
         """All runs in the directory `root`, oldest name first; none if there is no such directory."""
-        found = [p.parent for p in Path(root).glob("*/status.json") if (p.parent / "recipe.toml").is_file()]
+        found = [p.parent for p in Path(root).glob("[!.]*/status.json") if (p.parent / "recipe.toml").is_file()]
         return [cls(path) for path in sorted(found, key=natural)]
 
     # -- reading --------------------------------------------------------------------------------------

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import re
+import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tenfold.errors import UsageError
-from tenfold.storage.files import storing
+from tenfold.storage.files import TEMPORARY, storing, temporary_name
 
 ELSEWHERE = "write elsewhere (--runs DIR for runs)"  # the advice where a run can't be written
+ABANDONED = 3600  # seconds
 
 
 def check_name(name: str) -> None:
@@ -23,19 +28,44 @@ def numbers(root: Path, name: str) -> list[int]:
     return sorted(int(number) for before, _, number in found if before == name and number.isdecimal())
 
 
-def make_numbered(root: Path, name: str) -> Path:
-    """Make `root/name-1`, or the next free number, for this process alone. Raises UsageError, StorageError."""
+def make_numbered(root: Path, name: str, fill: Callable[[Path], object] = lambda path: None) -> Path:
+    """Make `root/name-1`, or the next free number, for this process alone. Raises UsageError, StorageError.
+
+    `fill` writes the first files into the (temporary) directory it is given, so that a directory with a number always
+    has them, even if the process is killed.
+    """
     check_name(name)
     with storing(root, ELSEWHERE):
         root.mkdir(parents=True, exist_ok=True)
-        number = max(numbers(root, name), default=0) + 1
-        while True:
-            path = root / f"{name}-{number}"
-            try:
-                path.mkdir()
-                return path
-            except FileExistsError:
+        _sweep(root, name)
+        temporary = temporary_name(root / name)
+        temporary.mkdir()
+        try:
+            fill(temporary)
+            number = max(numbers(root, name), default=0) + 1
+            while not _moved(temporary, root / f"{name}-{number}"):
                 number += 1
+            return root / f"{name}-{number}"
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _moved(temporary: Path, path: Path) -> bool:
+    """Give a directory its final name; False if there is something of that name."""
+    try:
+        temporary.rename(path)
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            return False
+        raise
+    return True
+
+
+def _sweep(root: Path, name: str) -> None:
+    """Remove directories that a killed process did not finish an hour ago or earlier: it takes milliseconds."""
+    for left in root.glob(f".*-{name}"):
+        if TEMPORARY.match(left.name) and time.time() - left.stat().st_mtime > ABANDONED:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def natural(path: Path) -> list[object]:

@@ -35,7 +35,7 @@ def write_whole(path: Path, content: bytes | str | Callable[[Path], object], adv
     `content` is bytes, text, or a function that writes to the (temporary) path it is given, which has the
     same suffix. Raises StorageError, which ends with `advice`.
     """
-    temporary = _beside(path)
+    temporary = temporary_name(path)
     with storing(path, advice):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -54,7 +54,7 @@ def write_directory(path: Path, fill: Callable[[Path], object], advice: str = EL
 
     A directory of that name is replaced. Raises StorageError, which ends with `advice`.
     """
-    temporary, old = _beside(path), _beside(path.with_name(path.name + OLD))
+    temporary, old = temporary_name(path), temporary_name(path.with_name(path.name + OLD))
     with storing(path, advice):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -97,7 +97,7 @@ def sweep(directory: Path, advice: str = ELSEWHERE) -> None:
                 left.unlink(missing_ok=True)
 
 
-def _beside(path: Path) -> Path:
+def temporary_name(path: Path) -> Path:
     """The temporary name under which this process writes what becomes `path`; it matches TEMPORARY."""
     return path.with_name(f".{os.getpid()}-{path.name}")
 

@@ -146,3 +146,30 @@ def test_runs_are_listed_in_natural_order(tmp_path: Path) -> None:
         run.write_recipe(Recipe.load("mlp"))
         run.write_status(State.FINISHED)
     assert [run.name for run in Run.list(tmp_path)][-2:] == ["x-9", "x-10"]
+
+
+def test_a_run_has_its_first_files_from_the_start(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "x", Recipe.load("mlp"))
+    assert Run.open(run.path).status()["status"] == "died"  # nobody writes it yet
+    assert run.recipe() == Recipe.load("mlp")
+    assert [path.name for path in tmp_path.iterdir()] == ["x-1"]
+
+
+def test_a_process_killed_while_it_makes_a_run_leaves_no_numbered_stub(tmp_path: Path) -> None:
+    left = tmp_path / ".123-x"
+    left.mkdir()
+    (left / "status.json").write_text("{}")
+    (left / "recipe.toml").write_text("")
+    assert Run.list(tmp_path) == []
+    assert Run.create(tmp_path, "x").name == "x-1"
+    assert left.exists()  # its process may be at work
+    os.utime(left, (0, 0))
+    assert Run.create(tmp_path, "x").name == "x-2"
+    assert not left.exists()
+
+
+def test_runs_made_at_the_same_moment_never_share_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x-1").mkdir()
+    (tmp_path / "x-1" / "file").touch()
+    monkeypatch.setattr("tenfold.run.naming.numbers", lambda root, name: [])  # as if the other came a moment later
+    assert Run.create(tmp_path, "x").name == "x-2"
