@@ -1,4 +1,4 @@
-"""Train two recipes at two commits on this machine and compare them: weights bit for bit, and all metrics.
+"""Train two recipes at two commits on this machine and compare them: weights bit for bit, metrics to 1e-12.
 
     python scripts/same_weights.py BEFORE [AFTER]
 
@@ -78,6 +78,17 @@ def trained(commit: str, folder: Path) -> dict[str, dict]:
         subprocess.run(["git", "worktree", "remove", "--force", tree], check=True)
 
 
+def close(old: object, new: object) -> bool:
+    """Whether two JSON values are the same, numbers to within 1e-12; keys that only the newer one has do not count."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return all(close(value, new.get(key)) for key, value in old.items())
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(close, old, new))
+    if isinstance(old, float) and isinstance(new, float):
+        return abs(old - new) < 1e-12
+    return old == new
+
+
 def main() -> None:
     before, after = (*sys.argv[1:3], "HEAD")[:2]
     found = []
@@ -89,7 +100,7 @@ def main() -> None:
         old, new = found[0][name], found[1][name]
         equal = [a == b for a, b in zip(old["weights"], new["weights"], strict=True)]
         other = [f"{split}.{key}" for split, scored in old["metrics"].items() for key, value in scored.items()
-                 if new["metrics"].get(split, {}).get(key) != value]
+                 if not close(value, new["metrics"].get(split, {}).get(key))]
         print(f"{name}: {sum(equal)} of {len(equal)} arrays of weights are the same bit for bit; "
               f"metrics that differ: {', '.join(other) or 'none'}")
         same = same and all(equal) and not other
