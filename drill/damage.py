@@ -1,4 +1,4 @@
-"""Checkpoints that are no longer what was written."""
+"""Damaged checkpoints."""
 
 from __future__ import annotations
 
@@ -44,5 +44,5 @@ def _noticed(run: Run, newest: Path, before: Path) -> str | None:
     except TenfoldError as error:
         return str(error)
     if not said or newest.name not in said[0]:
-        return "it was not noticed"
+        return "the damage was not detected"
     return None if before.name.startswith(f"last-{position.epoch:05d}") else f"epoch {position.epoch} was used"
