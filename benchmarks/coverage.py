@@ -57,7 +57,8 @@ def coverage(sets: int, images: int, resamples: int, first: int = 0) -> dict[str
         for m, name in enumerate(METRICS):
             interval = statistics.percentile_interval(spreads[0][m])
             if metric(name).proportion:
-                interval = statistics.wilson(metric(name)(pair[0].labels, pair[0].probabilities), images)
+                right = round(images * metric(name)(pair[0].labels, pair[0].probabilities))
+                interval = statistics.wilson(right, images)
             value[m] += _holds(interval, truth[0, m])
             between, _ = statistics.verdict(spreads[1][m] - spreads[0][m])
             difference[m] += _holds(between, truth[1, m] - truth[0, m])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tenfold.environment import machine
+from tenfold import machine
 from tenfold.evaluation.scores import BY_CLASS, score
 from tenfold.registry import METRICS
 
@@ -40,7 +40,7 @@ def main() -> None:
     score(labels, p, [f"class {i}" for i in range(arguments.classes)], arguments.resamples)
     result = {"seconds": round(time.perf_counter() - started, 2), "images": arguments.images,
               "classes": arguments.classes, "resamples": arguments.resamples, "metrics": len(METRICS.names()),
-              "metrics_by_class": len(BY_CLASS), "machine": machine()}
+              "metrics_by_class": len(BY_CLASS), "machine": machine.facts()}
     text = json.dumps(result, indent=2)
     if arguments.json:
         arguments.json.write_text(text + "\n", encoding="utf-8")

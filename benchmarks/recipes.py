@@ -18,12 +18,11 @@ import statistics
 from pathlib import Path
 
 from benchmarks.record import one_of, positive
-from tenfold import pipeline
-from tenfold.environment import machine
+from tenfold import jobs, machine
 from tenfold.errors import TenfoldError
+from tenfold.progress.bars import terminal_watcher
 from tenfold.recipe import Recipe, header, read, shipped
 from tenfold.run import Run
-from tenfold.terminal import terminal_watcher
 
 RECIPES = Path(__file__).parent.parent / "tenfold" / "recipes"
 FACTS = ("machine", "seconds", "accuracy")
@@ -32,9 +31,9 @@ FACTS = ("machine", "seconds", "accuracy")
 def measure(name: str, seeds: int, runs: Path) -> dict[str, str]:
     """Train a recipe with seeds 0, 1, … and return the header lines."""
     made: list[Run] = []
-    for recipe in pipeline.seeds(Recipe.load(name), seeds):
+    for recipe in jobs.seeds(Recipe.load(name), seeds):
         with terminal_watcher() as watcher:
-            made.append(pipeline.train(recipe, runs=runs, watcher=watcher))
+            made.append(jobs.train(recipe, runs=runs, watcher=watcher))
     return facts(made)
 
 
@@ -99,7 +98,7 @@ def main() -> None:
         path = RECIPES / f"{name}.toml"
         path.write_text(with_facts(read(name)[1], measured), encoding="utf-8")
         stated = header(path.read_text(encoding="utf-8"))
-        print(json.dumps({"recipe": name, **stated, "machine": machine()}), flush=True)
+        print(json.dumps({"recipe": name, **stated, "machine": machine.facts()}), flush=True)
 
 
 if __name__ == "__main__":

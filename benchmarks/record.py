@@ -16,15 +16,16 @@ RESULTS = Path(__file__).parent / "results"
 
 def origin() -> dict[str, Any]:
     """Machine, engine, versions, commit, date and command of a measurement. Imports the engine."""
-    from tenfold.environment import git_commit, machine, versions
-    from tenfold.training import engine
+    from tenfold import machine
+    from tenfold.environment import git_commit, versions
 
     module = sys.modules["__main__"].__spec__
     words = [_portable(word) for word in sys.argv[1:]]
     command = ["python", "-m", module.name if module else Path(sys.argv[0]).stem, *words]
     return {
-        "machine": {**machine(), **engine.prepare().to_dict()}, "versions": versions(), "git_commit": git_commit(),
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(), "command": shlex.join(command),
+        "machine": {**machine.facts(), **machine.configure().to_dict()}, "versions": versions(),
+        "git_commit": git_commit(), "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "command": shlex.join(command),
     }
 
 

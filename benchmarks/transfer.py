@@ -28,11 +28,11 @@ import numpy as np
 from scipy import stats
 
 import tenfold
-from tenfold import pipeline
+from tenfold import jobs, machine
 from tenfold.data.splits import prepare
-from tenfold.environment import machine
+from tenfold.progress.bars import terminal_watcher
+from tenfold.progress.lines import LineWatcher
 from tenfold.recipe import Recipe
-from tenfold.terminal import terminal_watcher
 
 PARTS = ("features", "epochs", "finetune", "run")
 PEER = """
@@ -57,8 +57,9 @@ def recipe(backbone: str, size: int, images: int, **train: Any) -> Recipe:
     return Recipe.from_dict({
         "data": {"source": "cifar10", "train_size": images},
         "model": {"name": "pretrained", "backbone": backbone, "image_size": size, "dropout": 0.2, "trainable": "all"},
-        "train": {"epochs": 5, "batch_size": 64, "optimizer": "adamw", "learning_rate": 3e-4, "weight_decay": 1e-2,
-                  "schedule": "one-cycle", "stage_decay": 0.7, "head": {"epochs": 10, "learning_rate": 1e-3},
+        "train": {"epochs": 5, "batch_size": 64, "optimizer": {"name": "adamw", "weight_decay": 1e-2},
+                  "learning_rate": 3e-4, "schedule": "one-cycle", "stage_decay": 0.7,
+                  "head": {"epochs": 10, "learning_rate": 1e-3},
                   "augment": {"mirror": {}, "translate": {"pixels": 4}}, **train},
     }, name="finetune")
 
@@ -80,10 +81,9 @@ def features(arguments: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from tenfold.models import build, weights
-    from tenfold.training import engine
     from tenfold.training.transfer import feature_network
 
-    python, chosen = peer_python(arguments.peer), engine.prepare()
+    python, chosen = peer_python(arguments.peer), machine.configure()
     tuned = recipe(f"file:{arguments.backbone}", arguments.size, 10)
     split = tenfold.open_dataset("cifar10").train
     with torch.inference_mode():
@@ -130,17 +130,17 @@ def epochs(arguments: argparse.Namespace) -> dict[str, Any]:
     from tenfold.models import build, weights
     from tenfold.training import engine, optimizers
     from tenfold.training import features as cache
-    from tenfold.training.loop import Hooks
+    from tenfold.training.loader import Loader
     from tenfold.training.transfer import feature_network, head
 
     tuned = recipe(f"file:{arguments.backbone}", arguments.size, arguments.images, augment={})
-    tuned = tuned.replace("model.trainable=none")
+    tuned = tuned.replace({"model.trainable": "none"})
     dataset = prepare(tenfold.open_dataset("cifar10"), tuned.data)
-    chosen = engine.prepare()
+    chosen = machine.configure()
     model = build(tuned.model, dataset.shape, 10, fast=True, dtype=chosen.dtype_policy)
     weights.initialise(model, tuned.model)
     started = time.perf_counter()
-    found = cache.of_dataset(feature_network(model), tuned, dataset, Hooks(log=print))
+    found = cache.of_dataset(feature_network(model), tuned, dataset, LineWatcher(print))
     once = time.perf_counter() - started
     seconds = {}
     on_features = head(tuned, found, model.get_layer("logits"), fresh=True)
@@ -148,12 +148,12 @@ def epochs(arguments: argparse.Namespace) -> dict[str, Any]:
         ("cached", on_features, found.train), ("through the backbone", model, dataset.train),
     ):
         trainer = engine.Trainer(network, optimizers.make(tuned.train), tuned.train, 10)
-        resident, taken = engine.Resident.of(images.images, images.labels), []
+        loader, taken = Loader(images.images, images.labels), []
         for epoch in range(1, 6 if name == "cached" else 3):
             begun = time.perf_counter()
-            order = engine.batches(engine.epoch_order(len(resident), 0, epoch), tuned.train.batch_size)
+            order = engine.batches(engine.epoch_order(len(loader), 0, epoch), tuned.train.batch_size)
             for step, index in enumerate(order):
-                trainer.step(resident, index, engine.derived_seed(0, epoch, step), epoch)
+                trainer.step(loader, index, engine.derived_seed(0, epoch, step), epoch)
             taken.append(time.perf_counter() - begun)
         seconds[name] = statistics.median(taken)
     return {"images": arguments.images, "features_once": once, "seconds_per_epoch": seconds,
@@ -168,10 +168,10 @@ def finetune(arguments: argparse.Namespace) -> dict[str, Any]:
     with terminal_watcher() as watcher:
         for name, more in (("probe", []), ("probe, random weights", ["model.weights=none"])):
             started = time.perf_counter()
-            made = pipeline.probe(backbone, "cifar10", shared + more, runs=arguments.runs, watcher=watcher)
+            made = jobs.probe(backbone, "cifar10", shared + more, runs=arguments.runs, watcher=watcher)
             result[name] = _told(made, started)
         started = time.perf_counter()
-        made = pipeline.train(recipe(backbone, arguments.size, arguments.images), runs=arguments.runs, watcher=watcher)
+        made = jobs.train(recipe(backbone, arguments.size, arguments.images), runs=arguments.runs, watcher=watcher)
     return result | {"fine-tuned": _told(made, started)}
 
 
@@ -187,7 +187,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     few = {"source": "cifar10", "classes": ["bird", "frog", "truck"], "train_size": 300}
     accuracies: dict[str, list[float]] = {"from the run": [], "from scratch": []}
     with terminal_watcher() as watcher:
-        source = pipeline.train(Recipe.from_dict({
+        source = jobs.train(Recipe.from_dict({
             "data": {"source": "cifar10", "classes": first}, "model": network,
             "train": {"epochs": 5, "batch_size": 100, "learning_rate": 3e-3, "schedule": "one-cycle"},
         }, name="source"), runs=arguments.runs, watcher=watcher)
@@ -198,7 +198,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
                  {**common, "learning_rate": 1e-3, "stage_decay": 0.5, "head": {"epochs": 10, "batch_size": 32}}),
                 ("from scratch", network, {**common, "epochs": 30, "learning_rate": 1e-3}),
             ):
-                made = pipeline.train(Recipe.from_dict({"data": few, "model": model, "train": train}, name="few"),
+                made = jobs.train(Recipe.from_dict({"data": few, "model": model, "train": train}, name="few"),
                                       runs=arguments.runs, watcher=watcher)
                 accuracies[name].append(made.metrics()["test"]["accuracy"]["value"])
     difference = np.subtract(accuracies["from the run"], accuracies["from scratch"])
@@ -220,7 +220,7 @@ def main() -> None:
     unknown = set(arguments.parts) - set(PARTS)
     if unknown:
         parser.error(f"unknown part {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}")
-    result: dict[str, Any] = {"machine": machine()}
+    result: dict[str, Any] = {"machine": machine.facts()}
     with tempfile.TemporaryDirectory() as cache:
         os.environ["TENFOLD_CACHE"] = cache
         for part in arguments.parts or PARTS:

@@ -16,7 +16,8 @@ from pathlib import Path
 import drill
 from drill.page import render
 from drill.training import Ground
-from tenfold.environment import machine, versions
+from tenfold import machine
+from tenfold.environment import versions
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -57,8 +58,8 @@ def run(row: drill.Row, ground: Ground, count: int | None) -> dict[str, object]:
     before = time.monotonic()
     tally = row.run(ground, count or row.count)
     seconds = time.monotonic() - before
-    facts, found = machine(), versions()
-    where = (f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else facts['cores']} of "
+    facts, found = machine.facts(), versions()
+    where = (f"{machine.cores()} of "
              f"{facts['cores']} cores of {facts['processor']}, {facts['memory_gib']} GiB, {facts['system']}; Python "
              f"{found['python']}, Keras {found['keras']}, PyTorch {found['torch']}, NumPy {found['numpy']}")
     return {"title": row.title, "target": row.target, **asdict(tally), "met": tally.met, "seconds": round(seconds, 1),

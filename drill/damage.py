@@ -9,7 +9,7 @@ from pathlib import Path
 from drill import Tally
 from drill.training import Ground, goes_on
 from tenfold.errors import TenfoldError
-from tenfold.run import Run
+from tenfold.run import Run, State
 from tenfold.training import checkpoint
 
 FILES = (checkpoint.ARRAYS, checkpoint.STATE, checkpoint.SUMS)
@@ -29,7 +29,7 @@ def newest_checkpoint(ground: Ground, count: int) -> Tally:
         what = f"{file.name} {'with one bit flipped' if i % 2 else 'cut off'} at {offset}"
         tally.add(what, _noticed(run, newest, before))
         if i == count - 1:
-            run.write_status("failed", "for the drill")
+            run.write_status(State.FAILED, "for the drill")
             tally.add(f"resumed with {what}", goes_on(place, whole.content))
         else:
             file.write_bytes(original)

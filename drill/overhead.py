@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 from drill import Tally
 from drill.training import Ground
-from tenfold import pipeline
+from tenfold import jobs
 from tenfold.data import catalogue
+from tenfold.progress import Epoch, Event, Training, Watcher
 from tenfold.recipe import Recipe
 from tenfold.training.loop import Loop
 
@@ -25,7 +25,7 @@ def of_checkpoints(ground: Ground, count: int) -> Tally:
     tally = Tally()
     there = catalogue()["cifar10"]["where"] is not None
     data = "cifar10" if there else "shapes:train=5000,test=500"
-    recipe = Recipe.load("cifar-cnn", [f"train.epochs={EPOCHS}"])
+    recipe = Recipe.load("cifar-cnn", {"train.epochs": EPOCHS})
     for i in range(count):
         share, saves, run = measure(recipe, data, ground.place(f"overhead-{i}"))
         tally.add(f"training {i + 1}", None if share <= SHARE else f"{share:.2%} of the time")
@@ -45,22 +45,22 @@ def measure(recipe: Recipe, data: str, runs: Path) -> tuple[float, int, float]:
 
     Loop._save = timed  # type: ignore[method-assign]
     try:
-        pipeline.train(recipe, data, runs=runs, watcher=clock)
+        jobs.train(recipe, data, runs=runs, watcher=clock)
     finally:
         Loop._save = save  # type: ignore[method-assign]
     seconds = clock.ended - clock.began
     return sum(clock.spent) / seconds, len(clock.spent), seconds
 
 
-class _Clock(pipeline.Watcher):
+class _Clock(Watcher):
     """The moments of the beginning and the end of the training."""
 
     def __init__(self) -> None:
         self.began = self.ended = 0.0
         self.spent: list[float] = []
 
-    def start(self, *_: Any) -> None:
-        self.began = time.perf_counter()
-
-    def epoch(self, record: dict[str, float]) -> None:
-        self.ended = time.perf_counter()
+    def on(self, event: Event) -> None:
+        if isinstance(event, Training):
+            self.began = time.perf_counter()
+        elif isinstance(event, Epoch):
+            self.ended = time.perf_counter()

@@ -12,7 +12,8 @@ from typing import Any
 from drill.victim import Fault, Note, complaint, ended, start
 from tenfold.errors import TenfoldError
 from tenfold.recipe import Recipe
-from tenfold.run import TEMPORARY, Run
+from tenfold.run import Run
+from tenfold.storage.files import TEMPORARY
 
 RECIPE = Recipe.from_dict({
     "data": {"source": "shapes:train=800,test=100,seed=4"},
@@ -22,6 +23,7 @@ RECIPE = Recipe.from_dict({
         "augment": {"mirror": {}, "translate": {}, "mixup": {}},
     },
 }, name="small")
+SCORED = ("scored", "times", "earlier")  # of a split: when, and how often in this run
 
 
 @dataclass(frozen=True)
@@ -85,13 +87,13 @@ def begun(directory: Path, timeout: float = 120) -> Run:
 
 
 def content(run: Run) -> dict[str, Any]:
-    """The parts that must be the same: weights, history, metrics, predictions, without times."""
+    """The parts that must be the same: weights, history, metrics, predictions; without times and counts of scoring."""
     timing = ("seconds", "images_per_second")
     weights = b"".join(w.tobytes() for w in run.model().get_weights())
     return {
         "weights": hashlib.sha256(weights).hexdigest(),
         "history": [{k: v for k, v in record.items() if k not in timing} for record in run.history()],
-        "metrics": {k: {m: v for m, v in part.items() if m != "scored"} for k, part in run.metrics().items()},
+        "metrics": {k: {m: v for m, v in part.items() if m not in SCORED} for k, part in run.metrics().items()},
         "predictions": run.predictions("test"),
     }
 

@@ -22,13 +22,15 @@ from tenfold.recipe import (
     EvaluateSection,
     Head,
     ModelSection,
+    OptimizerSection,
     Plateau,
     TrainSection,
     header,
     options_of,
     shipped,
 )
-from tenfold.registry import AUGMENTATIONS, MODELS
+from tenfold.recipe.renamed import RENAMED
+from tenfold.registry import AUGMENTATIONS, MODELS, OPTIMIZERS, Registry
 
 DOCS = Path(__file__).parent.parent / "docs"
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -69,22 +71,39 @@ def keys_page() -> str:
         lines += [f"## `[{name}]`", "", _first(section.__doc__), ""]
         lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
         for key, field in section.model_fields.items():
-            default = field.get_default()
-            shown = "a table" if isinstance(default, BaseModel) else "none" if default is None else _toml(default)
-            lines.append(f"| `{name}.{key}` | {_type(field.annotation)} | {shown} | {field.description} |")
+            kind = "text or table" if field.annotation is OptimizerSection else _type(field.annotation)
+            lines.append(f"| `{name}.{key}` | {kind} | {_default(field.get_default())} | {field.description} |")
         lines.append("")
     lines += ["# Models", "", "`model.name` selects a model. Its options are further keys of `[model]`.", ""]
     lines += _functions(MODELS, "model")
+    lines += ["# Optimizers", "", "`train.optimizer` is a name, as in `optimizer = \"sgd\"`, or a table with name and "
+              "options, as in `optimizer = { name = \"sgd\", momentum = 0.8 }`. `--set train.optimizer=sgd` chooses "
+              "another one with its default options.", ""]
+    lines += _functions(OPTIMIZERS, "train.optimizer")
     lines += ["# Augmentations", "", "Each augmentation is a table `[train.augment.NAME]`. `train.augment.NAME=true` "
               "uses its defaults, `=false` switches it off. They run in the order below.", ""]
     lines += _functions(AUGMENTATIONS, "train.augment.{name}")
+    lines += ["# Former names", "", "These keys have other names now. The former ones are still read, in files and "
+              "with `--set`.", "", "| former key | key |", "|---|---|"]
+    lines += [f"| `{former}` | `{key}` |" for former, key in RENAMED.items()]
+    lines += ["| `train.optimizer = \"logistic-regression\"` | `train.fit = \"logistic-regression\"` |", "",
+              "`train.views` counted the image itself: `views = 4` is `augmented_copies = 3`.", ""]
     return "\n".join(lines)
 
 
-def _functions(registry: Any, prefix: str) -> Iterator[str]:
+def _default(value: Any) -> str:
+    if isinstance(value, OptimizerSection):
+        return _toml(value.name)
+    return "a table" if isinstance(value, BaseModel) else "none" if value is None else _toml(value)
+
+
+def _functions(registry: Registry[Any], prefix: str) -> Iterator[str]:
+    names: dict[Any, list[str]] = {}
     for name in registry.names():
-        function = registry.get(name)
-        yield from (f"## `{name}`", "", " ".join((inspect.getdoc(function) or "").split()), "")
+        names.setdefault(registry.get(name), []).append(name)
+    for function, (name, *others) in names.items():
+        title = ", ".join(f"`{each}`" for each in (name, *others))
+        yield from (f"## {title}", "", " ".join((inspect.getdoc(function) or "").split()), "")
         yield from ("| key | type | default |", "|---|---|---|")
         for key, field in options_of(function).model_fields.items():
             yield f"| `{prefix.format(name=name)}.{key}` | {_type(field.annotation)} | {_toml(field.get_default())} |"

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "train": "tenfold.pipeline",
-    "resume": "tenfold.pipeline",
-    "Watcher": "tenfold.pipeline",
-    "evaluate": "tenfold.pipeline",
+    "train": "tenfold.jobs",
+    "resume": "tenfold.jobs",
+    "Watcher": "tenfold.progress",
+    "evaluate": "tenfold.jobs",
     "compare": "tenfold.comparison",
     "explain": "tenfold.explanation",
     "predict": "tenfold.prediction",
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from tenfold.data import open_dataset as open_dataset
     from tenfold.errors import TenfoldError as TenfoldError
     from tenfold.explanation import explain as explain
-    from tenfold.pipeline import Watcher as Watcher
-    from tenfold.pipeline import evaluate as evaluate
-    from tenfold.pipeline import resume as resume
-    from tenfold.pipeline import train as train
+    from tenfold.jobs import evaluate as evaluate
+    from tenfold.jobs import resume as resume
+    from tenfold.jobs import train as train
     from tenfold.prediction import predict as predict
+    from tenfold.progress import Watcher as Watcher
     from tenfold.recipe import Recipe as Recipe
     from tenfold.run import Run as Run
 

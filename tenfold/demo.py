@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tenfold.pipeline import Watcher
+from tenfold.progress import Watcher
 from tenfold.study import Outcome, conduct
 
 STUDY = "quick"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import re
 import shlex
@@ -12,7 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tenfold import machine
 from tenfold.data.dataset import Dataset
+from tenfold.errors import UsageError
 
 LIBRARIES = (
     "tenfold", "keras", "torch", "numpy", "scikit-learn", "scipy", "pyarrow", "pillow", "matplotlib", "pydantic",
@@ -30,25 +31,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-def machine() -> dict[str, Any]:
-    """The processor, its units, cores, memory in GiB, operating system."""
-    from tenfold.training import engine
-
-    return {
-        "processor": engine.processor_name(),
-        "units": [name for name, present in engine.processor_units().items() if present],
-        "cores": os.cpu_count(), "memory_gib": memory_gib(), "system": f"{platform.system()} {platform.machine()}",
-    }
-
-
-def memory_gib() -> float | None:
-    """The machine's memory in GiB, where the system tells."""
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-    except (AttributeError, ValueError, OSError):
-        return None
-
-
 def git_commit() -> str | None:
     """The commit of the working directory, with "+changes" where tracked files differ; None outside git."""
     try:
@@ -63,7 +45,7 @@ def git_commit() -> str | None:
 def describe(dataset: Dataset, engine_choice: dict[str, Any], seed: int, parameters: int, flops: int) -> dict[str, Any]:
     """The content of a run's `environment.json`."""
     return {
-        "versions": versions(), "machine": machine(), **engine_choice, "seed": seed,
+        "versions": versions(), "machine": machine.facts(), **engine_choice, "seed": seed,
         "model": {"parameters": parameters, "flops_per_image": flops},
         "dataset": describe_dataset(dataset),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]), "git_commit": git_commit(),
@@ -77,7 +59,8 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "fingerprint": dataset.fingerprint(),
         "splits": {
             name: {"count": len(split), "source": split.provenance.source, "partial": split.partial,
-                   "expected": split.provenance.expected, "fingerprint": split.fingerprint()}
+                   "held_out": split.provenance.held_out, "expected": split.provenance.expected,
+                   "fingerprint": split.fingerprint()}
             for name, split in dataset.splits().items()
         },
     }
@@ -108,13 +91,22 @@ def _installed(name: str) -> bool:
 def diagnose() -> dict[str, Any]:
     """What `tenfold doctor` shows: machine, engine, versions, data sets, extras that are missing."""
     from tenfold.data import catalogue, data_root
-    from tenfold.training import engine
 
     places = {name: entry["where"] or "not here" for name, entry in catalogue().items()}
     return {
-        "machine": machine(),
-        "engine": engine.prepare().to_dict(),
+        "machine": machine.facts(),
+        "engine": _engine(),
         "versions": versions(),
         "extras": extras(),
         "data": {"root": str(data_root()), **places},
     }
+
+
+def _engine() -> dict[str, str]:
+    """What a process computes with here, or why it can't."""
+    notes: list[str] = []
+    try:
+        machine.check(notes.append)
+        return {**machine.current().to_dict(), **({"note": notes[0]} if notes else {})}
+    except UsageError as error:
+        return {"refused": str(error)}

@@ -1,26 +1,28 @@
 """Every error that Tenfold raises on purpose.
 
     TenfoldError                     exit code 1
-    ├── DataError                    a data set is missing, damaged or does not fit
+    ├── DataError                    a data set is missing, damaged or unsuitable
     │   └── FetchError               a download failed or brought the wrong bytes
-    ├── RunError                     a directory is no run, or lacks what is asked of it
-    ├── ImageError                   a file is no readable image
-    ├── ModelFileError               a model or weights file is refused, damaged or does not fit
+    ├── RunError                     a directory is no run, or the run lacks a file
+    ├── ImageError                   a file is not a readable image
+    ├── ModelFileError               a model or weights file is refused, damaged or unsuitable
     ├── EngineError                  the engine can't work here (wrong Keras backend, say)
     ├── DivergedError                the loss became NaN or infinite
     ├── StorageError                 exit code 3: the disk is full, read-only or gone
     ├── MissingExtraError            an optional dependency is not installed
-    └── UsageError                   exit code 2: what was asked for can't be meant
+    └── UsageError                   exit code 2: the request is invalid
         ├── UnknownNameError         no such recipe, data set, class, model, …
-        └── RecipeError              a recipe with one or more mistakes
+        └── RecipeError              a recipe with one or more validation errors
 
 The message is one line: what is wrong, what was received, what was expected, what to do. A
-`RecipeError` has one such line for each mistake.
+`RecipeError` has one such line for each validation error. The `code` of an error stays the same when its
+sentence is reworded.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -29,9 +31,14 @@ class TenfoldError(Exception):
 
     exit_code = 1
 
+    @property
+    def code(self) -> str:
+        """The kind of error as a stable word for programs: "data", "unknown_name", …"""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__.removesuffix("Error")).lower()
+
 
 class DataError(TenfoldError):
-    """A data set is missing, damaged or does not fit what is asked of it."""
+    """A data set is missing, damaged or unsuitable."""
 
 
 class FetchError(DataError):
@@ -39,15 +46,15 @@ class FetchError(DataError):
 
 
 class RunError(TenfoldError):
-    """A directory is no run, or the run lacks the file that is asked of it."""
+    """A directory is no run, or the run lacks a file."""
 
 
 class ImageError(TenfoldError):
-    """A file can't be read as an image."""
+    """A file is not a readable image."""
 
 
 class ModelFileError(TenfoldError):
-    """A model or weights file from elsewhere is missing, refused, damaged or does not fit."""
+    """A model or weights file is missing, refused, damaged or unsuitable."""
 
 
 class EngineError(TenfoldError):
@@ -73,7 +80,7 @@ class MissingExtraError(TenfoldError):
 
 
 class UsageError(TenfoldError):
-    """What was asked for can't be meant: a wrong name, key or value."""
+    """The request is invalid: a wrong name, key or value."""
 
     exit_code = 2
 
@@ -86,18 +93,18 @@ class UnknownNameError(UsageError):
 
 
 class RecipeError(UsageError):
-    """A recipe with mistakes, all of them: one line each in `problems`."""
+    """A recipe with validation errors: all of them, one line each in `problems`."""
 
     def __init__(self, source: str, problems: Iterable[str]) -> None:
         self.source = source
         self.problems = tuple(problems)
         lines = self.problems if len(self.problems) > 1 else (f"{source}: {self.problems[0]}",)
-        head = f"{source}: {len(self.problems)} mistakes"
+        head = f"{source}: {len(self.problems)} errors"
         super().__init__("\n  ".join([head, *lines]) if len(self.problems) > 1 else lines[0])
 
 
 def first_line(error: BaseException) -> str:
-    """What another library's error says, for use in a line of Tenfold's: its first line, in characters that print."""
+    """The first line of another library's message, without characters that do not print."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return "".join(character if character.isprintable() else "?" for character in lines[0][:200])
 

@@ -8,16 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import confusion_matrix
 
-from tenfold import pipeline
+from tenfold import machine
 from tenfold.data.dataset import Dataset
+from tenfold.data.view import Images
 from tenfold.errors import ImageError, RunError
-from tenfold.evaluation import mistakes
-from tenfold.evaluation.mistakes import Explained, Guess
+from tenfold.evaluation import misclassified
+from tenfold.evaluation.confusion import Pair, confused_pairs, confusion_matrix
+from tenfold.evaluation.misclassified import Explained, Guess
+from tenfold.evaluation.weighted import Judged
+from tenfold.jobs.own_data import own_data
 from tenfold.material import predicted
+from tenfold.progress import Watcher
+from tenfold.progress.notebook import default_watcher
 from tenfold.report import explanations
 from tenfold.report.explanations import Shown, explained_picture, gallery_picture
+from tenfold.report.plots.plot import Predicted
 from tenfold.run import Run
 
 ERRORS, IMAGES = "explanations/errors", "explanations/images"
@@ -44,7 +50,7 @@ class Explanation:
 
 
 def explain(run: Run, images: Iterable[str | Path] = (), *, most: int = 12, neighbours: int = 5,
-            watcher: pipeline.Watcher | None = None) -> Explanation:
+            watcher: Watcher | None = None) -> Explanation:
     """Explain image files by Grad-CAM or, without any, the run's errors on its test (else validation) split.
 
     For images, which need nothing but the run, a picture each goes into `explanations/images/`: Grad-CAM of the
@@ -57,28 +63,29 @@ def explain(run: Run, images: Iterable[str | Path] = (), *, most: int = 12, neig
     Raises UsageError for images that do not exist or a model without a convolution (for errors it is done without),
     RunError if the run lacks its model or predictions or its data set has changed, DataError if that is not to be had.
     """
-    watcher = watcher or pipeline.Watcher()
+    watcher = watcher or default_watcher()
+    machine.configure("float32")
     paths = list(images)
     return _explain_images(run, paths) if paths else _explain_errors(run, most, neighbours, watcher)
 
 
 def _explain_images(run: Run, paths: Sequence[str | Path]) -> Explanation:
-    from tenfold import modelfile
     from tenfold.evaluation.explain import grad_cam
-    from tenfold.prediction import image_files, probabilities, read_image
+    from tenfold.prediction import image_files, read_image
+    from tenfold.runtimes import open_predictor
 
     files = list(image_files(paths))
-    model, facts = run.model(), modelfile.facts(run.path / "model.keras")
-    classes, read, unread = facts["classes"], {}, []
+    predictor, model = open_predictor(run), run.model()
+    classes, read, unread = predictor.classes, {}, []
     for number, file in enumerate(files):
         try:
-            read[number] = read_image(file, tuple(facts["shape"]))
+            read[number] = read_image(file, predictor.shape)
         except ImageError as error:
             unread.append(str(error))
     if not read:
         raise ImageError("; ".join(unread))
     pixels = np.stack(list(read.values()))
-    p = probabilities(model, pixels)
+    p = predictor.predict(pixels)
     order = np.argsort(-p, axis=1, kind="stable")[:, :2]
     heats = [grad_cam(model, pixels, labels) for labels in order.T]
     explained = [
@@ -90,16 +97,16 @@ def _explain_images(run: Run, paths: Sequence[str | Path]) -> Explanation:
     return _write(run, IMAGES, "Images explained", shown, classes, unread=unread)
 
 
-def _explain_errors(run: Run, most: int, neighbours: int, watcher: pipeline.Watcher) -> Explanation:
+def _explain_errors(run: Run, most: int, neighbours: int, watcher: Watcher) -> Explanation:
     from tenfold.evaluation.explain import explain as explain_guesses
 
-    dataset = pipeline.own_data(run, watcher)
+    dataset = own_data(run, watcher)
     split, (images, labels, p) = _judged(run, dataset)
-    surest = mistakes.confident_errors_of(labels, p, most)
+    surest = misclassified.most_confident(labels, p, most)
     known = {guess.index for guess in surest}
-    least = [guess for guess in mistakes.hesitant_errors_of(labels, p, most) if guess.index not in known]
+    least = [guess for guess in misclassified.least_confident(labels, p, most) if guess.index not in known]
     guesses = [*surest, *least]
-    watcher.log(f"explaining {len(guesses)} errors of the {split} split")
+    watcher.notice(f"explaining {len(guesses)} errors of the {split} split")
     chosen = np.array([guess.index for guess in guesses], np.int64)
     model = run.model()
     explained = explain_guesses(model, images[chosen], guesses, labels[chosen]) if guesses else []
@@ -112,7 +119,7 @@ def _explain_errors(run: Run, most: int, neighbours: int, watcher: pipeline.Watc
         notes.append("The model has no convolution, so there is no Grad-CAM.")
     if len(dataset.classes) > GALLERIES:
         notes.append(f"Galleries are shown of the {GALLERIES} classes with the most missed images.")
-    pairs = mistakes.confused_pairs(confusion_matrix(labels, p.argmax(axis=1), labels=range(len(dataset.classes))))
+    pairs = confused_pairs(confusion_matrix(Judged(labels, p)))
     if len(pairs) > PAIRS:
         notes.append(f"Of {len(pairs):,} confused pairs the {PAIRS} with the most images are listed.")
     return _write(run, ERRORS, f"Errors on the {split} split", shown, dataset.classes, pairs[:PAIRS], notes)
@@ -125,22 +132,22 @@ def _error_pictures(kind: str, explained: Sequence[Explained], split: str, datas
                                 f"{kind}-confident-{number:02d}.png", f"{split} image {each.guess.index:,}", training)
 
 
-def _gallery_pictures(images: np.ndarray, labels: np.ndarray, p: np.ndarray, classes: Sequence[str]) -> Iterator[Shown]:
+def _gallery_pictures(images: Images, labels: np.ndarray, p: np.ndarray, classes: Sequence[str]) -> Iterator[Shown]:
     missed = np.bincount(labels[labels != p.argmax(axis=1)], minlength=len(classes))
     for label in np.sort(np.argsort(-missed, kind="stable")[:GALLERIES]).tolist():
-        gallery = mistakes.gallery(labels, p, label, GALLERY)
+        gallery = misclassified.gallery(labels, p, label, GALLERY)
         picture = gallery_picture(gallery, images, classes, f"class-{label:03d}.png")
         if picture is not None:
             yield picture
 
 
 def _write(run: Run, directory: str, title: str, shown: Sequence[Shown], classes: Sequence[str],
-           pairs: Sequence[mistakes.Pair] = (), notes: Sequence[str] = (), unread: Sequence[str] = ()) -> Explanation:
+           pairs: Sequence[Pair] = (), notes: Sequence[str] = (), unread: Sequence[str] = ()) -> Explanation:
     path = explanations.write(run, directory, title, shown, classes, pairs, notes)
     return Explanation(path, tuple(dict(each.entry) for each in shown), tuple(unread))
 
 
-def _judged(run: Run, dataset: Dataset) -> tuple[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _judged(run: Run, dataset: Dataset) -> tuple[str, Predicted]:
     for split in ("test", "validation"):
         found = predicted(run, dataset, split)
         if found is not None:
@@ -152,12 +159,12 @@ def _judged(run: Run, dataset: Dataset) -> tuple[str, tuple[np.ndarray, np.ndarr
 
 
 def _with_neighbours(model: Any, explained: Sequence[Explained], dataset: Dataset, count: int,
-                     watcher: pipeline.Watcher) -> list[Explained]:
+                     watcher: Watcher) -> list[Explained]:
     from tenfold.evaluation.explain import nearest
 
     if not explained or not count:
         return list(explained)
     train = dataset.train
-    watcher.log(f"looking for the nearest of {len(train):,} training images")
+    watcher.notice(f"looking for the nearest of {len(train):,} training images")
     found = nearest(model, np.stack([each.image for each in explained]), train.images, train.labels, count)
     return [replace(each, neighbours=near) for each, near in zip(explained, found, strict=True)]

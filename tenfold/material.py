@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tenfold import modelfile
 from tenfold.data.dataset import Dataset
-from tenfold.errors import RunError
-from tenfold.evaluation.mistakes import Explained, confident_errors_of
+from tenfold.evaluation.misclassified import Explained, most_confident
 from tenfold.evaluation.predictions import read_predictions
 from tenfold.run import Run
 
 if TYPE_CHECKING:
     from tenfold.report import Material
+    from tenfold.report.plots.plot import Predicted
 
 EXPLAINED = 24  # errors that the report explains
 
@@ -29,11 +29,11 @@ def gather(run: Run, dataset: Dataset) -> Material:
         samples=(dataset.train.images, dataset.train.labels), validation=splits["validation"],
         test=splits["test"], best_epoch=modelfile.facts(run.path / "model.keras")["epoch"],
         explained=_explained_errors(run, splits["test"] or splits["validation"]),
-        calibration=_if_there(run, "calibration.json", "calibrate", "temperature", "before", "after"),
-        corruptions=_if_there(run, "corruptions.json", "corruptions", "count", "clean", "corruptions", "mean"))
+        calibration=run.calibration() if run.has("calibration.json") else {},
+        corruptions=run.corruptions() if run.has("corruptions.json") else {})
 
 
-def predicted(run: Run, dataset: Dataset, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+def predicted(run: Run, dataset: Dataset, name: str) -> Predicted | None:
     """(images, labels, probabilities float [n, k]) of a split; None where the run or the data set lacks it."""
     split = dataset.splits().get(name)
     if split is None or not run.has(f"predictions/{name}.parquet"):
@@ -41,20 +41,13 @@ def predicted(run: Run, dataset: Dataset, name: str) -> tuple[np.ndarray, np.nda
     return split.images, split.labels, read_predictions(run, name)[1]
 
 
-def _if_there(run: Run, name: str, option: str, *keys: str) -> dict[str, Any]:
-    try:
-        return run.read_json(name, keys) if run.has(name) else {}
-    except RunError as error:
-        raise RunError(f"{error}; `tenfold evaluate {run.path} --{option}` renews it") from None
-
-
-def _explained_errors(run: Run, judged: tuple[np.ndarray, np.ndarray, np.ndarray] | None) -> list[Explained]:
+def _explained_errors(run: Run, judged: Predicted | None) -> list[Explained]:
     """The most confident errors with their Grad-CAM."""
     if judged is None:
         return []
     from tenfold.evaluation.explain import explain
 
     images, labels, probabilities = judged
-    errors = confident_errors_of(labels, probabilities, EXPLAINED)
+    errors = most_confident(labels, probabilities, EXPLAINED)
     chosen = np.array([error.index for error in errors], np.int64)
     return explain(run.model(), images[chosen], errors, labels[chosen]) if errors else []

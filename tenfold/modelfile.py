@@ -1,4 +1,4 @@
-"""[E] `model.keras`: written with the class names inside, read back as a plain Keras model."""
+"""`model.keras`: written with the class names inside, read back as a plain Keras model."""
 
 from __future__ import annotations
 

@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenfold import pipeline
 from tenfold.data.dataset import Dataset
 from tenfold.data.splits import prepare, summary
 from tenfold.errors import UsageError
+from tenfold.jobs.own_data import open_data, with_source
+from tenfold.progress import SILENT, Watcher
 from tenfold.recipe import Recipe
-from tenfold.run import write_whole
+from tenfold.storage.files import write_whole
 
 if TYPE_CHECKING:
     from tenfold.models.summary import Summary
 
 
 def network(
-    recipe: Recipe, source: str, watcher: pipeline.Watcher | None = None
-) -> tuple[tuple[int, int, int], list[str], Summary]:
-    """(image shape, classes, summary) of the network that a recipe builds for a data set."""
-    from tenfold.models.summary import Summary
+    recipe: Recipe, source: str, watcher: Watcher = SILENT
+) -> tuple[tuple[int, int, int], list[str], Summary, str]:
+    """(image shape, classes, summary, table of layers) of the network that a recipe builds for a data set."""
+    from tenfold.models.summary import Summary, layer_table
 
-    recipe = pipeline.with_source(recipe, source)
-    dataset = prepare(pipeline.open_data(recipe, watcher), recipe.data)
-    return dataset.shape, list(dataset.classes), Summary.of(recipe.model, dataset.shape, len(dataset.classes))
+    recipe = with_source(recipe, source)
+    dataset = prepare(open_data(recipe, watcher), recipe.data)
+    network = recipe.model, dataset.shape, len(dataset.classes)
+    return dataset.shape, list(dataset.classes), Summary.of(*network), layer_table(*network)
 
 
-def show_data(source: str, overrides: Sequence[str], watcher: pipeline.Watcher) -> tuple[Dataset, dict[str, Any]]:
-    """(data set, summary) of a source: split as it is or, with overrides of `data.…`, as a recipe would."""
-    recipe = Recipe.from_dict({"data": {"source": source}}, name=source, overrides=overrides)
-    dataset = pipeline.open_data(recipe, watcher)
-    if overrides:
+def show_data(recipe: Recipe, watcher: Watcher, *, prepared: bool) -> tuple[Dataset, dict[str, Any]]:
+    """(data set, summary) of a recipe's source: as the source has it or, `prepared`, as the recipe trains on it."""
+    dataset = open_data(recipe, watcher)
+    if prepared:
         dataset = prepare(dataset, recipe.data)
     return dataset, summary(dataset)
 

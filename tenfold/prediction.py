@@ -1,20 +1,20 @@
-"""[E] Prediction: images in, probabilities out, from a finished run alone."""
+"""Prediction: images in, probabilities out, from a finished run alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from tenfold import modelfile
 from tenfold.errors import ImageError, UsageError
-from tenfold.models import twin
-from tenfold.models.layers import forward
 from tenfold.run import Run
+from tenfold.runtimes import BATCH, Predictor, open_predictor
+
+if TYPE_CHECKING:
+    pass
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
@@ -35,34 +35,7 @@ class Prediction:
         return {"path": str(self.path), "label": self.label, "probability": best, "error": self.error, **columns}
 
 
-class Classifier:
-    """A run's model as the fast layers compute it: called like the plain one, and gives the same in float32."""
-
-    def __init__(self, run: Run) -> None:
-        """Raises RunError if the run has no model."""
-        plain = run.model()
-        self.output_shape = plain.output_shape
-        self._network = forward(twin(run.recipe().model, plain))
-
-    def __call__(self, pixels: torch.Tensor, training: bool = False) -> torch.Tensor:
-        """Probabilities [n, classes] of float pixels 0–255 [n, height, width, channels]; `training` is ignored."""
-        return torch.softmax(self._network(pixels.permute(0, 3, 1, 2), training=False), dim=1)
-
-
-def probabilities(model: Any, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
-    """Class probabilities in float32: [n, classes], for uint8 images [n, height, width, channels].
-
-    `model` takes float pixels and gives probabilities: a Classifier, a plain Keras model, or one with views.
-    """
-    with torch.inference_mode():
-        batches = [
-            model(torch.from_numpy(np.asarray(images[i : i + batch_size], np.float32)), training=False).numpy()
-            for i in range(0, len(images), batch_size)
-        ]
-    return np.concatenate(batches) if batches else np.zeros((0, model.output_shape[-1]), np.float32)
-
-
-def predict(run: Run, paths: Iterable[str | Path], batch_size: int = 500) -> list[Prediction]:
+def predict(run: Run, paths: Iterable[str | Path], batch_size: int = BATCH) -> list[Prediction]:
     """Classify image files and all images in folders (recursively), in order.
 
     Images of any size and mode are converted to the model's size and channels. A file that is named
@@ -71,25 +44,23 @@ def predict(run: Run, paths: Iterable[str | Path], batch_size: int = 500) -> lis
     RunError if the run has no model.
     """
     files = list(image_files(paths))
-    model = Classifier(run)
-    facts = modelfile.facts(run.path / "model.keras")
-    shape, classes = tuple(facts["shape"]), facts["classes"]
+    predictor = open_predictor(run)
     results: list[Prediction] = []
     for start in range(0, len(files), batch_size):
-        results += _predict_batch(model, files[start : start + batch_size], shape, classes)
+        results += _predict_batch(predictor, files[start : start + batch_size])
     return results
 
 
-def _predict_batch(model: Any, files: list[Path], shape: tuple[int, ...], classes: list[str]) -> list[Prediction]:
+def _predict_batch(predictor: Predictor, files: list[Path]) -> list[Prediction]:
     images: list[np.ndarray] = []
     errors: list[str | None] = []
     for path in files:
         try:
-            images.append(read_image(path, shape))
+            images.append(read_image(path, predictor.shape))
             errors.append(None)
         except ImageError as error:
             errors.append(str(error))
-    rows = iter(probabilities(model, np.stack(images)) if images else ())
+    rows, classes = iter(predictor.predict(np.stack(images)) if images else ()), predictor.classes
     results = []
     for path, reason in zip(files, errors, strict=True):
         if reason is not None:

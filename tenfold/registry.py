@@ -1,4 +1,4 @@
-"""Named things: data sets, models, augmentations, metrics, corruptions, plots.
+"""Named things: data sets, models, optimizers, augmentations, runtimes, metrics, corruptions, plots.
 
 A thing registers itself where it is defined; the registry imports the modules that may hold its
 things when it is first asked, so adding one means adding one function (or one file), nowhere else.
@@ -68,7 +68,9 @@ class Registry(Generic[T]):
 
 DATASETS: Registry[Callable] = Registry("data set", "tenfold.data")
 MODELS: Registry[Callable] = Registry("model", "tenfold.models", without=("layers", "summary", "backbone", "weights"))
+OPTIMIZERS: Registry[Callable] = Registry("optimizer", "tenfold.training.optimizers")
 AUGMENTATIONS: Registry[Callable] = Registry("augmentation", "tenfold.training.augment")
+RUNTIMES: Registry[Callable] = Registry("runtime", "tenfold.runtimes", without=("predictor", "views"))
 CORRUPTIONS: Registry[Callable] = Registry("corruption", "tenfold.evaluation.corruptions")
 METRICS: Registry[Callable] = Registry("metric", "tenfold.evaluation.metrics")
 PLOTS: Registry[Callable] = Registry("plot", "tenfold.report.plots")

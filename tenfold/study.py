@@ -16,13 +16,19 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tenfold import pipeline
+from tenfold import jobs, machine
 from tenfold.comparison import Leaderboard, compare, csv_text, write_html
 from tenfold.errors import RecipeError, RunError, StorageError, TenfoldError, UsageError
 from tenfold.evaluation.metrics import metric
-from tenfold.recipe import Recipe
-from tenfold.run import Run, check_name, make_numbered, numbers, write_whole
+from tenfold.jobs.own_data import with_source
+from tenfold.progress import Watcher
+from tenfold.progress.notebook import default_watcher
+from tenfold.recipe import Recipe, text
+from tenfold.recipe.overrides import overridden
+from tenfold.recipe.validation_errors import explain
+from tenfold.run import ELSEWHERE, Run, State, check_name, make_numbered, numbers
 from tenfold.shipped import text_of, texts
+from tenfold.storage.files import write_whole
 
 
 class Entry(BaseModel):
@@ -32,7 +38,7 @@ class Entry(BaseModel):
 
     recipe: str | None = None
     name: str | None = None
-    set: list[str] = []
+    set: list[str] | dict[str, Any] = []
     data: dict[str, Any] = {}
     model: dict[str, Any] = {}
     train: dict[str, Any] = {}
@@ -45,12 +51,24 @@ class Entry(BaseModel):
 
     def resolve(self, data: Mapping[str, Any]) -> Recipe:
         """The recipe, with the study's `data` keys before the entry's own. Raises UnknownNameError, RecipeError."""
-        own = {key: getattr(self, key) for key in ("data", "model", "train", "evaluate")}
+        own = {"data": {**data, **self.data}, "model": self.model, "train": self.train, "evaluate": self.evaluate}
         tree: dict[str, Any] = Recipe.load(self.recipe).to_dict() if self.recipe else {}
-        if "name" in own["model"] and own["model"]["name"] != tree.get("model", {}).get("name"):
+        if "name" in self.model and self.model["name"] != tree.get("model", {}).get("name"):
             tree["model"] = {}
-        merged = {key: {**tree.get(key, {}), **(data if key == "data" else {}), **own[key]} for key in own}
-        return Recipe.from_dict({"name": self.title, **merged}, name=self.title, overrides=self.set)
+        values = {f"{section}.{key}": value for section, table in own.items() for key, value in table.items()}
+        sections, problems = overridden(tree, values)
+        if problems:
+            raise RecipeError(f"recipe {self.title}", problems)
+        words, values = ([], _by_key(self.set)) if isinstance(self.set, dict) else (self.set, {})
+        return text.recipe({**sections, "name": self.title}, words, values, name=self.title)
+
+
+def _by_key(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of a table and of the tables in it, by dotted key: TOML reads `train.epochs = 3` as nested tables."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        found |= _by_key(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found
 
 
 class Study(BaseModel):
@@ -68,14 +86,12 @@ class Study(BaseModel):
     @classmethod
     def load(cls, name_or_path: str | Path) -> Self:
         """A shipped study by name or a TOML file by path. Raises UnknownNameError, RecipeError, UsageError."""
-        name, text = text_of("study", "studies", name_or_path)
+        name, content = text_of("study", "studies", name_or_path)
         try:
-            study = cls.model_validate({"name": name, "title": _title(text), **tomllib.loads(text)})
+            study = cls.model_validate({"name": name, "title": _title(content), **tomllib.loads(content)})
         except tomllib.TOMLDecodeError as error:
             raise RecipeError(f"study {name}", [f"no valid TOML: {error}"]) from None
         except ValidationError as error:
-            from tenfold.recipe.mistakes import explain
-
             raise RecipeError(f"study {name}", explain(error, cls)) from None
         check_name(study.name)
         metric(study.by)
@@ -109,7 +125,7 @@ def _title(text: str) -> str:
 
 
 def conduct(study: Study | str | Path, data: str | None = None, seeds: int | None = None, *, by: str | None = None,
-            runs: str | Path = "runs", resume: bool = False, watcher: pipeline.Watcher | None = None) -> Outcome:
+            runs: str | Path = "runs", resume: bool = False, watcher: Watcher | None = None) -> Outcome:
     """Train and evaluate what a study lists, first every model with the first seed, and write the comparison.
 
     The runs, `comparison.html`, `.json` and `.csv` go into `<runs>/<study>-<data>-<number>/`: a new one or,
@@ -117,7 +133,8 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
     ones made. A model that can't be had or trained is skipped and named. Raises UsageError if none can, or if
     what the study lists is not right, before anything is made; StorageError.
     """
-    watcher = watcher or pipeline.Watcher()
+    watcher = watcher or default_watcher()
+    machine.check()
     study = study if isinstance(study, Study) else Study.load(study)
     metric(by or study.by)
     recipes = _recipes(study, data)
@@ -125,7 +142,7 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
     failed: dict[tuple[str, str], list[str]] = {}
     made = _made(folder, recipes, watcher)
     finished: list[Run] = []
-    rounds = zip(*(pipeline.seeds(recipe, seeds or study.seeds) for recipe in recipes), strict=True)
+    rounds = zip(*(jobs.seeds(recipe, seeds or study.seeds) for recipe in recipes), strict=True)
     planned = [recipe for of_one_seed in rounds for recipe in of_one_seed]
     for recipe in planned:
         try:
@@ -135,7 +152,7 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
         except TenfoldError as error:
             reason = _in_one_line(error)
             failed.setdefault((recipe.name, reason), []).append(str(recipe.train.seed))
-            watcher.log(f"{recipe.name} (seed {recipe.train.seed}) is skipped: {reason}")
+            watcher.notice(f"{recipe.name} (seed {recipe.train.seed}) is skipped: {reason}")
     skipped = tuple(f"{name} (seed{'s' * (len(those) > 1)} {', '.join(those)}) is skipped: {reason}"
                     for (name, reason), those in failed.items())
     if not finished:
@@ -169,7 +186,7 @@ def _recipes(study: Study, data: str | None) -> list[Recipe]:
     sources = dict.fromkeys(recipe.data.source for recipe in recipes)
     if data is None and len(sources) > 1:
         raise UsageError(f"study {study.name}: its recipes are on different data ({', '.join(sources)}); give --data")
-    return [pipeline.with_source(recipe, data or next(iter(sources))) for recipe in recipes]
+    return [with_source(recipe, data or next(iter(sources))) for recipe in recipes]
 
 
 def _in_one_line(error: TenfoldError) -> str:
@@ -186,7 +203,7 @@ def _folder(runs: Path, name: str, resume: bool) -> Path:
     return runs / f"{name}-{there[-1]}" if resume and there else make_numbered(runs, name)
 
 
-def _made(folder: Path, recipes: list[Recipe], watcher: pipeline.Watcher) -> dict[str, Run]:
+def _made(folder: Path, recipes: list[Recipe], watcher: Watcher) -> dict[str, Run]:
     """Runs of a study by the text of their recipes; damaged ones are passed over.
 
     Raises UsageError if they are on another data set.
@@ -196,7 +213,7 @@ def _made(folder: Path, recipes: list[Recipe], watcher: pipeline.Watcher) -> dic
         try:
             recipe = run.recipe()
         except RunError as error:
-            watcher.log(f"{run.name} is passed over: {_in_one_line(error)}")
+            watcher.notice(f"{run.name} is passed over: {_in_one_line(error)}")
             continue
         if recipe.data.source != source:
             raise UsageError(f"{folder}: its runs are on {recipe.data.source}, not on {source}; go on with --data "
@@ -205,17 +222,18 @@ def _made(folder: Path, recipes: list[Recipe], watcher: pipeline.Watcher) -> dic
     return found
 
 
-def _run_of(recipe: Recipe, made: Run | None, folder: Path, watcher: pipeline.Watcher) -> Run:
+def _run_of(recipe: Recipe, made: Run | None, folder: Path, watcher: Watcher) -> Run:
     """The finished run of a recipe: the one that is there, resumed if it has to be, or a new one."""
     if made is None:
-        return pipeline.train(recipe, runs=folder, name=recipe.name, watcher=watcher)
-    if made.status()["status"] == "finished":
-        watcher.log(f"{made.name}: is finished")
+        return jobs.train(recipe, runs=folder, name=recipe.name, watcher=watcher)
+    if made.status().state is State.FINISHED:
+        watcher.notice(f"{made.name}: is finished")
         return made
-    return pipeline.resume(made, watcher=watcher)
+    return jobs.resume(made, watcher=watcher)
 
 
 def _write(board: Leaderboard, folder: Path) -> Path:
-    write_whole(folder / "comparison.json", json.dumps(board.to_dict(), indent=2, ensure_ascii=False) + "\n")
-    write_whole(folder / "comparison.csv", csv_text(board))
+    write_whole(folder / "comparison.json", json.dumps(board.to_dict(), indent=2, ensure_ascii=False) + "\n",
+                ELSEWHERE)
+    write_whole(folder / "comparison.csv", csv_text(board), ELSEWHERE)
     return write_html(board, folder / "comparison.html")

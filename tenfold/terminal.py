@@ -1,4 +1,4 @@
-"""What the command shows: progress on standard error, tables on standard output."""
+"""What the command prints on standard output: tables and results."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import csv
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from tenfold.comparison import Leaderboard
+from tenfold.comparison import Groups, Leaderboard, Row
 from tenfold.comparison import table as leaderboard
-from tenfold.comparison.tables import pair_table
+from tenfold.comparison.leaderboard import FEW_SEEDS
+from tenfold.comparison.tables import facts as about
+from tenfold.comparison.tables import pair_table, seed_table
 from tenfold.evaluation.metrics import metric
-from tenfold.pipeline import Watcher
-from tenfold.recipe import Recipe
 from tenfold.registry import METRICS
 from tenfold.run import Run
 
@@ -26,97 +25,6 @@ if TYPE_CHECKING:
     from tenfold.data.dataset import Dataset
     from tenfold.explanation import Explanation
     from tenfold.prediction import Prediction
-
-
-BAR = 24  # columns: a bar as wide as the terminal would leave a trace behind the "^C" of an interrupt
-
-
-def terminal_watcher() -> LineWatcher:
-    """A watcher for standard error: a live bar on a terminal, a line an epoch elsewhere."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    return BarWatcher(console) if console.is_terminal else LineWatcher(console)
-
-
-class LineWatcher(Watcher):
-    """A line for each message and each epoch. A context manager, so that a bar can be put away."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.epochs = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def log(self, message: str) -> None:
-        self.console.print(escape(message))
-
-    def start(self, recipe: Recipe, run: Run, steps: int) -> None:
-        self.epochs = recipe.train.all_epochs
-        self.log(f"training {recipe.name} → {run.path}")
-
-    def epoch(self, record: dict[str, float]) -> None:
-        loss, accuracy = f"loss {record['loss']:.3f}", f"accuracy {record['accuracy']:.1%}"
-        if "val_loss" in record:
-            loss += f", val {record['val_loss']:.3f}"
-            accuracy += f", val {record['val_accuracy']:.1%}"
-        self.log(f"epoch {int(record['epoch']):>{len(str(self.epochs))}}/{self.epochs}  {loss}  {accuracy}  "
-                 f"{record['seconds']:.1f} s  {record['images_per_second']:,.0f}/s")  # within 80 columns
-
-
-class BarWatcher(LineWatcher):
-    """The same, with a live bar of the steps and the time left."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__(console)
-        self._progress: Progress | None = None
-        self._task: TaskID | None = None
-
-    def __exit__(self, *_: object) -> None:
-        self._close()
-
-    def start(self, recipe: Recipe, run: Run, steps: int) -> None:
-        super().start(recipe, run, steps)
-        self._open(TextColumn("{task.description}"), BarColumn(BAR), TextColumn("{task.percentage:>3.0f} %"),
-                   TextColumn("loss {task.fields[loss]:.3f}"), TimeRemainingColumn(), TextColumn("left"),
-                   total=self.epochs, description=f"epoch 1/{self.epochs}", loss=float("nan"))
-
-    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-        if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, completed=epoch - 1 + step / steps, loss=loss,
-                                  description=f"epoch {epoch}/{self.epochs}")
-
-    def log(self, message: str) -> None:
-        if message.startswith("evaluating"):
-            self._close()
-        super().log(message)
-
-    def fetched(self, done: int, total: int | None) -> None:
-        if self._progress is None:
-            self._open(TextColumn("{task.description}"), BarColumn(BAR), DownloadColumn(), TimeRemainingColumn(),
-                       total=total, description="downloading")
-        assert self._progress is not None
-        assert self._task is not None
-        self._progress.update(self._task, completed=done, total=total)
-        if done == total:
-            self._close()
-
-    def _open(self, *columns: Any, total: float | None, description: str, **fields: Any) -> None:
-        self._close()
-        self._progress = Progress(*columns, console=self.console, transient=True)
-        self._task = self._progress.add_task(description, total=total, **fields)
-        self._progress.start()
-
-    def _close(self) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-        self._progress = self._task = None
-
-
-# ----------------------------------------------------------------------------------------------------
-# results
 
 
 class _Console(Console):
@@ -147,9 +55,9 @@ def print_verdict(run: Run) -> None:
     metrics = run.metrics()
     table = _table("metric", *(f">{escape(name)}" for name in metrics))
     for name in METRICS.names():
-        texts = [metric(name).text(scored.get(name)) for scored in metrics.values()]
-        if set(texts) != {"–"}:
-            table.add_row(name, *texts)
+        entries = [scored.get(name, {}) for scored in metrics.values()]
+        if any(entry.get("value") is not None for entry in entries):
+            table.add_row(name, *map(metric(name).text, entries))
     _print(table)
     described = run.environment()["dataset"]["splits"]
     for split, scored in metrics.items():
@@ -184,6 +92,31 @@ def print_corruptions(corruptions: Mapping[str, Any]) -> None:
     _print(table)
 
 
+def print_groups(groups: Groups) -> None:
+    """A leaderboard for each group of models that can be compared; what was left out, and why."""
+    for number, board in enumerate(groups.boards, 1):
+        if len(groups.boards) > 1:
+            title = ", ".join(f"{name} {value}" for name, value in about(board)[:2])
+            _print(f"{chr(10) * (number > 1)}[bold]group {number}: {escape(title)}[/bold]")
+        print_leaderboard(board)
+    if groups.left_out:
+        _print("")
+    for sentence in groups.left_out:
+        _print(f"[dim]{escape(sentence)}[/dim]")
+
+
+def print_over_seeds(row: Row) -> None:
+    """What several seeds of a recipe come to together."""
+    _print(f"\n[bold]{escape(row.model)} over {len(row.runs)} seeds, test split[/bold]")
+    header, body = seed_table(row)
+    table = _table(*header)
+    for cells in body:
+        table.add_row(*map(escape, cells))
+    _print(table)
+    if len(row.runs) == 2:
+        _print(f"[yellow]{escape(FEW_SEEDS.format(names=row.model))}[/yellow]")
+
+
 def print_leaderboard(board: Leaderboard) -> None:
     """Models, best first; the tests of their differences; what was left out, and why."""
     hidden = _print_fitted(*leaderboard(board))
@@ -193,15 +126,19 @@ def print_leaderboard(board: Leaderboard) -> None:
         _print("[dim]brackets: 95 % intervals; p-values: Holm's, over McNemar's for accuracy of single runs[/dim]")
     if hidden:
         _print(f"[dim]no room for {escape(', '.join(dict.fromkeys(hidden)))} (see `tenfold compare --json`)[/dim]")
+    for sentence in board.notes:
+        _print(f"[yellow]{escape(sentence)}[/yellow]")
     for sentence in board.left_out:
         _print(f"[dim]{escape(sentence)}[/dim]")
+
+
+WORDS = ("model", "tied", "better", "than")  # columns of a comparison that hold words; the others hold numbers
 
 
 def _print_fitted(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
     """Print a table without the columns that the terminal has no room for; returns their names."""
     keep, hidden = _fitting(header, body, _console().width)
-    numeric = {i for i in keep if all(_numeric(row[i]) for row in body)}
-    table = _table(*(f">{header[i]}" if i in numeric else header[i] for i in keep))
+    table = _table(*(header[i] if header[i] in WORDS else f">{header[i]}" for i in keep))
     for row in body:
         table.add_row(*(escape(row[i]) for i in keep))
     _print(table)
@@ -215,10 +152,6 @@ def _fitting(header: Sequence[str], body: Sequence[Sequence[str]], width: int) -
     while len(keep) > 4 and sum(widths[i] + 2 for i in keep) - 2 > width:
         keep.pop()
     return keep, list(header[len(keep):])
-
-
-def _numeric(text: str) -> bool:
-    return text.lstrip("+-<")[:1].isdigit() or text in ("–", "")
 
 
 def print_predictions(predictions: Sequence[Prediction]) -> None:

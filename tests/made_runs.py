@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
-from tenfold.evaluation.mistakes import Explained, confident_errors_of
+from tenfold.evaluation.misclassified import Explained, most_confident
 from tenfold.evaluation.predictions import write_predictions
 from tenfold.evaluation.scores import score
 from tenfold.recipe import Recipe
 from tenfold.report.plots import Material
-from tenfold.run import Run
+from tenfold.run import Run, State
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -56,7 +56,7 @@ def explained(images: np.ndarray, labels: np.ndarray, p: np.ndarray) -> list[Exp
     """The most confident errors, the bright pixels of an image in the place of heat."""
     heats = images.mean(axis=3, dtype=np.float32) / 255
     return [Explained(guess, images[guess.index], ((guess.predicted, heats[guess.index]),))
-            for guess in confident_errors_of(labels, p, 6)]
+            for guess in most_confident(labels, p, 6)]
 
 
 def environment(classes: tuple[str, ...], count: int, fingerprint: str = "f00d" * 16, seed: int = 0) -> dict:
@@ -85,8 +85,8 @@ def run_of(root: Path, made: Material, name: str = "cnn-digits", status: str = "
            fingerprint: str = "f00d" * 16, seed: int = 0) -> Run:
     """A run directory with everything that a report reads; its recipe is the first word of its name."""
     run = Run.create(root, name)
-    run.write_recipe(Recipe(name=name.partition("-")[0]).replace(f"train.seed={seed}"))
-    run.write_status(status, "" if status == "finished" else "the loss became NaN")
+    run.write_recipe(Recipe(name=name.partition("-")[0]).replace({"train.seed": seed}))
+    run.write_status(State(status), "" if status == "finished" else "the loss became NaN")
     run.write_history(made.history)
     count = len(made.test[1]) if made.test else 0
     run.write_json("environment.json", environment(made.classes, count, fingerprint, seed))

@@ -13,45 +13,58 @@ PACKAGE = Path(__file__).parent.parent / "tenfold"
 # Module → the modules of Tenfold that it may import; a package stands for all its modules.
 FLOORS: dict[str, set[str]] = {
     "errors": set(),
+    "machine": {"errors"},
     "registry": {"errors"},
     "shipped": {"errors"},
+    "storage": {"errors"},
     "recipe": {"errors", "registry", "shipped"},
+    "progress": set(),
     "backend": {"errors"},
-    "modelfile": {"backend", "errors"},
-    "run": {"errors", "recipe", "modelfile"},
-    "data": {"errors", "registry", "recipe"},
+    "modelfile": {"errors", "backend"},
+    "run": {"errors", "storage", "recipe", "modelfile"},
+    "data": {"errors", "registry", "storage", "recipe", "progress"},
     "foreign": {"errors", "backend"},
-    "models": {"errors", "registry", "recipe", "backend", "data", "foreign"},
+    "models": {"errors", "registry", "recipe", "progress", "backend", "data", "foreign"},
+    "runtimes": {"errors", "machine", "registry", "backend", "modelfile", "models"},
     "interrupt": set(),
-    "training": {"errors", "registry", "recipe", "backend", "modelfile", "run", "data", "models"},
-    "prediction": {"errors", "modelfile", "run", "models"},
-    "evaluation": {"backend", "errors", "registry", "run", "data", "prediction"},
-    "report": {"registry", "recipe", "run", "evaluation"},
-    "comparison": {"errors", "registry", "run", "evaluation", "report"},
-    "environment": {"data", "training"},
-    "study": {"errors", "shipped", "recipe", "run", "evaluation", "comparison", "pipeline"},
-    "material": {"errors", "modelfile", "run", "data", "evaluation", "report"},
-    "pipeline": {
-        "errors", "interrupt", "recipe", "run", "modelfile", "data", "models", "training", "environment",
-        "evaluation", "report", "material",
+    "training": {
+        "errors", "machine", "registry", "storage", "recipe", "progress", "backend", "modelfile", "run", "data",
+        "models",
     },
-    "overview": {"errors", "recipe", "run", "data", "models", "report", "pipeline"},
-    "explanation": {"errors", "modelfile", "run", "data", "prediction", "evaluation", "report", "material", "pipeline"},
-    "demo": {"pipeline", "study"},
-    "terminal": {"registry", "recipe", "run", "evaluation", "comparison", "pipeline", "report"},
+    "prediction": {"errors", "run", "runtimes"},
+    "evaluation": {"errors", "machine", "registry", "progress", "backend", "run", "data", "runtimes"},
+    "report": {"registry", "recipe", "progress", "run", "evaluation"},
+    "comparison": {"errors", "registry", "storage", "run", "evaluation", "report"},
+    "environment": {"errors", "machine", "data"},
+    "study": {
+        "errors", "machine", "shipped", "storage", "recipe", "progress", "run", "evaluation", "comparison", "jobs",
+    },
+    "material": {"modelfile", "run", "data", "evaluation", "report"},
+    "jobs": {
+        "errors", "machine", "recipe", "progress", "modelfile", "run", "data", "models", "interrupt", "training",
+        "evaluation", "report", "environment", "material",
+    },
+    "overview": {"errors", "storage", "recipe", "progress", "data", "models", "report", "jobs"},
+    "explanation": {
+        "errors", "machine", "progress", "run", "data", "runtimes", "prediction", "evaluation", "report", "material",
+        "jobs",
+    },
+    "demo": {"progress", "study"},
+    "terminal": {"registry", "run", "evaluation", "report", "comparison"},
     "cli": {
-        "errors", "recipe", "run", "data", "prediction", "comparison", "environment", "pipeline", "overview",
-        "explanation", "study", "demo", "terminal",
+        "errors", "recipe", "progress", "run", "data", "prediction", "comparison", "environment", "study", "jobs",
+        "overview", "explanation", "demo", "terminal",
     },
     "__main__": {"cli"},
-    "__init__": {"errors", "recipe", "run", "data", "prediction", "comparison", "pipeline", "explanation"},
+    "__init__": set(),
 }
 
 # The only files that may import Keras or PyTorch.
 ENGINE = {
-    "backend.py", "modelfile.py", "prediction.py", "evaluation/explain.py", "evaluation/views.py", "models/layers.py",
-    "models/summary.py", "models/backbone.py", "models/weights.py", "foreign/load.py", "training/engine.py",
-    "training/optimizers.py", "training/muon.py", "training/augment.py", "training/features.py",
+    "backend.py", "machine.py", "modelfile.py", "runtimes/fast.py", "runtimes/keras.py", "evaluation/explain.py",
+    "models/layers.py", "models/summary.py", "models/backbone.py", "models/weights.py", "foreign/load.py",
+    "training/engine.py", "training/loader.py", "training/optimizers.py", "training/adam.py", "training/muon.py",
+    "training/augment.py", "training/features.py",
 }
 
 

@@ -28,7 +28,7 @@ from tenfold.run import Run
 DOCS = Path(__file__).parent.parent / "docs"
 SMALL = ["mlp", "--data", "digits", "--set", "model.hidden=32", "--set", "train.epochs=2"]
 PROGRESS = re.compile(r"(train|validation|test): [\d,]+ images|disk: up to [\d,.]+ [MG]B|training \S+ →|"
-                      r"epoch +\d+/\d+  |evaluating ")
+                      r"epoch +\d+/\d+  |scoring the best epoch ")
 LINE = "tenfold: "
 
 
@@ -276,16 +276,29 @@ def test_models_are_ranked_and_tested(run: Path, tmp_path: Path) -> None:
     board = json.loads(_good("compare", run, tmp_path / "mlp-digits-1", "--by", "accuracy", "--json"))
     values = [row["metrics"]["accuracy"]["value"] for row in board["rows"]]
     assert values == sorted(values, reverse=True)
-    assert {row["model"] for row in board["rows"]} == {"mlp (train.epochs=2)", "mlp (train.epochs=1)"}
+    assert {row["model"] for row in board["rows"]} == {"mlp (epochs 2)", "mlp (epochs 1)"}
     pair, = board["pairs"]
     assert pair["differences"]["accuracy"]["value"] == pytest.approx(values[0] - values[1])
     text = _good("compare", run, tmp_path / "mlp-digits-1")
     assert "differences on the same test images" in text
 
 
+def test_runs_on_other_test_images_get_a_table_of_their_own(run: Path, tmp_path: Path) -> None:
+    _good("train", *SMALL, "--set", "data.seed=5", "--set", "train.epochs=1", "--runs", tmp_path)
+    both = (run, tmp_path / "mlp-digits-1")
+    text = _good("compare", *both)
+    assert [line.split(",")[0] for line in text.splitlines() if line.startswith("group ")] == [
+        "group 1: data set digits", "group 2: data set digits"]
+    assert len(json.loads(_good("compare", *both, "--json"))["groups"]) == 2
+    refused = _tenfold("compare", *both, "--html", tmp_path / "page.html")
+    assert refused.exit_code == 2
+    assert "received runs on 2 kinds of test images" in refused.stderr
+
+
 def test_a_narrow_terminal_gets_whole_columns(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tenfold.terminal._console", lambda: Console(width=80))
-    header, line, hidden = _good("compare", run, run.with_name("tiny-2")).splitlines()
+    header, line, hidden, note = _good("compare", run, run.with_name("tiny-2")).splitlines()
+    assert note.startswith("Two seeds say very little")
     assert {"model", "ROC-AUC", "tied"} <= set(header.split())
     assert "parameters" not in header
     assert hidden.startswith("no room for ")
@@ -389,7 +402,7 @@ def test_all_mistakes_are_told_at_once(elsewhere: Path) -> None:
     result = _tenfold(*TRAIN, "--set", "train.epochs=0", "--set", "train.optimizer=adm", "--set", "model.nam=x")
     assert (result.exit_code, result.stdout) == (2, "")
     head, *lines = result.stderr.splitlines()
-    assert head == f"{LINE}recipe mlp: 3 mistakes"
+    assert head == f"{LINE}recipe mlp: 3 errors"
     assert sorted(line.split(":")[0].strip() for line in lines) == ["model.nam", "train.epochs", "train.optimizer"]
     assert not list(elsewhere.iterdir())
 

@@ -1,4 +1,4 @@
-"""What every registered data set, model, augmentation, metric, plot and recipe must keep to."""
+"""What every registered data set, model, optimizer, augmentation, metric, plot and recipe must keep to."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from tenfold.data.splits import prepare
 from tenfold.errors import TenfoldError
 from tenfold.models import build
 from tenfold.recipe import DataSection, ModelSection, Recipe, options_of, shipped
-from tenfold.registry import AUGMENTATIONS, DATASETS, METRICS, MODELS, PLOTS, Registry
+from tenfold.registry import AUGMENTATIONS, DATASETS, METRICS, MODELS, OPTIMIZERS, PLOTS, RUNTIMES, Registry
+from tenfold.training import engine, optimizers
 from tenfold.training.augment import Batch, augmented
 
 OFFLINE = ("digits", "shapes:train=300,test=100")
 SHAPES = [(8, 8, 1), (8, 8, 3), (28, 28, 1), (32, 32, 3), (17, 23, 3)]
 
 
-@pytest.mark.parametrize("registry", [DATASETS, MODELS, AUGMENTATIONS, METRICS, PLOTS], ids=lambda r: r.kind)
+@pytest.mark.parametrize("registry", [DATASETS, MODELS, OPTIMIZERS, AUGMENTATIONS, METRICS, PLOTS, RUNTIMES],
+                         ids=lambda r: r.kind)
 def test_everything_registered_has_a_plain_name(registry: Registry) -> None:
     assert registry.names()
     for name in registry.names():
@@ -56,9 +58,37 @@ def test_a_model_takes_every_shape_and_gives_probabilities(name: str, shape: tup
     torch.testing.assert_close(p.sum(1), torch.ones(3))
 
 
-@pytest.mark.parametrize("name", MODELS.names())
-def test_a_models_options_all_have_defaults(name: str) -> None:
-    options_of(MODELS.get(name))()
+@pytest.mark.parametrize(("registry", "name"), [
+    (registry, name) for registry in (MODELS, OPTIMIZERS, AUGMENTATIONS) for name in registry.names()])
+def test_options_all_have_defaults(registry: Registry, name: str) -> None:
+    options_of(registry.get(name))()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS.names())
+def test_an_optimizer_learns_and_keeps_as_many_variables_as_it_says(name: str) -> None:
+    recipe = Recipe.from_dict({"model": {"name": "cnn", "filters": [4, 6], "dense": [10], "norm": "batch"},
+                               "train": {"optimizer": name, "learning_rate": 1e-3}})
+    with engine.seeded(0):
+        model = build(recipe.model, (8, 8, 3), 5, fast=True)
+    optimizer = optimizers.make(recipe.train)
+    learner = engine.Trainer(model, optimizer, recipe.train, 5)
+    rng = np.random.default_rng(0)
+    split = engine.Resident.of(rng.integers(0, 256, (20, 8, 8, 3), np.uint8), np.arange(20) % 5)
+    before = [variable.numpy() for variable in model.trainable_variables]
+    losses = [float(learner.step(split, torch.arange(20), seed)[0]) for seed in range(5)]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
+    for variable, old in zip(model.trainable_variables, before, strict=True):
+        assert not np.array_equal(variable.numpy(), old), variable.path
+    kept = [variable for variable in optimizer.variables if variable.ndim]  # all but counters and rates
+    of_each = [sum(variable.path.replace("/", "_") in other.path.replace("/", "_") for other in kept)
+               for variable in model.trainable_variables]
+    assert sum(of_each) == len(kept)
+    assert max(of_each) == optimizers.slots(recipe.train.optimizer)
+
+
+def test_adam_and_adamw_are_one() -> None:
+    assert OPTIMIZERS.get("adam") is OPTIMIZERS.get("adamw")
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -87,7 +117,7 @@ def test_an_augmentation_keeps_shape_range_and_seed(name: str, shape: tuple[int,
 @pytest.mark.parametrize("uri", ["digits", "shapes:train=200,test=50"])
 @pytest.mark.parametrize("name", shipped())
 def test_a_recipe_builds_on_any_data_set_or_says_why_not(name: str, uri: str) -> None:
-    recipe = Recipe.load(name, [f'data.source="{uri}"'])
+    recipe = Recipe.load(name, {"data.source": uri})
     if recipe.data.classes:  # a subset of classes that another data set does not have
         with pytest.raises(TenfoldError, match=r"^unknown class [^\n]*$"):
             prepare(open_dataset(uri), recipe.data)

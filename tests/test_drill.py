@@ -36,7 +36,7 @@ def test_nothing_is_lost(name: str, ground: Ground) -> None:
 
 
 def test_the_share_of_checkpoints_is_measured(tmp_path: Path) -> None:
-    recipe = Recipe.load("mlp", ["train.epochs=2", "train.early_stopping=none", "model.hidden=16"])
+    recipe = Recipe.load("mlp", {"train.epochs": 2, "train.early_stopping": "none", "model.hidden": 16})
     share, saves, seconds = overhead.measure(recipe, "digits", tmp_path)
     assert 0 < share < 1
     assert 4 <= saves <= 5  # the first, the last of each epoch, the best

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tenfold import modelfile, pipeline
+from tenfold import jobs, modelfile
 from tenfold.errors import ImageError, RunError, UsageError
-from tenfold.prediction import predict, probabilities, read_image
+from tenfold.jobs.own_data import open_data
+from tenfold.prediction import predict, read_image
 from tenfold.recipe import Recipe
-from tenfold.run import Run
+from tenfold.run import Run, State
+from tenfold.runtimes import open_predictor
 
 GREY, COLOUR = (8, 8, 1), (8, 8, 3)
 ROTATED = 6  # EXIF: the camera was turned, the picture has to be turned to the right
@@ -22,8 +24,8 @@ ROTATED = 6  # EXIF: the camera was turned, the picture has to be turned to the 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A small perceptron, trained for moments on the handwritten digits."""
-    recipe = Recipe.load("mlp", ["train.epochs=2", "train.precision=float32"])
-    return pipeline.train(recipe, "digits", runs=tmp_path_factory.mktemp("runs"))
+    recipe = Recipe.load("mlp", {"train.epochs": 2, "train.precision": "float32"})
+    return jobs.train(recipe, "digits", runs=tmp_path_factory.mktemp("runs"))
 
 
 def _pixels(height: int, width: int) -> np.ndarray:
@@ -130,7 +132,7 @@ def test_answers_are_those_of_the_model_on_the_pixels_read(run: Run, tmp_path: P
     for name in names:
         MAKERS[name](tmp_path / name)
     shape = tuple(modelfile.facts(run.path / "model.keras")["shape"])
-    expected = probabilities(run.model(), np.stack([read_image(tmp_path / name, shape) for name in names]))
+    expected = open_predictor(run, "keras").predict(np.stack([read_image(tmp_path / name, shape) for name in names]))
     found = predict(run, [tmp_path / name for name in names], batch_size=2)
     assert np.allclose([list(p.probabilities.values()) for p in found], expected, atol=1e-6)
     assert not np.allclose(expected[0], expected[1], atol=1e-3)
@@ -149,7 +151,7 @@ def test_a_file_named_twice_is_answered_twice(run: Run, tmp_path: Path) -> None:
 
 def test_a_digit_is_recognised_from_a_file(run: Run, tmp_path: Path) -> None:
     """The way over a file is the way of training: most training images get their own label."""
-    dataset = pipeline.open_data(run.recipe())
+    dataset = open_data(run.recipe())
     paths = [tmp_path / f"{i:02}.png" for i in range(40)]
     for path, image in zip(paths, dataset.train.images, strict=False):
         Image.fromarray(image[:, :, 0]).save(path)
@@ -172,6 +174,6 @@ def test_a_run_without_a_model_is_refused(tmp_path: Path) -> None:
     MAKERS["L.png"](tmp_path / "L.png")
     run = Run.create(tmp_path, "x")
     run.write_recipe(Recipe.load("mlp"))
-    run.write_status("failed")
+    run.write_status(State.FAILED)
     with pytest.raises(RunError, match=r"has no model.keras .*'failed'"):
         predict(run, [tmp_path / "L.png"])

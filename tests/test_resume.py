@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from watchers import After, Listen, signalled
 
 import tenfold
 from drill.training import content
-from tenfold import pipeline
 from tenfold.data import Dataset
 from tenfold.errors import RunError, UsageError
-from tenfold.pipeline import Watcher
+from tenfold.jobs import steps
+from tenfold.progress import Evaluating, Event, Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run
 from tenfold.training import checkpoint
@@ -45,24 +46,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Run:
     return tenfold.train(RECIPE, dataset, runs=tmp_path_factory.mktemp("whole"))
 
 
-class At(Watcher):
-    """Sends this process a signal after a step."""
-
-    def __init__(self, epoch: int, step: int, number: int = signal.SIGINT) -> None:
-        self.moment, self.number = (epoch, step), number
-
-    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-        if (epoch, step) == self.moment:
-            os.kill(os.getpid(), self.number)
-
-
 @pytest.mark.parametrize("moment", [(1, 1), (1, STEPS), (2, 1), (2, 5), (3, STEPS)], ids=str)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_resumes_to_the_same_bits(
     moment: tuple[int, int], number: int, whole: Run, dataset: Dataset, tmp_path: Path
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        tenfold.train(RECIPE, dataset, runs=tmp_path, watcher=At(*moment, number))
+        tenfold.train(RECIPE, dataset, runs=tmp_path, watcher=After(*moment, signalled(number)))
     run = Run.open(tmp_path / "small-shapes-1")
     assert run.status()["status"] == "stopped"
     snapshot = checkpoint.load(run, "last")
@@ -74,11 +64,11 @@ def test_a_stopped_run_resumes_to_the_same_bits(
 
 def test_a_run_stopped_again_and_again_still_ends_the_same(whole: Run, dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        tenfold.train(RECIPE, dataset, runs=tmp_path, watcher=At(1, 2))
+        tenfold.train(RECIPE, dataset, runs=tmp_path, watcher=After(1, 2, signalled()))
     run = Run.open(tmp_path / "small-shapes-1")
     for moment in [(1, 3), (1, 8), (2, 9), (3, 4)]:
         with pytest.raises(KeyboardInterrupt):
-            tenfold.resume(run, watcher=At(*moment))
+            tenfold.resume(run, watcher=After(*moment, signalled()))
     assert content(tenfold.resume(run)) == content(whole)
 
 
@@ -87,10 +77,11 @@ def test_a_killed_run_is_seen_as_dead_and_resumes_to_the_same_bits(whole: Run, t
     code = textwrap.dedent("""
         import os, signal, sys
         import tenfold
+        from tenfold.progress import Step
 
         class Kill(tenfold.Watcher):
-            def step(self, epoch, step, steps, loss):
-                if (epoch, step) == (2, 4):
+            def on(self, event):
+                if isinstance(event, Step) and (event.epoch, event.step) == (2, 4):
                     os.kill(os.getpid(), signal.SIGKILL)
 
         tenfold.train("recipe.toml", runs=".", watcher=Kill())
@@ -105,7 +96,7 @@ def test_a_killed_run_is_seen_as_dead_and_resumes_to_the_same_bits(whole: Run, t
 
 def test_a_second_process_is_refused(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        tenfold.train(RECIPE, dataset, runs=tmp_path, watcher=At(1, 2))
+        tenfold.train(RECIPE, dataset, runs=tmp_path, watcher=After(1, 2, signalled()))
     run = Run.open(tmp_path / "small-shapes-1")
     code = textwrap.dedent(f"""
         import time
@@ -128,8 +119,8 @@ def test_a_second_process_is_refused(dataset: Dataset, tmp_path: Path) -> None:
 
 
 def test_a_finished_run_goes_on_only_with_more_epochs(dataset: Dataset, tmp_path: Path) -> None:
-    recipe = RECIPE.replace("train.schedule=constant", "train.epochs=2")
-    longer = tenfold.train(recipe.replace("train.epochs=4"), dataset, runs=tmp_path / "longer")
+    recipe = RECIPE.replace({"train.schedule": "constant", "train.epochs": 2})
+    longer = tenfold.train(recipe.replace({"train.epochs": 4}), dataset, runs=tmp_path / "longer")
     run = tenfold.train(recipe, dataset, runs=tmp_path)
     with pytest.raises(RunError, match="is finished"):
         tenfold.resume(run)
@@ -142,9 +133,9 @@ def test_a_finished_run_goes_on_only_with_more_epochs(dataset: Dataset, tmp_path
 def test_train_goes_on_with_the_newest_run_of_that_name_and_recipe_and_keeps_a_finished_one(
     whole: Run, dataset: Dataset, tmp_path: Path
 ) -> None:
-    for recipe in (RECIPE, RECIPE.replace("train.seed=7"), RECIPE, RECIPE.replace("train.seed=7")):
+    for recipe in (RECIPE, RECIPE.replace({"train.seed": 7}), RECIPE, RECIPE.replace({"train.seed": 7})):
         with pytest.raises(KeyboardInterrupt):
-            tenfold.train(recipe, dataset, runs=tmp_path, watcher=At(1, 2))
+            tenfold.train(recipe, dataset, runs=tmp_path, watcher=After(1, 2, signalled()))
     resumed = tenfold.train(RECIPE, dataset, runs=tmp_path, resume=True)
     assert resumed.name == "small-shapes-3"
     assert content(resumed) == content(whole)
@@ -162,7 +153,7 @@ def test_a_run_is_finished_when_its_report_is_written(whole: Run, dataset: Datas
     def die(*_: object) -> None:
         raise OSError("as a process that ends here")
 
-    monkeypatch.setattr(pipeline, "write_report", die)
+    monkeypatch.setattr(steps, "write_report", die)
     with pytest.raises(OSError, match="ends here"):
         tenfold.train(RECIPE, dataset, runs=tmp_path)
     monkeypatch.undo()
@@ -173,13 +164,12 @@ def test_a_run_is_finished_when_its_report_is_written(whole: Run, dataset: Datas
 
 
 def test_the_second_signal_leaves_at_once_with_the_checkpoint_before(dataset: Dataset, tmp_path: Path) -> None:
-    class Twice(At):
-        def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-            super().step(epoch, step, steps, loss)
-            super().step(epoch, step, steps, loss)
+    def twice() -> None:
+        signalled()()
+        signalled()()
 
     with pytest.raises(KeyboardInterrupt):
-        tenfold.train(RECIPE, dataset, runs=tmp_path, watcher=Twice(2, 3))
+        tenfold.train(RECIPE, dataset, runs=tmp_path, watcher=After(2, 3, twice))
     run = Run.open(tmp_path / "small-shapes-1")
     assert run.status()["status"] == "stopped"
     assert not run.has("model.keras")
@@ -187,16 +177,16 @@ def test_the_second_signal_leaves_at_once_with_the_checkpoint_before(dataset: Da
 
 
 def test_a_signal_while_evaluating_ends_that_at_once(whole: Run, dataset: Dataset, tmp_path: Path) -> None:
-    class Evaluating(Watcher):
-        def log(self, message: str) -> None:
-            if message.startswith("evaluating"):
+    class Leave(Watcher):
+        def on(self, event: Event) -> None:
+            if isinstance(event, Evaluating) and event.split == "test":
                 os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(KeyboardInterrupt):
-        tenfold.train(RECIPE, dataset, runs=tmp_path, watcher=Evaluating())
+        tenfold.train(RECIPE, dataset, runs=tmp_path, watcher=Leave())
     run = Run.open(tmp_path / "small-shapes-1")
     assert run.status()["status"] == "stopped"
-    assert not run.has("metrics.json")
+    assert set(run.metrics()) == {"validation"}
     assert content(tenfold.resume(run)) == content(whole)
 
 
@@ -205,7 +195,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Run:
     """A run with two checkpoints: after the first epoch, and within the second."""
     root = tmp_path_factory.mktemp("stopped")
     with pytest.raises(KeyboardInterrupt):
-        tenfold.train(RECIPE, dataset, runs=root, watcher=At(2, 5))
+        tenfold.train(RECIPE, dataset, runs=root, watcher=After(2, 5, signalled()))
     return Run.open(root / "small-shapes-1")
 
 
@@ -221,14 +211,14 @@ def test_a_damaged_checkpoint_is_noticed_and_the_one_before_used(
         changed = original[:offset] if damage == "truncate" else (
             original[:offset] + bytes([original[offset] ^ (1 << int(rng.integers(8)))]) + original[offset + 1 :])
         (newest / name).write_bytes(changed)
-        said: list[str] = []
+        listen = Listen()
         try:
-            position = checkpoint.load(stopped, "last", said.append).position
+            position = checkpoint.load(stopped, "last", listen).position
         finally:
             (newest / name).write_bytes(original)
         assert (position.epoch, position.step) == (1, 0)
-        assert len(said) == 1
-        assert newest.name in said[0]
+        assert len(listen.said) == 1
+        assert newest.name in listen.said[0]
 
 
 def test_a_resume_from_the_checkpoint_before_ends_the_same(whole: Run, stopped: Run, tmp_path: Path) -> None:

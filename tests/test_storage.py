@@ -13,7 +13,7 @@ import tenfold
 from drill.training import content, stray
 from tenfold.data import Dataset
 from tenfold.errors import StorageError
-from tenfold.pipeline import Watcher
+from tenfold.progress import Epoch, Event, Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run
 from tenfold.training import checkpoint
@@ -40,8 +40,8 @@ class Then(Watcher):
     def __init__(self, act: Callable[[], object]) -> None:
         self.act = act
 
-    def epoch(self, record: dict[str, float]) -> None:
-        if record["epoch"] == 1:
+    def on(self, event: Event) -> None:
+        if isinstance(event, Epoch) and event.record["epoch"] == 1:
             self.act()
 
 

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from watchers import Listen
 
 from tenfold.errors import RecipeError, UnknownNameError, UsageError
-from tenfold.pipeline import Watcher
+from tenfold.progress import Event, Step, Training, Watcher
 from tenfold.run import Run
 from tenfold.study import Study, conduct, shipped_studies
 
@@ -50,20 +51,10 @@ class Interrupt(Watcher):
     def __init__(self) -> None:
         self.started = 0
 
-    def start(self, recipe: object, run: object, steps: int) -> None:
-        self.started += 1
-
-    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-        if self.started == 3:
+    def on(self, event: Event) -> None:
+        self.started += isinstance(event, Training)
+        if isinstance(event, Step) and self.started == 3:
             raise KeyboardInterrupt
-
-
-class Count(Watcher):
-    def __init__(self) -> None:
-        self.started: list[str] = []
-
-    def start(self, recipe: object, run: Run, steps: int) -> None:
-        self.started.append(run.name)
 
 
 @pytest.mark.parametrize("name", shipped_studies())
@@ -97,9 +88,9 @@ def test_an_interrupted_study_goes_on_where_it_was(file: Path, tmp_path: Path) -
     before = {run.name: run.status() for run in Run.list(folder)}
     assert [status["status"] for status in before.values()] == ["finished", "stopped", "finished"]
     assert not (folder / "comparison.html").exists()
-    count = Count()
+    count = Listen()
     outcome = conduct(file, runs=tmp_path / "runs", resume=True, watcher=count)
-    assert count.started == ["narrow-2", "wide-2"]
+    assert count.trained == ["narrow-2", "wide-2"]
     assert outcome.path == folder
     assert {row.model: row.seeds for row in outcome.board} == {"narrow": (0, 1), "wide": (0, 1)}
     assert outcome.board.by == "accuracy"
@@ -109,8 +100,8 @@ def test_an_interrupted_study_goes_on_where_it_was(file: Path, tmp_path: Path) -
     assert json.loads((folder / "comparison.json").read_text())["rows"][0]["tied"] is True
     assert (folder / "comparison.csv").read_text().count("\n") == 3
     assert "narrow" in outcome.page.read_text(encoding="utf-8")
-    conduct(file, seeds=1, runs=tmp_path / "runs", resume=True, watcher=(again := Count()))
-    assert again.started == []
+    conduct(file, seeds=1, runs=tmp_path / "runs", resume=True, watcher=(again := Listen()))
+    assert again.trained == []
 
 
 def test_a_study_that_can_not_be_meant_is_refused_before_anything_is_written(file: Path, tmp_path: Path) -> None:

@@ -43,10 +43,11 @@ class Stopwatch(keras.callbacks.Callback):
 def optimizer(job: dict[str, Any], rates: np.ndarray) -> keras.optimizers.Optimizer:
     """The job's optimizer; a changing learning rate is prescribed step by step."""
     rate = job["learning_rate"] if job["schedule"] == "constant" else Prescribed(rates)
-    if job["optimizer"] == "sgd":
-        return keras.optimizers.SGD(rate, momentum=job["momentum"], nesterov=job["nesterov"])
-    if job["optimizer"] == "rmsprop":
-        return keras.optimizers.RMSprop(rate, momentum=job["momentum"])
+    options = job["optimizer"]
+    if options["name"] == "sgd":
+        return keras.optimizers.SGD(rate, momentum=options["momentum"], nesterov=options["nesterov"])
+    if options["name"] == "rmsprop":
+        return keras.optimizers.RMSprop(rate, momentum=options["momentum"])
     return keras.optimizers.Adam(rate)
 
 

@@ -43,7 +43,7 @@ MODEL = {
           "dense_dropout": 0.5},
 }
 TRAIN = {
-    "A": {"optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9, "nesterov": False},
+    "A": {"optimizer": {"name": "sgd", "momentum": 0.9, "nesterov": False}, "learning_rate": 0.01},
     "B": {"optimizer": "adam", "learning_rate": 1e-3},
 }
 
@@ -97,9 +97,9 @@ def main() -> None:
     AUGMENTATIONS.add("clock")(clock.augmentation)
     train(arguments.network, arguments.batch, max(arguments.steps // 2, 3), epochs=1, clock=clock)
     from tenfold.environment import versions
-    from tenfold.training import engine
+    from tenfold.machine import current
 
-    machine = engine.prepare()
+    machine = current()
     print(json.dumps({
         "images_per_second": round(timed["images_per_second"], 1), "data_share": round(clock.data / clock.total, 4),
         "threads": machine.threads, "precision": machine.precision,

@@ -15,27 +15,28 @@ from typing import Any
 
 import numpy as np
 
-from tenfold import pipeline
+from tenfold import jobs
 from tenfold.data.splits import prepare
-from tenfold.recipe import Recipe
-from tenfold.run import Run
+from tenfold.jobs.own_data import open_data
+from tenfold.progress import Epoch, Event, Training, Watcher
+from tenfold.recipe import Recipe, text
 
-UNTRANSLATED = ("label_smoothing", "weight_decay", "image_scales", "warmup")
+UNTRANSLATED = ("label_smoothing", "image_scales", "warmup")
 OPTIMIZERS = ("adam", "sgd", "rmsprop")
 AUGMENTATIONS = ("mirror", "translate", "rotate")
 
 
-class Stopwatch(pipeline.Watcher):
+class Stopwatch(Watcher):
     """Notes when training begins and when each epoch ends."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
 
-    def start(self, recipe: Recipe, run: Run, steps: int) -> None:
-        self.times = [time.perf_counter()]
-
-    def epoch(self, record: dict[str, float]) -> None:
-        self.times.append(time.perf_counter())
+    def on(self, event: Event) -> None:
+        if isinstance(event, Training):
+            self.times = [time.perf_counter()]
+        elif isinstance(event, Epoch):
+            self.times.append(time.perf_counter())
 
     def seconds(self) -> list[float]:
         """Of each epoch; what comes before the first belongs to it."""
@@ -45,7 +46,7 @@ class Stopwatch(pipeline.Watcher):
 def train(recipe: Recipe, runs: Path) -> dict[str, Any]:
     """Train, evaluate and report; accuracy on the test split, with test-time augmentation where the recipe has it."""
     watch = Stopwatch()
-    run = pipeline.train(recipe, runs=runs, watcher=watch)
+    run = jobs.train(recipe, runs=runs, watcher=watch)
     metrics = run.metrics()
     single_view = metrics["test"]["accuracy"]["value"]
     augmented = metrics.get("test_tta", metrics["test"])["accuracy"]["value"]
@@ -58,7 +59,8 @@ def check_translation(recipe: Recipe) -> None:
     left = [key for key in UNTRANSLATED if job[key]]
     left += [name for name in train.augment if name not in AUGMENTATIONS]
     left += ["class_weights"] * (train.class_weights != "none")
-    left += [train.optimizer] * (train.optimizer not in OPTIMIZERS)
+    left += ["weight_decay"] * (train.optimizer.options.get("weight_decay", 0.0) > 0)
+    left += [train.optimizer.name] * (train.optimizer.name not in OPTIMIZERS)
     if left:
         raise SystemExit(f"{recipe.name}: no translation into plain Keras for {', '.join(left)}")
 
@@ -73,7 +75,7 @@ def write_job(recipe: Recipe, folder: Path) -> dict[str, Any]:
 
     check_translation(recipe)
     train = recipe.train
-    data = prepare(pipeline.open_data(recipe), recipe.data)
+    data = prepare(open_data(recipe), recipe.data)
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {f"{name}_{part}": getattr(split, part) for name, split in data.splits().items()
               for part in ("images", "labels")}
@@ -92,7 +94,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/benchmarks"))
     parser.add_argument("--job", type=Path, metavar="DIR")
     arguments = parser.parse_args()
-    recipe = Recipe.load(arguments.recipe, arguments.set)
+    recipe = text.load(arguments.recipe, arguments.set)
     print(json.dumps(write_job(recipe, arguments.job) if arguments.job else train(recipe, arguments.runs)))
 
 

@@ -7,11 +7,14 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tenfold.errors import TenfoldError
+
+if TYPE_CHECKING:
+    from tenfold.progress.lines import LineWatcher
 
 app = typer.Typer(
     name="tenfold", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -66,6 +69,13 @@ def command(
         return function
 
     return register
+
+
+def watching() -> LineWatcher:
+    """The watcher of a command, on standard error: a context manager."""
+    from tenfold.progress.bars import terminal_watcher
+
+    return terminal_watcher()
 
 
 def _fail(message: str, code: int) -> None:

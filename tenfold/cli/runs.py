@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tenfold.cli.command import AsJson, Data, Name, RunPath, Runs, Set, app, command
+from tenfold.cli.command import AsJson, Data, Name, RunPath, Runs, Set, app, command, watching
 from tenfold.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,16 +32,17 @@ def train(
                                          "is one; keep it if it is finished.")] = False,
 ) -> None:
     """Train a recipe, evaluate it and write its report: one run directory."""
-    from tenfold import pipeline
-    from tenfold.recipe import Recipe
-    from tenfold.terminal import terminal_watcher
+    from tenfold import jobs
+    from tenfold.recipe import text
 
-    overrides = list(set_ or ()) + ([f"data.source={json.dumps(data)}"] if data is not None else [])
-    overrides += [f"model.weights={json.dumps(weights)}"] if weights is not None else []
-    for each in pipeline.seeds(Recipe.load(recipe, overrides), seeds):
-        with terminal_watcher() as watcher:
-            run = pipeline.train(each, runs=runs, name=name, csv=csv, h5=h5, resume=resume, watcher=watcher)
-        _print_verdict(run)
+    given = {key: value for key, value in {"data.source": data, "model.weights": weights}.items() if value is not None}
+    trained = []
+    for each in jobs.seeds(text.load(recipe, set_ or (), given), seeds):
+        with watching() as watcher:
+            trained.append(jobs.train(each, runs=runs, name=name, csv=csv, h5=h5, resume=resume, watcher=watcher))
+        _print_verdict(trained[-1])
+    if len(trained) > 1:
+        _print_over_seeds(trained)
 
 
 @command(app, short="Fit a linear classifier on a backbone's features.")
@@ -54,11 +55,12 @@ def probe(
     name: Name = None,
 ) -> None:
     """Fit a logistic regression on a frozen backbone's features: the quickest baseline, a run like any other."""
-    from tenfold import pipeline
-    from tenfold.terminal import terminal_watcher
+    from tenfold import jobs
+    from tenfold.recipe import text
 
-    with terminal_watcher() as watcher:
-        run = pipeline.probe(backbone, data, set_ or (), runs=runs, name=name, watcher=watcher)
+    recipe = text.recipe(jobs.probe_sections(backbone), set_ or (), name="probe")
+    with watching() as watcher:
+        run = jobs.train(recipe, data, runs=runs, name=name, watcher=watcher)
     _print_verdict(run)
 
 
@@ -70,12 +72,11 @@ def resume(
     h5: Annotated[bool, typer.Option("--h5", help="Write the model as model.h5 as well.")] = False,
 ) -> None:
     """Go on with a run that was stopped or died, to the same bits as if it had never been interrupted."""
-    from tenfold import pipeline
+    from tenfold import jobs
     from tenfold.run import Run
-    from tenfold.terminal import terminal_watcher
 
-    with terminal_watcher() as watcher:
-        resumed = pipeline.resume(Run.open(run), epochs, csv=csv, h5=h5, watcher=watcher)
+    with watching() as watcher:
+        resumed = jobs.resume(Run.open(run), epochs, csv=csv, h5=h5, watcher=watcher)
     _print_verdict(resumed)
 
 
@@ -95,12 +96,12 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Score a run's model on its own data set again, or on another one, and renew its report."""
-    from tenfold import pipeline, terminal
+    from tenfold import jobs, terminal
     from tenfold.run import Run
 
     opened = Run.open(run)
-    with terminal.terminal_watcher() as watcher:
-        metrics = pipeline.evaluate(opened, watcher, csv, splits=split or (), data=data, tta=tta,
+    with watching() as watcher:
+        metrics = jobs.evaluate(opened, watcher, csv, splits=split or (), data=data, tta=tta,
                                     calibrate=calibrate, corruptions=corruptions)
     if as_json:
         more = {name: opened.read_json(f"{name}.json")
@@ -109,9 +110,9 @@ def evaluate(
         return
     _print_verdict(opened)
     if calibrate:
-        terminal.print_calibration(opened.read_json("calibration.json"))
+        terminal.print_calibration(opened.calibration())
     if corruptions:
-        terminal.print_corruptions(opened.read_json("corruptions.json"))
+        terminal.print_corruptions(opened.corruptions())
 
 
 @command(app, short="Rank models and test their differences.")
@@ -122,20 +123,23 @@ def compare(
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Rank models judged on the same test images, and test their differences."""
+    """Rank models judged on the same test images, and test their differences; other test images, another table."""
     from tenfold import comparison, terminal
 
     _one_format(csv, as_json)
     runs, left_out = comparison.found_at(run)
-    board = comparison.compare(runs, by, left_out)
+    groups = comparison.compare_groups(runs, by, left_out)
     if html:
-        comparison.write_html(board, html)
+        if len(groups.boards) > 1:
+            raise UsageError(f"--html: received runs on {len(groups.boards)} kinds of test images; expected one, for a "
+                             "page holds one leaderboard; give the runs of one table alone")
+        comparison.write_html(groups.boards[0], html)
     if as_json:
-        print(json.dumps(board.to_dict(), indent=2, ensure_ascii=False))
+        print(json.dumps(groups.to_dict(), indent=2, ensure_ascii=False))
     elif csv:
-        print(comparison.csv_text(board), end="")
+        print(comparison.csv_text(*groups.boards), end="")
     else:
-        terminal.print_leaderboard(board)
+        terminal.print_groups(groups)
 
 
 @command(app, short="Train a list of recipes and compare them.")
@@ -157,7 +161,7 @@ def study(
     if study is None:
         terminal.print_studies(titles())
         return
-    with terminal.terminal_watcher() as watcher:
+    with watching() as watcher:
         outcome = conduct(study, data, seeds, by=by, runs=runs, resume=resume, watcher=watcher)
     if as_json:
         print(json.dumps(outcome.board.to_dict(), indent=2, ensure_ascii=False))
@@ -206,12 +210,12 @@ def explain(
 ) -> None:
     """Explain images by Grad-CAM or, without any, a run's errors; its data set is looked for as its recipe names it."""
     from tenfold.run import Run
-    from tenfold.terminal import print_explanation, terminal_watcher
+    from tenfold.terminal import print_explanation
 
     opened = Run.open(run)
     from tenfold.explanation import explain as explain_run  # the engine, once it is needed
 
-    with terminal_watcher() as watcher:
+    with watching() as watcher:
         result = explain_run(opened, images or (), most=most, neighbours=neighbours, watcher=watcher)
     if as_json:
         print(json.dumps({"path": str(result.path), "pictures": result.entries, "unread": result.unread},
@@ -227,6 +231,14 @@ def explain(
 def _one_format(csv: bool, as_json: bool) -> None:
     if csv and as_json:
         raise UsageError("received --csv and --json; expected at most one of them: leave one out")
+
+
+def _print_over_seeds(runs: list[Run]) -> None:
+    from tenfold import comparison, terminal
+
+    row = comparison.over_seeds(runs)
+    if row is not None:
+        terminal.print_over_seeds(row)
 
 
 def _print_verdict(run: Run) -> None:

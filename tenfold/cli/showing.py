@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tenfold.cli.command import DATA, AsJson, Data, Runs, Set, app, command, data_app
+from tenfold.cli.command import DATA, AsJson, Data, Runs, Set, app, command, data_app, watching
 from tenfold.errors import UsageError
 
 
@@ -21,18 +21,18 @@ def recipes(
 ) -> None:
     """List the shipped recipes, or show one (with --data: its network, parameters and FLOPs)."""
     from tenfold import terminal
-    from tenfold.recipe import Recipe, header, read, shipped
+    from tenfold.recipe import header, read, shipped, text
 
     if name is None:
         if data is not None or set_:
             raise UsageError("--data and --set need a recipe; name one, as in `tenfold recipes cnn2 --data digits`")
-        facts = {name: header(text) for name, text in shipped().items()}
+        facts = {name: header(content) for name, content in shipped().items()}
         if as_json:
             print(json.dumps(facts, indent=2, ensure_ascii=False))
         else:
             terminal.print_recipes(facts)
         return
-    recipe = Recipe.load(name, set_ or ())
+    recipe = text.load(name, set_ or ())
     if data is None:
         if as_json:
             print(json.dumps(recipe.to_dict(), indent=2, ensure_ascii=False))
@@ -41,13 +41,13 @@ def recipes(
         return
     from tenfold.overview import network
 
-    with terminal.terminal_watcher() as watcher:
-        shape, classes, summary = network(recipe, data, watcher)
+    with watching() as watcher:
+        shape, classes, summary, layers = network(recipe, data, watcher)
     if as_json:
         print(json.dumps({"parameters": summary.parameters, "flops_per_image": summary.flops,
                           "shape": shape, "classes": classes}, indent=2, ensure_ascii=False))
     else:
-        print(summary.text)
+        print(layers)
         print(f"parameters  {summary.parameters:,}\nFLOPs       {summary.flops:,} for one image "
               f"({shape[0]}×{shape[1]}×{shape[2]})")
 
@@ -76,9 +76,11 @@ def data_show(
 ) -> None:
     """Show counts per class and split, pixel statistics, and write a grid of examples (default: NAME.png)."""
     from tenfold import overview, terminal
+    from tenfold.recipe import text
 
-    with terminal.terminal_watcher() as watcher:
-        dataset, summary = overview.show_data(data, set_ or (), watcher)
+    recipe = text.recipe({"data": {"source": data}}, set_ or (), name=data)
+    with watching() as watcher:
+        dataset, summary = overview.show_data(recipe, watcher, prepared=bool(set_))
     target = png or Path(f"{dataset.name}.png")
     overview.write_class_grid(dataset, target, per_class, seed)
     if as_json:
@@ -91,10 +93,9 @@ def data_show(
 def data_fetch(data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)]) -> None:
     """Download a public data set into TENFOLD_DATA, unless it is there already."""
     from tenfold.data import open_dataset
-    from tenfold.terminal import terminal_watcher
 
-    with terminal_watcher() as watcher:
-        dataset = open_dataset(data, fetch=True, log=watcher.log, progress=watcher.fetched)
+    with watching() as watcher:
+        dataset = open_dataset(data, fetch=True, watcher=watcher)
     for name, split in dataset.splits().items():
         print(f"{name}: {len(split):,} images ({split.describe()})")
 
@@ -105,7 +106,7 @@ def demo(runs: Runs = Path("runs")) -> None:
     from tenfold import terminal
     from tenfold.demo import demo as run_demo
 
-    with terminal.terminal_watcher() as watcher:
+    with watching() as watcher:
         result = run_demo(runs, watcher)
     terminal.print_leaderboard(result.board)
     print(f"\ncomparison  {result.page}")

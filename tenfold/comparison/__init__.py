@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tenfold.comparison.groups import eligible, found_at, grouped, refuse_others
-from tenfold.comparison.leaderboard import Leaderboard, Pair, Row
+from tenfold.comparison.groups import comparable, eligible, found_at, grouped, refuse_others
+from tenfold.comparison.leaderboard import Groups, Leaderboard, Pair, Row
 from tenfold.comparison.pairs import Spread, compare_pairs, row_of, tied_with_best
 from tenfold.comparison.tables import csv_text, markdown, table
 from tenfold.errors import UsageError
 from tenfold.evaluation.metrics import Metric, metric
-from tenfold.run import Run, write_whole
+from tenfold.run import Run
+from tenfold.storage.files import write_whole
 
-__all__ = ["Leaderboard", "Pair", "Row", "compare", "csv_text", "found_at", "markdown", "table", "write_html"]
+__all__ = [
+    "Groups", "Leaderboard", "Pair", "Row", "compare", "compare_groups", "csv_text", "found_at", "markdown",
+    "over_seeds", "table", "write_html",
+]
 
 
 def compare(runs: Sequence[Run], by: str = "roc_auc", left_out: Sequence[str] = ()) -> Leaderboard:
@@ -24,21 +28,52 @@ def compare(runs: Sequence[Run], by: str = "roc_auc", left_out: Sequence[str] = 
     UnknownNameError for an unknown metric; UsageError if no run is left, or if runs were judged on other classes
     or other images than the first, with the reason for each.
     """
-    known = metric(by)
+    chosen, left_out = _chosen(runs, by, left_out)
+    refuse_others(chosen)
+    return _ranked(chosen, by, left_out)
+
+
+def compare_groups(runs: Sequence[Run], by: str = "roc_auc", left_out: Sequence[str] = ()) -> Groups:
+    """Rank models as `compare` does, those with the same classes and test images among themselves.
+
+    Raises UnknownNameError for an unknown metric; UsageError if no run is left.
+    """
+    chosen, left_out = _chosen(runs, by, left_out)
+    kinds = comparable(chosen)
+    if len(kinds) == 1:
+        return Groups((_ranked(chosen, by, left_out),))
+    return Groups(tuple(_ranked(kind, by) for kind in kinds), left_out)
+
+
+def _chosen(runs: Sequence[Run], by: str, left_out: Sequence[str]) -> tuple[list[Run], tuple[str, ...]]:
+    metric(by)  # to be told of a name that is none before anything is read
     chosen, unfit = eligible(runs)
     left_out = (*left_out, *unfit)
     if not chosen:
         raise UsageError("; ".join(["there is no finished run to compare", *left_out]))
-    refuse_others(chosen)
-    groups, repeated = grouped(chosen)
+    return chosen, left_out
+
+
+def _ranked(runs: Sequence[Run], by: str, left_out: Sequence[str] = ()) -> Leaderboard:
+    """The leaderboard of runs that were judged on the same classes and images."""
+    groups, repeated = grouped(runs)
     spreads = [Spread.of(group) for group in groups]
     ranked = sorted(((row_of(group, spread), spread) for group, spread in zip(groups, spreads, strict=True)),
-                    key=lambda pair: _rank(pair[0], known))
+                    key=lambda pair: _rank(pair[0], metric(by)))
     rows, spreads = [row for row, _ in ranked], [spread for _, spread in ranked]
     untested = [f"{row.model}: a run has no (finite) predictions of the test split, so nothing is tested against it"
                 for row, spread in ranked if not spread.known]
     pairs = compare_pairs(rows, spreads)
     return Leaderboard(tied_with_best(rows, pairs, by), by, (*left_out, *repeated, *untested), pairs)
+
+
+def over_seeds(runs: Sequence[Run]) -> Row | None:
+    """What finished runs of one recipe with several seeds say together, as a row of a leaderboard.
+
+    None where they have no test split, or are not of one recipe on the same data.
+    """
+    groups, _ = grouped(eligible(runs)[0])
+    return row_of(groups[0], Spread.of(groups[0])) if len(groups) == 1 else None
 
 
 def _rank(row: Row, by: Metric) -> tuple[bool, float]:
@@ -56,6 +91,6 @@ def write_html(board: Leaderboard, path: str | Path) -> Path:
 
     header, body = table(board)
     page = html.comparison(facts(board), header, body, ranked=2, intervals=accuracies(board),
-                           cautions=[*cautions(board), *board.left_out], pairs=board.pairs, by=board.by,
+                           cautions=[*cautions(board), *board.notes, *board.left_out], pairs=board.pairs, by=board.by,
                            plots=draw_all(Material(points=board.pareto)))
     return write_whole(Path(path), page)

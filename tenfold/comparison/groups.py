@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tenfold.comparison.names import names_of
 from tenfold.errors import RunError, UsageError
 from tenfold.evaluation.predictions import whole_table
-from tenfold.run import Run
+from tenfold.run import Run, State
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,9 @@ def eligible(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
 
 def _unfit(run: Run) -> str | None:
     """Why a run can't be ranked; None if it can. Raises RunError if what it is ranked by is damaged."""
-    status = run.status().get("status")
-    if status != "finished":
-        return f"its status is {status!r}; expected 'finished'"
+    state = run.status().state
+    if state is not State.FINISHED:
+        return f"its status is {state.value!r}; expected 'finished'"
     if not run.has("metrics.json") or "test" not in run.metrics():
         return "it has no metrics of a test split"
     if not run.has("environment.json"):
@@ -71,6 +72,14 @@ def _unfit(run: Run) -> str | None:
     if run.has("predictions/test.parquet"):
         whole_table(run, "test")
     return None
+
+
+def comparable(runs: Sequence[Run]) -> list[list[Run]]:
+    """The runs by the classes and test images that they were judged on, in the order of their first runs."""
+    kinds: dict[tuple[str, ...], list[Run]] = {}
+    for run in runs:
+        kinds.setdefault(tuple(_judged_on(run).values()), []).append(run)
+    return list(kinds.values())
 
 
 def refuse_others(runs: Sequence[Run]) -> None:
@@ -107,13 +116,13 @@ def grouped(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
     """(groups in the order of their first runs, sentences on runs that repeat another one).
 
     Runs are of one group if they saw the same data and their recipes differ in `train.seed` alone. Groups whose
-    recipes have one name are told apart by the keys in which they differ.
+    recipes have one name are told apart by what they differ in.
     """
     groups: dict[str, dict[int, Run]] = {}
     keys: dict[str, dict[str, Any]] = {}
     repeated = []
     for run in runs:
-        tree = _flat(run.recipe().to_dict()) | {"data.fingerprint": run.environment()["dataset"]["fingerprint"][:12]}
+        tree = _flat(run.recipe().to_dict()) | {"data": run.environment().fingerprint[:12]}
         seed = tree.pop("train.seed")
         identity = repr(sorted(tree.items()))
         keys[identity] = tree
@@ -122,20 +131,8 @@ def grouped(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
             repeated.append(f"{run.name} is left out: it repeats {same[seed].name} (same recipe, same seed {seed})")
         else:
             same[seed] = run
-    names = _names(list(keys.values()))
+    names = names_of(list(keys.values()))
     return [Group(name, tuple(same.values())) for name, same in zip(names, groups.values(), strict=True)], repeated
-
-
-def _names(recipes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The recipes' names; those that are taken twice with the values of the keys in which they differ."""
-    names = []
-    for recipe in recipes:
-        namesakes = [other for other in recipes if other["name"] == recipe["name"]]
-        keys = dict.fromkeys(key for other in namesakes for key in other)
-        differing = [key for key in keys if any(other.get(key) != recipe.get(key) for other in namesakes)]
-        values = ", ".join(f"{key}={recipe.get(key, 'none')}" for key in differing)
-        names.append(f"{recipe['name']} ({values})" if differing else str(recipe["name"]))
-    return names
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

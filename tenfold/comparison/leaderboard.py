@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, overload
 
-import numpy as np
-
+from tenfold.comparison.pareto import points
 from tenfold.evaluation.metrics import metric
 
 Entry = Mapping[str, Any]
 SIGNIFICANT = 0.05
+FEW_SEEDS = ("Two seeds say very little about other seeds, so the intervals of {names} are very wide: "
+             "train three or more.")
 
 
 @dataclass(frozen=True)
@@ -90,22 +91,31 @@ class Leaderboard(Sequence[Row]):
 
     @property
     def pareto(self) -> tuple[dict[str, Any], ...]:
-        """A point for each model: "model", "by", its "value", "low" and "high", and what it costs.
+        """Quality against cost, a point for each model: see `pareto.points`."""
+        return tuple(points(self.rows, self.by))
 
-        The costs are "seconds", "images_per_second" and "parameters"; "front" names those of the first two
-        in which no other model is better and at least as good.
-        """
-        from tenfold.report.plots.pareto import fronts
-
-        points = [{"model": row.model, "by": self.by, **{k: row.metrics[self.by][k] for k in ("value", "low", "high")},
-                   "seconds": row.seconds, "images_per_second": row.images_per_second, "parameters": row.parameters}
-                  for row in self.rows]
-        best: dict[str, np.ndarray] = fronts(points, self.by)
-        return tuple({**point, "front": [key for key, inside in best.items() if inside[i]]}
-                     for i, point in enumerate(points))
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence where models were trained with two seeds, which say little; else none."""
+        names = ", ".join(row.model for row in self.rows if len(row.runs) == 2)
+        return (FEW_SEEDS.format(names=names),) if names else ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {"by": self.by, "higher_is_better": metric(self.by).higher_is_better,
                 "rows": [row.to_dict() for row in self.rows], "pairs": [asdict(pair) for pair in self.pairs],
-                "pareto": list(self.pareto), "left_out": list(self.left_out)}
+                "pareto": list(self.pareto), "notes": list(self.notes), "left_out": list(self.left_out)}
+
+
+@dataclass(frozen=True)
+class Groups:
+    """A leaderboard for each group of models that were judged alike; sentences on runs that are in none."""
+
+    boards: tuple[Leaderboard, ...]
+    left_out: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: of a single group its leaderboard, else all under "groups"."""
+        if len(self.boards) == 1:
+            return self.boards[0].to_dict()
+        return {"groups": [board.to_dict() for board in self.boards], "left_out": list(self.left_out)}

@@ -86,7 +86,7 @@ def row_of(group: Group, spread: Spread) -> Row:
 
 def _seconds(run: Run) -> float:
     """Of training, as its status has them; as its history, where that was written before statuses had them."""
-    noted = run.status().get("seconds")
+    noted = run.status().seconds
     return float(noted if noted is not None else sum(record.get("seconds", 0.0) for record in run.history()))
 
 
@@ -137,6 +137,7 @@ def _mcnemar(first: Spread, second: Spread) -> float | None:
 def _difference(name: str, rows: Sequence[Row], spreads: Sequence[Spread], i: int, j: int) -> dict[str, Any]:
     first, second = (rows[k].metrics[name]["value"] for k in (i, j))
     found, p = spreads[i].metrics[name].minus(spreads[j].metrics[name]).verdict()
+    found = metric(name).difference_within(found)
     if first is None or second is None or found is None:
         return {**EMPTY, "p": None}
     return {"value": first - second, "low": found[0], "high": found[1], "p": p}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tenfold.comparison.leaderboard import Leaderboard, Pair, Row
@@ -29,6 +29,13 @@ def table(board: Leaderboard) -> tuple[list[str], list[list[str]]]:
     ]
 
 
+def seed_table(row: Row) -> tuple[list[str], list[list[str]]]:
+    """(header, body) as text: every metric that is defined, its mean ± standard deviation over seeds, its interval."""
+    names = [name for name in METRICS.names() if row.metrics[name]["value"] is not None]
+    return ["metric", "mean ± sd", "95 % interval"], [
+        [name, _with_deviation(row, name), metric(name).interval_text(row.metrics[name])] for name in names]
+
+
 def pair_table(board: Leaderboard) -> tuple[list[str], list[list[str]]]:
     """(header, body) as text: every pair, its difference in the ranking metric and in accuracy, and the tests."""
     names = list(dict.fromkeys([board.by, "accuracy"]))
@@ -43,17 +50,18 @@ def _difference(pair: Pair, name: str) -> tuple[str, str]:
     known, entry = metric(name), pair.differences[name]
     if entry["value"] is None:
         return DASH, DASH
-    value, low, high = (known.number(entry[key], "+") for key in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]", p_text(pair.test(name)["p_holm"])
+    text = f"{known.number(entry['value'], '+')} {known.interval_text(entry, '+')}"
+    return text, p_text(pair.test(name)["p_holm"])
 
 
 def _text(row: Row, name: str) -> str:
+    return f"{_with_deviation(row, name)} {metric(name).interval_text(row.metrics[name])}".rstrip()
+
+
+def _with_deviation(row: Row, name: str) -> str:
     known, entry = metric(name), row.metrics[name]
-    text = known.text(entry)
-    if entry.get("sd") is None or entry["value"] is None:
-        return text
-    value, bracket, interval = text.partition(" [")
-    return f"{value} ± {known.number(entry['sd'])}{bracket}{interval}"
+    deviation = entry.get("sd")
+    return known.value_text(entry) + ("" if deviation is None else f" ± {known.number(deviation)}")
 
 
 def _tied(row: Row, board: Leaderboard) -> str:
@@ -66,21 +74,30 @@ def _count(value: float | None) -> str:
     return DASH if value is None else f"{value:,.0f}"
 
 
-def csv_text(board: Leaderboard) -> str:
-    """A line for each model with every metric: its value, low, high and sd in columns of their own."""
+def csv_text(*boards: Leaderboard) -> str:
+    """A line for each model with every metric: its value, low, high and sd in columns of their own.
+
+    Of several leaderboards it begins with the number of its group and the data set.
+    """
     rows: list[dict[str, Any]] = []
-    for place, row in enumerate(board.rows, 1):
-        cells = {f"{name}{suffix}": row.metrics[name][key] for name in METRICS.names()
-                 for key, suffix in (("value", ""), ("low", "_low"), ("high", "_high"), ("sd", "_sd"))}
-        rows.append({"place": place, "model": row.model, "n": len(row.runs), "tied": row.tied, **cells,
-                     "seconds": row.seconds, "images_per_second": row.images_per_second,
-                     "parameters": row.parameters, "model_bytes": row.model_bytes, "machine": row.machine,
-                     "runs": " ".join(row.runs)})
+    for group, board in enumerate(boards, 1):
+        for row in _csv_rows(board):
+            rows.append(row if len(boards) == 1 else {"group": group, "dataset": board.rows[0].dataset, **row})
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def _csv_rows(board: Leaderboard) -> Iterator[dict[str, Any]]:
+    for place, row in enumerate(board.rows, 1):
+        cells = {f"{name}{suffix}": row.metrics[name][key] for name in METRICS.names()
+                 for key, suffix in (("value", ""), ("low", "_low"), ("high", "_high"), ("sd", "_sd"))}
+        yield {"place": place, "model": row.model, "n": len(row.runs), "tied": row.tied, **cells,
+               "seconds": row.seconds, "images_per_second": row.images_per_second,
+               "parameters": row.parameters, "model_bytes": row.model_bytes, "machine": row.machine,
+               "runs": " ".join(row.runs)}
 
 
 def markdown(board: Leaderboard) -> str:
@@ -89,7 +106,8 @@ def markdown(board: Leaderboard) -> str:
     lines += _markdown(*table(board))
     if board.pairs:
         lines += ["", *_markdown(*pair_table(board))]
-    return "\n".join([*lines, *(f"\n{sentence}." for sentence in board.left_out)]) + "\n"
+    said = [*board.notes, *(f"{sentence}." for sentence in board.left_out)]
+    return "\n".join([*lines, *(f"\n{sentence}" for sentence in said)]) + "\n"
 
 
 def _markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:

@@ -15,22 +15,21 @@ from typing import Any
 
 from tenfold.data.dataset import Dataset, Provenance, Split
 from tenfold.data.location import data_root
-from tenfold.data.source import Access, Log, Progress, Source
+from tenfold.data.source import Access, Source
 from tenfold.errors import UnknownNameError
+from tenfold.progress import SILENT, Watcher
 from tenfold.registry import DATASETS
 
 __all__ = ["Dataset", "Provenance", "Split", "catalogue", "data_root", "open_dataset"]
 
 
 def open_dataset(
-    uri: str, root: str | Path | None = None, fetch: bool = False, log: Log | None = None,
-    progress: Progress | None = None,
+    uri: str, root: str | Path | None = None, fetch: bool = False, watcher: Watcher = SILENT,
 ) -> Dataset:
     """The data set that `uri` (`NAME` or `NAME:OPTIONS`) names, with the splits that its source has.
 
     `root` is the directory to look in (default: `data_root()`), which is written to only if `fetch`
-    is true and something has to be downloaded. `log` gets lines on what takes long, `progress` the
-    bytes of a download (so far, total or None); without `progress`, `log` is told of downloads too.
+    is true and something has to be downloaded. `watcher` is told of downloads and of decoding.
 
     Raises UnknownNameError for an unknown name, UsageError for options the source does not take,
     DataError for files that are missing, damaged or do not fit, FetchError for a failed download,
@@ -41,7 +40,7 @@ def open_dataset(
         is_path = any(separator in uri for separator in "/\\")
         raise UnknownNameError("data set", uri if is_path else name, DATASETS.names())
     directory = data_root() if root is None else Path(root).expanduser()
-    access = Access(directory, fetch, log or _silent, progress)
+    access = Access(directory, fetch, watcher)
     return _source(name)(options, access)
 
 
@@ -54,10 +53,6 @@ def catalogue(root: str | Path | None = None) -> dict[str, dict[str, Any]]:
     sources = {name: _source(name) for name in DATASETS.names()}
     return {name: {"description": known.description, "where": known.where(directory)}
             for name, known in sources.items()}
-
-
-def _silent(line: str) -> None:
-    """Takes the lines of a log that nobody asked for."""
 
 
 def _source(name: str) -> Source:

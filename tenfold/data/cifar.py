@@ -10,14 +10,14 @@ import numpy as np
 
 from tenfold.data.dataset import Dataset, Provenance, Split
 from tenfold.data.fetch import Archive, extract
-from tenfold.data.location import keras_cache
-from tenfold.data.lock import locked
+from tenfold.data.location import ADVICE, keras_cache
 from tenfold.data.options import take_no_options
 from tenfold.data.parquet import find_parquet, read_splits
 from tenfold.data.source import Access, Place, source
 from tenfold.data.unpickle import unpickle_arrays
 from tenfold.errors import DataError
 from tenfold.registry import DATASETS
+from tenfold.storage.locks import beside, locked
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SHAPE = (32, 32, 3)
@@ -68,7 +68,7 @@ def open_cifar(access: Access, archive: Archive = ARCHIVE, batch: int = BATCH) -
                         f"{PARQUET[0]}/*.parquet there; run 'tenfold data fetch cifar10' "
                         f"({archive.size / 1e6:.0f} MB) or set TENFOLD_DATA")
     if place.layout == "parquet":
-        access.log(f"reading cifar10 from {place.path}")
+        access.watcher.notice(f"reading cifar10 from {place.path}")
         return _from_parquet(place, batch)
     return _from_batches(place, batch)
 
@@ -95,7 +95,7 @@ def fetch_cifar(access: Access, archive: Archive = ARCHIVE) -> Path:
     folder, local = access.root / BINARY, access.root / archive.name
     kept = local.exists()  # put there by hand: not ours to remove
     archive.fetch(access.root, access)
-    with locked(folder):
+    with locked(beside(folder), advice=ADVICE):
         extract(local, [f"{BINARY}/{name}" for name in BINARY_FILES], folder)
     if not kept:
         local.unlink(missing_ok=True)

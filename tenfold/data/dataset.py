@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
+from tenfold.data.view import Images, View, blocks
 from tenfold.errors import DataError
 
 SPLITS = ("train", "validation", "test")
@@ -16,12 +18,14 @@ SPLITS = ("train", "validation", "test")
 class Provenance:
     """Where a split came from: `source` in words; `expected` images where the official count is known.
 
-    `from_partial` marks images chosen from a split that was itself partial: `source` says which.
+    `from_partial` marks images chosen from a split that was itself partial: `source` says which; `held_out`
+    marks a split that a recipe took out of train, where the source has no official one.
     """
 
     source: str
     expected: int | None = None
     from_partial: bool = False
+    held_out: bool = False
 
     def partial(self, count: int) -> bool:
         """Whether `count` images are fewer than the official split holds, or were chosen from fewer."""
@@ -38,39 +42,46 @@ class Provenance:
 class Split:
     """Labelled images: `images` uint8 [n, height, width, channels] and `labels` int64 [n].
 
-    Both may be arrays or memory maps. Raises DataError if they are anything else.
+    Images may be an array, a memory map, a view of either (see `Images`), and larger than memory. `groups` int64 [n]
+    says which images belong together (None: each stands for itself). Raises DataError if they are anything else.
     """
 
-    images: np.ndarray
+    images: Images
     labels: np.ndarray
     provenance: Provenance
+    groups: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        if self.images.dtype != np.uint8 or self.images.ndim != 4:
+        if self.images.dtype != np.uint8 or len(self.images.shape) != 4:
             raise DataError(f"images are {self.images.dtype} {list(self.images.shape)}; "
                             "expected uint8 [n, height, width, channels]")
         if self.labels.dtype != np.int64 or self.labels.shape != self.images.shape[:1]:
             raise DataError(f"labels are {self.labels.dtype} {list(self.labels.shape)}; "
+                            f"expected int64 [{len(self.images)}]")
+        if self.groups is not None and (self.groups.dtype != np.int64 or self.groups.shape != self.labels.shape):
+            raise DataError(f"groups are {self.groups.dtype} {list(self.groups.shape)}; "
                             f"expected int64 [{len(self.images)}]")
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, indices: np.ndarray, source: str | None = None) -> Split:
-        """The images at `indices` (int [m]), in that order, with a word on where they come from.
+        """The images at `indices` (int [m]), in that order, with a word on where they come from; none is copied.
 
         With a `source` of their own the images are no longer measured against the official count,
         but the split stays partial if this one is.
         """
         provenance = self.provenance if source is None else Provenance(source, from_partial=self.partial)
-        return Split(self.images[indices], self.labels[indices], provenance)
+        groups = None if self.groups is None else self.groups[indices]
+        return Split(View(self.images, indices), self.labels[indices], provenance, groups)
 
     def fingerprint(self) -> str:
-        """SHA-256 over the shape, labels and pixels, in order (hex)."""
-        digest = hashlib.sha256(repr(self.images.shape).encode())
-        digest.update(np.ascontiguousarray(self.labels).data)
-        digest.update(np.ascontiguousarray(self.images).data)
-        return digest.hexdigest()
+        """SHA-256 over the shape, labels and pixels, in order (hex). Reads all images once, when first asked."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return content_hash(self.images, self.labels)
 
     @property
     def partial(self) -> bool:
@@ -80,6 +91,15 @@ class Split:
     def describe(self) -> str:
         """Where the images come from, in words, and whether that is all of them."""
         return self.provenance.describe(len(self))
+
+
+def content_hash(images: Images, labels: np.ndarray) -> str:
+    """SHA-256 over the shape of the images, the labels and the pixels, in order (hex)."""
+    digest = hashlib.sha256(repr(images.shape).encode())
+    digest.update(np.ascontiguousarray(labels).data)
+    for block in blocks(images):
+        digest.update(np.ascontiguousarray(block).data)
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

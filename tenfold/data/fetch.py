@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import http.client
 import os
@@ -12,13 +11,16 @@ import tarfile
 import urllib.error
 import urllib.request
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tenfold.data.lock import locked
-from tenfold.data.source import Access, Log, Progress
-from tenfold.errors import FetchError, StorageError
+from tenfold.data.location import ADVICE
+from tenfold.data.source import Access
+from tenfold.errors import FetchError
+from tenfold.progress import SILENT, Watcher
+from tenfold.storage.files import put_in_place, storing
+from tenfold.storage.locks import beside, locked
 
 ATTEMPTS = 5  # requests for one file; another is made only if the last one brought something
 BLOCK = 1 << 18
@@ -39,17 +41,16 @@ class Archive:
 
     def fetch(self, folder: Path, access: Access) -> Path:
         """Download the file into `folder`, unless it is there; return its path. As `fetch` below."""
-        progress = access.progress or narrate(self.name, access.log)
-        return fetch(self.url, folder / self.name, self.sha256, progress)
+        return fetch(self.url, folder / self.name, self.sha256, access.watcher)
 
 
 def fetch(
-    url: str, destination: str | Path, sha256: str, progress: Progress | None = None, timeout: float = 30
+    url: str, destination: str | Path, sha256: str, watcher: Watcher = SILENT, timeout: float = 30
 ) -> Path:
     """Download `url` to the file `destination`, unless it is there already; return its path.
 
     What arrives is kept in `DESTINATION.part` and taken up there by the next call; it gets its final
-    name only after its SHA-256 (hex) proved right. `progress` gets (bytes so far, total or None);
+    name only after its SHA-256 (hex) proved right. `watcher` is told of the bytes so far;
     `timeout` is the longest silence of the server, in seconds. Two processes download once.
 
     Raises FetchError if the server can't be reached, stalls or sends bytes with another hash (those
@@ -58,22 +59,22 @@ def fetch(
     destination = Path(destination)
     if destination.exists():
         return verified(destination, url, sha256)
-    with _storing(destination.parent):
+    with storing(destination.parent, ADVICE):
         destination.parent.mkdir(parents=True, exist_ok=True)
-    with locked(destination):
+    with locked(beside(destination), advice=ADVICE):
         if destination.exists():
             return verified(destination, url, sha256)
         part = destination.with_name(destination.name + ".part")
-        _download(url, part, destination, sha256, progress or _ignore, timeout)
+        watcher.notice(f"downloading {url}")
+        _download(url, part, destination, sha256, watcher, timeout)
         received = digest_of(part, sha256)
         if received != sha256:
-            with _storing(part):
+            with storing(part, ADVICE):
                 part.unlink()
             raise FetchError(f"{url}: received a file with {digest_name(sha256)} {received}; expected {sha256}; it "
                              f"was removed: try again, or put the right {destination.name} at {destination}")
-        with _storing(destination):
-            os.replace(part, destination)
-            _flush_directory(destination.parent)
+        with storing(destination, ADVICE):
+            put_in_place(part, destination)
     return destination
 
 
@@ -87,32 +88,32 @@ def extract(archive: str | Path, members: Iterable[str], destination: str | Path
     archive, destination, members = Path(archive), Path(destination), list(members)
     if destination.exists():
         return destination
-    beside = destination.with_name(destination.name + ".part")
-    with _storing(beside):
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
+    part = destination.with_name(destination.name + ".part")
+    with storing(part, ADVICE):
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
     try:
         with tarfile.open(archive) as tar:
             for name in members:
                 member = tar.getmember(name)
                 if not member.isreg():
                     raise FetchError(f"{archive}: {name} is no regular file; expected the official archive")
-                tar.extract(member, beside, filter="data")
+                tar.extract(member, part, filter="data")
     except KeyError as error:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)
         raise FetchError(f"{archive}: {error.args[0]}; expected the members {', '.join(members)}") from None
     except (tarfile.TarError, zlib.error, EOFError, OSError, FetchError) as error:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)
         if isinstance(error, FetchError):
             raise
         if isinstance(error, OSError) and error.errno is not None:
-            raise StorageError(f"{destination} could not be written: {error.strerror}; free some room or set "
-                               "TENFOLD_DATA to another directory") from None
+            with storing(destination, ADVICE):
+                raise
         raise FetchError(f"{archive} can't be unpacked: {error}; remove it and fetch it again") from None
-    with _storing(destination):
+    with storing(destination, ADVICE):
         for folder in {Path(name).parts[0] for name in members}:
-            os.replace(beside / folder, destination)
-        beside.rmdir()
+            os.replace(part / folder, destination)
+        part.rmdir()
     return destination
 
 
@@ -127,21 +128,6 @@ def digest_name(digest: str) -> str:
     return "MD5" if len(digest) == 32 else "SHA-256"
 
 
-def narrate(name: str, log: Log) -> Progress:
-    """A progress function that logs a line at every tenth of the download of `name`."""
-    last = -1
-
-    def progress(received: int, total: int | None) -> None:
-        nonlocal last
-        tenth = received * 10 // total if total else received // 10_000_000
-        if tenth != last:
-            last = tenth
-            whole = f" of {total / 1e6:.0f}" if total else ""
-            log(f"fetching {name}: {received / 1e6:.0f}{whole} MB")
-
-    return progress
-
-
 def verified(path: Path, url: str, sha256: str) -> Path:
     """The path, if the file has that SHA-256 (or MD5). Raises FetchError."""
     received = digest_of(path, sha256)
@@ -152,13 +138,13 @@ def verified(path: Path, url: str, sha256: str) -> Path:
 
 
 def _download(
-    url: str, part: Path, destination: Path, sha256: str, progress: Progress, timeout: float
+    url: str, part: Path, destination: Path, sha256: str, watcher: Watcher, timeout: float
 ) -> None:
     """Bring `part` to its end, in more than one request if the connection breaks on the way."""
     for attempt in range(ATTEMPTS):
         before = _size(part)
         try:
-            return _transfer(url, part, sha256, progress, timeout)
+            return _transfer(url, part, sha256, watcher, timeout)
         except (OSError, http.client.HTTPException) as error:
             if _size(part) > before and attempt + 1 < ATTEMPTS:
                 continue
@@ -167,7 +153,7 @@ def _download(
                              f"{destination}") from None
 
 
-def _transfer(url: str, part: Path, sha256: str, progress: Progress, timeout: float) -> None:
+def _transfer(url: str, part: Path, sha256: str, watcher: Watcher, timeout: float) -> None:
     """One request, and what it brings into `part`. Raises OSError or HTTPException when it breaks."""
     response, have = _request(url, part, sha256, timeout)
     if response is None:
@@ -175,14 +161,17 @@ def _transfer(url: str, part: Path, sha256: str, progress: Progress, timeout: fl
     with response:
         length = response.headers.get("Content-Length", "")
         total = have + int(length) if length.isdecimal() else None
-        with _storing(part), part.open("ab" if have else "wb") as file:
-            progress(have, total)
-            while block := _receive(response):
-                file.write(block)
-                have += len(block)
-                progress(have, total)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with storing(part, ADVICE), part.open("ab" if have else "wb") as file:
+                watcher.advance("download", have, total, "bytes")
+                while block := _receive(response):
+                    file.write(block)
+                    have += len(block)
+                    watcher.advance("download", have, total, "bytes")
+                file.flush()
+                os.fsync(file.fileno())
+        except _Broken as broken:
+            raise broken.error from None
     if total is not None and have < total:
         raise ConnectionError(f"the connection ended after {have:,} of {total:,} bytes")
 
@@ -215,7 +204,7 @@ def _request(
 def _from_the_start(
     url: str, part: Path, sha256: str, timeout: float
 ) -> tuple[http.client.HTTPResponse | None, int]:
-    with _storing(part):
+    with storing(part, ADVICE):
         part.unlink()
     return _request(url, part, sha256, timeout)
 
@@ -236,18 +225,6 @@ def _receive(response: http.client.HTTPResponse) -> bytes:
         raise _Broken(error) from None
 
 
-@contextlib.contextmanager
-def _storing(path: Path) -> Iterator[None]:
-    """Turn an error of the disk into a StorageError, and let one of the network pass as it was."""
-    try:
-        yield
-    except _Broken as broken:
-        raise broken.error from None
-    except OSError as error:
-        raise StorageError(f"{path} could not be written: {error.strerror or error}; free some room or set "
-                           "TENFOLD_DATA to another directory") from None
-
-
 def _reason(error: Exception, timeout: float) -> str:
     """Why a transfer ended, in words."""
     if isinstance(error, urllib.error.HTTPError):
@@ -263,17 +240,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def _flush_directory(path: Path) -> None:
-    """Make a rename durable, where directories can be flushed."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _ignore(received: int, total: int | None) -> None:
-    """Takes the progress that nobody asked for."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
+
+import platformdirs
+
+ADVICE = "set TENFOLD_DATA to another directory"  # where a data set can't be kept
 
 
 def data_root() -> Path:
@@ -16,7 +19,7 @@ def data_root() -> Path:
     chosen = os.environ.get("TENFOLD_DATA")
     if chosen:
         return Path(chosen).expanduser()
-    return _cache_directory() / "tenfold"
+    return _cache()
 
 
 def feature_root() -> Path:
@@ -25,7 +28,7 @@ def feature_root() -> Path:
     Whatever lies there can be made again: it may be removed at any time.
     """
     chosen = os.environ.get("TENFOLD_CACHE")
-    return (Path(chosen).expanduser() if chosen else _cache_directory() / "tenfold") / "features"
+    return (Path(chosen).expanduser() if chosen else _cache()) / "features"
 
 
 def keras_cache() -> Path:
@@ -34,12 +37,5 @@ def keras_cache() -> Path:
     return (Path(home).expanduser() if home else Path.home() / ".keras") / "datasets"
 
 
-def _cache_directory() -> Path:
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA")
-        return Path(local) if local else Path.home() / "AppData" / "Local"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    chosen = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification asks to ignore a relative path.
-    return Path(chosen) if os.path.isabs(chosen) else Path.home() / ".cache"
+def _cache() -> Path:
+    return platformdirs.user_cache_path("tenfold", appauthor=False, opinion=False)

@@ -97,7 +97,7 @@ def open_layout(layout: Layout, access: Access, counts: dict[str, int] | None = 
                         f"{idx_name('train', 'images')}.gz and its like, or train-*.parquet; "
                         f"{how} or set TENFOLD_DATA")
     if place.layout == "parquet":
-        access.log(f"reading {layout.name} from {place.path}")
+        access.watcher.notice(f"reading {layout.name} from {place.path}")
         splits = read_splits(place, SHAPE, len(layout.classes), counts)
     else:
         splits = _from_arrays(layout, place, counts)

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tenfold.data.dataset import Dataset
-
-Log = Callable[[str], None]
-Progress = Callable[[int, int | None], None]
+from tenfold.progress import SILENT, Watcher
 
 
 @dataclass(frozen=True)
@@ -17,14 +15,12 @@ class Access:
     """How to come by the files of a data set.
 
     `root` is the directory where data sets lie and are kept, `fetch` whether what is missing may be
-    downloaded into it. `log` takes a line of text on what takes long, `progress` the bytes of a
-    download (so far, total or None); without it, downloads are told to `log`.
+    downloaded into it. `watcher` is told of what takes long.
     """
 
     root: Path
     fetch: bool
-    log: Log
-    progress: Progress | None
+    watcher: Watcher = SILENT
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from tenfold.data.dataset import Dataset, Split
+from tenfold.data.view import Images, blocks
 from tenfold.errors import UnknownNameError, UsageError
 from tenfold.recipe import DataSection
-
-CHUNK = 1000  # images summed at a time
 
 
 def prepare(dataset: Dataset, section: DataSection) -> Dataset:
@@ -128,14 +127,13 @@ def _summarise(split: Split, classes: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def channel_statistics(images: Images) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation (population) of each channel of uint8 [n, h, w, c]: float64 [c] twice."""
     channels = images.shape[3]
     histogram = np.zeros((channels, 256), np.int64)
-    for start in range(0, len(images), CHUNK):
+    for block in blocks(images):
         for channel in range(channels):
-            values = images[start : start + CHUNK, :, :, channel].ravel()
-            histogram[channel] += np.bincount(values, minlength=256)
+            histogram[channel] += np.bincount(block[..., channel].ravel(), minlength=256)
     total = np.maximum(histogram.sum(axis=1), 1)
     mean = histogram @ np.arange(256.0) / total
     variance = (histogram * (np.arange(256.0) - mean[:, None]) ** 2).sum(axis=1) / total
@@ -162,7 +160,9 @@ def _hold_out(dataset: Dataset, name: str, share: float, seed: int, stream: int)
     words = f"{size:,} images, stratified, seed {seed}"
     origin = f"; train: {train.describe()}" if train.partial else ""
     left = train.take(rest, f"{train.describe()}, without {size:,} held out for {name}")
-    splits: dict[str, Any] = {"train": left, name: train.take(held, f"held out of train ({words}{origin})")}
+    taken = train.take(held, f"held out of train ({words}{origin})")
+    taken = replace(taken, provenance=replace(taken.provenance, held_out=True))
+    splits: dict[str, Any] = {"train": left, name: taken}
     return replace(dataset, **splits)
 
 

@@ -8,8 +8,9 @@ parameters are those of the 32×32 set, whatever the size of the images. JPEG is
 from __future__ import annotations
 
 import io
+import math
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from tenfold.data.view import Images
 from tenfold.registry import CORRUPTIONS
 
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -35,14 +37,16 @@ class Corruption:
 
     def __call__(self, images: np.ndarray, severity: int, seed: int = 0) -> np.ndarray:
         """uint8 [n, h, w, c] in and out; severity 1 to 5. The same images and seed give the same result."""
+        return np.concatenate([images[:0], *self.blocks(images, severity, seed)])
+
+    def blocks(self, images: Images, severity: int, seed: int = 0) -> Iterator[np.ndarray]:
+        """The same in order, uint8 [b, h, w, c] at a time: as many images as are worked on at a time."""
         rng = np.random.default_rng([seed, severity, zlib.crc32(self.name.encode())])
-        corrupted = np.empty_like(images)
-        at_once = max(1, VALUES // max(images[:1].size, 1))
+        at_once = max(1, VALUES // max(math.prod(images.shape[1:]), 1))
         for start in range(0, len(images), at_once):
             changed = self.function(images[start:start + at_once] / 255, self.levels[severity - 1], rng)
             # The original cuts fractions off, too; the margin keeps 254.99999 from becoming 254.
-            corrupted[start:start + at_once] = np.clip(changed * 255 + 1e-6, 0, 255)
-        return corrupted
+            yield np.clip(changed * 255 + 1e-6, 0, 255).astype(np.uint8)
 
 
 def corruption(name: str) -> Corruption:
@@ -75,10 +79,10 @@ def shot_noise(x: np.ndarray, photons: float, rng: np.random.Generator) -> np.nd
 
 
 @_add("impulse_noise", "Impulse noise", 0.01, 0.02, 0.03, 0.05, 0.07)
-def impulse_noise(x: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """A share of the values becomes 0 or 1."""
+def impulse_noise(x: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
+    """A fraction of the values becomes 0 or 1."""
     drawn = rng.random(x.shape)
-    return np.where(drawn < share / 2, 0.0, np.where(drawn < share, 1.0, x))
+    return np.where(drawn < fraction / 2, 0.0, np.where(drawn < fraction, 1.0, x))
 
 
 @_add("defocus_blur", "Defocus blur", (0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1))
@@ -124,10 +128,10 @@ def brightness(x: np.ndarray, more: float, rng: np.random.Generator) -> np.ndarr
 
 
 @_add("contrast", "Contrast", 0.75, 0.5, 0.4, 0.3, 0.15)
-def contrast(x: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+def contrast(x: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
     """The distance of each value from its channel's mean in the image, made smaller."""
     means = x.mean(axis=(1, 2), keepdims=True)
-    return (x - means) * share + means
+    return (x - means) * fraction + means
 
 
 @_add("jpeg", "JPEG", 80, 65, 58, 50, 40)
@@ -143,11 +147,11 @@ def jpeg(x: np.ndarray, quality: int, rng: np.random.Generator) -> np.ndarray:
 
 
 @_add("pixelate", "Pixelate", 0.95, 0.9, 0.85, 0.75, 0.65)
-def pixelate(x: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Reduced to a share of its sides and enlarged again, by boxes."""
+def pixelate(x: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
+    """Reduced to a fraction of its sides and enlarged again, by boxes."""
 
     def through(image: Image.Image) -> Image.Image:
-        small = (max(1, int(image.width * share)), max(1, int(image.height * share)))
+        small = (max(1, int(image.width * fraction)), max(1, int(image.height * fraction)))
         return image.resize(small, Image.Resampling.BOX).resize(image.size, Image.Resampling.BOX)
 
     return _each(x, through)

@@ -1,4 +1,4 @@
-"""[E] Where a convolutional model looks (Grad-CAM), and what its penultimate features find alike."""
+"""Where a convolutional model looks (Grad-CAM), and what its penultimate features find alike."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 
 from tenfold.backend import keras
+from tenfold.data.view import Images
 from tenfold.errors import UsageError
-from tenfold.evaluation.mistakes import Explained, Guess, Neighbour
+from tenfold.evaluation.misclassified import Explained, Guess, Neighbour
 
 CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D,
                 keras.layers.Conv2DTranspose)
@@ -145,13 +146,13 @@ def features(model: keras.Model, images: np.ndarray, batch_size: int = 100) -> n
     return np.concatenate(rows) if rows else np.zeros((0, 0), np.float32)
 
 
-def nearest(model: keras.Model, images: np.ndarray, others: np.ndarray, labels: np.ndarray, count: int, *,
+def nearest(model: keras.Model, images: np.ndarray, others: Images, labels: np.ndarray, count: int, *,
             batch_size: int = 100, progress: Callable[[int], None] | None = None) -> list[tuple[Neighbour, ...]]:
     """For each of `images` the `count` of `others` with the most similar penultimate features, nearest first.
 
     images: uint8 [m, h, w, c]; others: uint8 [n, h, w, c] with labels int64 [n]. Similarity is the cosine, -1
     to 1; equal ones keep the order of `others`. `others` are gone through a batch at a time, so that they may be
-    a memory map; `progress` is told how many are done.
+    larger than memory; `progress` is told how many are done.
     """
     wanted = _unit(features(model, images, batch_size))
     similarities: np.ndarray = np.zeros((len(images), 0), np.float32)

@@ -27,7 +27,7 @@ BINS = 15  # of the expected calibration error, as in Guo et al. 2017
 class Metric:
     """A metric by name: its function, its direction, and how it is written.
 
-    needs: what has to be so for the metric to be defined; proportion: whether it is a share of all images,
+    needs: what has to be so for the metric to be defined; proportion: whether it is a fraction of all images,
     so that Wilson's interval holds; inflated: whether noise only ever adds to it, as to a sum of absolute
     values, so that resampling adds it a second time; least and most: between which it lies.
     """
@@ -48,23 +48,30 @@ class Metric:
         """An interval without what the metric can't be."""
         return interval and (max(interval[0], self.least), min(interval[1], self.most))
 
+    def difference_within(self, interval: tuple[float, float] | None) -> tuple[float, float] | None:
+        """An interval of a difference of two values without what that can't be."""
+        widest = self.most - self.least
+        return interval and (max(interval[0], -widest), min(interval[1], widest))
+
     def __call__(self, labels: np.ndarray, probabilities: np.ndarray) -> float:
         """The value for labels int64 [n] and probabilities float [n, k]; NaN where undefined."""
         return float(self.function(Weighted.evenly(Judged(labels, probabilities)))[0])
 
-    def better(self, first: float, second: float) -> bool:
-        """Whether the first value is the better one."""
-        return first > second if self.higher_is_better else first < second
-
     def text(self, entry: Mapping[str, Any] | None) -> str:
         """An entry {"value", "low", "high"} as "81.3 % [78.8, 83.6]" or "0.5731"; a dash where undefined."""
+        return " ".join(filter(None, (self.value_text(entry), self.interval_text(entry))))
+
+    def value_text(self, entry: Mapping[str, Any] | None) -> str:
+        """The value of an entry as "81.3 %" or "0.5731"; a dash where undefined."""
+        value = (entry or {}).get("value")
+        return "–" if value is None else f"{self.number(value)}{' %' if self.percent else ''}"
+
+    def interval_text(self, entry: Mapping[str, Any] | None, sign: str = "") -> str:
+        """The interval of an entry as "[78.8, 83.6]"; nothing where none is known."""
         value, low, high = ((entry or {}).get(key) for key in ("value", "low", "high"))
-        if value is None:
-            return "–"
-        text = f"{self.number(value)}{' %' if self.percent else ''}"
-        if low is None or high is None:
-            return text
-        return f"{text} [{self.number(low)}, {self.number(high)}]"
+        if value is None or low is None or high is None:
+            return ""
+        return f"[{self.number(low, sign)}, {self.number(high, sign)}]"
 
     def number(self, value: float, sign: str = "") -> str:
         """A value as "81.3" (of 100) or "0.5731"; sign: "+" writes the sign of positive ones, too."""
@@ -101,19 +108,19 @@ def loss(x: Weighted) -> np.ndarray:
 
 @_add("accuracy", "Accuracy", "accuracy", proportion=True)
 def accuracy(x: Weighted) -> np.ndarray:
-    """Share of images whose most probable class is the true one."""
+    """Fraction of images whose most probable class is the true one."""
     return x.mean(x.judged.correct)
 
 
 @_add("top_3_accuracy", "Top-3 accuracy", "top-3", proportion=True, needs="more than 3 classes")
 def top_3_accuracy(x: Weighted) -> np.ndarray:
-    """Share of images whose true class is among the 3 most probable; undefined where that can't fail."""
+    """Fraction of images whose true class is among the 3 most probable; undefined where that can't fail."""
     return _among_the_first(x, 3)
 
 
 @_add("top_5_accuracy", "Top-5 accuracy", "top-5", proportion=True, needs="more than 5 classes")
 def top_5_accuracy(x: Weighted) -> np.ndarray:
-    """Share of images whose true class is among the 5 most probable; undefined where that can't fail."""
+    """Fraction of images whose true class is among the 5 most probable; undefined where that can't fail."""
     return _among_the_first(x, 5)
 
 
@@ -130,12 +137,12 @@ def _among_the_first(x: Weighted, k: int) -> np.ndarray:
 
 
 def precision_by_class(x: Weighted) -> np.ndarray:
-    """Share of the images given a class that are of it: [k, b]."""
+    """Fraction of the images given a class that are of it: [k, b]."""
     return quotient(x.right, x.predicted)
 
 
 def recall_by_class(x: Weighted) -> np.ndarray:
-    """Share of the images of a class that are given it: [k, b]."""
+    """Fraction of the images of a class that are given it: [k, b]."""
     return quotient(x.right, x.true)
 
 
@@ -146,13 +153,13 @@ def f1_by_class(x: Weighted) -> np.ndarray:
 
 @_add("precision_macro", "Precision (macro)", "precision")
 def precision_macro(x: Weighted) -> np.ndarray:
-    """Mean over the classes of: share of the images given the class that are of it; 0 if none is given it."""
+    """Mean over the classes of: fraction of the images given the class that are of it; 0 if none is given it."""
     return _macro(np.nan_to_num(precision_by_class(x)), x)
 
 
 @_add("recall_macro", "Recall (macro)", "recall")
 def recall_macro(x: Weighted) -> np.ndarray:
-    """Mean over the classes of: share of the images of the class that are given it."""
+    """Mean over the classes of: fraction of the images of the class that are given it."""
     return _macro(recall_by_class(x), x)
 
 
@@ -170,19 +177,19 @@ def cohen_kappa(x: Weighted) -> np.ndarray:
     return quotient(x.right.sum(axis=0) - by_chance, x.total - by_chance)
 
 
-@_add("matthews", "Matthews correlation", "Matthews", percent=False, least=-1.0,
-      needs="more than one class in labels and in predictions")
+SEVERAL = "images of more than one class"
+
+
+@_add("matthews", "Matthews correlation", "Matthews", percent=False, least=-1.0, needs=SEVERAL)
 def matthews(x: Weighted) -> np.ndarray:
-    """Correlation of labels and predictions, for many classes as Gorodkin (2004) has it."""
+    """Correlation of labels and predictions (Gorodkin 2004 for many classes); 0 if all images are given one class."""
     together = x.right.sum(axis=0) * x.total - (x.true * x.predicted).sum(axis=0)
     labels, predictions = (x.total**2 - (counts**2).sum(axis=0) for counts in (x.true, x.predicted))
-    return quotient(together, np.sqrt(labels * predictions))
+    return np.where((predictions == 0) & (labels > 0), 0.0, quotient(together, np.sqrt(labels * predictions)))
 
 
 # ----------------------------------------------------------------------------------------------------
 # ranks
-
-SEVERAL = "images of more than one class"
 
 
 @_add("roc_auc", "ROC-AUC (macro, one-vs-rest)", "ROC-AUC", percent=False, needs=SEVERAL)
@@ -237,12 +244,6 @@ def ece(x: Weighted) -> np.ndarray:
 def confidence_bins(confidence: np.ndarray) -> np.ndarray:
     """The bin, 0 to 14, of each confidence: int64 [n]. A bin includes its upper bound."""
     return np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
-
-
-def confusion_matrix(judged: Judged) -> np.ndarray:
-    """Counts int64 [k, k]: rows are true classes, columns the most probable ones."""
-    k = judged.classes
-    return np.bincount(judged.labels * k + judged.predicted, minlength=k * k).reshape(k, k)
 
 
 def _macro(values: np.ndarray, x: Weighted) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,35 +12,43 @@ from tenfold.evaluation import statistics
 from tenfold.evaluation.corruptions import SEVERITIES, corruption
 from tenfold.evaluation.scores import entry
 from tenfold.evaluation.weighted import Judged
+from tenfold.progress import SILENT, Watcher
 from tenfold.registry import CORRUPTIONS
+from tenfold.runtimes import BATCH, Predictor
 
-Classify = Callable[[np.ndarray], np.ndarray]
 
-
-def robustness(classify: Classify, split: Split, log: Callable[[str], None], seed: int = 0) -> dict[str, Any]:
+def robustness(predictor: Predictor, split: Split, watcher: Watcher = SILENT, batch_size: int = BATCH,
+               seed: int = 0) -> dict[str, Any]:
     """Accuracy on a split under every registered corruption at severities 1 to 5.
 
-    `classify` takes uint8 [n, h, w, c] and gives probabilities [n, k]. Gives "count", "seed", "clean"
-    (accuracy of the images as they are), "corruptions": name → {"title", "accuracy": five entries}, and
-    "mean": the mean over all corruptions and severities, with the bootstrap interval over images; every
-    other interval is Wilson's. `log` is told of each corruption.
+    Gives "count", "seed", "clean" (accuracy of the images as they are), "corruptions": name → {"title",
+    "accuracy": five entries}, and "mean": the mean over all corruptions and severities, with the bootstrap
+    interval over images; every other interval is Wilson's. `watcher` is told of each corruption.
     """
-    clean = Judged(split.labels, classify(split.images))
+    clean = Judged(split.labels, predictor.predict(split.images, batch_size))
     table: dict[str, Any] = {}
     right = []
-    for name in CORRUPTIONS.names():
+    names = CORRUPTIONS.names()
+    for number, name in enumerate(names):
+        watcher.advance("corrupt", number, len(names), "rounds")
         known = corruption(name)
-        judged = [Judged(split.labels, classify(known(split.images, severity, seed))) for severity in SEVERITIES]
+        judged = [Judged(split.labels, _predicted(predictor, known.blocks(split.images, severity, seed), batch_size))
+                  for severity in SEVERITIES]
         table[name] = {"title": known.title, "accuracy": [_accuracy(each.correct) for each in judged]}
         right += [each.correct for each in judged]
         shown = ", ".join(f"{100 * each.correct.mean():.1f}" for each in judged)
-        log(f"{known.title.lower()}, severity 1 to 5: {shown} %")
-    share = np.mean(right, axis=0)
-    spread, = statistics.bootstrap(clean, [lambda x: x.mean(share)])
+        watcher.notice(f"{known.title.lower()}, severity 1 to 5: {shown} %")
+    watcher.advance("corrupt", len(names), len(names), "rounds")
+    of_image = np.mean(right, axis=0)
+    spread, = statistics.bootstrap(clean, [lambda x: x.mean(of_image)])
     return {"count": len(split.labels), "seed": seed, "clean": _accuracy(clean.correct), "corruptions": table,
-            "mean": entry(float(share.mean()), statistics.percentile_interval(spread), "")}
+            "mean": entry(float(of_image.mean()), statistics.percentile_interval(spread), "")}
+
+
+def _predicted(predictor: Predictor, blocks: Iterable[np.ndarray], batch_size: int) -> np.ndarray:
+    """Probabilities of all blocks, a block at a time."""
+    return np.concatenate([predictor.predict(block, batch_size) for block in blocks])
 
 
 def _accuracy(correct: np.ndarray) -> dict[str, Any]:
-    share = float(correct.mean())
-    return entry(share, statistics.wilson(share, len(correct)), "")
+    return entry(float(correct.mean()), statistics.wilson(int(correct.sum()), len(correct)), "")

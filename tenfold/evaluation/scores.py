@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from tenfold.evaluation import metrics, statistics
+from tenfold.evaluation.confusion import confusion_matrix
 from tenfold.evaluation.metrics import Metric, metric
 from tenfold.evaluation.weighted import Judged, Weighted
+from tenfold.progress import SILENT, Watcher
 from tenfold.registry import METRICS
 
 Entry = dict[str, Any]
@@ -22,13 +24,13 @@ BY_CLASS: dict[str, Callable[[Weighted], np.ndarray]] = {
 
 
 def score(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str],
-          resamples: int | None = None) -> dict[str, Any]:
+          resamples: int | None = None, watcher: Watcher = SILENT) -> dict[str, Any]:
     """All metrics of one split as plain JSON values.
 
     labels: int64 [n]; probabilities: float [n, k]; classes: the k names. Gives each metric as
-    {"value", "low", "high"}: low and high bound the 95 % interval (Wilson's for shares of the images,
+    {"value", "low", "high"}: low and high bound the 95 % interval (Wilson's for fractions of the images,
     else of `resamples` stratified bootstrap resamples, by default as many as are `enough`; None where there is
-    none), and where the value is
+    none, as of a single image), and where the value is
     undefined it is None and "reason" says why. So too "per_class": name → precision, recall, f1, roc_auc,
     average_precision, and the number "support". Further "confusion_matrix" (rows: true class), "count",
     "resamples", and "notes": sentences that name what is undefined. Raises ValueError if the shapes don't fit together.
@@ -43,12 +45,12 @@ def score(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str],
     names = METRICS.names()
     defined = len(labels) > 0 and bool(finite.all())
     measures = [metric(name).function for name in names] + list(BY_CLASS.values())
-    values, resampled = _measure(judged, measures, resamples)
+    values, resampled = _measure(judged, measures, resamples, watcher)
     result: dict[str, Any] = {}
     for name, value, spread in zip(names, values, resampled, strict=False):
         result[name] = _entry_of(metric(name), float(value) if defined else math.nan, spread, len(labels))
     result["per_class"] = _per_class(judged, values[len(names):], resampled[len(names):], classes)
-    matrix = metrics.confusion_matrix(judged)
+    matrix = confusion_matrix(judged)
     result["confusion_matrix"] = matrix.tolist()
     result["count"], result["resamples"] = len(labels), resamples
     result["notes"] = _notes(labels, matrix, int((~finite).sum()), classes)
@@ -64,21 +66,21 @@ def entry(value: float, interval: statistics.Interval | None, reason: str) -> En
 
 
 def _measure(judged: Judged, measures: Sequence[Callable[[Weighted], np.ndarray]],
-             resamples: int) -> tuple[list[Any], list[np.ndarray]]:
+             resamples: int, watcher: Watcher) -> tuple[list[Any], list[np.ndarray]]:
     """Each measure's value (a number, or one for each class) and its values on the resamples."""
     if not len(judged.labels):
         k = judged.classes
         return [np.full(k, math.nan)] * len(measures), [np.full((k, resamples), math.nan)] * len(measures)
     once = Weighted.evenly(judged)
     return ([measure(once)[..., 0] for measure in measures],
-            statistics.bootstrap(judged, measures, resamples))
+            statistics.bootstrap(judged, measures, resamples, watcher=watcher))
 
 
 def _entry_of(known: Metric, value: float, spread: np.ndarray, count: int) -> Entry:
     if not math.isfinite(value):
         return entry(value, None, f"it needs {known.needs}")
     if known.proportion:
-        return entry(value, statistics.wilson(value, count), "")
+        return entry(value, statistics.wilson(round(value * count), count), "")
     spread = statistics.deflated(spread, value) if known.inflated else spread
     return entry(value, statistics.percentile_interval(spread), "")
 
@@ -87,14 +89,15 @@ def _per_class(judged: Judged, values: Sequence[np.ndarray], resampled: Sequence
                classes: Sequence[str]) -> dict[str, dict[str, Any]]:
     support = np.bincount(judged.labels, minlength=len(classes))
     given = np.bincount(judged.predicted, minlength=len(classes)) if len(judged.labels) else support
-    shares = {"precision": given, "recall": support}
+    counts = {"precision": given, "recall": support}  # of which these are fractions
+    right = np.bincount(judged.labels[judged.correct], minlength=len(classes)) if len(judged.labels) else support
     table: dict[str, dict[str, Any]] = {}
     for c, name in enumerate(classes):
         row: dict[str, Any] = {}
         for key, value, spread in zip(BY_CLASS, values, resampled, strict=True):
             single = float(value[c]) if support[c] else math.nan
-            by_count = key in shares and math.isfinite(single)
-            interval = (statistics.wilson(single, int(shares[key][c])) if by_count
+            by_count = key in counts and math.isfinite(single)
+            interval = (statistics.wilson(int(right[c]), int(counts[key][c])) if by_count
                         else statistics.percentile_interval(spread[c]))
             row[key] = entry(single, interval, _why_undefined(key, bool(support[c])))
         row["support"] = int(support[c])

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from tenfold.evaluation.weighted import Judged, Weighted
+from tenfold.progress import SILENT, Watcher
 
 RESAMPLES = 2000
 LEAST_RESAMPLES = 200
 WORK = 4_000_000_000  # probabilities that are looked at, over all resamples: about a minute of a core
 LEVEL = 0.95
-Z95 = 1.959963984540054  # the normal distribution's 97.5 % quantile
 LEAST = 10  # images of a class that is a stratum of its own
 FEW = 20  # with fewer resamples than this on a side of 0, their number says little
 BLOCK = 5_000_000  # weights that are drawn at a time: 20 MB
@@ -63,16 +63,21 @@ def _strata(labels: np.ndarray) -> list[np.ndarray]:
     return [*together, *classes[len(few):]]
 
 
-def bootstrap(judged: Judged, measures: Sequence[Measure], count: int | None = None, seed: int = 0,
-              ) -> list[np.ndarray]:
+def bootstrap(judged: Judged, measures: Sequence[Measure], count: int | None = None, seed: int = 0, *,
+              watcher: Watcher = SILENT) -> list[np.ndarray]:
     """Each measure on each resample: a float64 array [count], or [m, count] where the measure gives [m, b].
 
-    `count` is what is `enough` unless it is given.
+    `count` is what is `enough` unless it is given. All are NaN for a single image: its resamples are itself, and
+    say nothing of others.
     """
-    count, blocks = count or enough(len(judged.labels), judged.classes), []
+    count, blocks, done = count or enough(len(judged.labels), judged.classes), [], 0
+    known = 1.0 if len(judged.labels) > 1 else math.nan
     for weights in resamples(judged.labels, count, seed):
+        watcher.advance("bootstrap", done, count, "resamples")
         weighted = Weighted(judged, weights)
-        blocks.append([measure(weighted) for measure in measures])
+        done += weights.shape[1]
+        blocks.append([known * measure(weighted) for measure in measures])
+    watcher.advance("bootstrap", count, count, "resamples")
     return [np.concatenate(parts, axis=-1) for parts in zip(*blocks, strict=True)]
 
 
@@ -99,11 +104,12 @@ def deflated(values: np.ndarray, value: float) -> np.ndarray:
     return np.maximum(values - (float(np.nanmean(values)) - value), 0.0)
 
 
-def wilson(share: float, count: float, z: float = Z95) -> Interval:
-    """The score interval of a proportion (Wilson 1927): `share` of `count` trials, 95 % by default."""
-    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2) / (1 + z * z / count)
-    return max(0.0, centre - half), min(1.0, centre + half)
+def wilson(right: int, count: int) -> Interval:
+    """The 95 % score interval of a proportion (Wilson 1927): `right` of `count` > 0 images."""
+    from scipy.stats import binomtest
+
+    found = binomtest(right, count).proportion_ci(LEVEL, method="wilson")
+    return float(found.low), float(found.high)
 
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
@@ -133,7 +139,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def verdict(differences: np.ndarray) -> tuple[Interval | None, float]:
     """(interval, p-value) of the difference of two measures, from its resamples: float [r].
 
-    The p-value is two-sided: twice the share of resamples on the rarer side of 0, where one more is counted on
+    The p-value is two-sided: twice the fraction of resamples on the rarer side of 0, where one more is counted on
     it (Davison & Hinkley 1997, section 4.2). Where fewer than 20 lie there, it is the tail of the normal
     distribution with the resamples' mean and deviation, if that is less: a count of 2,000 can't tell p-values
     below 0.001, and an adjustment for many pairs needs them.
@@ -164,7 +170,7 @@ class Uncertain:
     variance: float
     degrees: float
 
-    def share_below(self, value: float) -> float:
+    def fraction_below(self, value: float) -> float:
         """The probability of less than `value`: Student's (1908) around each resample, averaged over them."""
         from scipy.special import stdtr
 
@@ -184,8 +190,8 @@ class Uncertain:
         defined, tail = self._defined(), (1 - level) / 2
         far = float(stdtrit(self.degrees, 1 - tail)) * math.sqrt(self.variance) * (1 + 1e-9)
         ends = float(defined.min()) - far, float(defined.max()) + far
-        return (float(brentq(lambda x: self.share_below(x) - tail, *ends, rtol=1e-7)),
-                float(brentq(lambda x: self.share_below(x) - 1 + tail, *ends, rtol=1e-7)))
+        return (float(brentq(lambda x: self.fraction_below(x) - tail, *ends, rtol=1e-7)),
+                float(brentq(lambda x: self.fraction_below(x) - 1 + tail, *ends, rtol=1e-7)))
 
     def verdict(self) -> tuple[Interval | None, float]:
         """(interval, two-sided p-value of being 0)."""
@@ -194,7 +200,7 @@ class Uncertain:
         found = self.interval()
         if found is None:
             return None, math.nan
-        below = self.share_below(0.0)
+        below = self.fraction_below(0.0)
         return found, min(1.0, 2 * min(below, 1 - below))
 
 

@@ -1,4 +1,4 @@
-"""[E] Keras models from files of elsewhere: looked through, sized without memory, then loaded."""
+"""Keras models from files of elsewhere: looked through, sized without memory, then loaded."""
 
 from __future__ import annotations
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tenfold.errors import UsageError
+from tenfold.progress import SILENT, Watcher
 from tenfold.recipe import ModelSection
 from tenfold.registry import MODELS
 
@@ -47,12 +47,13 @@ def build(
     return model
 
 
-def twin(section: ModelSection, plain: keras.Model) -> keras.Model:
+def twin(section: ModelSection | None, plain: keras.Model) -> keras.Model:
     """The fast float32 network of a plain one that `build` made, with its weights.
 
-    A network on a backbone is drawn from its own graph: the backbone's file need not be there any more.
+    A network on a backbone is drawn from its own graph: the backbone's file need not be there any more. Without a
+    section every network is: the same numbers, some layers slower.
     """
-    if section.name == "pretrained":
+    if section is None or section.name == "pretrained":
         from tenfold.models import backbone
 
         return backbone.redrawn(plain)
@@ -74,12 +75,12 @@ def check_build(section: ModelSection, shape: tuple[int, int, int], classes: int
             build(section, shape, classes)
 
 
-def obtain(section: ModelSection, log: Callable[[str], None]) -> None:
+def obtain(section: ModelSection, watcher: Watcher = SILENT) -> None:
     """Have the published weights that a network starts from downloaded, where they are missing. Raises FetchError."""
     if section.name == "pretrained":
         from tenfold.models import weights
 
-        weights.obtain(section, log)
+        weights.obtain(section, watcher)
 
 
 def origin(section: ModelSection) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""[E] Backbones: graphs from `keras.applications`, runs and files, drawn anew in Tenfold's two kinds of layers.
+"""Backbones: graphs from `keras.applications`, runs and files, drawn anew in Tenfold's two kinds of layers.
 
 A backbone is looked at as a sketch, without values (`foreign.load.without_memory`). `draw` walks its graph and
 makes each layer again: as it is for the plain kind; channels-first, in the precision of the training, for the

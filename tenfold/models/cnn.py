@@ -27,15 +27,17 @@ def cnn(
     norm: Literal["none", "batch", "batch-per-block"] = "none",
     pool: Literal["max", "average"] = "max",
     dropout: Rate = 0.0,
-    head: Literal["flatten", "global-average"] = "flatten",
+    pooling: Literal["flatten", "global-average"] = "flatten",
     dense: OptionalWidths = [128],  # noqa: B006
     dense_dropout: Rate = 0.0,
 ) -> Any:
-    """A ConvNet: for each of `filters` a block of `convolutions`, normalisation, pooling and dropout.
+    """A ConvNet: for each of `filters` a block of `convolutions`, normalisation, pooling by 2 and dropout.
 
-    Normalisation is "batch" (after each convolution, before its activation) or "batch-per-block". Padding
-    is "same". A pooling is left out once a side has fewer than 2 pixels, so that any network takes images
-    from 8×8 up. `dense` hidden layers follow, each with `dense_dropout`.
+    `norm` is "batch" (after each convolution, before its activation) or "batch-per-block" (once at the end of each
+    block). Padding is "same". `pool` is the kind of pooling in the blocks; blocks leave it out when the image is
+    smaller than 2 pixels, so any network takes images from 8×8 up. `pooling` turns the last feature maps into a
+    vector: "flatten" keeps every value, "global-average" the mean of each map. `dense` hidden layers follow, each
+    with `dense_dropout`.
     """
     for width in filters:
         pools = min(layers.sides(x)) >= 2
@@ -56,7 +58,7 @@ def cnn(
             x = layers.activation(activation)(x)
         if dropout:
             x = layers.dropout(dropout)(x)
-    x = (layers.flatten() if head == "flatten" else layers.global_average_pool())(x)
+    x = (layers.flatten() if pooling == "flatten" else layers.global_average_pool())(x)
     for units in dense:
         x = layers.dense(units, activation=activation)(x)
         if dense_dropout:

@@ -1,4 +1,4 @@
-"""[E] The layers that models are built from: fast ones for training, plain Keras twins for the saved file.
+"""The layers that models are built from: fast ones for training, plain Keras twins for the saved file.
 
 A model function is given one `Layers` and calls its methods; whether they make the fast layers or the
 plain ones is decided here and nowhere else. Both make the same weights in the same order, so the

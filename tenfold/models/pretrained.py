@@ -29,12 +29,12 @@ def pretrained(
 ) -> Any:
     """A pretrained `backbone`, its features averaged over the image, then dropout and the logits.
 
-    `backbone` is a name in `keras.applications`, `run:DIRECTORY` (a run, cut before its logits) or
-    `file:PATH` (a `.keras` or `.h5` model with a pooled or spatial output, raw pixels in). `weights` is
-    "imagenet" (for `run:` and `file:` those of the file), a weights file, or "none" (from scratch).
-    `trainable` says how many stages (parts of one resolution) are trained, counted from the end; "none"
-    trains the logits alone, on features that are computed once. "frozen" batch normalisation keeps its
-    statistics, scale and shift. Images smaller than the backbone takes are enlarged to what it takes.
+    `backbone` is a name in `keras.applications`, `run:DIRECTORY` (the model of a run, without its
+    logits) or `file:PATH` (a `.keras` or `.h5` model that takes raw pixels and gives features or feature maps).
+    `weights` is "imagenet" (with `run:` and `file:`: the weights in the file), the path of a weights file, or "none"
+    (random weights). `trainable` is how many stages to train, counted from the end; a stage is the layers of one
+    resolution. "none" trains the logits alone, on features that are computed once. With `batch_norm` "frozen", batch
+    normalisation keeps its statistics, scale and shift. Images too small for the backbone are enlarged.
     """
     from tenfold.models import backbone as backbones
 

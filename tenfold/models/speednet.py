@@ -27,11 +27,12 @@ def speednet(
 ) -> Any:
     """The network of airbench94: whitening, then for each of `filters` a block of `convolutions`, then a maximum.
 
-    Jordan 2024, "94% on CIFAR-10 in 3.29 seconds on a single GPU". A block is convolution, 2×2 pooling,
-    normalisation, activation, then the other convolutions with normalisation and activation. Because the
-    maximum over what is left of the image ends it, it takes images of any size, and `train.image_scales` fits.
-    `whitening` is a frozen first layer computed from training patches (2×2); `norm_momentum` is the share
-    of its running statistics that batch normalisation keeps in a step: low for trainings of few steps.
+    Jordan 2024, "94% on CIFAR-10 in 3.29 seconds on a single GPU". A block is a convolution, 2×2 pooling, batch
+    normalisation and activation, then the other convolutions, each with batch normalisation and activation. The
+    network ends with the maximum of each feature map, so it takes images of any size and suits `train.image_scales`.
+    `whitening` is a frozen first layer, computed from 2×2 patches of training images. `initial` is how convolutions
+    start: "dirac" passes its input on, "glorot" is random. `norm_momentum` is the fraction of its running statistics
+    that batch normalisation keeps in each step; use a low one if training takes few steps.
     """
     if whitening:
         x = layers.whiten(2, layers.channels(x))(x)

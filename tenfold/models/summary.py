@@ -1,4 +1,4 @@
-"""[E] What a model is made of: Keras' summary, parameters, operations for one image."""
+"""What a model is made of: parameters, operations for one image, Keras' table of its layers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from tenfold.recipe import ModelSection
 
 @dataclass(frozen=True)
 class Summary:
-    """`text` is Keras' table of layers; `flops` counts multiplications and additions of one forward image."""
+    """How large a model is: `flops` counts multiplications and additions of one forward image."""
 
-    text: str
     parameters: int
     flops: int
 
@@ -23,9 +22,14 @@ class Summary:
     def of(cls, section: ModelSection, shape: tuple[int, int, int], classes: int) -> Summary:
         """Build the plain model of a recipe's `[model]` section and measure it."""
         model = build(section, shape, classes)
-        lines: list[str] = []
-        model.summary(print_fn=lambda line, **_: lines.append(line), line_length=80)
         counter = FlopCounterMode(display=False)
         with torch.inference_mode(), counter:
             model(torch.zeros(1, *shape), training=False)
-        return cls("\n".join(lines), model.count_params(), counter.get_total_flops())
+        return cls(model.count_params(), counter.get_total_flops())
+
+
+def layer_table(section: ModelSection, shape: tuple[int, int, int], classes: int) -> str:
+    """Keras' table of the layers of the plain model of a recipe's `[model]` section."""
+    lines: list[str] = []
+    build(section, shape, classes).summary(print_fn=lambda line, **_: lines.append(line), line_length=80)
+    return "\n".join(lines)

@@ -1,23 +1,21 @@
-"""[E] The weights that a pretrained network starts from: published, from a file, from a run, or none."""
+"""The weights that a pretrained network starts from: published, from a file, from a run, or none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tenfold.backend import keras
-from tenfold.data.fetch import fetch, narrate, verified
+from tenfold.data.fetch import fetch, verified
 from tenfold.data.location import keras_cache
 from tenfold.errors import FetchError, ModelFileError, UsageError
 from tenfold.foreign import sha256_of
 from tenfold.foreign.load import load_weights, without_memory
 from tenfold.models import backbone as backbones
 from tenfold.models.layers import finalise
+from tenfold.progress import SILENT, Watcher
 from tenfold.recipe import ModelSection
-
-Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -68,14 +66,14 @@ def origin(section: ModelSection) -> dict[str, Any]:
     return facts
 
 
-def obtain(section: ModelSection, log: Log = lambda line: None) -> None:
+def obtain(section: ModelSection, watcher: Watcher = SILENT) -> None:
     """See to it that the weights are on this machine: downloaded where they are published. Raises FetchError."""
     name = section.options["backbone"]
     if section.options["weights"] == "imagenet" and backbones.path_of(name) is None:
-        _published_file(name, log)
+        _published_file(name, watcher)
 
 
-def initialise(model: keras.Model, section: ModelSection, log: Log = lambda line: None) -> None:
+def initialise(model: keras.Model, section: ModelSection, watcher: Watcher = SILENT) -> None:
     """Put the weights that a recipe names into the backbone of a network that `build` made.
 
     Those of `keras.applications` are looked for in the Keras cache and downloaded if they are not there.
@@ -85,13 +83,13 @@ def initialise(model: keras.Model, section: ModelSection, log: Log = lambda line
     if weights == "none":
         what = " and stay so: the logits alone are fitted" if section.options["trainable"] == "none" else (
             ": the network is trained from scratch")
-        log(f"{name}: weights are random (model.weights=none){what}")
+        watcher.notice(f"{name}: weights are random (model.weights=none){what}")
         return
     if weights == "imagenet" and backbones.path_of(name) is not None:
         source = backbones.valued(name)
     else:
         source = _empty(name)
-        load_weights(source, _published_file(name, log) if weights == "imagenet" else _file(weights))
+        load_weights(source, _published_file(name, watcher) if weights == "imagenet" else _file(weights))
     if backbones.preprocessing(name)[2]:
         backbones.first_kernel_reversed(source)
     # By position: Keras counts the names that it makes up through the life of a process.
@@ -115,11 +113,11 @@ def _file(weights: str) -> Path:
     return path
 
 
-def _published_file(name: str, log: Log) -> Path:
+def _published_file(name: str, watcher: Watcher) -> Path:
     found = published(name)
     if found.path.is_file():
         return verified(found.path, found.url, found.digest) if found.digest else found.path
     if found.digest is None:
         raise FetchError(f"{found.file} is not in the Keras cache, and Keras publishes no hash to check a download by; "
                          f"download {found.url} to {found.path}, or set model.weights=FILE or none")
-    return fetch(found.url, found.path, found.digest, narrate(found.file, log))
+    return fetch(found.url, found.path, found.digest, watcher)

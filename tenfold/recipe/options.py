@@ -10,9 +10,9 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, ValidationError, create_model
 
 from tenfold.errors import unknown
-from tenfold.recipe.mistakes import explain
-from tenfold.recipe.sections import ModelSection, Section
-from tenfold.registry import AUGMENTATIONS, MODELS
+from tenfold.recipe.sections import ModelSection, Named, OptimizerSection, Section
+from tenfold.recipe.validation_errors import explain
+from tenfold.registry import AUGMENTATIONS, MODELS, OPTIMIZERS, Registry
 
 
 @cache
@@ -35,36 +35,46 @@ class _KeywordOnly:
         self.__annotations__ = {k: v for k, v in function.__annotations__.items() if k in keyword_only}
 
 
-def complete_model(tree: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Check the model's name and options against its function and fill in the defaults."""
-    section = tree.get("model", {})
-    if not isinstance(section, dict):
-        return tree, []
-    own = ModelSection.model_fields
-    name = section.get("name", own["name"].default)
-    if not isinstance(name, str):
-        return tree, []
-    if name not in MODELS:
-        return tree, [f"model.name: {unknown('model', name, MODELS.names())}"]
-    given = {k: v for k, v in section.items() if k not in own}
-    options = options_of(MODELS.get(name))
-    try:
-        complete = options.model_validate(given).model_dump()
-    except ValidationError as error:
-        kept = {k: v for k, v in section.items() if k in own}
-        return {**tree, "model": kept}, explain(error, options, prefix="model", more=list(own))
-    kept = {k: v for k, v in section.items() if k in own}
-    return {**tree, "model": {"name": name, **kept, **complete}}, []
-
-
-def complete_augment(tree: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Check augmentations against their functions, fill in defaults, put them into applied order."""
+def complete(tree: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Check the options of model, optimizer and augmentations and fill in the defaults: (complete tree, problems)."""
+    model, problems = _complete_named(tree.get("model", {}), ModelSection, MODELS, "model", "model.name")
+    tree = {**tree, "model": model}
     train = tree.get("train", {})
-    given = train.get("augment", {}) if isinstance(train, dict) else {}
+    if not isinstance(train, dict):
+        return tree, problems
+    optimizer, more = _complete_named(
+        train.get("optimizer", {}), OptimizerSection, OPTIMIZERS, "train.optimizer", "train.optimizer")
+    augment, of_augment = _complete_augment(train.get("augment", {}))
+    return {**tree, "train": {**train, "optimizer": optimizer, "augment": augment}}, problems + more + of_augment
+
+
+def _complete_named(table: Any, schema: type[Named], registry: Registry[Callable], key: str,
+                    name_key: str) -> tuple[Any, list[str]]:
+    """Check a table's name and options against the function of that name and fill in the defaults.
+
+    Options with mistakes are left out, because the mistakes are told here.
+    """
+    own = schema.model_fields
+    name = table.get("name", own["name"].default) if isinstance(table, dict) else None
+    if not isinstance(name, str):
+        return table, []
+    if name not in registry:
+        return table, [f"{name_key}: {unknown(registry.kind, name, registry.names())}"]
+    kept = {k: v for k, v in table.items() if k in own}
+    options = options_of(registry.get(name))
+    try:
+        found = options.model_validate({k: v for k, v in table.items() if k not in own}).model_dump()
+    except ValidationError as error:
+        return kept, explain(error, options, prefix=key, more=list(own))
+    return {"name": name, **kept, **found}, []
+
+
+def _complete_augment(given: Any) -> tuple[Any, list[str]]:
+    """Check augmentations against their functions, fill in defaults, put them into applied order."""
     if not isinstance(given, dict):
-        return tree, []
+        return given, []
     problems: list[str] = []
-    complete: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for name, options in given.items():
         if options is False:
             continue
@@ -73,10 +83,7 @@ def complete_augment(tree: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
             continue
         schema = options_of(AUGMENTATIONS.get(name))
         try:
-            complete[name] = schema.model_validate({} if options is True else options).model_dump()
+            found[name] = schema.model_validate({} if options is True else options).model_dump()
         except ValidationError as error:
             problems += explain(error, schema, prefix=f"train.augment.{name}")
-    if "augment" in train:
-        ordered = {name: complete[name] for name in AUGMENTATIONS.names() if name in complete}
-        tree = {**tree, "train": {**train, "augment": ordered}}
-    return tree, problems
+    return {name: found[name] for name in AUGMENTATIONS.names() if name in found}, problems

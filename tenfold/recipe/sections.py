@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
 
 
-def _share(value: object) -> object:
+def _fraction_or_count(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError("must be a fraction from 0 to below 1, or a whole number of images")
     if not 0 <= value < math.inf or (value >= 1 and value != int(value)):
@@ -22,7 +22,7 @@ def _names(value: object) -> object:
     return [str(item) for item in (value if isinstance(value, (list, tuple)) else [value])]
 
 
-Share = Annotated[float, BeforeValidator(_share)]
+FractionOrCount = Annotated[float, BeforeValidator(_fraction_or_count)]
 Names = Annotated[list[str], BeforeValidator(_names)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
@@ -44,107 +44,118 @@ class Section(_Values):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
 
-class DataSection(Section):
-    """Which images: the source, and what becomes of its splits."""
-
-    source: str = Field("cifar10", description="a data set's name or URI, as `--data` takes it")
-    classes: Names = Field([], description="the classes to keep, in this order; empty: all")
-    train_size: int | None = Field(None, ge=1, description="a stratified subset of the training images; none: all")
-    validation: Share = Field(0.1, description="held out of train where the source has no validation split: "
-                                               "a fraction or a number of images; 0: none")
-    test: Share = Field(0.2, description="held out of train where the source has no test split")
-    seed: Seed = Field(0, description="seed of the splits and subsets (training has a seed of its own)")
-
-
-class ModelSection(_Values):
-    """Which network; every further key is an option of that model."""
+class Named(_Values):
+    """A table that names a registered function; every further key is an option of that function."""
 
     model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
 
-    name: str = Field("cnn", description="a registered model")
-    image_size: int | None = Field(None, ge=8, le=1024, description="resize images to this many pixels a side; "
-                                                                    "none: as they are")
+    name: str
 
     @property
     def options(self) -> dict[str, Any]:
-        """The model's own options, complete with their defaults."""
+        """The options of the function, complete with their defaults."""
         return dict(self.model_extra or {})
 
 
-class EarlyStopping(Section):
-    """Stop when the monitored value no longer improves, as `keras.callbacks.EarlyStopping` does."""
+class DataSection(Section):
+    """The images: where they come from and how they are split."""
 
-    monitor: Monitor = Field("val_loss", description="the recorded value to watch")
-    patience: int = Field(3, ge=0, description="epochs without improvement before stopping")
-    min_delta: float = Field(0.0, ge=0, description="the least change that counts as improvement")
-    start_from_epoch: int = Field(0, ge=0, description="epochs to wait before watching")
-    restore_best_weights: bool = Field(True, description="end with the weights of the best monitored epoch")
+    source: str = Field("cifar10", description="name or URI of a data set, as for `--data`")
+    classes: Names = Field([], description="classes to keep, in this order; empty: all")
+    train_size: int | None = Field(None, ge=1, description="number of training images to use, chosen at random, with "
+                                                           "the classes in proportion; none: all")
+    validation: FractionOrCount = Field(0.1, description="training images to hold out for validation if the source "
+                                                         "has no validation split: a fraction or a number; 0: none")
+    test: FractionOrCount = Field(0.2, description="training images to hold out for testing if the source has no "
+                                                   "test split: a fraction or a number")
+    seed: Seed = Field(0, description="seed for splits and subsets (`train.seed` is the seed for training)")
+
+
+class ModelSection(Named):
+    """The network. Every further key is an option of the model named."""
+
+    name: str = Field("cnn", description="name of a model, see below")
+    image_size: int | None = Field(None, ge=8, le=1024, description="resize images to this height and width in "
+                                                                    "pixels; none: keep their size")
+
+
+class OptimizerSection(Named):
+    """How a step changes the weights. Every further key is an option of the optimizer named."""
+
+    name: str = Field("adam", description="name of an optimizer, see below")
+
+
+class EarlyStopping(Section):
+    """Stop when the monitored value stops improving, like `keras.callbacks.EarlyStopping`."""
+
+    monitor: Monitor = Field("val_loss", description="value to monitor")
+    patience: int = Field(3, ge=0, description="epochs without improvement before training stops")
+    min_delta: float = Field(0.0, ge=0, description="smallest change that counts as an improvement")
+    start_from_epoch: int = Field(0, ge=0, description="epochs to train before monitoring starts")
+    restore_best_weights: bool = Field(True, description="keep the weights of the best epoch, not of the last")
 
 
 class Plateau(Section):
-    """Lower the learning rate when progress stalls, as `keras.callbacks.ReduceLROnPlateau` does."""
+    """Lower the learning rate when the monitored value stops improving, like `keras.callbacks.ReduceLROnPlateau`."""
 
-    monitor: Monitor = Field("val_loss", description="the recorded value to watch")
-    factor: float = Field(0.1, gt=0, lt=1, description="new learning rate = learning rate × factor")
-    patience: int = Field(10, ge=0, description="epochs without improvement before lowering")
-    min_delta: float = Field(1e-4, ge=0, description="the least change that counts as improvement")
-    cooldown: int = Field(0, ge=0, description="epochs to wait after lowering")
-    min_lr: float = Field(0.0, ge=0, description="the learning rate is never lowered below this")
+    monitor: Monitor = Field("val_loss", description="value to monitor")
+    factor: float = Field(0.1, gt=0, lt=1, description="the learning rate is multiplied by this")
+    patience: int = Field(10, ge=0, description="epochs without improvement before the learning rate is lowered")
+    min_delta: float = Field(1e-4, ge=0, description="smallest change that counts as an improvement")
+    cooldown: int = Field(0, ge=0, description="epochs to wait after each reduction")
+    min_lr: float = Field(0.0, ge=0, description="lowest learning rate")
 
 
 class Checkpoint(Section):
-    """Which epoch is the best, as `keras.callbacks.ModelCheckpoint(save_best_only=True)` chooses it."""
+    """Keep the best epoch, chosen like `keras.callbacks.ModelCheckpoint(save_best_only=True)`."""
 
-    monitor: Monitor = Field("val_accuracy", description="the recorded value that the best epoch has best")
+    monitor: Monitor = Field("val_accuracy", description="value that decides which epoch is best")
 
 
 class Head(Section):
-    """Before the rest: train the logits of a pretrained backbone alone, on features that are computed once."""
+    """For a pretrained backbone: first train the logits alone, on features that are computed once."""
 
     epochs: int = Field(10, ge=1, description="passes over the features")
     learning_rate: float = Field(1e-3, gt=0, description="constant learning rate of the logits")
-    batch_size: int = Field(128, ge=1, description="images a step")
+    batch_size: int = Field(128, ge=1, description="images per step")
 
 
 class TrainSection(Section):
-    """How the weights are found."""
+    """How the network is trained."""
 
-    epochs: int = Field(10, ge=1, description="passes over the training images, at most")
-    batch_size: int = Field(128, ge=1, description="images a step")
-    optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "muon", "normalized-muon", "logistic-regression"] = Field(
-        "adam", description="update rule; adam and adamw are one (weight decay is decoupled); logistic-regression: "
-                            "scikit-learn's, on the features of a frozen backbone")
-    learning_rate: float = Field(1e-3, gt=0, description="peak learning rate")
-    vector_learning_rate: float = Field(1.0, gt=0, description="peak learning rate of vectors (biases), for "
-                                                               "normalized-muon")
-    logits_learning_rate: float = Field(1.0, gt=0, description="peak learning rate of the last layer, for "
-                                                               "normalized-muon")
-    momentum: float = Field(0.9, ge=0, lt=1, description="momentum of sgd, rmsprop and the muons")
-    nesterov: bool = Field(True, description="Nesterov momentum, for sgd and muon")
-    weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay of kernels; with normalized-muon, which "
-                                                         "keeps the norm of the others, of the logits' kernel")
+    fit: Literal["gradient-descent", "logistic-regression"] = Field(
+        "gradient-descent", description="gradient-descent: train the network step by step; logistic-regression: fit "
+                                        "the logits on the features of a frozen backbone, with scikit-learn")
+    epochs: int = Field(10, ge=1, description="largest number of passes over the training images")
+    batch_size: int = Field(128, ge=1, description="images per step")
+    optimizer: OptimizerSection = Field(
+        OptimizerSection(), description="name of an optimizer, or a table with its name and options")
+    learning_rate: float = Field(1e-3, gt=0, description="highest learning rate of the schedule")
     schedule: Literal["constant", "cosine", "one-cycle", "linear-decay"] = Field(
-        "constant", description="course of the learning rate over the steps")
-    warmup: float = Field(0.0, ge=0, description="epochs of linear warm-up before the schedule")
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="probability mass spread evenly over all classes")
-    stage_decay: float = Field(1.0, gt=0, le=1, description="pretrained backbones: the learning rate of each stage "
-                                                            "as a share of that of the stage after it")
+        "constant", description="how the learning rate changes over the steps")
+    warmup: float = Field(0.0, ge=0, description="epochs of linear warm-up of the learning rate, before the schedule")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="probability spread evenly over all classes in the "
+                                                                "targets")
+    stage_decay: float = Field(1.0, gt=0, le=1, description="for a pretrained backbone: learning rate of each stage, "
+                                                            "as a fraction of the rate of the stage after it")
     class_weights: Literal["none", "balanced"] | dict[str, float] = Field(
-        "none", description="weight of each class in the loss: none, balanced (inverse frequency) or a table")
+        "none", description="weight of each class in the loss: none, balanced (inverse frequency), or a table with a "
+                            "weight for each class")
     image_scales: list[Annotated[float, Field(gt=0, le=1)]] = Field(
-        [], description="to what share of their sides the epochs scale the training images, stretched over the epochs "
-                        "(progressive resizing); images are judged as they are, so end with 1; empty: as they are")
-    views: int = Field(1, ge=1, le=64, description="frozen backbones: views of each image whose features are cached: "
-                                                   "as it is, then augmented")
-    head: Head | None = Field(None, description="table; none: everything is trained from the first step")
-    augment: dict[str, dict[str, Any]] = Field({}, description="augmentations of the training batches, by name")
-    early_stopping: EarlyStopping | None = Field(None, description="table; none: train all epochs")
-    plateau: Plateau | None = Field(None, description="table; none: no reduction on plateau")
-    checkpoint: Checkpoint | None = Field(Checkpoint(), description="table: which epoch is kept; none: the last")
-    checkpoint_minutes: float = Field(5.0, gt=0, description="the longest time without a checkpoint, within an epoch")
+        [], description="progressive resizing: height and width of the training images as a fraction of the full size, "
+                        "over the course of the epochs; end with 1, because images are judged at full size; empty: "
+                        "always full size")
+    augmented_copies: int = Field(0, ge=0, le=63, description="for a frozen backbone: augmented copies of each "
+                                                              "training image whose features are cached as well")
+    head: Head | None = Field(None, description="a table; none: train everything from the first step")
+    augment: dict[str, dict[str, Any]] = Field({}, description="augmentations of the training images, by name")
+    early_stopping: EarlyStopping | None = Field(None, description="a table; none: train for all epochs")
+    plateau: Plateau | None = Field(None, description="a table; none: do not lower the learning rate on a plateau")
+    checkpoint: Checkpoint | None = Field(Checkpoint(), description="a table; none: keep the last epoch")
+    checkpoint_minutes: float = Field(5.0, gt=0, description="longest time between checkpoints, within an epoch too")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="auto: bfloat16 where the processor computes in it, else float32")
-    seed: Seed = Field(0, description="seed of the initial weights, the shuffling, augmentation and dropout")
+        "auto", description="auto: bfloat16 if the processor supports it, otherwise float32")
+    seed: Seed = Field(0, description="seed for initial weights, shuffling, augmentation and dropout")
 
     @property
     def all_epochs(self) -> int:
@@ -153,10 +164,20 @@ class TrainSection(Section):
 
 
 class EvaluateSection(Section):
-    """How the finished model is judged."""
+    """How the finished model is evaluated."""
 
-    batch_size: int = Field(500, ge=1, description="images a step in evaluation")
+    batch_size: int = Field(500, ge=1, description="images per step")
     tta: Literal["none", "mirror", "mirror-translate"] = Field(
-        "none", description="test-time augmentation: the views that are judged as well, and scored apart")
-    tta_below: float = Field(1.0, gt=0, le=1, description="only images whose greatest probability is less than this "
-                                                          "get the further views; 1: all")
+        "none", description="test-time augmentation: average the predictions for an image and its changed copies; "
+                            "scored beside the predictions without it")
+    tta_below: float = Field(1.0, gt=0, le=1, description="use test-time augmentation only for images whose highest "
+                                                          "probability is below this; 1: for all")
+
+
+class Sections(Section):
+    """All sections of a recipe."""
+
+    data: DataSection = DataSection()
+    model: ModelSection = ModelSection()
+    train: TrainSection = TrainSection()
+    evaluate: EvaluateSection = EvaluateSection()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tenfold.progress import SILENT, Watcher
 from tenfold.report import html
 from tenfold.report.card import card
 from tenfold.report.plots import Material, draw_all
@@ -14,13 +15,14 @@ from tenfold.run import Run
 __all__ = ["Material", "report"]
 
 
-def report(run: Run, material: Material, status: Mapping[str, Any] | None = None) -> Path:
+def report(run: Run, material: Material, status: Mapping[str, Any] | None = None,
+           watcher: Watcher = SILENT) -> Path:
     """Draw what there is material for into `plots/<name>.png`, write `MODEL_CARD.md`, and `report.html`; its path.
 
     Works on a run of any status, and shows that or the given one; what the run lacks is left out. Raises
     StorageError if a file can't be written, RunError if the run has no readable recipe or status.
     """
-    plots = draw_all(material)
+    plots = draw_all(material, watcher)
     for name, content in plots.items():
         run.write(f"plots/{name}.png", content)
     status = status or run.status()

@@ -13,13 +13,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jinja2
-import numpy as np
 
+from tenfold.evaluation.confusion import confused_pairs, confusion_of
 from tenfold.evaluation.metrics import metric
-from tenfold.evaluation.mistakes import confused_pairs
 from tenfold.report import facts
 from tenfold.report.plots import Material
-from tenfold.report.plots.confusion import confusion
 from tenfold.run import Run
 
 # Metrics of Tenfold and what the Hub calls them (https://huggingface.co/metrics).
@@ -40,11 +38,11 @@ def card(run: Run, material: Material, status: Mapping[str, Any]) -> str:
     machine, versions = environment.get("machine", {}), environment.get("versions", {})
     name = dataset.get("name", recipe.data.source)
     content = {
-        "front": _yaml(_front(run, str(name), recipe.data.source, material.metrics)), "title": run.name,
+        "front": _yaml(_front(run, str(name), material.metrics)), "title": run.name,
         "recipe_name": recipe.name, "dataset": name, "headline": facts.headline(material.metrics),
         "cautions": facts.cautions(status, dataset.get("splits", {}), material.metrics),
         "model": dict(asked)["model"], "parameters": "–" if parameters is None else f"{parameters:,}",
-        "shape": "×".join(map(str, dataset.get("shape", ["?"]))), "classes": material.classes,
+        "shape": dataset.get("shape", ["?"]), "classes": material.classes,
         "limitations": _limitations(material), "path": shlex.quote(str(run.path)), "asked": asked,
         "split_rows": facts.split_rows(dataset.get("splits", {})), "repeat": facts.repeat(run, environment),
         "cards": facts.cards(material.history, environment, material.metrics), "splits": splits,
@@ -67,23 +65,20 @@ def command(text: str) -> str:
     return " ".join(text.split()).replace("```", "` ` `")
 
 
-def _front(run: Run, dataset: str, source: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _front(run: Run, dataset: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
     """The metadata: what the Hub sorts models by, and the results."""
     scored = next((split for split in ("test", "validation") if split in metrics), None)
     values = metrics.get(scored, {}) if scored else {}
     known = {ours: theirs for ours, theirs in HUB_METRICS.items() if values.get(ours, {}).get("value") is not None}
-    hub = source.removeprefix("hf:").partition(":")[0] if source.startswith("hf:") else None
     front: dict[str, Any] = {"library_name": "keras", "pipeline_tag": "image-classification",
                              "tags": ["image-classification", "tenfold"]}
-    if hub:
-        front["datasets"] = [hub]
     if known:
         results = [{"type": theirs, "value": values[ours]["value"], "name": f"{metric(ours).title} ({scored})"}
                    for ours, theirs in known.items()]
         front["metrics"] = list(known.values())
         front["model-index"] = [{"name": run.name, "results": [{
             "task": {"type": "image-classification", "name": "Image Classification"},
-            "dataset": {"type": hub or dataset, "name": dataset, "split": scored}, "metrics": results}]}]
+            "dataset": {"type": dataset, "name": dataset, "split": scored}, "metrics": results}]}]
     return front
 
 
@@ -98,11 +93,11 @@ def _limitations(material: Material) -> list[str]:
             worst = ", ".join(f"{name} ({100 * recall:.1f} %)" for recall, name in recalls[:WEAKEST])
             found.append(f"Lowest recall on the {split} split: {worst}.")
             break
-    matrix = confusion(material.metrics)
-    pairs = confused_pairs(np.asarray(matrix[1]))[:PAIRS] if matrix else []
+    matrix = confusion_of(material.metrics)
+    pairs = confused_pairs(matrix[1])[:PAIRS] if matrix else []
     if matrix and pairs:
         named = "; ".join(f"{material.classes[p.true]} taken for {material.classes[p.predicted]} "
-                          f"({p.count:,} images, {100 * p.share:.1f} %)" for p in pairs)
+                          f"({p.count:,} images, {100 * p.fraction:.1f} %)" for p in pairs)
         found.append(f"Most confused on the {matrix[0]} split: {named}.")
     elsewhere = [f"On {name} ({scored['count']:,} images of {scored['data']['uri']}), other data than its own, its "
                  f"accuracy is {metric('accuracy').text(scored['accuracy'])}."

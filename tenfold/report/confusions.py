@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tenfold.evaluation.mistakes import Pair, cell, confused_pairs
-from tenfold.report.plots.confusion import WRITTEN, confusion
+from tenfold.evaluation.confusion import Pair, by_true_class, confused_pairs, confusion_of
+from tenfold.evaluation.misclassified import cell
+from tenfold.report.plots.confusion import WRITTEN
 from tenfold.report.plots.plot import Material, Predicted, judged
 from tenfold.report.thumbnails import Sheet, Thumbnail
 
@@ -18,10 +19,10 @@ IMAGES = 600  # thumbnails in all cells together, where two a cell are not more
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of the matrix: its text, its share of the true class (0–1), what it is in words, its group's id."""
+    """A cell of the matrix: its text, its fraction of the true class (0–1), what it is in words, its group's id."""
 
     text: str
-    share: float
+    fraction: float
     words: str
     group: str
     true: int
@@ -52,7 +53,7 @@ class Confusions:
 
 def confusions(material: Material, sheet: Sheet) -> Confusions | None:
     """The confusions of the split that is judged, with thumbnails in `sheet`; None without a confusion matrix."""
-    found = confusion(material.metrics)
+    found = confusion_of(material.metrics)
     if found is None:
         return None
     split, counts = found
@@ -67,17 +68,18 @@ def confusions(material: Material, sheet: Sheet) -> Confusions | None:
     most = next((each for each in range(12, 2, -1) if np.minimum(sizes, each).sum() <= IMAGES), 2)
     groups = [_group(i, j, counts, images, material.classes, most, sheet) for i, j in wanted] if images else []
     ids = {(g.true, g.predicted): g.id for g in groups}
-    rows = [(i, material.classes[i], [_cell(i, j, counts, material.classes, ids) for j in range(k)])
+    fractions = np.nan_to_num(by_true_class(counts))
+    rows = [(i, material.classes[i], [_cell(i, j, counts, fractions, material.classes, ids) for j in range(k)])
             for i in range(k)] if k <= WRITTEN else []
     return Confusions(split, rows, [(pair, ids.get((pair.true, pair.predicted), "")) for pair in pairs],
                       sorted(groups, key=lambda g: (g.true, g.predicted)))
 
 
-def _cell(i: int, j: int, counts: np.ndarray, classes: Sequence[str], ids: dict[tuple[int, int], str]) -> Cell:
-    total = int(counts[i].sum())
-    share = float(counts[i, j] / total) if total else 0.0
-    return Cell(f"{counts[i, j]:,}" if counts[i, j] else "·", share,
-                f"{_words(i, j, classes)}: {_images(int(counts[i, j]))}, {100 * share:.1f} % of {classes[i]}",
+def _cell(i: int, j: int, counts: np.ndarray, fractions: np.ndarray, classes: Sequence[str],
+          ids: dict[tuple[int, int], str]) -> Cell:
+    fraction = float(fractions[i, j])
+    return Cell(f"{counts[i, j]:,}" if counts[i, j] else "·", fraction,
+                f"{_words(i, j, classes)}: {_images(int(counts[i, j]))}, {100 * fraction:.1f} % of {classes[i]}",
                 ids.get((i, j), ""), i, j)
 
 

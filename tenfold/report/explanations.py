@@ -6,15 +6,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from tenfold.evaluation.mistakes import Explained, Gallery, Guess, Pair
+from tenfold.evaluation.confusion import Pair
+from tenfold.evaluation.misclassified import Explained, Gallery, Guess
 from tenfold.report import html
 from tenfold.report.plots.heat import draw_explained, draw_gallery
+from tenfold.report.plots.plot import Samples
 from tenfold.report.plots.style import png
 from tenfold.run import Run
+
+if TYPE_CHECKING:
+    from tenfold.data.view import Images
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Shown:
 
 
 def explained_picture(explained: Explained, classes: Sequence[str], heading: str, file: str, title: str,
-                      training: tuple[np.ndarray, np.ndarray] | None = None, **more: Any) -> Shown:
+                      training: Samples | None = None, **more: Any) -> Shown:
     """The picture of one explanation; `more` goes into its entry of the index."""
     guess = explained.guess
     said = f"{classes[guess.predicted]} ({100 * guess.probability:.1f} %)"
@@ -42,7 +45,7 @@ def explained_picture(explained: Explained, classes: Sequence[str], heading: str
     return Shown(heading, file, words, content, entry)
 
 
-def gallery_picture(gallery: Gallery, images: np.ndarray, classes: Sequence[str], file: str) -> Shown | None:
+def gallery_picture(gallery: Gallery, images: Images, classes: Sequence[str], file: str) -> Shown | None:
     """The picture of one class; None if there is nothing to show of it."""
     figure = draw_gallery(gallery, images, classes)
     if figure is None:
@@ -67,7 +70,7 @@ def write(run: Run, directory: str, title: str, shown: Sequence[Shown], classes:
     index = {
         "title": title, "run": run.name, "notes": list(notes), "pictures": [dict(each.entry) for each in shown],
         "confused_pairs": [{"true": classes[p.true], "predicted": classes[p.predicted], "images": p.count,
-                            "share": p.share} for p in pairs],
+                            "fraction": p.fraction} for p in pairs],
     }
 
     def fill(path: Path) -> None:

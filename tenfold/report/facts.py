@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tenfold.evaluation.calibration import COLDEST, HOTTEST
 from tenfold.evaluation.metrics import metric
 from tenfold.recipe import Recipe
 from tenfold.registry import METRICS
-from tenfold.run import Run
+from tenfold.run import Run, SplitRecord
 
 SCORED = ("validation", "test")
 DASH = "–"
@@ -25,23 +26,34 @@ def p_text(p: float | None) -> str:
 def scored(metrics: Mapping[str, Any]) -> str:
     """How often the run has seen the test split, and what was chosen by it."""
     test = metrics.get("test", {})
-    when, times = test.get("scored", ""), test.get("times", 1)
+    when, times, earlier = test.get("scored", ""), test.get("times", 1), test.get("earlier", 0)
     often = "once, at the end" if times == 1 else f"{times} times, at the end of the training and later"
     often += f" ({when})" if when else ""
+    often += f", {earlier} of these times before it was resumed" if earlier else ""
     return f"The test split was scored {often}; nothing in this run was chosen by it."
 
 
-def headline(metrics: Mapping[str, Any]) -> dict[str, str]:
-    """The one number: accuracy of the test split, else of validation; its interval, the images it is of."""
+@dataclass(frozen=True)
+class Headline:
+    """The one number at the top; without one (`scored` is false) it is a dash."""
+
+    label: str
+    number: str
+    interval: str
+    images: str
+    scored: bool
+
+
+def headline(metrics: Mapping[str, Any]) -> Headline:
+    """The accuracy of the test split, else of validation; its interval, the images it is of."""
     for split in reversed(SCORED):
         entry = metrics.get(split, {}).get("accuracy")
         if entry:
-            number, _, interval = metric("accuracy").text(entry).partition(" [")
-            count = metrics[split].get("count")
+            accuracy, count = metric("accuracy"), metrics[split].get("count")
             images = f"of {count:,} images" if count is not None else ""
-            return {"label": f"{split} accuracy".capitalize(), "number": number, "images": images,
-                    "interval": f"[{interval}" if interval else ""}
-    return {"label": "Test accuracy", "number": DASH, "images": "not scored", "interval": ""}
+            return Headline(f"{split} accuracy".capitalize(), accuracy.value_text(entry),
+                            accuracy.interval_text(entry), images, scored=True)
+    return Headline("Test accuracy", DASH, "", "not scored", scored=False)
 
 
 def cards(
@@ -96,7 +108,7 @@ def _split_cautions(name: str, split: Mapping[str, Any]) -> list[str]:
     if name == "test" and count < FEW:
         return [f"The test split has {count:,} images only: intervals are wide, and where all of them are right, some "
                 "have no width although little is known."]
-    if name == "test" and _held_out(split):
+    if name == "test" and SplitRecord(split).held_out:
         return [f"The test split is held out by the recipe, not an official one: {source}."]
     return []
 
@@ -114,8 +126,9 @@ def asked(recipe: Recipe) -> list[tuple[str, str]]:
         ("data", recipe.data.source),
         ("model", ", ".join([model.name, *size, *([options] if options else []), *scratch])),
         *head,
-        ("training", f"up to {train.epochs:,} epochs, batches of {train.batch_size:,}, {train.optimizer}, "
-                     f"learning rate {train.learning_rate:g} ({train.schedule}){decay}"),
+        ("training", "logistic regression on features of the frozen backbone" if train.fit == "logistic-regression" else
+         f"up to {train.epochs:,} epochs, batches of {train.batch_size:,}, {train.optimizer.name}, "
+         f"learning rate {train.learning_rate:g} ({train.schedule}){decay}"),
         ("augmentation", ", ".join(train.augment) or "none"),
     ]
 
@@ -125,16 +138,12 @@ def split_rows(splits: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
     rows = []
     for name, split in splits.items():
         expected = split.get("expected")
-        held = name != "train" and _held_out(split)
-        kind = "partial" if split.get("partial") else "held out" if held else "whole" if expected else DASH
+        kind = ("partial" if split.get("partial") else "held out" if SplitRecord(split).held_out
+                else "whole" if expected else DASH)
         of = f" of {expected:,}" if split.get("partial") and expected else ""
         rows.append({"name": name, "images": f"{split.get('count', 0):,}{of}", "kind": kind,
                      "source": str(split.get("source", DASH))})
     return rows
-
-
-def _held_out(split: Mapping[str, Any]) -> bool:
-    return str(split.get("source", "")).startswith("held out")
 
 
 def metric_rows(metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -241,12 +250,8 @@ def _value(column: str, value: float | None) -> str:
     if not math.isfinite(value):
         return str(value)
     if column.endswith("accuracy"):
-        return _percent(value)
+        return f"{100 * value:.1f} %"
     return format(value, FORMATS.get(column, ",.4g"))
-
-
-def _percent(value: float | None) -> str:
-    return DASH if value is None else f"{100 * value:.1f} %"
 
 
 def sections(environment: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 import jinja2
 
-from tenfold.evaluation import mistakes
+from tenfold.evaluation.confusion import Pair as ConfusedPair
 from tenfold.evaluation.metrics import metric
-from tenfold.evaluation.mistakes import Explained
+from tenfold.evaluation.misclassified import Explained
 from tenfold.registry import METRICS
 from tenfold.report import facts
 from tenfold.report.confusions import confusions
@@ -124,7 +124,7 @@ def _error(explained: Explained, classes: Sequence[str], sheet: Sheet) -> Error:
 
 
 def explanations(title: str, run: str, headings: Mapping[str, Sequence[Any]], classes: Sequence[str],
-                 pairs: Sequence[mistakes.Pair], notes: Sequence[str]) -> str:
+                 pairs: Sequence[ConfusedPair], notes: Sequence[str]) -> str:
     """The index of a directory of explanations; the pictures lie beside it, each with `file` and `words`."""
     return _render("explanations.html", title=title, run=run, headings=headings, classes=classes, pairs=pairs,
                    notes=notes)
@@ -172,13 +172,12 @@ def _difference(pair: Pair, name: str) -> dict[str, str]:
     known, entry = metric(name), pair.differences[name]
     value, low, high = (entry.get(key) for key in ("value", "low", "high"))
     turned = value is not None and value != 0 and (value > 0) != known.higher_is_better
-    sign, scale, digits, unit = (-1 if turned else 1), *((100, 1, " points") if known.percent else (1, 4, ""))
+    if turned:
+        value, low, high = (None if each is None else -each for each in (value, high, low))
     text = facts.DASH
     if value is not None:
-        text = f"{sign * scale * value:+.{digits}f}{unit}"
-        if low is not None and high is not None:
-            ends = sorted(sign * scale * end for end in (low, high))
-            text += f" [{ends[0]:+.{digits}f}, {ends[1]:+.{digits}f}]"
+        interval = known.interval_text({"value": value, "low": low, "high": high}, "+")
+        text = f"{known.number(value, '+')}{' points' if known.percent else ''} {interval}".rstrip()
     p, p_holm = (facts.p_text(pair.test(name).get(key)) for key in ("p", "p_holm"))
     settled = {None: facts.DASH, True: "yes", False: "no"}[pair.settled(name)]
     better, worse = (pair.second, pair.first) if turned else (pair.first, pair.second)
@@ -187,15 +186,15 @@ def _difference(pair: Pair, name: str) -> dict[str, str]:
 
 
 def place(intervals: Sequence[tuple[str, float, float, float, str]]) -> tuple[list[str], list[Interval]]:
-    """(texts of the scale's ends, intervals on it): shares from 0 to 1 as percentages of its width."""
+    """(texts of the scale's ends, intervals on it): fractions from 0 to 1 as percentages of its width."""
     if not intervals:
         return [], []
     low = max(0.0, min(i[1] for i in intervals) - 0.01)
     high = min(1.0, max(i[3] for i in intervals) + 0.01)
     ends = [f"{100 * end:.1f} %" for end in (low, high)]
 
-    def across(share: float) -> float:
-        return round(100 * (share - low) / (high - low), 2)
+    def across(fraction: float) -> float:
+        return round(100 * (fraction - low) / (high - low), 2)
 
     return ends, [Interval(name, across(a), across(b), across(c), text) for name, a, b, c, text in intervals]
 

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tenfold.data.dataset import Dataset
 from tenfold.errors import DivergedError, UsageError
+from tenfold.machine import configure
 from tenfold.models import build, check_build
+from tenfold.progress import SILENT, Watcher
 from tenfold.recipe import Recipe, TrainSection
 from tenfold.run import Run
 
 if TYPE_CHECKING:
     from tenfold.training.checkpoint import Snapshot
-    from tenfold.training.loop import Hooks, Progress
 
 
 def check(recipe: Recipe, dataset: Dataset) -> None:
-    """Raise UsageError if the recipe can't be trained on the prepared data set, EngineError if not in this process.
+    """Raise UsageError if the recipe can't be trained on the prepared data set or with what TENFOLD_… asks for.
 
     Called before anything is written.
     """
-    from tenfold.training import engine
-
-    engine.prepare(recipe.train.precision)
+    configure(recipe.train.precision)
     train, batch_size = len(dataset.train), recipe.train.batch_size
     if batch_size > train:
         raise UsageError(f"train.batch_size: received {batch_size}, and the training split has {train} images; "
@@ -34,41 +33,39 @@ def check(recipe: Recipe, dataset: Dataset) -> None:
     if recipe.train.head is not None and recipe.train.head.batch_size > train:
         raise UsageError(f"train.head.batch_size: received {recipe.train.head.batch_size}, and the training split has "
                          f"{train} images; expected at most that")
-    if recipe.train.optimizer == "logistic-regression" and dataset.validation is None:
-        raise UsageError("train.optimizer: logistic-regression chooses its regularisation on validation images, and "
+    if recipe.train.fit == "logistic-regression" and dataset.validation is None:
+        raise UsageError("train.fit: logistic-regression chooses its regularisation on validation images, and "
                          "there are none; set data.validation=0.1")
-    if recipe.train.views > 1:
-        from tenfold.training.features import check_views
+    if recipe.train.augmented_copies:
+        from tenfold.training.features import check_copies
 
-        check_views(recipe)
+        check_copies(recipe)
     check_build(recipe.model, dataset.shape, len(dataset.classes))
     _image_scales(recipe, dataset)
 
 
 def fit(
-    recipe: Recipe, dataset: Dataset, run: Run, callbacks: Sequence[Any] = (), progress: Progress | None = None, *,
-    resume: Snapshot | None = None, stop: Callable[[], bool] = lambda: False,
-    log: Callable[[str], None] = lambda line: None,
+    recipe: Recipe, dataset: Dataset, run: Run, callbacks: Sequence[Any] = (), watcher: Watcher = SILENT, *,
+    resume: Snapshot | None = None,
 ) -> Generator[dict[str, float]]:
     """Train, and yield one record an epoch; the run then holds history, checkpoints and `model.keras`.
 
     `dataset` is prepared (its splits are final). `callbacks` are `keras.callbacks.Callback`s; the model
-    they see is the training network. `progress` is called after every step; `log` gets lines on what else
-    takes long. From `resume`, training goes on to the same bits as if it had never been interrupted. Once
-    `stop` returns true, the step is finished, a checkpoint written and KeyboardInterrupt raised. Raises
+    they see is the training network. `watcher` is told of every step and of what else takes long; once it asks to
+    stop, the step is finished, a checkpoint written and KeyboardInterrupt raised. From `resume`, training goes on
+    to the same bits as if it had never been interrupted. Raises
     DivergedError once the loss is not finite. In both cases the best (or last) finite weights are kept as
     `model.keras`.
     """
-    from tenfold.training.loop import Hooks, Stopped
+    from tenfold.training.loop import Stopped
 
     check(recipe, dataset)
-    hooks = Hooks(callbacks, progress, log, stop)
     model = _fresh(recipe, dataset)
     weights = _class_weights(recipe.train, dataset)
-    if recipe.train.optimizer == "logistic-regression":
+    if recipe.train.fit == "logistic-regression":
         from tenfold.training import probe
 
-        record = probe.fit(recipe, dataset, model, weights, hooks)
+        record = probe.fit(recipe, dataset, model, weights, watcher)
         run.write_history([record])
         _save_model(run, recipe, dataset, model.get_weights(), epoch=1)
         yield record
@@ -77,9 +74,9 @@ def fit(
         if recipe.model.name == "pretrained":
             from tenfold.training import transfer
 
-            yield from transfer.train(recipe, dataset, run, model, weights, hooks, resume)
+            yield from transfer.train(recipe, dataset, run, model, weights, callbacks, watcher, resume)
         else:
-            yield from _train(recipe, dataset, run, model, weights, hooks, resume)
+            yield from _train(recipe, dataset, run, model, weights, callbacks, watcher, resume)
     except Stopped:
         _save_best(run, recipe, dataset)
         raise KeyboardInterrupt from None
@@ -93,21 +90,21 @@ def _fresh(recipe: Recipe, dataset: Dataset) -> Any:
     """The fast network as every training of the recipe begins with it: the same weights each time."""
     from tenfold.training import engine
 
-    machine = engine.prepare(recipe.train.precision)
+    machine = configure(recipe.train.precision)
     with engine.seeded(recipe.train.seed):
         return build(recipe.model, dataset.shape, len(dataset.classes), fast=True, dtype=machine.dtype_policy)
 
 
-def _train(recipe: Recipe, dataset: Dataset, run: Run, model: Any, weights: np.ndarray | None, hooks: Hooks,
-           resume: Snapshot | None) -> Iterator[dict[str, float]]:
+def _train(recipe: Recipe, dataset: Dataset, run: Run, model: Any, weights: np.ndarray | None,
+           callbacks: Sequence[Any], watcher: Watcher, resume: Snapshot | None) -> Iterator[dict[str, float]]:
     """Train the fast network `model`, fresh from `build`."""
     from tenfold.training import engine, optimizers
     from tenfold.training.loop import Loop
 
-    machine = engine.prepare(recipe.train.precision)
+    machine = configure(recipe.train.precision)
     optimizer = optimizers.make(recipe.train, machine.dtype)
     trainer = engine.Trainer(model, optimizer, recipe.train, len(dataset.classes), weights, device=machine.device)
-    yield from Loop(recipe, dataset, run, trainer, hooks).fit(resume)
+    yield from Loop(recipe, dataset, run, trainer, callbacks, watcher).fit(resume)
 
 
 def _image_scales(recipe: Recipe, dataset: Dataset) -> None:
@@ -127,7 +124,7 @@ def _image_scales(recipe: Recipe, dataset: Dataset) -> None:
             raise UsageError(f"train.image_scales: received {scale:g}, images of {height}×{width} pixels, which model "
                              f"{recipe.model.name} does not take when built for {dataset.shape[0]}×{dataset.shape[1]}: "
                              "expected greater scales, or a model that takes images of any size (speednet, or "
-                             "model.head=global-average)")
+                             "model.pooling=global-average)")
 
 
 def _class_weights(section: TrainSection, dataset: Dataset) -> np.ndarray | None:

@@ -1,4 +1,4 @@
-"""[E] Augmentation of whole batches, on tensors.
+"""Augmentation of whole batches, on tensors.
 
 Each function takes a `Batch` and returns a changed one; its keyword-only parameters are its options in a
 recipe (`[train.augment.NAME]`). Randomness comes from PyTorch's generator, which the engine seeds for
@@ -39,7 +39,7 @@ class Batch:
 
 
 def augmented(batch: Batch, augmentations: Mapping[str, Mapping[str, Any]], scale: float = 1.0) -> Batch:
-    """The batch after augmentations by name, with their options, its sides that share of what they were before."""
+    """The batch after augmentations by name, with their options, then scaled by `scale`."""
     import torch
     import torch.nn.functional as F
 
@@ -59,10 +59,10 @@ def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
 
 @AUGMENTATIONS.add("mirror")
 def mirror(batch: Batch, *, probability: Probability = 0.5, alternate: bool = False) -> Batch:
-    """Mirror each image left to right with that probability, or `alternate`ly: every other epoch.
+    """Mirror each image left to right with the given `probability`.
 
-    With `alternate`, half of the images begin mirrored and no two epochs in a row show an image the same way
-    (Jordan 2024, "94% on CIFAR-10 in 3.29 seconds", section 3.6); `probability` is not used then.
+    With `alternate`, each image is mirrored in every other epoch instead, half of the images in the first (Jordan
+    2024, "94% on CIFAR-10 in 3.29 seconds", section 3.6); `probability` is not used then.
     """
     import torch
 
@@ -77,7 +77,7 @@ def mirror(batch: Batch, *, probability: Probability = 0.5, alternate: bool = Fa
 
 @AUGMENTATIONS.add("translate")
 def translate(batch: Batch, *, pixels: Annotated[int, Field(ge=1, le=64)] = 2) -> Batch:
-    """Shift each image by up to `pixels` in each direction; what comes in is reflected at the border."""
+    """Shift each image by up to `pixels` in each direction; the gap is filled by reflection at the border."""
     import torch
 
     images = batch.images
@@ -89,19 +89,19 @@ def translate(batch: Batch, *, pixels: Annotated[int, Field(ge=1, le=64)] = 2) -
 
 
 @AUGMENTATIONS.add("crop")
-def crop(batch: Batch, *, share: Annotated[float, Field(gt=0, lt=1)] = 0.875) -> Batch:
-    """Cut a window at a random place, its sides that `share` of the image's (Krizhevsky et al. 2012, section 4.1).
+def crop(batch: Batch, *, fraction: Annotated[float, Field(gt=0, lt=1)] = 0.875) -> Batch:
+    """Cut out a window at a random place (Krizhevsky et al. 2012, section 4.1).
 
-    The window, at least a pixel smaller than the image, is scaled to the image's size, or to the share of it that
-    `train.image_scales` says: where that is `share` as well, a network that takes images of any size learns from
-    windows as they are, at the scale of the whole images on which it is judged and at the cost of smaller ones.
+    Its height and width are `fraction` of the image's, and at least a pixel smaller. It is resized to the size of the
+    image, or to the size that `train.image_scales` gives: if both are the same fraction, windows are not resized, so
+    a network that takes images of any size trains on small images at the scale of the full ones it is judged on.
     """
     import torch
 
     images = batch.images
     taken = []
     for side in images.shape[2:]:
-        window = max(min(round(side * share), side - 1), 1)
+        window = max(min(round(side * fraction), side - 1), 1)
         start = torch.randint(0, side - window + 1, (len(images), 1), device=images.device)
         taken.append(torch.arange(window, device=images.device) + start)
     return replace(batch, images=_pixels(images, *taken))
@@ -109,7 +109,7 @@ def crop(batch: Batch, *, share: Annotated[float, Field(gt=0, lt=1)] = 0.875) ->
 
 @AUGMENTATIONS.add("rotate")
 def rotate(batch: Batch, *, degrees: Annotated[float, Field(gt=0, le=180)] = 10.0) -> Batch:
-    """Turn each image about its centre by up to `degrees` either way (bilinear, reflected border)."""
+    """Rotate each image about its centre by up to `degrees` either way (bilinear, reflected border)."""
     import torch
     import torch.nn.functional as F
 
@@ -126,7 +126,7 @@ def rotate(batch: Batch, *, degrees: Annotated[float, Field(gt=0, le=180)] = 10.
 
 @AUGMENTATIONS.add("cutout")
 def cutout(batch: Batch, *, pixels: Annotated[int, Field(ge=1, le=256)] = 8) -> Batch:
-    """Grey out a square of `pixels` a side at a random place, which may overlap the border (DeVries & Taylor 2017)."""
+    """Make a square of `pixels` × `pixels` grey, at a random place, partly outside at times (DeVries & Taylor 2017)."""
     import torch
 
     images = batch.images
@@ -143,7 +143,7 @@ def brightness_contrast(
     batch: Batch, *,
     brightness: Probability = 0.2, contrast: Probability = 0.2,
 ) -> Batch:
-    """Scale contrast about the image's mean by up to ± `contrast`, shift by up to ± `brightness` × 255."""
+    """Change contrast by a factor of up to 1 ± `contrast` and brightness by up to ± `brightness` × 255."""
     import torch
 
     images = batch.images
@@ -155,7 +155,10 @@ def brightness_contrast(
 
 @AUGMENTATIONS.add("mixup")
 def mixup(batch: Batch, *, alpha: Annotated[float, Field(gt=0, le=10)] = 0.2) -> Batch:
-    """Blend each image and its target with another's, by a share drawn from Beta(alpha, alpha) (Zhang et al. 2018)."""
+    """Blend each image and its target with those of another image (Zhang et al. 2018).
+
+    The fraction of the first is drawn from Beta(`alpha`, `alpha`).
+    """
     import torch
     import torch.nn.functional as F
 
@@ -163,9 +166,9 @@ def mixup(batch: Batch, *, alpha: Annotated[float, Field(gt=0, le=10)] = 0.2) ->
     if not targets.is_floating_point():
         targets = F.one_hot(targets, batch.classes).float()
     concentration = torch.full((len(images),), alpha, device=images.device)
-    share = torch.distributions.Beta(concentration, concentration).sample()
+    fraction = torch.distributions.Beta(concentration, concentration).sample()
     other = torch.randperm(len(images), device=images.device)
-    pixel, label = share[:, None, None, None], share[:, None]
+    pixel, label = fraction[:, None, None, None], fraction[:, None]
     return replace(batch, images=images * pixel + images[other] * (1 - pixel),
                    targets=targets * label + targets[other] * (1 - label))
 

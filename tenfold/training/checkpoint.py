@@ -1,4 +1,4 @@
-"""[E] Checkpoints: everything that the rest of a training depends on, verified when it is read.
+"""Checkpoints: everything that the rest of a training depends on, verified when it is read.
 
 Every random draw follows from (seed, epoch, step) and every decision from the records, so a checkpoint
 is the weights, the optimizer's variables, the position, and the records so far. Arrays are in numpy's
@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from tenfold.errors import RunError
+from tenfold.progress import SILENT, Watcher
 from tenfold.run import Run
 
 ARRAYS, STATE, SUMS = "arrays.npz", "state.json", "SHA256SUMS"
@@ -77,8 +77,8 @@ def save(run: Run, kind: str, snapshot: Snapshot) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def load(run: Run, kind: str, log: Callable[[str], None] = lambda line: None) -> Snapshot:
-    """The newest checkpoint of that kind that is whole; damaged newer ones are told to `log`.
+def load(run: Run, kind: str, watcher: Watcher = SILENT) -> Snapshot:
+    """The newest checkpoint of that kind that is whole; the watcher is told of damaged newer ones.
 
     Raises RunError if there is none.
     """
@@ -87,7 +87,7 @@ def load(run: Run, kind: str, log: Callable[[str], None] = lambda line: None) ->
         try:
             return _read(folder)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            log(f"checkpoint {folder.name} is damaged ({error}); the one before it is used")
+            watcher.notice(f"checkpoint {folder.name} is damaged ({error}); the one before it is used")
     raise RunError(f"{run.path}: has no whole {kind} checkpoint ({len(found)} found, all damaged); train it anew"
                    if found else f"{run.path}: has no {kind} checkpoint")
 

@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from tenfold.errors import DivergedError
+from tenfold.progress import SILENT, Advance, Step, Watcher
 from tenfold.recipe import Recipe, TrainSection
 from tenfold.run import Run
 from tenfold.training import checkpoint, engine, schedule
 from tenfold.training.checkpoint import Position, Snapshot
-
-Progress = Callable[[int, int, int, float], None]  # epoch, step, steps, loss
-
-
-@dataclass(frozen=True)
-class Hooks:
-    """Whom a training tells how it goes, and whom it asks whether to stop.
-
-    callbacks: `keras.callbacks.Callback`s; progress: called after every step; log: gets lines on what else takes
-    long; stop: once it is true, the training ends after the step.
-    """
-
-    callbacks: Sequence[Any] = ()
-    progress: Progress | None = None
-    log: Callable[[str], None] = lambda line: None
-    stop: Callable[[], bool] = lambda: False
+from tenfold.training.loader import Loader
 
 
 class Stopped(Exception):  # noqa: N818  (no error: it was asked for)
@@ -39,17 +24,17 @@ class Stopped(Exception):  # noqa: N818  (no error: it was asked for)
 class Loop:
     """One training of one run, from the start or from a snapshot."""
 
-    def __init__(self, recipe: Recipe, dataset: Any, run: Run, trainer: engine.Trainer, hooks: Hooks,
-                 phase: int | None = None, before: Sequence[dict[str, float]] = ()) -> None:
+    def __init__(self, recipe: Recipe, dataset: Any, run: Run, trainer: engine.Trainer,
+                 callbacks: Sequence[Any] = (), watcher: Watcher = SILENT, phase: int | None = None,
+                 before: Sequence[dict[str, float]] = ()) -> None:
         """`dataset` is a Dataset or FeatureSet; `phase` (from 0) one of several, `before` the earlier ones' records."""
         self.section, self.batch_size = recipe.train, recipe.evaluate.batch_size
-        self.run, self.trainer, self.hooks = run, trainer, hooks
+        self.run, self.trainer, self.watcher = run, trainer, watcher
         trainer.model.compile(optimizer=trainer.optimizer)  # for callbacks that look for model.optimizer
-        self.listeners = engine.keras.callbacks.CallbackList(list(hooks.callbacks), model=trainer.model)
-        self.train = engine.Resident.of(dataset.train.images, dataset.train.labels, trainer.device)
+        self.listeners = engine.keras.callbacks.CallbackList(list(callbacks), model=trainer.model)
+        self.train = Loader(dataset.train.images, dataset.train.labels, trainer.device)
         held_out = dataset.validation
-        self.validation = (None if held_out is None else
-                           engine.Resident.of(held_out.images, held_out.labels, trainer.device))
+        self.validation = None if held_out is None else Loader(held_out.images, held_out.labels, trainer.device)
         self.steps = -(-len(self.train) // self.section.batch_size)
         self.phase, self.first = phase, len(before)
         self.records: list[dict[str, float]] = list(before)
@@ -115,7 +100,7 @@ class Loop:
         if self.validation is not None:
             self.listeners.on_test_begin()
             record["val_loss"], record["val_accuracy"] = self.trainer.evaluate(
-                self.validation, self.batch_size, before=self._stop_if_asked)
+                self.validation, self.batch_size, before=self._validating)
             self.listeners.on_test_end()
             if not np.isfinite(record["val_loss"]):
                 raise self._diverged(f"validation loss became {record['val_loss']}")
@@ -139,14 +124,19 @@ class Loop:
         if not np.isfinite(value):
             raise self._diverged(f"loss became {value}")
         self.listeners.on_train_batch_end(i, {"loss": value})
-        if self.hooks.progress:
-            self.hooks.progress(epoch, i + 1, self.steps, value)
+        self.watcher.on(Step(epoch, i + 1, self.steps, value))
         self._stop_if_asked()
         if time.monotonic() - self._saved > 60 * section.checkpoint_minutes:
             self._save("last")
 
+    def _validating(self, done: int) -> None:
+        """So many validation images have been judged."""
+        assert self.validation is not None
+        self.watcher.on(Advance("validate", done, len(self.validation), "images"))
+        self._stop_if_asked()
+
     def _stop_if_asked(self) -> None:
-        if self.hooks.stop():
+        if self.watcher.stop():
             self._save("last")
             raise Stopped
 

@@ -1,4 +1,4 @@
-"""[E] Muon: momentum whose matrix is made orthogonal before each update (Keller Jordan et al. 2024).
+"""Muon: momentum whose matrix is made orthogonal before each update (Keller Jordan et al. 2024).
 
 A convolution kernel is taken as the matrix out × (height × width × in). Matrices of one shape go through
 Newton–Schulz together, in bfloat16 where the training computes in it.

@@ -1,56 +1,114 @@
-"""[E] The optimizers that a recipe can name, as Keras optimizers."""
+"""[E] The optimizers that a recipe can name, each a function that registers itself.
+
+A function gets the learning rate and the dtype that the network computes in, and returns a Keras optimizer; its
+keyword-only parameters are its options in a recipe (`[train.optimizer]`). The engine is imported inside, so that
+recipes are checked without it. Weight decay is decoupled (Loshchilov & Hutter 2019) and spares vectors.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
-import torch
-from torch.optim.adam import adam
+from pydantic import Field
 
-from tenfold.backend import keras
-from tenfold.recipe import TrainSection
-from tenfold.training.muon import FilterMuon, NormalizedMuon
+from tenfold.recipe import OptimizerSection, TrainSection
+from tenfold.registry import OPTIMIZERS
 
-# Variables of the optimizer for each one of the model, at most; logistic-regression is none of Keras' (`probe`).
-SLOTS = {"adam": 2, "adamw": 2, "sgd": 1, "rmsprop": 2, "muon": 2, "normalized-muon": 1, "logistic-regression": 0}
+if TYPE_CHECKING:
+    import torch
+
+    from tenfold.backend import keras
+
+Momentum = Annotated[float, Field(ge=0, lt=1)]
+Decay = Annotated[float, Field(ge=0)]
+LearningRate = Annotated[float, Field(gt=0)]
+
+Makes = TypeVar("Makes", bound=Callable)
 
 
-def make(section: TrainSection, dtype: torch.dtype = torch.float32) -> keras.optimizers.Optimizer:
-    """The optimizer of a recipe, for a network that computes in `dtype`.
+def keeps(slots: int) -> Callable[[Makes], Makes]:
+    """Decorator: how many variables the optimizer keeps for each variable of the model, at most."""
 
-    Weight decay is decoupled (Loshchilov & Hutter 2019) and spares vectors.
-    """
-    rate, decay = section.learning_rate, section.weight_decay or None
-    optimizer: keras.optimizers.Optimizer
-    match section.optimizer:
-        case "adam" | "adamw":
-            optimizer = FusedAdam(rate, weight_decay=decay)
-        case "sgd":
-            optimizer = keras.optimizers.SGD(rate, section.momentum, section.nesterov, weight_decay=decay)
-        case "rmsprop":
-            optimizer = keras.optimizers.RMSprop(rate, momentum=section.momentum, weight_decay=decay)
-        case "muon":
-            optimizer = FilterMuon(rate, momentum=section.momentum, nesterov=section.nesterov,
-                                   weight_decay=decay, adam_weight_decay=decay, dtype=dtype)
-        case "normalized-muon":
-            rates = (rate, section.vector_learning_rate, section.logits_learning_rate)
-            optimizer = NormalizedMuon(rates, section.momentum, decay, dtype=dtype)
+    def declare(function: Makes) -> Makes:
+        function.slots = slots  # type: ignore[attr-defined]
+        return function
+
+    return declare
+
+
+def slots(section: OptimizerSection) -> int:
+    """How many variables an optimizer keeps for each one of the model, at most. Raises UnknownNameError."""
+    return OPTIMIZERS.get(section.name).slots  # type: ignore[attr-defined]
+
+
+def make(section: TrainSection, dtype: torch.dtype | None = None) -> keras.optimizers.Optimizer:
+    """The optimizer of a recipe, for a network that computes in `dtype` (default: float32)."""
+    import torch
+
+    function = OPTIMIZERS.get(section.optimizer.name)
+    optimizer = function(section.learning_rate, dtype or torch.float32, **section.optimizer.options)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 
 
-class FusedAdam(keras.optimizers.Adam):
-    """Keras' Adam, updated by PyTorch's kernel that goes over everything once; Keras' weight decay is decoupled anyway.
+@OPTIMIZERS.add("adamw")
+@OPTIMIZERS.add("adam")
+@keeps(slots=2)
+def adam(learning_rate: float, dtype: torch.dtype, *, weight_decay: Decay = 0.0) -> keras.optimizers.Optimizer:
+    """Adam (Kingma & Ba 2015) with decoupled `weight_decay` on kernels; adam and adamw are the same."""
+    from tenfold.training.adam import FusedAdam
 
-    Keras adds epsilon to the root of the sum of squares before that is corrected for its bias, PyTorch after it.
+    return FusedAdam(learning_rate, weight_decay=weight_decay or None)
+
+
+@OPTIMIZERS.add("sgd")
+@keeps(slots=1)
+def sgd(learning_rate: float, dtype: torch.dtype, *, momentum: Momentum = 0.9, nesterov: bool = True,
+        weight_decay: Decay = 0.0) -> keras.optimizers.Optimizer:
+    """Stochastic gradient descent with `momentum` (`nesterov`: Nesterov's); `weight_decay` acts on kernels."""
+    from tenfold.backend import keras
+
+    return keras.optimizers.SGD(learning_rate, momentum, nesterov, weight_decay=weight_decay or None)
+
+
+@OPTIMIZERS.add("rmsprop")
+@keeps(slots=2)
+def rmsprop(learning_rate: float, dtype: torch.dtype, *, momentum: Momentum = 0.9,
+            weight_decay: Decay = 0.0) -> keras.optimizers.Optimizer:
+    """RMSprop (Hinton 2012) with `momentum`; `weight_decay` acts on kernels."""
+    from tenfold.backend import keras
+
+    return keras.optimizers.RMSprop(learning_rate, momentum=momentum, weight_decay=weight_decay or None)
+
+
+@OPTIMIZERS.add("muon")
+@keeps(slots=2)
+def muon(learning_rate: float, dtype: torch.dtype, *, momentum: Momentum = 0.9, nesterov: bool = True,
+         weight_decay: Decay = 0.0) -> keras.optimizers.Optimizer:
+    """Muon (Jordan et al. 2024) for kernels; Adam for vectors and the logits, at the same learning rate.
+
+    Updates are scaled so that learning rates that suit Adam suit Muon. `weight_decay` acts on kernels.
     """
+    from tenfold.training.muon import FilterMuon
 
-    @torch.no_grad()
-    def _backend_update_step(self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any) -> None:
-        before = float(self.iterations.value)
-        places = [self._get_variable_index(variable) for variable in trainable_variables]
-        adam([variable.value for variable in trainable_variables], list(grads),
-             [self._momentums[i].value for i in places], [self._velocities[i].value for i in places], [],
-             [torch.tensor(before, device=gradient.device) for gradient in grads], fused=True, amsgrad=False,
-             beta1=self.beta_1, beta2=self.beta_2, lr=float(learning_rate), weight_decay=0.0,
-             eps=self.epsilon / (1 - self.beta_2 ** (before + 1)) ** 0.5, maximize=False)
+    decay = weight_decay or None
+    return FilterMuon(learning_rate, momentum=momentum, nesterov=nesterov, weight_decay=decay,
+                      adam_weight_decay=decay, dtype=dtype)
+
+
+@OPTIMIZERS.add("normalized-muon")
+@keeps(slots=1)
+def normalized_muon(learning_rate: float, dtype: torch.dtype, *, momentum: Momentum = 0.9,
+                    vector_learning_rate: LearningRate = 1.0, logits_learning_rate: LearningRate = 1.0,
+                    weight_decay: Decay = 0.0) -> keras.optimizers.Optimizer:
+    """Muon that keeps the norm of each kernel, as in airbench94; SGD with Nesterov momentum for all else.
+
+    `train.learning_rate` is for kernels, `vector_learning_rate` for vectors (biases), `logits_learning_rate` for the
+    last layer; all follow the schedule. `weight_decay` acts on the kernel of the last layer alone, because the norm
+    of the others is kept.
+    """
+    from tenfold.training.muon import NormalizedMuon
+
+    rates = (learning_rate, vector_learning_rate, logits_learning_rate)
+    return NormalizedMuon(rates, momentum, weight_decay or None, dtype=dtype)

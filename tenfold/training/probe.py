@@ -13,16 +13,16 @@ from sklearn.metrics import log_loss
 
 from tenfold.data.dataset import Dataset
 from tenfold.models import weights
+from tenfold.progress import Watcher
 from tenfold.recipe import Recipe
 from tenfold.training import features
-from tenfold.training.loop import Hooks
 from tenfold.training.transfer import feature_network, on_features
 
 STRENGTHS = tuple(10.0**power for power in (-4, -3, -2, -1, 0, 1))  # C, the inverse of the regularisation
 ITERATIONS = 300
 
 
-def fit(recipe: Recipe, dataset: Dataset, model: Any, class_weights: np.ndarray | None, hooks: Hooks,
+def fit(recipe: Recipe, dataset: Dataset, model: Any, class_weights: np.ndarray | None, watcher: Watcher,
         ) -> dict[str, float]:
     """Fit the logits of a fast network, fresh from `build`, in one go: the record of the only epoch.
 
@@ -30,8 +30,8 @@ def fit(recipe: Recipe, dataset: Dataset, model: Any, class_weights: np.ndarray 
     The regularisation is the one of `STRENGTHS` with the least cross-entropy on validation (the first of
     equals: the strongest). Features are standardised; that is folded into the weights of the logits.
     """
-    weights.initialise(model, recipe.model, hooks.log)
-    found = features.of_dataset(feature_network(model), recipe, dataset, hooks)
+    weights.initialise(model, recipe.model, watcher)
+    found = features.of_dataset(feature_network(model), recipe, dataset, watcher)
     assert found.validation is not None  # `training.check` has seen to it
     started = time.perf_counter()
     scaler = found.train.scaler()
@@ -40,10 +40,11 @@ def fit(recipe: Recipe, dataset: Dataset, model: Any, class_weights: np.ndarray 
     count = len(dataset.classes)
     best: tuple[float, float, Any] | None = None
     for strength, fitted in _fits(x, labels, class_weights):
-        if hooks.stop():
+        if watcher.stop():
             raise KeyboardInterrupt
         loss = _loss(fitted, x_held, held, count)
-        hooks.log(f"probe: C = {strength:g}: validation loss {loss:.4f}, accuracy {fitted.score(x_held, held):.1%}")
+        watcher.notice(f"probe: C = {strength:g}: validation loss {loss:.4f}, "
+                       f"accuracy {fitted.score(x_held, held):.1%}")
         if best is None or loss < best[0]:
             best = loss, strength, fitted
         else:
@@ -51,7 +52,7 @@ def fit(recipe: Recipe, dataset: Dataset, model: Any, class_weights: np.ndarray 
     assert best is not None
     loss, strength, chosen = best
     if strength == STRENGTHS[-1]:
-        hooks.log(f"probe: C = {strength:g} is the largest that is tried; training may bring more")
+        watcher.notice(f"probe: C = {strength:g} is the largest that is tried; training may bring more")
     model.get_layer("logits").set_weights(_folded(chosen, scaler, count))
     seconds = time.perf_counter() - started
     return {

@@ -61,7 +61,7 @@ def learning_rate(section: TrainSection, step: int, steps_per_epoch: int) -> flo
 
 
 def image_scale(section: TrainSection, epoch: int) -> float:
-    """The share of their sides to which an epoch (from 1) scales its images.
+    """The fraction of their sides to which an epoch (from 1) scales its images.
 
     Progressive resizing (Howard 2018, in DAWNBench; Tan & Le 2021, "EfficientNetV2", section 4): small
     images first. The list is stretched over the recipe's epochs; the last epoch has the last of it.
@@ -74,10 +74,15 @@ def image_scale(section: TrainSection, epoch: int) -> float:
 
 
 def improves(value: float, best: float | None, monitor: str, min_delta: float) -> bool:
-    """Whether `value` is better than `best` by more than `min_delta`: up for accuracies, down for losses."""
+    """Whether `value` is better than `best` by more than `min_delta`: up for accuracies, down for losses.
+
+    Compared in float32, as Keras' callbacks do, so that what is equal there is equal here.
+    """
     if best is None:
         return True
-    return value - min_delta > best if monitor.endswith("accuracy") else value + min_delta < best
+    if monitor.endswith("accuracy"):
+        return bool(np.float32(value - min_delta) > np.float32(best))
+    return bool(np.float32(value + min_delta) < np.float32(best))
 
 
 def best_epoch(records: Sequence[Record], monitor: str, min_delta: float = 0.0, start: int = 0) -> int | None:

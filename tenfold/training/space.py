@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from tenfold.data.dataset import Dataset
 from tenfold.errors import StorageError
 from tenfold.recipe import Recipe
+from tenfold.storage import room
+from tenfold.training import optimizers
 from tenfold.training.checkpoint import KEPT
 
 FLOAT = 4  # bytes
@@ -23,9 +24,8 @@ def needed(recipe: Recipe, dataset: Dataset, parameters: int) -> int:
     variables; `model.keras` and its successor; the predictions of validation and test, as CSV too; plots
     and report. `dataset` is prepared.
     """
-    from tenfold.training.optimizers import SLOTS
-
-    variables = FLOAT * parameters * (1 + SLOTS[recipe.train.optimizer])
+    slots = 0 if recipe.train.fit == "logistic-regression" else optimizers.slots(recipe.train.optimizer)
+    variables = FLOAT * parameters * (1 + slots)
     checkpoints = (sum(KEPT.values()) + 1) * (variables + FILE + RECORD * recipe.train.all_epochs)
     models = 2 * (FLOAT * parameters + FILE)
     judged = sum(len(split) for name, split in dataset.splits().items() if name != "train")
@@ -43,8 +43,7 @@ def check(directory: Path, bytes_needed: int) -> str:
 
     Raises StorageError if that is less.
     """
-    place = next(path for path in (directory.absolute(), *directory.absolute().parents) if path.exists())
-    free = shutil.disk_usage(place).free
+    free = room.free(directory)
     if free < bytes_needed:
         raise StorageError(f"{directory}: {_size(free)} free, and the run needs up to {_size(bytes_needed)}; "
                            "free some space there or write elsewhere (--runs DIR for runs)")

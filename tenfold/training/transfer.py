@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tenfold.data.dataset import Dataset
+from tenfold.machine import configure
 from tenfold.models import backbone, weights
 from tenfold.models.layers import Layers, keras, put
+from tenfold.progress import Watcher
 from tenfold.recipe import EarlyStopping, Recipe, TrainSection
 from tenfold.run import Run
 from tenfold.training import engine, features, optimizers
-from tenfold.training.loop import Hooks, Loop
+from tenfold.training.loop import Loop
 
 if TYPE_CHECKING:
     from tenfold.training.checkpoint import Snapshot
@@ -67,7 +69,7 @@ def _trained(recipe: Recipe, phase: Phase) -> str:
 
 
 class FineTuner(engine.Trainer):
-    """A trainer that moves each stage of the backbone by a share of what the optimizer would.
+    """A trainer that moves each stage of the backbone by a fraction of what the optimizer would.
 
     Updates of all the optimizers that backbones can have are proportional to the learning rate, so this is
     a learning rate of its own for each stage (Howard & Ruder 2018, discriminative fine-tuning).
@@ -95,11 +97,11 @@ def shares(recipe: Recipe) -> dict[str, float]:
 
 
 def train(
-    recipe: Recipe, dataset: Dataset, run: Run, model: Any, class_weights: np.ndarray | None, hooks: Hooks,
-    resume: Snapshot | None,
+    recipe: Recipe, dataset: Dataset, run: Run, model: Any, class_weights: np.ndarray | None,
+    callbacks: Sequence[Any], watcher: Watcher, resume: Snapshot | None,
 ) -> Generator[dict[str, float]]:
     """Train the fast network `model`, fresh from `build`, in the recipe's phases; one record an epoch."""
-    weights.initialise(model, recipe.model, hooks.log)
+    weights.initialise(model, recipe.model, watcher)
     cached: features.FeatureSet | None = None
     logits = model.get_layer("logits")
     records, plan = [] if resume is None else list(resume.records), phases(recipe)
@@ -107,20 +109,20 @@ def train(
         snapshot = resume if resume is not None and resume.position.phase == number else None
         if resume is not None and resume.position.phase > number:
             continue
-        hooks.log(f"phase {number + 1} of {len(plan)}: {_trained(recipe, phase)}, at most "
+        watcher.notice(f"phase {number + 1} of {len(plan)}: {_trained(recipe, phase)}, at most "
                   f"{phase.section.epochs:,} epochs")
         if phase.cached and cached is None:
-            cached = features.of_dataset(feature_network(model), recipe, dataset, hooks)
+            cached = features.of_dataset(feature_network(model), recipe, dataset, watcher)
         kept = cached if phase.cached else None
         trained = model if kept is None else head(recipe, kept, logits, fresh=number == 0)
-        machine = engine.prepare(phase.section.precision)
+        machine = configure(phase.section.precision)
         arguments = (phase.section, len(dataset.classes), class_weights)
         trainer = (engine.Trainer(trained, optimizers.make(phase.section), *arguments) if phase.cached else
                    FineTuner(trained, optimizers.make(phase.section, machine.dtype), *arguments,
                              device=machine.device, shares=shares(recipe)))
         earlier = [record for record in records if record["phase"] <= number]
         of_phase = recipe.model_copy(update={"train": phase.section})
-        loop = Loop(of_phase, kept or dataset, run, trainer, hooks, number, earlier)
+        loop = Loop(of_phase, kept or dataset, run, trainer, callbacks, watcher, number, earlier)
         yield from loop.fit(snapshot)
         records = loop.records
         if phase.cached:

@@ -31,7 +31,7 @@ def row(text: str, figure: str) -> list[str]:
 def test_without_results_every_figure_is_not_measured(tmp_path: Path) -> None:
     text = page(tmp_path)
     assert text.count("| not measured | |") == len(FIGURES)
-    assert text.count("\nNot measured.\n") == 7
+    assert text.count("\nNot measured.\n") == 8
 
 
 def test_a_figure_is_compared_with_its_target(tmp_path: Path) -> None:
@@ -82,6 +82,16 @@ def test_a_smoke_run_meets_no_target(tmp_path: Path) -> None:
     write(tmp_path, "throughput-A", network="A", batch=8, tenfold={}, **peer)
     write(tmp_path, "memory", recipes={"mlp": {"peak_memory_mib": 500.0}}, data="digits", batch=500)
     assert "| yes |" not in page(tmp_path)
+
+
+def test_a_large_split_is_held_against_the_small_one_at_the_sizes_of_the_bar(tmp_path: Path) -> None:
+    figure, mapped = "images/s on a mapped split", {"anonymous_mib": 1024.0}
+    write(tmp_path, "large-split", gib=6.0, limit_gib=2.0, ratio=span(0.95), mapped=mapped)
+    assert row(page(tmp_path), figure)[2:] == ["0.95 (0.94 to 0.96, n = 3); 1.00 GiB held at most", "yes"]
+    write(tmp_path, "large-split", gib=6.0, limit_gib=2.0, ratio=span(0.89), mapped=mapped)
+    assert row(page(tmp_path), figure)[3] == "no"
+    write(tmp_path, "large-split", gib=0.5, limit_gib=2.0, ratio=span(0.95), mapped=mapped)
+    assert row(page(tmp_path), figure)[2] == "not measured"
 
 
 def test_speed_states_accuracy_with_and_without_augmentation(tmp_path: Path) -> None:

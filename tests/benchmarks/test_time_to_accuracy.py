@@ -15,8 +15,8 @@ from benchmarks.side_by_side import PROGRAMS
 from benchmarks.time_to_accuracy import PEER, RECIPES, compare_recipe, compare_speed, scaled
 from tenfold.recipe import Recipe, shipped
 
-SMALL = ['data.source="shapes:train=300,test=60"', "train.batch_size=50", "train.epochs=2",
-         "train.augment.mirror=false"]
+SMALL = {"data.source": "shapes:train=300,test=60", "train.batch_size": 50, "train.epochs": 2,
+         "train.augment.mirror": False}
 
 
 def test_epochs_that_were_not_trained_count_as_the_median_of_the_later_ones() -> None:
@@ -52,7 +52,7 @@ def test_the_ten_recipes_are_shipped_and_have_a_translation() -> None:
 
 
 def test_what_has_no_translation_is_refused() -> None:
-    recipe = Recipe.load("mlp", ["train.augment.mixup=true", "train.label_smoothing=0.1"])
+    recipe = Recipe.load("mlp", {"train.augment.mixup": True, "train.label_smoothing": 0.1})
     with pytest.raises(SystemExit, match="mlp: no translation into plain Keras for label_smoothing, mixup"):
         tenfold_recipe.check_translation(recipe)
 

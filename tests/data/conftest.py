@@ -32,7 +32,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def access(root: Path) -> Access:
-    return Access(root, fetch=False, log=lambda line: None, progress=None)
+    return Access(root, fetch=False)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from watchers import Listen
 
 from tenfold.data import open_dataset
 from tenfold.data.cifar import (
@@ -26,6 +27,7 @@ from tenfold.data.cifar import (
 )
 from tenfold.data.fetch import Archive
 from tenfold.errors import DataError, FetchError, UsageError
+from tenfold.progress import Advance
 
 COUNT = 20  # images in each of the files written here
 
@@ -259,12 +261,13 @@ def test_what_is_missing_is_fetched_once(tmp_path, root, access, batches, server
     server.content = packed(write_binary(tmp_path / "official", batches))
     digest = hashlib.sha256(server.content).hexdigest()
     archive = Archive(server.url("cifar.tar.gz"), digest, len(server.content))
-    lines = []
-    fetching = replace(access, fetch=True, log=lines.append)
+    listen = Listen()
+    fetching = replace(access, fetch=True, watcher=listen)
     for _ in range(2):
         check(open_cifar(fetching, archive, COUNT), batches)
     assert len(server.ranges) == 1
-    assert lines[0].startswith("fetching cifar.tar.gz")
+    assert listen.said[0].startswith("downloading")
+    assert Advance("download", len(server.content), len(server.content), "bytes") in listen.events
     assert [path.name for path in root.iterdir()] == [BINARY]
 
 
@@ -290,8 +293,7 @@ def test_a_wrong_archive_is_not_unpacked(root, access, server):
 
 @pytest.mark.real
 def test_the_real_cifar10(real_data):
-    lines = []
-    dataset = open_dataset("cifar10", root=real_data, log=lines.append)
+    dataset = open_dataset("cifar10", root=real_data)
     assert dataset.train.images.shape == (50_000, 32, 32, 3)
     assert np.bincount(dataset.train.labels).tolist() == [5000] * 10
     # Published means of the training pixels: 0.4914, 0.4822, 0.4465.

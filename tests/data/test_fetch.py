@@ -9,10 +9,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from watchers import Listen
 
-from tenfold.data.fetch import digest_of, extract, fetch, narrate
-from tenfold.data.lock import locked
+from tenfold.data.fetch import digest_of, extract, fetch
 from tenfold.errors import FetchError, StorageError
+from tenfold.progress import Advance
 
 CONTENT = bytes(range(256)) * 4000
 SHA = hashlib.sha256(CONTENT).hexdigest()
@@ -33,11 +34,16 @@ def leftovers(target: Path) -> list[str]:
     return sorted(path.name for path in target.parent.iterdir())
 
 
+def received(listen: Listen) -> list[tuple[int, int | None]]:
+    return [(event.done, event.total) for event in listen.events if isinstance(event, Advance)]
+
+
 def test_fetch_brings_the_file_and_leaves_nothing_else(served, target):
-    seen = []
-    assert fetch(served.url(), target, SHA, lambda done, total: seen.append((done, total))) == target
+    listen = Listen()
+    assert fetch(served.url(), target, SHA, listen) == target
     assert target.read_bytes() == CONTENT
     assert leftovers(target) == ["file.bin"]
+    seen = received(listen)
     assert seen[0] == (0, len(CONTENT))
     assert seen[-1] == (len(CONTENT), len(CONTENT))
     assert seen == sorted(seen)
@@ -63,11 +69,11 @@ def test_a_part_is_taken_up_or_started_over(served, target, mode):
     served.mode = mode
     target.parent.mkdir()
     target.with_name("file.bin.part").write_bytes(CONTENT[:1000])
-    seen = []
-    fetch(served.url(), target, SHA, lambda done, total: seen.append((done, total)))
+    listen = Listen()
+    fetch(served.url(), target, SHA, listen)
     assert target.read_bytes() == CONTENT
     assert served.ranges[0] == "bytes=1000-"
-    assert seen[0] == (1000 if mode == "ranges" else 0, len(CONTENT))
+    assert received(listen)[0] == (1000 if mode == "ranges" else 0, len(CONTENT))
 
 
 @pytest.mark.parametrize("part", [CONTENT, CONTENT + b"too much", b"x" * len(CONTENT)])
@@ -130,22 +136,6 @@ def test_two_at_once_fetch_once(served, target):
     assert leftovers(target) == ["file.bin"]
 
 
-def test_a_lock_is_told_to_who_waits(root):
-    told, order = threading.Event(), []
-
-    def second() -> None:
-        with locked(root / "thing", waiting=told.set):
-            order.append("second")
-
-    with locked(root / "thing"):
-        thread = threading.Thread(target=second)
-        thread.start()
-        assert told.wait(5)
-        order.append("first")
-    thread.join()
-    assert order == ["first", "second"]
-
-
 def test_a_stale_lock_file_of_a_dead_process_does_not_block(served, target):
     target.parent.mkdir()
     target.with_name("file.bin.lock").write_bytes(b"")
@@ -164,15 +154,6 @@ def test_a_full_disk_is_a_storage_error(served, target):
     target.with_name("file.bin.part").symlink_to("/dev/full")
     with pytest.raises(StorageError, match="No space left"):
         fetch(served.url(), target, SHA)
-
-
-def test_narrate_says_a_line_every_tenth():
-    lines = []
-    progress = narrate("file.bin", lines.append)
-    for done in range(0, 10_000_001, 250_000):
-        progress(done, 10_000_000)
-    assert len(lines) == 11
-    assert lines[5] == "fetching file.bin: 5 of 10 MB"
 
 
 # ----------------------------------------------------------------------------------------------------

@@ -5,7 +5,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 import pytest
+from platformdirs.macos import MacOS
+from platformdirs.unix import Unix
+from platformdirs.windows import Windows
 
 from tenfold.data import Dataset, Provenance, Split, catalogue, data_root, open_dataset
 from tenfold.data.location import keras_cache
@@ -60,22 +64,20 @@ def test_the_root_is_what_the_environment_names(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("platform", "variables", "expected"),
     [
-        ("linux", {}, "home/.cache/tenfold"),
-        ("linux", {"XDG_CACHE_HOME": "/cache"}, "/cache/tenfold"),
-        ("linux", {"XDG_CACHE_HOME": "relative"}, "home/.cache/tenfold"),
-        ("darwin", {}, "home/Library/Caches/tenfold"),
-        ("win32", {"LOCALAPPDATA": "/local"}, "/local/tenfold"),
-        ("win32", {}, "home/AppData/Local/tenfold"),
+        (Unix, {}, "home/.cache/tenfold"),
+        (Unix, {"XDG_CACHE_HOME": "/cache"}, "/cache/tenfold"),
+        (Unix, {"XDG_CACHE_HOME": "relative"}, "home/.cache/tenfold"),
+        (MacOS, {}, "home/Library/Caches/tenfold"),
+        (Windows, {"WIN_PD_OVERRIDE_LOCAL_APPDATA": "C:\\local"}, "C:\\local/tenfold"),
     ],
 )
 def test_the_root_is_else_in_the_cache_of_the_platform(monkeypatch, tmp_path, platform, variables, expected):
-    for name in ("TENFOLD_DATA", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+    for name in ("TENFOLD_DATA", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
+    for name, value in {"HOME": str(tmp_path / "home"), **variables}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, "platform", platform)
-    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
-    assert data_root() == tmp_path / expected
+    monkeypatch.setattr(platformdirs, "PlatformDirs", platform)
+    assert data_root() == (Path(expected) if platform is Windows else tmp_path / expected)
 
 
 def test_keras_cache_is_where_keras_looks(monkeypatch, tmp_path):

@@ -23,7 +23,8 @@ def numbered(counts, source="photos", expected=None) -> Split:
 
 
 def numbers(split: Split) -> list[int]:
-    return (split.images[:, 0, 0, 0].astype(int) * 256 + split.images[:, 0, 1, 0]).tolist()
+    images = np.asarray(split.images).astype(int)
+    return (images[:, 0, 0, 0] * 256 + images[:, 0, 1, 0]).tolist()
 
 
 def make(test: bool = False, expected: int | None = None) -> Dataset:
@@ -86,6 +87,8 @@ def test_what_the_splits_say_of_themselves():
         "photos, without 32 held out for test, without 16 held out for validation, "
         "a subset of 100 (stratified, seed 3)")
     assert not any(split.partial for split in prepared.splits().values())
+    held = {name: split.provenance.held_out for name, split in prepared.splits().items()}
+    assert held == {"train": False, "validation": True, "test": True}
 
 
 def test_a_partial_source_stays_visible_in_everything_made_of_it():

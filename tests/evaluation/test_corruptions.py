@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from watchers import Listen
 
 from tenfold.data import open_dataset
 from tenfold.data.dataset import Provenance, Split
@@ -101,14 +102,17 @@ def test_an_unknown_corruption_is_refused_with_the_nearest():
 
 
 def test_robustness_is_accuracy_by_corruption_and_severity(images):
-    def bright(batch: np.ndarray) -> np.ndarray:
+    class Bright:
         """Says "bright" of images whose mean is above that of the clean ones."""
-        share = (batch.mean(axis=(1, 2, 3)) > images.mean()).astype(float)
-        return np.stack([1 - share, share], axis=1)
 
-    labels = bright(images).argmax(axis=1)
-    said: list[str] = []
-    found = robustness(bright, Split(images, labels.astype(np.int64), Provenance("drawn")), said.append)
+        classes, shape = ("dark", "bright"), images.shape[1:]
+
+        def predict(self, batch: np.ndarray, batch_size: int = 500) -> np.ndarray:
+            share = (batch.mean(axis=(1, 2, 3)) > images.mean()).astype(float)
+            return np.stack([1 - share, share], axis=1)
+
+    labels = Bright().predict(images).argmax(axis=1)
+    found = robustness(Bright(), Split(images, labels.astype(np.int64), Provenance("drawn")), (listen := Listen()))
     assert found["clean"]["value"] == 1.0
     assert list(found["corruptions"]) == CORRUPTIONS.names()
     accuracy = [entry["value"] for entry in found["corruptions"]["brightness"]["accuracy"]]
@@ -116,4 +120,4 @@ def test_robustness_is_accuracy_by_corruption_and_severity(images):
     shares = [entry["value"] for each in found["corruptions"].values() for entry in each["accuracy"]]
     assert found["mean"]["value"] == pytest.approx(np.mean(shares))
     assert found["mean"]["low"] <= found["mean"]["value"] <= found["mean"]["high"]
-    assert len(said) == len(CORRUPTIONS.names())
+    assert len(listen.said) == len(CORRUPTIONS.names())

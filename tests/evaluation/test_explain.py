@@ -11,7 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 from tenfold.backend import keras
 from tenfold.errors import UsageError
 from tenfold.evaluation.explain import explain, features, grad_cam, nearest
-from tenfold.evaluation.mistakes import Guess
+from tenfold.evaluation.misclassified import Guess
 from tenfold.models import build
 from tenfold.recipe import Recipe
 

@@ -57,6 +57,26 @@ def test_metrics_are_those_of_scikit_learn(n, k, dtype):
             reference.roc_auc_score(labels, p, multi_class="ovo", average="macro"), rel=1e-9)
 
 
+@pytest.mark.parametrize("labels", [[0, 1, 1, 2], [1, 1, 1, 1], [0, 0, 0, 0]])
+@pytest.mark.parametrize("predicted", [[1, 1, 1, 1], [0, 1, 2, 1]])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning", "ignore:A single label was found")
+def test_agreement_of_constant_predictions_and_labels_is_scikit_learns_or_undefined(labels, predicted):
+    ours = {name: metric(name)(np.array(labels), np.eye(3)[predicted]) for name in ("matthews", "cohen_kappa")}
+    assert ours["cohen_kappa"] == pytest.approx(reference.cohen_kappa_score(labels, predicted), nan_ok=True)
+    if len(set(labels)) > 1:
+        assert ours["matthews"] == pytest.approx(reference.matthews_corrcoef(labels, predicted))
+    else:  # scikit-learn says 0, of labels with which nothing can correlate
+        assert np.isnan(ours["matthews"])
+    assert metric("matthews")(np.array([0, 1, 1, 2]), np.eye(3)[[1, 1, 1, 1]]) == 0
+
+
+def test_differences_lie_within_what_the_metric_can_be():
+    assert metric("accuracy").difference_within((-1.402, 1.656)) == (-1, 1)
+    assert metric("cohen_kappa").difference_within((-1.5, 2.5)) == (-1.5, 2)
+    assert metric("loss").difference_within((-30.0, 40.0)) == (-30, 40)
+    assert metric("loss").difference_within(None) is None
+
+
 def test_a_certain_and_wrong_prediction_has_the_loss_of_scikit_learn():
     labels, p = np.array([0, 1]), np.array([[0.0, 1.0], [0.0, 1.0]])
     assert metric("loss")(labels, p) == pytest.approx(reference.log_loss(labels, p))
@@ -91,10 +111,12 @@ def test_of_equally_probable_classes_the_first_counts():
 def test_metrics_know_their_direction_and_their_text():
     assert METRICS.names()[:2] == ["loss", "accuracy"]
     assert [name for name in METRICS.names() if not metric(name).higher_is_better] == ["loss", "brier", "ece"]
-    assert metric("loss").better(0.1, 0.2)
-    assert metric("accuracy").better(0.2, 0.1)
     assert (metric("loss").number(0.1, "+"), metric("accuracy").number(-0.1, "+")) == ("+0.1000", "-10.0")
-    assert metric("accuracy").text({"value": .8134, "low": .7882, "high": .8364}) == "81.3 % [78.8, 83.6]"
+    entry = {"value": .8134, "low": .7882, "high": .8364}
+    assert metric("accuracy").text(entry) == "81.3 % [78.8, 83.6]"
+    assert (metric("accuracy").value_text(entry), metric("accuracy").interval_text(entry)) == ("81.3 %", "[78.8, 83.6]")
+    assert metric("loss").interval_text(entry, "+") == "[+0.7882, +0.8364]"
+    assert metric("loss").interval_text(None) == ""
     assert metric("f1_macro").text({"value": .5, "low": None, "high": None}) == "50.0 %"
     assert metric("loss").text({"value": .57312, "low": None, "high": None}) == "0.5731"
     assert metric("roc_auc").text({"value": None, "low": None, "high": None}) == "–"

@@ -61,9 +61,10 @@ def test_scores_by_class_are_those_of_scikit_learn():
 def test_the_interval_of_a_share_is_wilsons():
     labels, p = probabilities(200, 3, seed=1)
     entry = score(labels, p, "abc")["accuracy"]
-    assert (entry["low"], entry["high"]) == wilson(entry["value"], 200)
+    assert (entry["low"], entry["high"]) == wilson(round(200 * entry["value"]), 200)
     row = score(labels, p, "abc")["per_class"]["b"]
-    assert (row["recall"]["low"], row["recall"]["high"]) == wilson(row["recall"]["value"], row["support"])
+    assert (row["recall"]["low"], row["recall"]["high"]) == wilson(
+        round(row["recall"]["value"] * row["support"]), row["support"])
 
 
 def test_an_absent_class_is_undefined_and_named():
@@ -114,6 +115,10 @@ def test_one_image_can_be_scored():
     result = score(np.array([1]), np.array([[.1, .2, .7]], np.float32), ["a", "b", "c"])
     assert result["accuracy"]["value"] == 0.0
     assert 0 < result["accuracy"]["high"] < 1
+    for name in ("loss", "brier", "ece", "f1_macro"):
+        assert result[name]["value"] is not None
+        assert (result[name]["low"], result[name]["high"]) == (None, None)
+    assert result["per_class"]["b"]["f1"] == {"value": 0.0, "low": None, "high": None}
     json.dumps(result, allow_nan=False)
 
 

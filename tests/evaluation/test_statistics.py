@@ -73,10 +73,24 @@ def test_the_bootstrap_interval_of_a_mean_is_scipys(rng):
     assert ours == pytest.approx((theirs.confidence_interval.low, theirs.confidence_interval.high), abs=0.01)
 
 
+def test_a_single_image_has_no_resamples():
+    judged = Judged(np.array([1]), np.array([[.1, .2, .7]]))
+    values, areas = statistics.bootstrap(judged, [metric("loss").function, lambda x: x.areas], 200)
+    assert (values.shape, areas.shape) == ((200,), (3, 200))
+    assert np.isnan(values).all()
+    assert statistics.percentile_interval(values) is None
+
+
 def test_wilson_is_scipys():
     for right, count in ((0, 10), (7, 10), (813, 1000), (1000, 1000)):
         theirs = stats.binomtest(right, count).proportion_ci(method="wilson")
-        assert statistics.wilson(right / count, count) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+        assert statistics.wilson(right, count) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+        # Wilson (1927), written out.
+        p, z = right / count, stats.norm.ppf(0.975)
+        centre, scale = p + z**2 / (2 * count), 1 + z**2 / count
+        half = z * math.sqrt(p * (1 - p) / count + (z / (2 * count)) ** 2)
+        assert statistics.wilson(right, count) == pytest.approx(
+            (max((centre - half) / scale, 0), (centre + half) / scale), abs=1e-12)
 
 
 def test_mcnemar_is_the_exact_binomial_test_of_the_images_on_which_one_is_right():
@@ -164,7 +178,7 @@ def test_luck_with_the_images_is_counted_once(rng):
     measured = statistics.OverSeeds.of(seeds + luck + shared + own, (seeds + luck)[:, 0])
     assert measured.of_a_run == pytest.approx((seeds + luck).var(ddof=1) - 0.25, abs=0.01)
     low, high = measured.uncertain.interval()
-    expected = (1 + (0.25 + measured.of_a_run) / 40) ** 0.5 * 2 * statistics.Z95
+    expected = (1 + (0.25 + measured.of_a_run) / 40) ** 0.5 * 2 * stats.norm.ppf(0.975)
     assert high - low == pytest.approx(expected, rel=0.05)
     alone = statistics.OverSeeds.of(shared[None], np.zeros(1))
     assert alone.uncertain.interval() == statistics.percentile_interval(shared)

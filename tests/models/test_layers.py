@@ -16,7 +16,7 @@ NETWORKS = {
     "cnn": {"name": "cnn", "filters": [8, 16], "dense": [16]},
     "batch norm": {"name": "cnn", "filters": [8, 16], "convolutions": 2, "norm": "batch", "dense": [16]},
     "batch norm per block, averages": {"name": "cnn", "filters": [8, 16], "norm": "batch-per-block", "pool": "average",
-                                       "activation": "gelu", "head": "global-average"},
+                                       "activation": "gelu", "pooling": "global-average"},
     "silu, even kernel": {"name": "cnn", "filters": [8], "kernel_size": 4, "activation": "silu", "dense": []},
     "more poolings than pixels": {"name": "cnn", "filters": [4, 4, 4, 4, 4], "activation": "elu"},
     "mlp": {"name": "mlp", "hidden": [32, 16], "norm": "batch", "activation": "tanh"},

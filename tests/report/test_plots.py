@@ -12,15 +12,15 @@ from PIL import Image
 
 from tenfold.errors import UnknownNameError
 from tenfold.evaluation.metrics import metric
-from tenfold.evaluation.mistakes import Explained, Guess, Neighbour, gallery, guesses
+from tenfold.evaluation.misclassified import Explained, Guess, Neighbour, gallery, guesses
 from tenfold.registry import PLOTS
 from tenfold.report.plots import Material, class_grid, draw_all, plot_named
-from tenfold.report.plots.confusion import by_true_class, confusion
+from tenfold.report.plots.confusion import draw_confusion
 from tenfold.report.plots.corruptions import accuracies, draw_accuracies
 from tenfold.report.plots.curves import curve, draw_curve
 from tenfold.report.plots.grid import draw_cells, examples, mosaic
 from tenfold.report.plots.heat import draw_explained, draw_gallery, enlarge, overlay
-from tenfold.report.plots.pareto import draw_pareto, front, fronts
+from tenfold.report.plots.pareto import draw_pareto
 from tenfold.report.plots.ranking import precision_recall_curves, roc_curves
 from tenfold.report.plots.reliability import draw_reliability, reliability
 from tenfold.report.plots.samples import guess_cell, sample_indices
@@ -71,16 +71,16 @@ def test_curve_without_validation_or_epochs_has_no_best_epoch():
     assert len(curve([], "loss").epochs) == 0
 
 
-def test_confusion_prefers_the_test_split():
-    metrics = {"validation": {"confusion_matrix": [[1, 0], [0, 1]]},
-               "test": {"confusion_matrix": [[3, 1], [0, 0]]}}
-    split, counts = confusion(metrics)
-    assert split == "test"
-    shares = by_true_class(counts)
-    assert shares[0].tolist() == [0.75, 0.25]
-    assert np.isnan(shares[1]).all()
-    assert confusion({"validation": metrics["validation"]})[0] == "validation"
-    assert confusion({}) is None
+@pytest.mark.parametrize("classes", [3, 30])
+@pytest.mark.parametrize("most", [0, 1, 2, 3, 7, 1000])
+def test_the_colour_bar_of_counts_shows_each_whole_number_once(classes, most):
+    figure = draw_confusion(np.diag([most] * classes), [str(i) for i in range(classes)], "counts", "images")
+    figure.draw_without_rendering()
+    low, high = figure.axes[1].get_ylim()
+    shown = [text.get_text() for text, place in zip(figure.axes[1].get_yticklabels(), figure.axes[1].get_yticks(),
+                                                    strict=True) if low <= place <= high]
+    assert len(set(shown)) == len(shown) >= 2
+    assert all(place == round(place) for place in figure.axes[1].get_yticks())
 
 
 def test_a_wrong_guess_is_marked_in_words_and_frame_not_by_colour_alone():
@@ -98,11 +98,10 @@ def test_roc_and_precision_recall_curves_on_fixed_numbers():
     labels = np.array([0, 1, 0, 1])
     p = np.array([[.9, .1], [.6, .4], [.65, .35], [.2, .8]])
     (curve,) = roc_curves(labels, p)
-    assert (curve.label, curve.area, curve.chance) == (1, 1.0, 0.5)
+    assert (curve.label, curve.area) == (1, 1.0)
     assert (curve.x.tolist(), curve.y.tolist()) == ([0, 0, 0, 1], [0, .5, 1, 1])
     (curve,) = precision_recall_curves(labels, p[[0, 2, 1, 3]])
     assert curve.area == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
-    assert curve.chance == 0.5
     assert curve.x.tolist() == [1, 1, .5, .5, 0]
     assert curve.y.tolist() == [.5, 2 / 3, .5, 1, 1]
 
@@ -275,11 +274,11 @@ CORRUPTIONS = {"clean": corrupted(0.9), "corruptions": {
     "contrast": {"title": "Contrast", "accuracy": [corrupted(v) for v in (.8, .6, .5, .3, .2)]}}}
 POINTS = [
     {"model": "slow and good", "by": "accuracy", "value": .9, "low": .85, "high": .95, "seconds": 100.0,
-     "images_per_second": 50.0},
+     "images_per_second": 50.0, "front": ["seconds", "images_per_second"]},
     {"model": "beaten", "by": "accuracy", "value": .7, "low": None, "high": None, "seconds": 50.0,
-     "images_per_second": 40.0},
+     "images_per_second": 40.0, "front": []},
     {"model": "quick", "by": "accuracy", "value": .8, "low": .75, "high": .85, "seconds": 10.0,
-     "images_per_second": None},
+     "images_per_second": None, "front": ["seconds"]},
 ]
 
 
@@ -313,13 +312,6 @@ def test_accuracies_under_corruption_start_from_the_clean_one_most_harmful_first
     assert set(draw_all(Material(corruptions=CORRUPTIONS))) == {"corruptions"}
 
 
-def test_the_front_holds_what_no_other_model_beats():
-    quality, cost = np.array([.9, .8, .7, .8, np.nan]), np.array([9.0, 3.0, 4.0, 3.0, 1.0])
-    assert front(quality, cost).tolist() == [True, True, False, True, False]
-    found = fronts(POINTS, "accuracy")
-    assert found["seconds"].tolist() == [True, False, True]
-    assert found["images_per_second"].tolist() == [True, False, False]
-    assert fronts(POINTS, "loss")["seconds"].tolist() == [False, True, True]
-    assert fronts([], "loss")["seconds"].tolist() == []
+def test_quality_against_cost_is_drawn_of_whatever_is_measured():
     assert set(draw_all(Material(points=POINTS))) == {"pareto"}
     assert size(png(draw_pareto([], "accuracy")))[0] > 300

@@ -139,6 +139,20 @@ def test_a_whole_finished_run_has_no_warning():
         "Test split: All of one class."]
 
 
+def test_how_often_the_test_split_was_scored_is_said():
+    assert facts.scored({"test": {"times": 1}}) == (
+        "The test split was scored once, at the end; nothing in this run was chosen by it.")
+    assert "scored 4 times, at the end of the training and later (now), 3 of these times before it was resumed;" in (
+        facts.scored({"test": {"times": 4, "earlier": 3, "scored": "now"}}))
+
+
+def test_what_is_held_out_is_a_field_and_words_alone_in_older_runs():
+    words, field = {"source": "held out of train (7 images)"}, {"source": "photos", "held_out": True}
+    whole = {"source": "held out, says its folder", "held_out": False, "expected": 7}
+    kinds = [row["kind"] for row in facts.split_rows({"validation": words, "test": field, "train": whole})]
+    assert kinds == ["held out", "held out", "whole"]
+
+
 def test_hostile_names_are_inert(tmp_path):
     images, labels = digits(60)
     made = material(images, labels % 4, HOSTILE)

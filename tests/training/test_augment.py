@@ -56,7 +56,7 @@ def test_translate_is_a_crop_of_the_reflected_image(images: torch.Tensor) -> Non
 
 
 def test_crop_cuts_windows_at_every_place(images: torch.Tensor) -> None:
-    out = augment.crop(batch(images), share=0.75).images
+    out = augment.crop(batch(images), fraction=0.75).images
     assert out.shape == (64, 3, 9, 8)
     places = set()
     for image, window in zip(images, out, strict=True):
@@ -67,11 +67,11 @@ def test_crop_cuts_windows_at_every_place(images: torch.Tensor) -> None:
 
 
 def test_a_window_is_smaller_than_the_image(images: torch.Tensor) -> None:
-    assert augment.crop(batch(images), share=0.99).images.shape == (64, 3, 11, 9)
+    assert augment.crop(batch(images), fraction=0.99).images.shape == (64, 3, 11, 9)
 
 
 def test_windows_are_scaled_back_or_to_the_size_that_is_asked_for(images: torch.Tensor) -> None:
-    crop = {"crop": {"share": 0.75}}
+    crop = {"crop": {"fraction": 0.75}}
     assert augment.augmented(batch(images), crop).images.shape == (64, 3, 12, 10)
     assert augment.augmented(batch(images), crop, 0.5).images.shape == (64, 3, 6, 5)
     flat = torch.full_like(images, 77.0)
@@ -79,7 +79,7 @@ def test_windows_are_scaled_back_or_to_the_size_that_is_asked_for(images: torch.
     torch.manual_seed(1)
     asked = augment.augmented(batch(images), crop, 0.75).images
     torch.manual_seed(1)
-    torch.testing.assert_close(asked, augment.crop(batch(images), share=0.75).images, atol=0, rtol=0)
+    torch.testing.assert_close(asked, augment.crop(batch(images), fraction=0.75).images, atol=0, rtol=0)
     assert asked.is_contiguous(memory_format=torch.channels_last)
 
 

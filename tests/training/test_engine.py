@@ -1,4 +1,4 @@
-"""The machine, the randomness and one step, against plain PyTorch and Keras."""
+"""The randomness and one step, against plain PyTorch and Keras."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from tenfold.backend import keras
-from tenfold.errors import EngineError
 from tenfold.models import build
 from tenfold.recipe import Recipe
 from tenfold.training import engine, optimizers
+from tenfold.training.loader import Loader
 
 
 def trainer(device: str = "cpu", **train: object) -> engine.Trainer:
@@ -21,10 +21,12 @@ def trainer(device: str = "cpu", **train: object) -> engine.Trainer:
     return engine.Trainer(model, optimizers.make(recipe.train), recipe.train, 4, device=device)
 
 
-def resident(count: int = 32) -> engine.Resident:
-    rng = np.random.default_rng(0)
-    images = torch.from_numpy(rng.integers(0, 256, (count, 8, 8, 3), np.uint8))
-    return engine.Resident(images, torch.arange(count) % 4)
+def data(count: int = 32) -> tuple[np.ndarray, np.ndarray]:
+    return np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), np.uint8), np.arange(count) % 4
+
+
+def loader(count: int = 32) -> Loader:
+    return Loader(*data(count))
 
 
 ALL = torch.arange(32)
@@ -32,7 +34,7 @@ ALL = torch.arange(32)
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop", "muon"])
 def test_every_optimizer_learns_and_decays_kernels_only(name: str) -> None:
-    split = resident()
+    split = loader()
     learner = trainer(optimizer=name, learning_rate={"sgd": 3e-2, "muon": 1e-2}.get(name, 3e-3), weight_decay=1e-2)
     losses = [float(learner.step(split, ALL, seed)[0]) for seed in range(30)]
     assert losses[-1] < 0.7 * losses[0]
@@ -45,7 +47,7 @@ def test_muon_orthogonalises_filters_as_matrices() -> None:
     learner = trainer(optimizer="muon", learning_rate=0.1, momentum=0.0, nesterov=False)
     kernel = next(v for v in learner.model.trainable_variables if len(v.shape) == 4)
     before = kernel.value.detach().clone()
-    learner.step(resident(), ALL, 0)
+    learner.step(loader(), ALL, 0)
     update = (before - kernel.value.detach()).reshape(-1, kernel.shape[-1])
     singular = torch.linalg.svdvals(update)
     assert float(singular.max() / singular.min()) < 2  # Newton–Schulz brings all singular values near one
@@ -55,8 +57,8 @@ def test_muon_orthogonalises_filters_as_matrices() -> None:
 
 def test_a_step_is_a_step_of_plain_pytorch() -> None:
     learner = trainer(optimizer="sgd", learning_rate=0.1, momentum=0.0, nesterov=False, label_smoothing=0.1)
-    split = resident()
-    images, labels = split.images, split.labels
+    split = loader()
+    images, labels = map(torch.from_numpy, data())
     twin = build(Recipe.from_dict({"model": {"name": "cnn", "filters": [8], "dense": [16]}}).model, (8, 8, 3), 4)
     twin.set_weights(learner.model.get_weights())
     logits = twin(images.float(), training=True).log()
@@ -71,8 +73,8 @@ def test_a_step_is_a_step_of_plain_pytorch() -> None:
 
 
 def test_class_weights_mean_what_keras_means() -> None:
-    split = resident()
-    images, labels = split.images, split.labels
+    split = loader()
+    images, labels = map(torch.from_numpy, data())
     weights = np.array([1.0, 2.0, 0.5, 3.0])
     recipe = Recipe.from_dict({"model": {"name": "cnn", "filters": [8], "dense": [16]}})
     plain = build(recipe.model, (8, 8, 3), 4)
@@ -86,9 +88,9 @@ def test_class_weights_mean_what_keras_means() -> None:
 
 def test_evaluation_is_cross_entropy_and_accuracy() -> None:
     learner = trainer()
-    split = resident(50)
+    split = loader(50)
     loss, accuracy = learner.evaluate(split, batch_size=16)
-    logits, labels = learner.logits(split.images, 50), split.labels
+    logits, labels = learner.logits(split, 50), split.labels
     assert loss == pytest.approx(float(F.cross_entropy(logits, labels)), rel=1e-5)
     assert accuracy == float((logits.argmax(1) == labels).double().mean())
 
@@ -119,20 +121,6 @@ def test_seeding_leaves_the_callers_generators_as_they_were() -> None:
     assert torch.equal(torch.rand(2), torch.rand(2, generator=expected[1]))
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:0", ""])
-def test_a_device_that_does_not_exist_is_refused(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TENFOLD_DEVICE", device)
-    with pytest.raises(EngineError, match="expected cpu or cuda"):
-        engine.prepare()
-
-
-def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TENFOLD_DEVICE", "cuda")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(EngineError, match="finds no GPU"):
-        engine.prepare()
-
-
 def test_all_state_moves_to_the_device_with_the_trainer() -> None:
     recipe = Recipe.from_dict({"model": {"name": "cnn", "filters": [8], "norm": "batch"}})
     model = build(recipe.model, (8, 8, 3), 4, fast=True)
@@ -142,33 +130,16 @@ def test_all_state_moves_to_the_device_with_the_trainer() -> None:
     assert [p.requires_grad for p in learner._parameters] == [True] * len(model.trainable_variables)
     assert learner._weights is not None
     assert learner._weights.device.type == "meta"
-    split = engine.Resident.of(np.zeros((4, 8, 8, 3), np.uint8), np.zeros(4, np.int64), "meta")
-    assert split.images.device.type == split.labels.device.type == "meta"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 @pytest.mark.parametrize("name", ["adam", "sgd", "muon"])
 def test_a_gpu_takes_the_steps_of_the_processor(name: str) -> None:
     on_processor, on_gpu = trainer(optimizer=name), trainer(device="cuda", optimizer=name)
-    split = resident()
-    moved = engine.Resident.of(split.images.numpy(), split.labels.numpy(), "cuda")
+    split = loader()
+    moved = Loader(*data(), "cuda")
     for seed in range(3):
         expected, got = on_processor.step(split, ALL, seed), on_gpu.step(moved, ALL, seed)
         torch.testing.assert_close(got[0].cpu(), expected[0], rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(on_gpu.logits(moved.images, 16).cpu(), on_processor.logits(split.images, 16),
+    torch.testing.assert_close(on_gpu.logits(moved, 16).cpu(), on_processor.logits(split, 16),
                                rtol=1e-2, atol=1e-3)
-
-
-@pytest.mark.parametrize("threads", ["0", "many", "-1", "1.5"])
-def test_a_wrong_number_of_threads_is_refused(threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TENFOLD_THREADS", threads)
-    with pytest.raises(EngineError, match="TENFOLD_THREADS"):
-        engine.prepare()
-
-
-def test_the_choice_of_precision_says_why() -> None:
-    precision, reason = engine.choose_precision()
-    units = engine.processor_units()
-    assert (precision == "bfloat16") == (units["AMX-BF16"] or units["AVX512-BF16"])
-    assert "BF16" in reason
-    assert engine.choose_precision("float32") == ("float32", "asked for")

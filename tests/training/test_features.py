@@ -11,14 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from watchers import Listen
 
 from tenfold.backend import keras
 from tenfold.data.dataset import Provenance, Split
-from tenfold.data.lock import locked
 from tenfold.errors import StorageError
+from tenfold.progress import SILENT
+from tenfold.storage import arrays
+from tenfold.storage.locks import beside, locked
 from tenfold.training import features
 from tenfold.training.features import View, extract
-from tenfold.training.loop import Hooks
 
 COUNT = 250
 
@@ -63,21 +65,21 @@ def part_of(path: Path, rows: int, said: int, width: int = 3) -> None:
 def test_rows_of_an_older_part_do_not_pass_for_those_of_a_new_one(
     split: Split, network: keras.Model, cache: Path, expected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    extract(network, "key", split, View(), Hooks())
+    extract(network, "key", split, View(), SILENT)
     part_of(only(cache), 0, said=200, width=2)
     batch = features.of_batch
     monkeypatch.setattr(features, "of_batch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        extract(network, "key", split, View(), Hooks())
+        extract(network, "key", split, View(), SILENT)
     monkeypatch.setattr(features, "of_batch", batch)
-    assert extract(network, "key", split, View(), Hooks()) == expected
+    assert extract(network, "key", split, View(), SILENT) == expected
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "of another shape", "of another kind", "no array"])
 def test_a_damaged_file_is_computed_again(
     damage: str, split: Split, network: keras.Model, cache: Path, expected: Any
 ) -> None:
-    extract(network, "key", split, View(), Hooks())
+    extract(network, "key", split, View(), SILENT)
     path = only(cache)
     content = {"truncated": path.read_bytes()[:-8], "empty": b"", "no array": b"PK\3\4 and more"}
     if damage in content:
@@ -85,32 +87,32 @@ def test_a_damaged_file_is_computed_again(
     else:
         np.save(path, np.zeros((COUNT, 4 if damage == "of another shape" else 3),
                                np.float32 if damage == "of another shape" else np.float64))
-    assert extract(network, "key", split, View(), Hooks()) == expected
+    assert extract(network, "key", split, View(), SILENT) == expected
 
 
 def test_a_finished_file_is_read_without_a_lock(
     split: Split, network: keras.Model, cache: Path, expected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A cache may be on a disk that can only be read."""
-    extract(network, "key", split, View(), Hooks())
-    monkeypatch.setattr(features, "locked", None)
-    assert extract(network, "key", split, View(), Hooks()) == expected
+    extract(network, "key", split, View(), SILENT)
+    monkeypatch.setattr(arrays, "locked", None)
+    assert extract(network, "key", split, View(), SILENT) == expected
 
 
 def test_who_waits_for_another_process_says_so_and_can_be_stopped(
     split: Split, network: keras.Model, cache: Path, expected: Any
 ) -> None:
-    extract(network, "key", split, View(), Hooks())
-    path, said = only(cache), []
+    extract(network, "key", split, View(), SILENT)
+    path, listen = only(cache), Listen(lambda said: len(said) > 0)
     path.unlink()
-    with locked(path), pytest.raises(KeyboardInterrupt):
-        extract(network, "key", split, View(), Hooks(log=said.append, stop=lambda: len(said) > 0))
-    assert said == ["features: another process computes them; waiting"]
-    with locked(path):
+    with locked(beside(path)), pytest.raises(KeyboardInterrupt):
+        extract(network, "key", split, View(), listen)
+    assert listen.said == ["features: another process computes them; waiting"]
+    with locked(beside(path)):
         told = threading.Event()
         found: list[np.ndarray] = []
         waiting = threading.Thread(target=lambda: found.append(
-            extract(network, "key", split, View(), Hooks(log=lambda _: told.set()))))
+            extract(network, "key", split, View(), Listen(lambda said: told.set() if said else False))))
         waiting.start()
         assert told.wait(10)
     waiting.join()
@@ -124,8 +126,8 @@ def test_a_full_disk_is_an_error_before_anything_is_computed(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
-    with pytest.raises(StorageError, match=r"^[^\n]*No space left on device; make room or set TENFOLD_CACHE[^\n]*$"):
-        extract(network, "key", split, View(), Hooks())
+    with pytest.raises(StorageError, match=r"^[^\n]*No space left on device; free [^\n]* set TENFOLD_CACHE[^\n]*$"):
+        extract(network, "key", split, View(), SILENT)
     assert not list(cache.glob("*.part"))
 
 
@@ -137,23 +139,23 @@ def test_a_disk_that_reserves_nothing_will_do(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "posix_fallocate", unable, raising=False)
-    assert extract(network, "key", split, View(), Hooks()) == expected
+    assert extract(network, "key", split, View(), SILENT) == expected
 
 
 def test_going_on_needs_room_for_what_is_missing(
     split: Split, network: keras.Model, cache: Path, expected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A part may have holes, where the disk reserved nothing."""
-    extract(network, "key", split, View(), Hooks())
+    extract(network, "key", split, View(), SILENT)
     part_of(only(cache), 100, said=100)
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     with monkeypatch.context() as patch:
-        patch.setattr(features, "_allocated", lambda _: 1200)
-        with pytest.raises(StorageError, match=r"features of 150 images take 1,800 bytes, and 1,000 are free"):
-            extract(network, "key", split, View(), Hooks())
-    said: list[str] = []
-    assert extract(network, "key", split, View(), Hooks(log=said.append)) == expected  # all of it is reserved
-    assert said[0] == "features: going on after 100 of 250 images"
+        patch.setattr("tenfold.storage.room.allocated", lambda _: 1200)
+        with pytest.raises(StorageError, match=r"150 of 250 rows are missing and take 1,800 bytes, and 1,000 are free"):
+            extract(network, "key", split, View(), SILENT)
+    listen = Listen()
+    assert extract(network, "key", split, View(), listen) == expected  # all of it is reserved
+    assert listen.said[0] == "features: going on after 100 of 250 images"
 
 
 def test_a_network_is_known_by_what_it_computes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-import tenfold
 from tenfold.backend import keras
 from tenfold.data import Dataset, open_dataset
 from tenfold.data.splits import prepare
-from tenfold.errors import DivergedError, EngineError, UsageError
+from tenfold.errors import DivergedError, UsageError
 from tenfold.recipe import Recipe
-from tenfold.run import Run
+from tenfold.run import Run, State
 from tenfold.training import check, checkpoint, fit, schedule
 
 
@@ -24,31 +24,22 @@ def digits() -> Dataset:
 
 
 def trained(
-    tmp_path: Path, digits: Dataset, *overrides: str, callbacks: tuple[keras.callbacks.Callback, ...] = ()
+    tmp_path: Path, digits: Dataset, overrides: dict[str, Any] | None = None,
+    callbacks: tuple[keras.callbacks.Callback, ...] = (),
 ) -> tuple[Run, list[dict[str, float]]]:
     recipe = Recipe.from_dict({
         "data": {"source": "digits", "train_size": 400},
         "model": {"name": "cnn", "filters": [8, 16], "dense": [16], "dropout": 0.1, "norm": "batch"},
         "train": {"epochs": 3, "batch_size": 64, "augment": {"translate": {"pixels": 1}}},
-    }).replace(*overrides)
+    }).replace(overrides or {})
     run = Run.create(tmp_path, "x")
     run.write_recipe(recipe)
-    run.write_status("running")
+    run.write_status(State.RUNNING)
     return run, list(fit(recipe, prepare(digits, recipe.data), run, callbacks))
 
 
 def fingerprint(run: Run) -> str:
     return hashlib.sha256(b"".join(w.tobytes() for w in run.model().get_weights())).hexdigest()
-
-
-@pytest.mark.parametrize(("variable", "value"), [("TENFOLD_DEVICE", "gpu"), ("TENFOLD_THREADS", "0")])
-def test_a_machine_that_can_not_be_is_refused_before_a_run_is_made(
-    variable: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv(variable, value)
-    with pytest.raises(EngineError, match=variable):
-        tenfold.train("mlp", "digits", runs=tmp_path)
-    assert not list(tmp_path.iterdir())
 
 
 def test_there_is_one_complete_record_an_epoch(tmp_path: Path, digits: Dataset) -> None:
@@ -64,16 +55,16 @@ def test_there_is_one_complete_record_an_epoch(tmp_path: Path, digits: Dataset) 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
     tmp_path: Path, digits: Dataset, precision: str
 ) -> None:
-    again = [fingerprint(trained(tmp_path, digits, f"train.precision={precision}")[0]) for _ in range(2)]
-    other = fingerprint(trained(tmp_path, digits, f"train.precision={precision}", "train.seed=1")[0])
+    again = [fingerprint(trained(tmp_path, digits, {"train.precision": precision})[0]) for _ in range(2)]
+    other = fingerprint(trained(tmp_path, digits, {"train.precision": precision, "train.seed": 1})[0])
     assert again[0] == again[1] != other
 
 
 def test_bfloat16_learns_as_float32_does(tmp_path: Path, digits: Dataset) -> None:
     final = {}
     for precision in ("float32", "bfloat16"):
-        runs = [trained(tmp_path, digits, f"train.precision={precision}", f"train.seed={seed}", "train.epochs=8",
-                        "data.train_size=none", "train.learning_rate=4e-3")
+        runs = [trained(tmp_path, digits, {"train.precision": precision, "train.seed": seed, "train.epochs": 8,
+                        "data.train_size": "none", "train.learning_rate": 4e-3})
                 for seed in range(3)]
         final[precision] = np.mean([records[-1]["val_accuracy"] for _, records in runs])
     assert abs(final["float32"] - final["bfloat16"]) < 0.05
@@ -81,7 +72,7 @@ def test_bfloat16_learns_as_float32_does(tmp_path: Path, digits: Dataset) -> Non
 
 
 def test_the_model_is_that_of_the_best_epoch(tmp_path: Path, digits: Dataset) -> None:
-    run, records = trained(tmp_path, digits, "train.epochs=6", "train.learning_rate=0.02")
+    run, records = trained(tmp_path, digits, {"train.epochs": 6, "train.learning_rate": 0.02})
     best = schedule.best_epoch(records, "val_accuracy")
     kept = checkpoint.load(run, "best")
     assert best is not None
@@ -89,27 +80,27 @@ def test_the_model_is_that_of_the_best_epoch(tmp_path: Path, digits: Dataset) ->
     assert all(np.array_equal(a, b) for a, b in zip(run.model().get_weights(), kept.weights, strict=True))
     data = prepare(digits, run.recipe().data)
     assert data.validation is not None
-    predicted = run.model().predict(data.validation.images, verbose=0).argmax(1)
+    predicted = run.model().predict(np.asarray(data.validation.images), verbose=0).argmax(1)
     # bfloat16 while training, float32 in the file: a borderline image may fall on the other side
     assert (predicted == data.validation.labels).mean() == pytest.approx(records[best]["val_accuracy"], abs=0.02)
 
 
 def test_without_a_validation_split_the_last_epoch_is_kept(tmp_path: Path, digits: Dataset) -> None:
-    run, records = trained(tmp_path, digits, "data.validation=0")
+    run, records = trained(tmp_path, digits, {"data.validation": 0})
     assert "val_loss" not in records[-1]
     assert checkpoint.load(run, "best").position.epoch == 3
 
 
 def test_early_stopping_ends_the_training(tmp_path: Path, digits: Dataset) -> None:
-    _, records = trained(tmp_path, digits, "train.epochs=40", "train.learning_rate=0.05",
-                         "train.early_stopping.patience=1")
+    _, records = trained(tmp_path, digits, {"train.epochs": 40, "train.learning_rate": 0.05,
+                                            "train.early_stopping.patience": 1})
     assert len(records) < 40
     assert schedule.best_epoch(records, "val_loss") == len(records) - 2
 
 
 def test_plateau_lowers_the_recorded_rate(tmp_path: Path, digits: Dataset) -> None:
-    _, records = trained(tmp_path, digits, "train.epochs=6", "train.plateau.patience=1", "train.plateau.min_delta=9",
-                         "train.plateau.factor=0.5")
+    _, records = trained(tmp_path, digits, {"train.epochs": 6, "train.plateau.patience": 1,
+                                            "train.plateau.min_delta": 9, "train.plateau.factor": 0.5})
     assert [r["learning_rate"] for r in records] == pytest.approx([1e-3, 1e-3, 5e-4, 2.5e-4, 1.25e-4, 6.25e-5])
 
 
@@ -129,7 +120,7 @@ def test_keras_callbacks_are_told_and_obeyed(tmp_path: Path, digits: Dataset) ->
 
     early = keras.callbacks.EarlyStopping(monitor="val_loss", patience=1, min_delta=9.0)
     rate = keras.callbacks.LearningRateScheduler(lambda epoch, rate: 0.002 if epoch else rate)
-    _, records = trained(tmp_path, digits, "train.epochs=9", callbacks=(Spy(), early, rate))
+    _, records = trained(tmp_path, digits, {"train.epochs": 9}, callbacks=(Spy(), early, rate))
     assert seen == ["train", "epoch 0 ['accuracy', 'images_per_second']", "epoch 1 ['accuracy', 'images_per_second']",
                     "end"]
     assert [r["learning_rate"] for r in records] == pytest.approx([0.001, 0.002])
@@ -137,7 +128,7 @@ def test_keras_callbacks_are_told_and_obeyed(tmp_path: Path, digits: Dataset) ->
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_finite_weights(tmp_path: Path, digits: Dataset) -> None:
     with pytest.raises(DivergedError, match=r"epoch 1.*lower train\.learning_rate") as caught:
-        trained(tmp_path, digits, "train.optimizer=sgd", "train.learning_rate=1e30", "model.norm=none")
+        trained(tmp_path, digits, {"train.optimizer": "sgd", "train.learning_rate": 1e30, "model.norm": "none"})
     assert "\n" not in str(caught.value)
     run = Run.open(next(tmp_path.iterdir()))
     assert all(np.isfinite(w).all() for w in run.model().get_weights())
@@ -153,7 +144,7 @@ def test_weights_that_become_infinite_in_the_last_step_are_not_kept(tmp_path: Pa
                 kernel.assign(np.full(kernel.shape, np.inf))
 
     with pytest.raises(DivergedError, match=r"in step 7 of epoch 1; .*\(epoch 0\)") as caught:
-        trained(tmp_path, digits, "data.validation=0", callbacks=(Break(),))
+        trained(tmp_path, digits, {"data.validation": 0}, callbacks=(Break(),))
     assert (caught.value.epoch, caught.value.step) == (1, 7)
     run = Run.open(next(tmp_path.iterdir()))
     assert checkpoint.load(run, "last").position.epoch == 0
@@ -168,18 +159,18 @@ def test_checkpoints_are_written_within_a_long_epoch(tmp_path: Path, digits: Dat
             position = checkpoint.load(Run.open(next(tmp_path.iterdir())), "last").position
             seen.add((position.epoch, position.step))
 
-    trained(tmp_path, digits, "train.epochs=1", "train.checkpoint_minutes=1e-9", callbacks=(Look(),))
+    trained(tmp_path, digits, {"train.epochs": 1, "train.checkpoint_minutes": 1e-9}, callbacks=(Look(),))
     assert seen == {(0, step) for step in range(7)}
 
 
 def test_a_batch_larger_than_the_split_is_refused(tmp_path: Path, digits: Dataset) -> None:
     with pytest.raises(UsageError, match=r"received 500.*400 images"):
-        trained(tmp_path, digits, "train.batch_size=500")
+        trained(tmp_path, digits, {"train.batch_size": 500})
 
 
 def test_class_weights_for_other_classes_are_refused(tmp_path: Path, digits: Dataset) -> None:
     with pytest.raises(UsageError, match="one for each class"):
-        trained(tmp_path, digits, "train.class_weights={cat=1}")
+        trained(tmp_path, digits, {"train.class_weights": {"cat": 1}})
 
 
 def test_progressive_resizing_trains_on_small_images_and_ends_with_whole_ones(
@@ -196,9 +187,11 @@ def test_progressive_resizing_trains_on_small_images_and_ends_with_whole_ones(
         return x, targets
 
     monkeypatch.setattr(engine.Trainer, "_batch", watched)
-    speednet = ("model.name=speednet", "model.filters=[8,16]", "model.initial=glorot", "train.epochs=4")
-    recipe = Recipe.from_dict({"data": {"source": "digits", "train_size": 400}, "train": {"batch_size": 100}}).replace(
-        *speednet, "train.image_scales=[0.5,0.75,1]")
+    recipe = Recipe.from_dict({
+        "data": {"source": "digits", "train_size": 400},
+        "model": {"name": "speednet", "filters": [8, 16], "initial": "glorot"},
+        "train": {"epochs": 4, "batch_size": 100, "image_scales": [0.5, 0.75, 1]},
+    })
     run = Run.create(tmp_path, "x")
     run.write_recipe(recipe)
     records = list(fit(recipe, prepare(digits, recipe.data), run))
@@ -208,25 +201,26 @@ def test_progressive_resizing_trains_on_small_images_and_ends_with_whole_ones(
 
 
 @pytest.mark.parametrize(("overrides", "message"), [
-    (["model.filters=[8]", "train.image_scales=[0.5,1]"], "received 0.5, images of 4×4 pixels"),
-    (["train.image_scales=[0.5,1]", "model.image_size=16"], "can't be used with model.image_size"),
+    ({"model.filters": [8], "train.image_scales": [0.5, 1]}, "received 0.5, images of 4×4 pixels"),
+    ({"train.image_scales": [0.5, 1], "model.image_size": 16}, "can't be used with model.image_size"),
 ])
 def test_image_scales_that_the_network_cannot_take_are_refused(
-    digits: Dataset, overrides: list[str], message: str
+    digits: Dataset, overrides: dict[str, Any], message: str
 ) -> None:
-    recipe = Recipe.from_dict({"data": {"source": "digits"}}).replace(*overrides)
+    recipe = Recipe.from_dict({"data": {"source": "digits"}}).replace(overrides)
     with pytest.raises(UsageError, match=message):
         check(recipe, prepare(digits, recipe.data))
 
 
 def test_whitening_is_taken_from_the_training_images_and_stays(tmp_path: Path, digits: Dataset) -> None:
     recipe = Recipe.from_dict({"data": {"source": "digits", "train_size": 400}, "model": {"name": "speednet"},
-                               "train": {"epochs": 1, "batch_size": 100}}).replace("model.filters=[8]")
+                               "train": {"epochs": 1, "batch_size": 100}}).replace({"model.filters": [8]})
     run = Run.create(tmp_path, "x")
     run.write_recipe(recipe)
     dataset = prepare(digits, recipe.data)
     list(fit(recipe, dataset, run))
     kernel, bias = run.model().get_layer("whitening").get_weights()
-    patches = np.lib.stride_tricks.sliding_window_view(dataset.train.images[..., 0] / 127.5 - 1, (2, 2), axis=(1, 2))
+    images = np.asarray(dataset.train.images)
+    patches = np.lib.stride_tricks.sliding_window_view(images[..., 0] / 127.5 - 1, (2, 2), axis=(1, 2))
     y = patches.reshape(-1, 4) @ kernel.reshape(4, 8) + bias
     np.testing.assert_allclose(np.cov(y[:, :4].T), np.eye(4), atol=0.05)

@@ -1,53 +1,16 @@
-"""The optimizers that recipes name are those of Keras."""
+"""The optimizers that recipes name: their options reach the optimizer that is made."""
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
-import torch
-
-from tenfold.backend import keras
-from tenfold.models import build
 from tenfold.recipe import Recipe
-from tenfold.training import engine
-from tenfold.training.optimizers import FusedAdam
-
-SHAPES = ((64, 32), (32,))
+from tenfold.training import optimizers
 
 
-@pytest.mark.parametrize("decay", [None, 0.01])
-@pytest.mark.parametrize("size", [1.0, 1e-7])  # of gradients: far above epsilon, and about as great as it
-def test_fused_adam_takes_the_steps_of_keras_adam(size: float, decay: float | None) -> None:
-    rng = np.random.default_rng(0)
-    initial = [rng.normal(size=shape).astype(np.float32) for shape in SHAPES]
-    reached = []
-    for kind in (FusedAdam, keras.optimizers.Adam):
-        optimizer = kind(1e-2, weight_decay=decay)
-        variables = [keras.Variable(values) for values in initial]
-        optimizer.build(variables)
-        torch.manual_seed(0)
-        for _ in range(20):
-            optimizer.apply([size * torch.randn(shape) for shape in SHAPES])
-        reached.append(([v.numpy() for v in variables], [v.numpy() for v in optimizer.variables]))
-    (ours, our_state), (theirs, their_state) = reached
-    assert all(abs(values - start).max() > 1e-3 for values, start in zip(ours, initial, strict=True))
-    for got, expected in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
-    for got, expected in zip(our_state, their_state, strict=True):
-        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6 * abs(expected).max())
+def test_options_reach_the_optimizer() -> None:
+    table = {"name": "sgd", "momentum": 0.8, "nesterov": False, "weight_decay": 0.1}
+    made = optimizers.make(Recipe.from_dict({"train": {"optimizer": table, "learning_rate": 0.5}}).train)
+    assert (made.momentum, made.nesterov, made.weight_decay, float(made.learning_rate.value)) == (0.8, False, 0.1, 0.5)
 
 
-def test_fused_adam_takes_the_steps_of_keras_adam_on_a_convnet() -> None:
-    section = Recipe.from_dict({"model": {"name": "cnn", "filters": [8, 16], "dense": [16]}})
-    rng = np.random.default_rng(0)
-    split = engine.Resident.of(rng.integers(0, 256, (32, 8, 8, 3), np.uint8), np.arange(32) % 4)
-    reached = []
-    for kind in (FusedAdam, keras.optimizers.Adam):
-        with engine.seeded(0):
-            model = build(section.model, (8, 8, 3), 4, fast=True)
-        learner = engine.Trainer(model, kind(1e-3), section.train, 4)
-        for seed in range(5):
-            learner.step(split, torch.arange(32), seed)
-        reached.append(model.get_weights())
-    for ours, theirs in zip(*reached, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+def test_no_weight_decay_is_none() -> None:
+    assert optimizers.make(Recipe.from_dict({}).train).weight_decay is None

@@ -84,6 +84,36 @@ def test_plateau_lowers_the_rate_where_keras_does(
         assert ours == pytest.approx(float(model.optimizer.learning_rate.numpy()), rel=1e-5), f"epoch {epoch}"
 
 
+def test_nothing_differs_from_keras_in_1600_histories_full_of_ties() -> None:
+    """Accuracies of few images and rounded losses: values often differ by exactly `min_delta`, give or take a bit."""
+    differences = []
+    for seed in range(1600):
+        rng = np.random.default_rng(seed)
+        images, min_delta, patience = int(rng.choice([10, 30, 120])), float(rng.choice([0, 0.1, 0.05, 1e-3])), 2
+        steps = rng.integers(0, 7, 20)
+        records = [{"val_loss": 1 - 0.05 * step, "val_accuracy": step / images} for step in steps.tolist()]
+        monitor = ("val_loss", "val_accuracy")[seed % 2]
+        mode = {"monitor": monitor, "mode": "max" if seed % 2 else "min", "min_delta": min_delta, "patience": patience}
+        stopping, plateau = keras.callbacks.EarlyStopping(**mode), keras.callbacks.ReduceLROnPlateau(**mode, factor=0.5)
+        model, stopped = Dummy(), False
+        for callback in (stopping, plateau):
+            callback.set_model(model)
+            callback.on_train_begin()
+        rules = {"monitor": monitor, "min_delta": min_delta, "patience": patience}
+        for epoch, record in enumerate(records):
+            for callback in (stopping, plateau):
+                callback.on_epoch_end(epoch, dict(record))
+            seen = records[: epoch + 1]
+            rate = schedule.plateau_learning_rate(seen, Plateau(**rules, factor=0.5, min_lr=0.0), 1e-2)
+            stopped = stopped or schedule.stops_early(seen, EarlyStopping(**rules))
+            theirs = float(model.optimizer.learning_rate.numpy())
+            if stopped != model.stop_training or rate != pytest.approx(theirs, rel=1e-5):
+                differences.append((seed, epoch))
+        if schedule.best_epoch(seen, monitor, min_delta) != stopping.best_epoch:
+            differences.append((seed, "best epoch"))
+    assert differences == []
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_the_best_epoch_is_the_one_that_keras_checkpoint_keeps(seed: int, tmp_path: object) -> None:
     records = curves(seed)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import shutil
 from collections import namedtuple
 from pathlib import Path
-from typing import get_args
 
 import pytest
+from watchers import Listen
 
 import tenfold
 from tenfold.data import open_dataset
 from tenfold.data.splits import prepare
 from tenfold.errors import StorageError
 from tenfold.models.summary import Summary
-from tenfold.recipe import Recipe, TrainSection
+from tenfold.recipe import Recipe
+from tenfold.registry import OPTIMIZERS
 from tenfold.training import space
 
 RECIPE = Recipe.from_dict({
@@ -23,10 +24,9 @@ RECIPE = Recipe.from_dict({
 Usage = namedtuple("Usage", "total used free")
 
 
-@pytest.mark.parametrize("optimizer", [name for name in get_args(TrainSection.model_fields["optimizer"].annotation)
-                                       if name != "logistic-regression"])  # takes a frozen backbone
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.names())
 def test_the_estimate_holds_every_optimizer(optimizer: str, tmp_path: Path) -> None:
-    recipe = RECIPE.replace(f"train.optimizer={optimizer}", "train.learning_rate=1e-4")
+    recipe = RECIPE.replace({"train.optimizer": optimizer, "train.learning_rate": 1e-4})
     run = tenfold.train(recipe, runs=tmp_path, csv=True)
     dataset = prepare(open_dataset("digits"), recipe.data)
     estimate = space.needed(recipe, dataset, Summary.of(recipe.model, dataset.shape, 10).parameters)
@@ -45,12 +45,6 @@ def test_too_little_room_is_refused_before_anything_is_made(tmp_path: Path, monk
 
 def test_what_is_there_already_need_not_fit_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tenfold.train(RECIPE, runs=tmp_path)
-    said: list[str] = []
-
-    class Listen(tenfold.Watcher):
-        def log(self, message: str) -> None:
-            said.append(message)
-
-    tenfold.resume(run, epochs=2, watcher=Listen())
-    needed = next(line for line in said if line.startswith("disk: up to "))
+    tenfold.resume(run, epochs=2, watcher=(listen := Listen()))
+    needed = next(line for line in listen.said if line.startswith("disk: up to "))
     assert float(needed.split()[3]) < space.taken(run.path) / 1e6

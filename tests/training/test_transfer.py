@@ -11,16 +11,18 @@ import pytest
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
+from watchers import After, Listen, at_once
 
 import tenfold
 from tenfold import modelfile
 from tenfold.backend import keras
 from tenfold.errors import RecipeError, RunError, StorageError, UsageError
-from tenfold.pipeline import Watcher, probe, resume
+from tenfold.jobs import probe, resume
+from tenfold.progress import SILENT
 from tenfold.recipe import Recipe
 from tenfold.run import Run
 from tenfold.training import features, schedule, transfer
-from tenfold.training.loop import Hooks, selection
+from tenfold.training.loop import selection
 from tenfold.training.probe import fit as fit_probe
 
 DATA = {"source": "shapes:train=300,test=100,seed=1"}
@@ -37,7 +39,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run whose network has learned shapes of another seed."""
     recipe = Recipe.from_dict({
         "data": {"source": "shapes:train=1500,test=100,seed=7"},
-        "model": {"name": "cnn", "filters": [16, 32, 32], "norm": "batch", "head": "global-average", "dense": []},
+        "model": {"name": "cnn", "filters": [16, 32, 32], "norm": "batch", "pooling": "global-average", "dense": []},
         "train": {"epochs": 4, "batch_size": 50, "learning_rate": 3e-3},
     }, name="source")
     return tenfold.train(recipe, runs=tmp_path_factory.mktemp("source"))
@@ -50,19 +52,6 @@ def recipe(source: Run, model: dict[str, Any] | None = None, train: dict[str, An
         "train": {"epochs": 2, "batch_size": 50, "learning_rate": 1e-3, "stage_decay": 0.5,
                   "head": {"epochs": 3, "learning_rate": 1e-2}, "augment": {"mirror": {}}, **(train or {})},
     }, name="tuned")
-
-
-class Listen(Watcher):
-    def __init__(self, until: tuple[int, int] | None = None) -> None:
-        self.said: list[str] = []
-        self.until = until
-
-    def log(self, message: str) -> None:
-        self.said.append(message)
-
-    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-        if (epoch, step) == self.until:
-            raise KeyboardInterrupt
 
 
 def test_two_phases_make_one_run(source: Run, tmp_path: Path) -> None:
@@ -113,7 +102,7 @@ def test_an_interrupted_fine_tuning_goes_on_to_the_same_bits(
 ) -> None:
     whole = tenfold.train(recipe(source), runs=tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        tenfold.train(recipe(source), runs=tmp_path, name="broken", watcher=Listen(until))
+        tenfold.train(recipe(source), runs=tmp_path, name="broken", watcher=After(*until, at_once))
     run = resume(Run.open(tmp_path / "broken-1"))
     assert all(np.array_equal(a, b)
                for a, b in zip(run.model().get_weights(), whole.model().get_weights(), strict=True))
@@ -123,7 +112,7 @@ def test_an_interrupted_fine_tuning_goes_on_to_the_same_bits(
 def test_a_backbone_that_changed_is_noticed_on_resuming(source: Run, tmp_path: Path) -> None:
     copy = Run(Path(shutil.copytree(source.path, tmp_path / "copy")))
     with pytest.raises(KeyboardInterrupt):
-        tenfold.train(recipe(copy), runs=tmp_path, watcher=Listen((2, 3)))
+        tenfold.train(recipe(copy), runs=tmp_path, watcher=After(2, 3, at_once))
     other = copy.model()
     other.get_layer("logits").set_weights([w + 1 for w in other.get_layer("logits").get_weights()])
     other.save(copy.path / "model.keras")
@@ -143,16 +132,16 @@ def test_features_are_computed_once_and_kept(source: Run, tmp_path: Path, cache:
     assert [line for line in third.said if line.startswith("features")]
 
 
-def test_views_are_augmented_and_cached(source: Run, tmp_path: Path, cache: Path) -> None:
-    tuned = recipe(source, {"trainable": "none"}, {"views": 3, "head": "none"})
+def test_augmented_copies_are_cached(source: Run, tmp_path: Path, cache: Path) -> None:
+    tuned = recipe(source, {"trainable": "none"}, {"augmented_copies": 2, "head": "none"})
     run = tenfold.train(tuned, runs=tmp_path)
     files = [np.load(path) for path in cache.glob("*.npy")]
-    views = [f for f in files if len(f) == 270]
-    assert len(views) == 3
-    assert not np.array_equal(views[0], views[1])
+    copies = [f for f in files if len(f) == 270]
+    assert len(copies) == 3
+    assert not np.array_equal(copies[0], copies[1])
     assert run.history()[0]["phase"] == 1
     with pytest.raises(UsageError, match="mixes labels"):
-        tenfold.train(tuned.replace("train.augment.mixup=true"), runs=tmp_path / "none")
+        tenfold.train(tuned.replace({"train.augment.mixup": True}), runs=tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 
@@ -194,35 +183,35 @@ def test_a_disk_without_room_is_told_before_anything_is_written(
 
 
 def test_a_probe_is_a_logistic_regression_and_a_run(source: Run, tmp_path: Path) -> None:
-    run = probe(f"run:{source.path}", DATA["source"], ["train.precision=float32"], runs=tmp_path)
+    run = probe(f"run:{source.path}", DATA["source"], {"train.precision": "float32"}, runs=tmp_path)
     record = run.history()[0]
     data = tenfold.open_dataset(DATA["source"])
     prepared = tenfold.data.splits.prepare(data, run.recipe().data)
     model = run.model()
     network = keras.Model(model.input, model.get_layer("logits").input)
-    x, held = (network.predict(split.images.astype("float32"), verbose=0)
+    x, held = (network.predict(np.asarray(split.images, np.float32), verbose=0)
                for split in (prepared.train, prepared.validation))
     mean, deviation = x.mean(0), x.std(0)
     twin = LogisticRegression(C=record["C"], max_iter=2000).fit(
         (x - mean) / np.where(deviation > 0, deviation, 1), prepared.train.labels)
     p = twin.predict_proba((held - mean) / np.where(deviation > 0, deviation, 1))
-    ours = model.predict(prepared.validation.images.astype("float32"), verbose=0)
+    ours = model.predict(np.asarray(prepared.validation.images, np.float32), verbose=0)
     assert log_loss(prepared.validation.labels, ours) == pytest.approx(
         log_loss(prepared.validation.labels, p), abs=0.02)
     assert run.metrics()["validation"]["accuracy"]["value"] == pytest.approx(record["val_accuracy"], abs=0.04)
-    random = probe(f"run:{source.path}", DATA["source"], ["model.weights=none"], runs=tmp_path)
+    random = probe(f"run:{source.path}", DATA["source"], {"model.weights": "none"}, runs=tmp_path)
     assert run.metrics()["test"]["accuracy"]["value"] > random.metrics()["test"]["accuracy"]["value"] + 0.1
 
 
 def test_a_probe_weighs_classes_by_name(source: Run, tmp_path: Path) -> None:
     classes = tenfold.open_dataset(DATA["source"]).classes
-    heavy = ", ".join(f"{name} = {20.0 if name == classes[3] else 1.0}" for name in classes)
-    share = {}
-    for weights in ("none", f"{{{heavy}}}"):
-        run = probe(f"run:{source.path}", DATA["source"], [f"train.class_weights={weights}"], runs=tmp_path)
+    heavy = {name: 20.0 if name == classes[3] else 1.0 for name in classes}
+    means = []
+    for weights in ("none", heavy):
+        run = probe(f"run:{source.path}", DATA["source"], {"train.class_weights": weights}, runs=tmp_path)
         table = run.predictions("test")
-        share[weights] = table[f"p_{classes[3]}"].to_numpy().mean()
-    assert share[f"{{{heavy}}}"] > share["none"]
+        means.append(table[f"p_{classes[3]}"].to_numpy().mean())
+    assert means[1] > means[0]
 
 
 def test_a_probe_takes_a_class_that_is_in_validation_alone(source: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +225,7 @@ def test_a_probe_takes_a_class_that_is_in_validation_alone(source: Run, monkeypa
     inputs = keras.Input((4,))
     model = keras.Model(inputs, keras.layers.Dense(3, name="logits")(inputs))
     dataset: Any = type("Dataset", (), {"classes": ("a", "b", "c")})
-    record = fit_probe(recipe(source), dataset, model, np.array([1.0, 3.0, 2.0]), Hooks())
+    record = fit_probe(recipe(source), dataset, model, np.array([1.0, 3.0, 2.0]), SILENT)
     assert np.isfinite(record["val_loss"])
     assert record["val_accuracy"] <= 2 / 3
     assert np.asarray(model(x).detach()).argmax(axis=1).max() < 2
@@ -256,7 +245,7 @@ def test_without_weights_the_saved_model_is_the_network_that_was_trained(
     record = run.history()[epoch - 1]
     assert record["phase"] == 1  # the whole network was never better
     held = tenfold.data.splits.prepare(tenfold.open_dataset(DATA["source"]), tuned.data).validation
-    said = run.model().predict(held.images.astype("float32"), verbose=0)
+    said = run.model().predict(np.asarray(held.images, np.float32), verbose=0)
     assert log_loss(held.labels, said) == pytest.approx(record["val_loss"], abs=1e-4)
 
 
@@ -273,11 +262,11 @@ def test_one_rule_chooses_the_best_epoch_of_all_phases(source: Run) -> None:
 
 def test_a_probe_is_judged_explained_and_asked_without_its_backbone(source: Run, tmp_path: Path) -> None:
     copy = Run(Path(shutil.copytree(source.path, tmp_path / "copy")))
-    run = probe(f"run:{copy.path}", DATA["source"], ["evaluate.tta=mirror"], runs=tmp_path)
+    run = probe(f"run:{copy.path}", DATA["source"], {"evaluate.tta": "mirror"}, runs=tmp_path)
     shutil.rmtree(copy.path)
     accuracy = {name: scores["accuracy"]["value"] for name, scores in run.metrics().items()}
     assert set(accuracy) == {"validation", "test", "validation_tta", "test_tta"}
-    again = tenfold.pipeline.evaluate(run, calibrate=True)
+    again = tenfold.jobs.evaluate(run, calibrate=True)
     assert {name: scores["accuracy"]["value"] for name, scores in again.items()} == accuracy
     assert run.read_json("calibration.json")["temperature"] > 0
     explained = tenfold.explain(run, most=1, neighbours=1)
@@ -293,16 +282,16 @@ def test_a_probe_is_judged_explained_and_asked_without_its_backbone(source: Run,
 
 def test_a_probe_needs_a_frozen_backbone_and_validation_images(source: Run, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="frozen features"):
-        Recipe.from_dict({"train": {"optimizer": "logistic-regression"}})
+        Recipe.from_dict({"train": {"fit": "logistic-regression"}})
     with pytest.raises(UsageError, match="validation"):
-        probe(f"run:{source.path}", DATA["source"], ["data.validation=0"], runs=tmp_path)
+        probe(f"run:{source.path}", DATA["source"], {"data.validation": 0}, runs=tmp_path)
     assert not list(tmp_path.glob("probe*"))
 
 
 def test_resnet50_trains_saves_and_predicts_identically(tmp_path: Path) -> None:
-    tuned = Recipe.load("resnet50-imagenet", [
-        'data.source="shapes:train=32,test=10"', "data.validation=8", "model.image_size=32", "model.weights=none",
-        "train.epochs=1", "train.head.epochs=1", "train.batch_size=8", "train.head.batch_size=8"])
+    tuned = Recipe.load("resnet50-imagenet", {
+        "data.source": "shapes:train=32,test=10", "data.validation": 8, "model.image_size": 32, "model.weights": "none",
+        "train.epochs": 1, "train.head.epochs": 1, "train.batch_size": 8, "train.head.batch_size": 8})
     run = tenfold.train(tuned, runs=tmp_path)
     assert "from scratch" in run.environment()["pretrained"]["weights"]
     assert "random first weights (from scratch)" in (run.path / "report.html").read_text(encoding="utf-8")

@@ -5,6 +5,7 @@ Adding one means adding a function with `@plot(…)` to a module of this package
 
 from __future__ import annotations
 
+from tenfold.progress import SILENT, Watcher
 from tenfold.registry import PLOTS
 from tenfold.report.plots.grid import class_grid
 from tenfold.report.plots.plot import (
@@ -26,7 +27,13 @@ __all__ = [
 ]
 
 
-def draw_all(material: Material) -> dict[str, bytes]:
+def draw_all(material: Material, watcher: Watcher = SILENT) -> dict[str, bytes]:
     """Every registered plot for which there is material, as PNG bytes by name, in order of registration."""
-    figures = ((name, plot_named(name).draw(material)) for name in PLOTS.names())
-    return {name: png(figure) for name, figure in figures if figure is not None}
+    names, drawn = PLOTS.names(), {}
+    for number, name in enumerate(names):
+        watcher.advance("report", number, len(names), "pictures")
+        figure = plot_named(name).draw(material)
+        if figure is not None:
+            drawn[name] = png(figure)
+    watcher.advance("report", len(names), len(names), "pictures")
+    return drawn

@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from tenfold.evaluation.confusion import by_true_class, confusion_of
 from tenfold.report.plots.plot import CONFUSION, Material, plot
 from tenfold.report.plots.style import INK, shorten
 
 WRITTEN = 24  # up to so many classes, every cell has its number written in it
-
-
-def confusion(metrics: Mapping[str, Any]) -> tuple[str, np.ndarray] | None:
-    """(split, counts int64 [k, k]) of the test split, else of validation, else None. Rows: true class."""
-    for split in ("test", "validation"):
-        matrix = metrics.get(split, {}).get("confusion_matrix")
-        if matrix:
-            return split, np.array(matrix, np.int64)
-    return None
-
-
-def by_true_class(counts: np.ndarray) -> np.ndarray:
-    """Rows as shares of their sum, float [k, k]; NaN in the row of a class without images."""
-    total = counts.sum(axis=1, keepdims=True)
-    return np.divide(counts, total, out=np.full(counts.shape, np.nan), where=total > 0)
 
 
 def draw_confusion(
@@ -53,7 +38,8 @@ def draw_confusion(
     axes.grid(False)
     axes.spines[:].set_visible(False)
     _name_ticks(axes, names, side, upright)
-    bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=30, pad=0.02)
+    ticks = None if percent else MaxNLocator(integer=True, min_n_ticks=1)  # of counts, each whole number once
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=30, pad=0.02, ticks=ticks)
     bar.set_label(label if k <= WRITTEN else f"{label}, square-root colour scale")
     bar.outline.set_visible(False)
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:.0f}" if percent else f"{v:,.0f}"))
@@ -96,21 +82,21 @@ def _cell(value: float, percent: bool) -> str:
       section=CONFUSION)
 def confusion_matrix(material: Material) -> Figure | None:
     """Counts of images by true and predicted class."""
-    found = confusion(material.metrics)
+    found = confusion_of(material.metrics)
     if found is None:
         return None
     split, counts = found
     return draw_confusion(counts, material.classes, f"Confusion matrix, {split} split", "images")
 
 
-@plot("confusion_matrix_normalised", "Confusion matrix (share of each true class)",
+@plot("confusion_matrix_normalised", "Confusion matrix (fraction of each true class)",
       "Each row adds up to 100 %: the diagonal is the recall of the class. A grey row has no images.",
       section=CONFUSION)
 def confusion_matrix_normalised(material: Material) -> Figure | None:
-    """Shares of the images of each true class by predicted class."""
-    found = confusion(material.metrics)
+    """Fractions of the images of each true class by predicted class."""
+    found = confusion_of(material.metrics)
     if found is None:
         return None
     split, counts = found
-    title, label = f"Confusion matrix by true class, {split} split", "share of the true class (%)"
+    title, label = f"Confusion matrix by true class, {split} split", "fraction of the true class (%)"
     return draw_confusion(by_true_class(counts), material.classes, title, label, percent=True)

@@ -106,7 +106,7 @@ def loss(material: Material) -> Figure | None:
     return draw_curve(data, "Loss", "cross-entropy (nats)") if len(data.epochs) else None
 
 
-@plot("accuracy", "Accuracy", "Share of images classified correctly, by epoch, measured as the loss is.",
+@plot("accuracy", "Accuracy", "Fraction of images classified correctly, by epoch, measured as the loss is.",
       section=CURVES)
 def accuracy(material: Material) -> Figure | None:
     """Training and validation accuracy by epoch."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tenfold.report.plots.style import DPI, GREY, VERMILLION, shorten, styled
+
+if TYPE_CHECKING:
+    from tenfold.data.view import Images
 
 THUMBNAIL = 96  # pixels a side at most, in the grid of classes
 TALLEST = 60_000 / DPI  # inches: the renderer takes images below 2**16 pixels a side
@@ -19,12 +23,13 @@ TALLEST = 60_000 / DPI  # inches: the renderer takes images below 2**16 pixels a
 class Cell:
     """An image (uint8 [h, w, c]) with lines of text under it; a wrong one has a thick, broken frame.
 
-    A blank one leaves its place empty.
+    The line that is `strong` is bold. A blank cell leaves its place empty.
     """
 
     image: np.ndarray
     lines: tuple[str, ...]
     wrong: bool = False
+    strong: str = ""
     blank: bool = False
 
 
@@ -46,7 +51,7 @@ def draw_cells(cells: Sequence[Cell], columns: int, title: str) -> Figure:
         axes = figure.add_axes((left / width, bottom / height, image / width, image / height))
         _draw_image(axes, each.image, each.wrong)
         for n, text in enumerate(each.lines):
-            weight = "bold" if each.wrong and text.startswith("✗") else "normal"
+            weight = "bold" if text == each.strong else "normal"
             figure.text((left + image / 2) / width, (bottom - 0.07 - n * line) / height, text,
                         ha="center", va="top", fontsize=8, fontweight=weight)
     return figure
@@ -70,7 +75,7 @@ def examples(labels: np.ndarray, classes: int, per_class: int, seed: int) -> lis
     return chosen
 
 
-def mosaic(images: np.ndarray, rows: Sequence[np.ndarray], columns: int) -> np.ndarray:
+def mosaic(images: Images, rows: Sequence[np.ndarray], columns: int) -> np.ndarray:
     """One picture, uint8 [height, width, 3], with the images of `rows` (indices) side by side on white."""
     height, width = thumbnail(images[0]).shape[:2] if len(images) else (1, 1)
     gap = max(1, round(0.06 * max(height, width)))
@@ -83,7 +88,7 @@ def mosaic(images: np.ndarray, rows: Sequence[np.ndarray], columns: int) -> np.n
 
 
 def class_grid(
-    images: np.ndarray, labels: np.ndarray, classes: Sequence[str], per_class: int = 10, seed: int = 0
+    images: Images, labels: np.ndarray, classes: Sequence[str], per_class: int = 10, seed: int = 0
 ) -> Figure:
     """Random examples of every class, a row each, with the class's name and its number of images.
 

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tenfold.evaluation.mistakes import Explained, Gallery, Guess
+from tenfold.evaluation.misclassified import Explained, Gallery, Guess
 from tenfold.report.plots.grid import Cell, draw_cells, rgb
+from tenfold.report.plots.plot import Samples
 from tenfold.report.plots.samples import guess_cell
 from tenfold.report.plots.style import shorten, styled
+
+if TYPE_CHECKING:
+    from tenfold.data.view import Images
 
 SIDE = 96  # pixels that the longer side of an enlarged image has at most
 STRENGTH = 0.65  # of the colour where the heat is 1
 NAME = 17
 
 
-def enlarge(image: np.ndarray, side: int = SIDE) -> np.ndarray:
-    """A small image (uint8 [h, w, c]) as RGB, every pixel a square of pixels, as large as fits into `side`."""
-    times = max(1, side // max(image.shape[:2]))
+def enlarge(image: np.ndarray) -> np.ndarray:
+    """A small image (uint8 [h, w, c]) as RGB, every pixel a square of pixels, as large as fits into 96 pixels."""
+    times = max(1, SIDE // max(image.shape[:2]))
     return np.repeat(np.repeat(rgb(image), times, axis=0), times, axis=1)
 
 
@@ -35,11 +41,11 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     size = (large.shape[1], large.shape[0])
     smooth = np.asarray(Image.fromarray(heat.astype(np.float32)).resize(size, Image.Resampling.BILINEAR))
     colour = 255 * matplotlib.colormaps["inferno"](smooth)[:, :, :3]
-    share = STRENGTH * smooth[:, :, None].clip(0, 1)
-    return np.clip((1 - share) * grey + share * colour, 0, 255).round().astype(np.uint8)
+    opacity = STRENGTH * smooth[:, :, None].clip(0, 1)
+    return np.clip((1 - opacity) * grey + opacity * colour, 0, 255).round().astype(np.uint8)
 
 
-def draw_explained(explained: Explained, classes: Sequence[str], training: tuple[np.ndarray, np.ndarray] | None = None,
+def draw_explained(explained: Explained, classes: Sequence[str], training: Samples | None = None,
                    title: str = "") -> Figure:
     """The image, its heat maps, and the training images nearest to it.
 
@@ -55,7 +61,7 @@ def draw_explained(explained: Explained, classes: Sequence[str], training: tuple
         return draw_cells(cells, len(cells), title)
 
 
-def draw_gallery(gallery: Gallery, images: np.ndarray, classes: Sequence[str]) -> Figure | None:
+def draw_gallery(gallery: Gallery, images: Images, classes: Sequence[str]) -> Figure | None:
     """A class in pictures, a row for each kind that has any; None for a class without images and intruders."""
     rows: list[tuple[str, Sequence[Guess]]] = [
         ("right, surest", gallery.surest), ("right, least sure", gallery.least_sure),
@@ -65,7 +71,7 @@ def draw_gallery(gallery: Gallery, images: np.ndarray, classes: Sequence[str]) -
     for kind, guesses in rows:
         if guesses:
             row = [guess_cell(images[g.index], g, classes) for g in guesses]
-            row = [Cell(cell.image, (kind, *cell.lines), cell.wrong) for cell in row]
+            row = [replace(cell, lines=(kind, *cell.lines)) for cell in row]
             blank = Cell(np.full_like(row[0].image, 255), (), blank=True)
             cells += row + [blank] * (columns - len(row))
     if not cells:

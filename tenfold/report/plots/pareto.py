@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
@@ -14,35 +13,16 @@ from tenfold.evaluation.metrics import metric
 from tenfold.report.plots.plot import Material, plot
 from tenfold.report.plots.style import BLUE, GREY, INK, shorten
 
-COSTS = {"seconds": ("training time (s)", False), "images_per_second": ("prediction (images a second)", True)}
-
-
-def front(quality: np.ndarray, cost: np.ndarray) -> np.ndarray:
-    """Which of the points no other one beats: bool [n]. Quality is better higher, cost lower; NaN is beaten."""
-    known = np.isfinite(quality) & np.isfinite(cost)
-    as_good = (quality >= quality[:, None]) & (cost <= cost[:, None])
-    better = (quality > quality[:, None]) | (cost < cost[:, None])
-    return known & ~(as_good & better & known).any(axis=1)
-
-
-def fronts(points: Sequence[Mapping[str, Any]], by: str) -> dict[str, np.ndarray]:
-    """For training seconds and images a second: which points (with "value" and the cost, or None) are on the front."""
-    def column(key: str) -> np.ndarray:
-        return np.array([np.nan if point[key] is None else point[key] for point in points], np.float64)
-
-    quality = column("value") if metric(by).higher_is_better else -column("value")
-    return {key: front(quality, -column(key) if more else column(key)) for key, (_, more) in COSTS.items()}
+COSTS = {"seconds": "training time (s)", "images_per_second": "prediction (images a second)"}
 
 
 def draw_pareto(points: Sequence[Mapping[str, Any]], by: str) -> Figure:
-    """The quality of each model over its training time and over its speed; those on the front are joined."""
+    """The quality of each model over its training time and over its speed; those on a "front" are joined."""
     figure = Figure(figsize=(9, 4.2), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
-    on_front = fronts(points, by)
-    for axes, (key, (label, _)) in zip(panels, COSTS.items(), strict=True):
+    for axes, (key, label) in zip(panels, COSTS.items(), strict=True):
         axes.set(xlabel=label, ylabel=metric(by).title if axes is panels[0] else "")
-        shown = [(point, bool(on_front[key][i])) for i, point in enumerate(points)
-                 if point["value"] is not None and point[key]]
+        shown = [(point, key in point["front"]) for point in points if point["value"] is not None and point[key]]
         if shown:
             _draw_points(axes, shown, key)
         else:

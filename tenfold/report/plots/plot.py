@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from tenfold.evaluation.mistakes import Explained
+from tenfold.evaluation.misclassified import Explained
 from tenfold.registry import PLOTS
 from tenfold.report.plots.style import styled
 
-Samples = tuple[np.ndarray, np.ndarray]
-Predicted = tuple[np.ndarray, np.ndarray, np.ndarray]
+if TYPE_CHECKING:
+    from tenfold.data.view import Images
+
+Samples = tuple["Images", np.ndarray]  # images uint8 [n, h, w, c], labels int64 [n]
+Predicted = tuple["Images", np.ndarray, np.ndarray]  # and probabilities float [n, k]
 
 # Headings of a report that plots stand under; a heading of one's own comes after these.
 CURVES, CONFUSION, RANKING, ROBUSTNESS, IMAGES, FURTHER = (

@@ -20,13 +20,12 @@ NAMED = 10  # curves with a colour and a name; with more classes, those with the
 
 @dataclass(frozen=True)
 class RankCurve:
-    """A curve of one class against all others, float [points] each, its area, and its level by chance."""
+    """A curve of one class against all others, float [points] each, and its area."""
 
     label: int
     x: np.ndarray
     y: np.ndarray
     area: float
-    chance: float
 
 
 def roc_curves(labels: np.ndarray, probabilities: np.ndarray) -> list[RankCurve]:
@@ -37,7 +36,7 @@ def roc_curves(labels: np.ndarray, probabilities: np.ndarray) -> list[RankCurve]
     found = []
     for label in _scored(labels, probabilities):
         x, y, _ = roc_curve(labels == label, probabilities[:, label])
-        found.append(RankCurve(label, x, y, float(auc(x, y)), 0.5))
+        found.append(RankCurve(label, x, y, float(auc(x, y))))
     return found
 
 
@@ -47,7 +46,7 @@ def precision_recall_curves(labels: np.ndarray, probabilities: np.ndarray) -> li
     for label in _scored(labels, probabilities):
         positive, scores = labels == label, probabilities[:, label]
         y, x, _ = precision_recall_curve(positive, scores, drop_intermediate=True)
-        found.append(RankCurve(label, x, y, float(average_precision_score(positive, scores)), float(positive.mean())))
+        found.append(RankCurve(label, x, y, float(average_precision_score(positive, scores))))
     return found
 
 
@@ -93,8 +92,8 @@ def _legend(axes: Axes, ranked: Sequence[RankCurve], classes: Sequence[str], mea
 
 
 @plot("roc", "ROC curves",
-      "For each class against all others and every threshold: the share of its images that are found, over the "
-      "share of other images that are taken for it. The dotted diagonal is chance; the legend has the areas, "
+      "For each class against all others and every threshold: the fraction of its images that are found, over the "
+      "fraction of other images that are taken for it. The dotted diagonal is chance; the legend has the areas, "
       "smallest first.", section=RANKING)
 def roc(material: Material) -> Figure | None:
     """One-vs-rest ROC curves of the test split, else of validation."""
@@ -107,7 +106,7 @@ def roc(material: Material) -> Figure | None:
 
 @plot("precision_recall", "Precision-recall curves",
       "For each class against all others and every threshold: how many of the images given the class are of it, "
-      "over the share of its images that are found. The legend has the average precision, smallest first.",
+      "over the fraction of its images that are found. The legend has the average precision, smallest first.",
       section=RANKING)
 def precision_recall(material: Material) -> Figure | None:
     """One-vs-rest precision-recall curves of the test split, else of validation."""

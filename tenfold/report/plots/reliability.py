@@ -33,10 +33,9 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray) -> Reliability:
     bins = confidence_bins(confidence)
     count = np.bincount(bins, minlength=BINS)
     held = count > 0
-    means = [np.bincount(bins, values, minlength=BINS)[held] / count[held] for values in (confidence, correct)]
-    bounds = [wilson(share, n) for share, n in zip(means[1].tolist(), count[held].tolist(), strict=True)]
-    low, high = np.array(bounds).reshape(-1, 2).T
-    return Reliability(means[0], means[1], low, high, count[held])
+    count, right = count[held], np.bincount(bins[correct], minlength=BINS)[held]
+    low, high = np.array([wilson(*each) for each in zip(right.tolist(), count.tolist(), strict=True)]).reshape(-1, 2).T
+    return Reliability(np.bincount(bins, confidence, minlength=BINS)[held] / count, right / count, low, high, count)
 
 
 def draw_reliability(data: Reliability, title: str, softened: Reliability | None = None) -> Figure:

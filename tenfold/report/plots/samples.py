@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from tenfold.evaluation.mistakes import Guess, confident_errors_of, guesses
+from tenfold.evaluation.misclassified import Guess, guesses, most_confident
 from tenfold.report.plots.grid import Cell, draw_cells
 from tenfold.report.plots.plot import IMAGES, Material, judged, plot
 from tenfold.report.plots.style import shorten
@@ -23,13 +23,12 @@ def sample_indices(count: int, most: int, seed: int = SEED) -> np.ndarray:
 
 def guess_cell(image: np.ndarray, guess: Guess, classes: Sequence[str]) -> Cell:
     """The image with "true: …" and the prediction, ✓ or ✗, under it; without either where the truth is not known."""
-    share = f"{100 * guess.probability:.1f} %"
+    probability = f"{100 * guess.probability:.1f} %"
     if guess.true is None:
-        return Cell(image, (shorten(classes[guess.predicted], NAME + 3), share))
-    mark = "✓" if guess.correct else "✗"
-    return Cell(image, (f"true: {shorten(classes[guess.true], NAME)}",
-                        f"{mark} {shorten(classes[guess.predicted], NAME)}",
-                        share), wrong=not guess.correct)
+        return Cell(image, (shorten(classes[guess.predicted], NAME + 3), probability))
+    said = f"{'✓' if guess.correct else '✗'} {shorten(classes[guess.predicted], NAME)}"
+    return Cell(image, (f"true: {shorten(classes[guess.true], NAME)}", said, probability),
+                wrong=not guess.correct, strong="" if guess.correct else said)
 
 
 @plot("samples", "Training samples", "Random training images with their labels, before augmentation.",
@@ -67,7 +66,7 @@ def confident_errors(material: Material) -> Figure | None:
     if found is None:
         return None
     split, (images, labels, probabilities) = found
-    errors = confident_errors_of(labels, probabilities, 15)
+    errors = most_confident(labels, probabilities, 15)
     if not errors:
         return None
     total = int((probabilities.argmax(axis=1) != labels).sum())

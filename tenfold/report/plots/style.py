@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 DPI = 150
 
 # Okabe & Ito (2008), Color universal design.
-BLUE, VERMILLION, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8A8F98", "#1F2328"
+BLUE, VERMILLION, GREY, INK = "#0072B2", "#D55E00", "#8A8F98", "#1F2328"
 
 # Faces for scripts that the default one lacks; only those that are installed are asked for.
 OTHER_SCRIPTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "PingFang SC",

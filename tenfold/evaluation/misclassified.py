@@ -1,0 +1,107 @@
+"""Misclassified images, by confidence and by cell of the confusion matrix, and a gallery of every class.
+
+Everything here is a function of labels int64 [n] and probabilities float [n, k]; no engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What was predicted for the image at `index`, with which probability, and what it is (None: not known)."""
+
+    index: int
+    true: int | None
+    predicted: int
+    probability: float
+
+    @property
+    def correct(self) -> bool:
+        return self.true == self.predicted
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A training image near another: its index in the training split, its label, the cosine similarity."""
+
+    index: int
+    label: int
+    similarity: float
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A guess with what speaks for it.
+
+    image: uint8 [h, w, c]; heats: (label, Grad-CAM of it: float32 [h, w] from 0 to 1), the predicted class first,
+    then the true one (the runner-up where the true one is not known), none where the model has no convolution;
+    neighbours: training images, nearest first.
+    """
+
+    guess: Guess
+    image: np.ndarray
+    heats: tuple[tuple[int, np.ndarray], ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+
+
+def guesses(labels: np.ndarray, probabilities: np.ndarray, most: int) -> list[Guess]:
+    """The predictions for the first `most` images, in order."""
+    return [_guess(i, labels, probabilities) for i in range(min(most, len(labels)))]
+
+
+def most_confident(labels: np.ndarray, probabilities: np.ndarray, most: int) -> list[Guess]:
+    """The misclassified images with the highest probabilities, the most confident first."""
+    return _misclassified(labels, probabilities, most, sign=-1)
+
+
+def least_confident(labels: np.ndarray, probabilities: np.ndarray, most: int) -> list[Guess]:
+    """The misclassified images with the lowest probabilities, the least confident first."""
+    return _misclassified(labels, probabilities, most, sign=1)
+
+
+def _misclassified(labels: np.ndarray, probabilities: np.ndarray, most: int, sign: int) -> list[Guess]:
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    order = np.argsort(sign * probabilities[wrong].max(axis=1, initial=0), kind="stable")
+    return [_guess(i, labels, probabilities) for i in wrong[order][:most].tolist()]
+
+
+def _guess(i: int, labels: np.ndarray, probabilities: np.ndarray) -> Guess:
+    predicted = int(probabilities[i].argmax())
+    return Guess(i, int(labels[i]), predicted, float(probabilities[i, predicted]))
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """A class in pictures: right and sure, right and unsure, missed, and taken for it wrongly; best of each first."""
+
+    label: int
+    surest: tuple[Guess, ...]
+    least_sure: tuple[Guess, ...]
+    missed: tuple[Guess, ...]
+    intruders: tuple[Guess, ...]
+
+
+def gallery(labels: np.ndarray, probabilities: np.ndarray, label: int, most: int) -> Gallery:
+    """The gallery of one class with up to `most` images of each kind."""
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1, initial=0)
+    of, given = labels == label, predicted == label
+
+    def chosen(mask: np.ndarray, sign: int) -> tuple[Guess, ...]:
+        indices = np.flatnonzero(mask)
+        order = np.argsort(sign * confidence[indices], kind="stable")
+        return tuple(_guess(i, labels, probabilities) for i in indices[order][:most].tolist())
+
+    return Gallery(label, chosen(of & given, -1), chosen(of & given, 1), chosen(of & ~given, -1),
+                   chosen(given & ~of, -1))
+
+
+def cell(labels: np.ndarray, probabilities: np.ndarray, true: int, predicted: int, most: int) -> list[Guess]:
+    """Images of one cell of the confusion matrix: confusions by falling, right ones by rising confidence."""
+    confidence = probabilities.max(axis=1, initial=0)
+    indices = np.flatnonzero((labels == true) & (probabilities.argmax(axis=1) == predicted))
+    order = np.argsort(confidence[indices] * (1 if true == predicted else -1), kind="stable")
+    return [_guess(i, labels, probabilities) for i in indices[order][:most].tolist()]

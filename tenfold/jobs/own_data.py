@@ -1,0 +1,47 @@
+"""The data set of a recipe, and of a run: opened, prepared, and checked against what the run recorded."""
+
+from __future__ import annotations
+
+from tenfold.data import open_dataset
+from tenfold.data.dataset import Dataset
+from tenfold.data.splits import prepare
+from tenfold.errors import RunError
+from tenfold.progress import SILENT, Watcher
+from tenfold.recipe import Recipe
+from tenfold.run import Run
+
+
+def with_source(recipe: Recipe, source: str) -> Recipe:
+    """The recipe on another data set."""
+    return recipe.replace({"data.source": source})
+
+
+def open_data(recipe: Recipe, watcher: Watcher = SILENT) -> Dataset:
+    """The recipe's data set with the splits of its source; public data that are missing are downloaded."""
+    return open_dataset(recipe.data.source, fetch=True, watcher=watcher)
+
+
+def prepared(recipe: Recipe, data: Dataset | None, watcher: Watcher) -> Dataset:
+    """The data set with the splits of the recipe. Says how large they are, where they come from, which are partial."""
+    dataset = prepare(data or open_data(recipe, watcher), recipe.data)
+    for split, value in dataset.splits().items():
+        watcher.notice(f"{split}: {len(value):,} images ({value.describe()})")
+    return dataset
+
+
+def own_data(run: Run, watcher: Watcher) -> Dataset:
+    """The prepared data set that a run was made with. Raises RunError if its content has changed."""
+    recipe = run.recipe()
+    dataset = prepare(open_data(recipe, watcher), recipe.data)
+    check_data(run, dataset)
+    return dataset
+
+
+def check_data(run: Run, dataset: Dataset) -> None:
+    """Raise RunError if a run was made with other data."""
+    if not run.has("environment.json"):
+        return  # it died before it could note its data
+    recorded = run.environment().fingerprint
+    if dataset.fingerprint() != recorded:
+        raise RunError(f"{run.path}: the data set {dataset.uri} has changed since training (fingerprint "
+                       f"{dataset.fingerprint()[:12]}, expected {recorded[:12]}); restore it to go on with this run")

@@ -1,0 +1,115 @@
+"""The steps of a job in its run: fit, then validate, then finish. Only the last one touches the test split."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tenfold.data.dataset import Dataset
+from tenfold.errors import DivergedError, RunError, TenfoldError
+from tenfold.jobs.job import Job, Plan
+from tenfold.machine import configure
+from tenfold.progress import SILENT, Epoch, Evaluating, Finished, Together, Training, Watcher
+from tenfold.progress.journal import NAME, Journal
+from tenfold.run import Run, State, Status, stale_after
+
+if TYPE_CHECKING:
+    from tenfold.training.checkpoint import Snapshot
+
+
+def do(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> None:
+    """All steps, from a snapshot or from the start; however they end, the run's status says so.
+
+    The run's journal is told as well, so that another process can follow.
+    """
+    job = replace(job, watcher=Together([job.watcher, Journal(run.path / NAME)]))
+    try:
+        fit(job, run, plan, snapshot)
+        validate(job, run)
+        finish(job, run)
+    except KeyboardInterrupt:
+        run.write_status(State.STOPPED, "interrupted", epochs=len(run.history()))
+        raise
+    except DivergedError as error:
+        run.write_status(State.DIVERGED, str(error), epochs=len(run.history()), epoch=error.epoch, step=error.step)
+        raise
+    except BaseException as error:
+        with contextlib.suppress(TenfoldError, OSError):
+            run.write_status(State.FAILED, str(error) or type(error).__name__, epochs=len(run.history()))
+        raise
+
+
+def fit(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> None:
+    """Train, from a snapshot or from the start: the run then holds history, checkpoints and `model.keras`."""
+    recipe, dataset = job.recipe, job.dataset
+    first, summary = plan.origin, plan.summary
+    if snapshot is not None and run.environment().get("pretrained") != first.get("pretrained"):
+        raise RunError(f"{run.path}: the backbone {first['pretrained']['backbone']} or its weights have changed since "
+                       "training began; put them back to go on with this run")
+    run.write_recipe(recipe)
+    run.write_status(State.RUNNING)
+    run.remove(*stale_after("model"))
+    from tenfold import environment  # after what makes the directory a run
+    from tenfold.training import fit as train
+
+    machine = configure(recipe.train.precision)
+    run.write_json("environment.json", environment.describe(
+        dataset, machine.to_dict(), recipe.train.seed, summary.parameters, summary.flops) | first)
+    job.watcher.on(Training(recipe.name, str(run.path), recipe.train.all_epochs,
+                            -(-len(dataset.train) // recipe.train.batch_size)))
+    training = train(recipe, dataset, run, job.callbacks, job.watcher, resume=snapshot)
+    with job.interrupt.deferred(), contextlib.closing(training) as records:
+        for record in records:
+            job.watcher.on(Epoch(record))
+
+
+def validate(job: Job, run: Run) -> None:
+    """Score the best epoch on the validation split."""
+    from tenfold import modelfile
+    from tenfold.evaluation import score_run
+
+    if job.dataset.validation is None:
+        return
+    job.watcher.on(Evaluating("validation", modelfile.facts(run.path / "model.keras")["epoch"]))
+    score_run(run, job.dataset, ("validation",), job.csv, watcher=job.watcher)
+
+
+def finish(job: Job, run: Run) -> None:
+    """Score the best epoch on the test split, measure its speed and write the report: the run is finished."""
+    from tenfold import modelfile
+    from tenfold.evaluation import score_run
+
+    job.watcher.on(Evaluating("test", modelfile.facts(run.path / "model.keras")["epoch"]))
+    score_run(run, job.dataset, ("test",), job.csv, watcher=job.watcher)
+    time(run, job.dataset)
+    if job.h5:
+        run.write("model.h5", modelfile.save_h5(run.model()))
+    records = run.history()
+    end = Status({"status": State.FINISHED.value, "reason": "", "epochs": len(records),
+                  "seconds": sum(record["seconds"] for record in records)})
+    write_report(run, job.dataset, end, job.watcher)
+    run.write_json("status.json", end)  # the last of all: a run that says it is finished is whole
+    job.watcher.on(Finished(str(run.path)))
+
+
+def time(run: Run, dataset: Dataset) -> None:
+    """Measure how fast the model predicts, on the split it is judged on, and write `inference.json`."""
+    from tenfold.evaluation import time_run
+
+    split = dataset.test or dataset.validation
+    if split is not None and len(split):
+        run.write_json("inference.json", time_run(run, split.images))
+
+
+def write_report(run: Run, dataset: Dataset, status: Status | None = None,
+                 watcher: Watcher = SILENT) -> Path:
+    """Draw the plots of a run, write its `report.html` and `MODEL_CARD.md`; `dataset` is prepared.
+
+    They show `status`, which the run is about to have, or the one it has.
+    """
+    from tenfold.material import gather
+    from tenfold.report import report
+
+    return report(run, gather(run, dataset), status, watcher)

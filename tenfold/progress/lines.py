@@ -1,0 +1,78 @@
+"""Events as lines of text: for logs, and above a live bar."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Self
+
+from tenfold.progress.events import Advance, Epoch, Evaluating, Event, Notice, Training
+from tenfold.progress.watchers import Watcher
+
+PAUSE = 10.0  # seconds between two lines of a phase
+LABELS = {
+    "download": "downloading", "decode": "decoding images", "features": "computing features",
+    "validate": "validating", "score": "scoring", "bootstrap": "computing intervals", "corrupt": "scoring corruptions",
+    "report": "drawing the report", "explain": "explaining",
+}
+
+
+class LineWatcher(Watcher):
+    """Gives a line to `write` for each notice and each epoch, and every ten seconds of a phase that takes longer."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self.epochs = 0
+        self._phase, self._told = "", 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Put away what is shown for a moment only."""
+
+    def on(self, event: Event) -> None:
+        if isinstance(event, Training):
+            self.epochs = event.epochs
+        if isinstance(event, Advance):
+            self.advanced(event)
+        elif text := self.line(event):
+            self._write(text)
+
+    def line(self, event: Event) -> str:
+        """The line for an event; empty for one that has none."""
+        match event:
+            case Notice(text):
+                return text
+            case Training(recipe, run):
+                return f"training {recipe} → {run}"
+            case Epoch(record):
+                return epoch_line(record, self.epochs)
+            case Evaluating("test", epoch):
+                return f"scoring the best epoch ({epoch}) on the test split"
+            case Evaluating(split, epoch):
+                return f"scoring the best epoch ({epoch}) on the {split} split"
+        return ""
+
+    def advanced(self, event: Advance) -> None:
+        """A part of a phase is done: a line every ten seconds."""
+        now = time.monotonic()
+        if event.phase != self._phase:
+            self._phase, self._told = event.phase, now
+        if now - self._told < PAUSE:
+            return
+        self._told = now
+        done, total = ((event.done, event.total) if event.unit != "bytes" else
+                       (event.done // 1_000_000, event.total and event.total // 1_000_000))
+        whole = f" of {total:,}" if total else ""
+        self._write(f"{LABELS[event.phase]}: {done:,}{whole} {'MB' if event.unit == 'bytes' else event.unit}")
+
+
+def epoch_line(values: Mapping[str, float], epochs: int) -> str:
+    """One epoch in at most 80 columns."""
+    loss, accuracy = f"loss {values['loss']:.3f}", f"accuracy {values['accuracy']:.1%}"
+    if "val_loss" in values:
+        loss += f", val {values['val_loss']:.3f}"
+        accuracy += f", val {values['val_accuracy']:.1%}"
+    return (f"epoch {int(values['epoch']):>{len(str(epochs))}}/{epochs}  {loss}  {accuracy}  "
+            f"{values['seconds']:.1f} s  {values['images_per_second']:,.0f}/s")

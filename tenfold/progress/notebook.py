@@ -1,0 +1,65 @@
+"""A live bar in a Jupyter notebook: one output that is updated in place."""
+
+from __future__ import annotations
+
+import html
+import sys
+import time
+from typing import Any
+
+from tenfold.progress.events import Advance, Epoch, Event, Finished, Step, Training
+from tenfold.progress.lines import LABELS, LineWatcher
+from tenfold.progress.watchers import SILENT, Watcher
+
+PAUSE = 0.2  # seconds between two pictures of the bar
+
+
+class NotebookWatcher(LineWatcher):
+    """Shows the last line and a bar in one output of the cell, and leaves the last line of the training there."""
+
+    def __init__(self) -> None:
+        super().__init__(self._say)
+        self._text, self._bar, self._drawn = "", "", 0.0
+        self._display: Any = None
+
+    def on(self, event: Event) -> None:
+        super().on(event)
+        match event:
+            case Step(epoch, step, steps, loss):
+                self._progress(f"epoch {epoch}/{self.epochs}, loss {loss:.3f}", epoch - 1 + step / steps, self.epochs)
+            case Training() | Epoch():
+                self._draw()
+            case Finished(run):
+                self._bar = ""
+                self._say(f"{self._text} · finished: {run}")
+
+    def advanced(self, event: Advance) -> None:
+        self._progress(LABELS[event.phase], event.done, event.total)
+        if event.done == event.total:
+            self._bar = ""
+
+    def _progress(self, label: str, done: float, total: float | None) -> None:
+        value = f' value="{done:.4f}" max="{total}"' if total else ""
+        self._bar = f"<progress{value}></progress> {html.escape(label)}"
+        if time.monotonic() - self._drawn > PAUSE:
+            self._draw()
+
+    def _say(self, text: str) -> None:
+        self._text = text
+        self._draw()
+
+    def _draw(self) -> None:
+        from IPython.display import HTML, display
+
+        self._drawn = time.monotonic()
+        content = HTML(f"<div>{html.escape(self._text)}</div><div>{self._bar}</div>")
+        if self._display is None:
+            self._display = display(content, display_id=True)
+        else:
+            self._display.update(content)
+
+
+def default_watcher() -> Watcher:
+    """For Python callers who name no watcher: a live bar in a notebook, silence everywhere else."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return NotebookWatcher() if type(shell).__name__ == "ZMQInteractiveShell" else SILENT

@@ -1,0 +1,79 @@
+"""Overrides: values by dotted key that take the place of those in a recipe's sections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tenfold.recipe.renamed import overrides_now, tree_now
+from tenfold.recipe.sections import ModelSection, Named, OptimizerSection
+
+# The tables that name a function: its options go when another function is named.
+NAMED: dict[str, type[Named]] = {"model": ModelSection, "train.optimizer": OptimizerSection}
+
+
+def overridden(tree: Mapping[str, Any], overrides: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The sections `tree` with overrides, under the names that keys have now: (sections, problems).
+
+    The name of a model or an optimizer comes before its options, whatever the order of the overrides.
+    """
+    problems: list[str] = []
+    found = current(tree)
+    values = _spelled_out(overrides_now(overrides, str(overrides.get("model.name", named(found, "model")))))
+    for key in sorted(values, key=lambda key: key.removesuffix(".name") not in NAMED):
+        path = key.split(".")
+        if len(path) < 2 or not all(path):
+            problems.append(f"{key}: expected section.key, as in train.epochs")
+        else:
+            _put(found, path, values[key])
+    return found, problems
+
+
+def current(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of the sections, under the names that keys have now; `optimizer = "sgd"` is a table with that name."""
+    found = _copy(tree)
+    train = found.get("train")
+    if isinstance(train, dict) and isinstance(train.get("optimizer"), str):
+        train["optimizer"] = {"name": train["optimizer"]}
+    return tree_now(found, named(found, "model"))
+
+
+def named(tree: Mapping[str, Any], table: str) -> str:
+    """The name in a table of `NAMED`, of sections that `current` gave, or its default."""
+    node: Any = tree
+    for part in [*table.split("."), "name"]:
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return str(NAMED[table].model_fields["name"].default if node is None else node)
+
+
+def _copy(tree: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: _copy(v) if isinstance(v, Mapping) else v for k, v in tree.items()}
+
+
+def _spelled_out(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """`train.optimizer` may be a name or a table: the same with a value for each key."""
+    found: dict[str, Any] = {}
+    for key, value in overrides.items():
+        if key != "train.optimizer" or value is None:
+            found[key] = value
+        elif isinstance(value, Mapping):
+            found |= {f"{key}.{option}": each for option, each in value.items()}
+        else:
+            found[f"{key}.name"] = value
+    return found
+
+
+def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
+    """Set the value at a path; another name takes the options of the former one away."""
+    *tables, key = path
+    node = tree
+    for part in tables:
+        child = node.get(part)
+        if not isinstance(child, dict):
+            child = node[part] = {}
+        node = child
+    named = NAMED.get(".".join(tables))
+    if named is not None and key == "name" and node.get("name", named.model_fields["name"].default) != value:
+        for option in [k for k in node if k not in named.model_fields]:
+            del node[option]
+    node[key] = _copy(value) if isinstance(value, Mapping) else value

@@ -1,0 +1,101 @@
+"""Keys that had another name in older versions: recipes and overrides that use the old names are still read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tenfold.recipe.options import options_of
+from tenfold.recipe.sections import OptimizerSection
+from tenfold.registry import OPTIMIZERS
+
+# Old key → new key. The first is of the model `cnn` only: another model may have an option of that name.
+RENAMED = {
+    "model.head": "model.pooling",
+    "train.augment.crop.share": "train.augment.crop.fraction",
+    "train.views": "train.augmented_copies",
+    "train.momentum": "train.optimizer.momentum",
+    "train.nesterov": "train.optimizer.nesterov",
+    "train.weight_decay": "train.optimizer.weight_decay",
+    "train.vector_learning_rate": "train.optimizer.vector_learning_rate",
+    "train.logits_learning_rate": "train.optimizer.logits_learning_rate",
+}
+
+# What the options of optimizers were by default when they were keys of [train], for every optimizer.
+OLD_DEFAULTS = {"momentum": 0.9, "nesterov": True, "weight_decay": 0.0, "vector_learning_rate": 1.0,
+                "logits_learning_rate": 1.0}
+
+
+def key_now(key: str, model: str) -> str:
+    """What a key of a recipe with that model is called now."""
+    return key if key == "model.head" and model != "cnn" else RENAMED.get(key, key)
+
+
+def overrides_now(overrides: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """Values by dotted key, with the names of now; of two names of one key the later one counts."""
+    found: dict[str, Any] = {}
+    for key, value in overrides.items():
+        if key in ("train.optimizer", "train.optimizer.name") and value == "logistic-regression":
+            found["train.fit"] = value
+        else:
+            found[key_now(key, model)] = _value_now(key, value)
+    return found
+
+
+def tree_now(tree: dict[str, Any], model: str) -> dict[str, Any]:
+    """The sections of a recipe, with the names of now, changed in place; a key that has both names is left as it is."""
+    train = tree.get("train")
+    if isinstance(train, dict):
+        _move_fit(train)
+        _drop_unused(train)
+    for old in RENAMED:
+        new = key_now(old, model)
+        *path, last = old.split(".")
+        table = _table(tree, path)
+        if new == old or table is None or last not in table:
+            continue
+        *path, name = new.split(".")
+        target = _table(tree, path, make=True)
+        if target is not None and name not in target:
+            target[name] = _value_now(old, table.pop(last))
+    return tree
+
+
+def _value_now(key: str, value: Any) -> Any:
+    """Views counted the image as it is; copies do not."""
+    is_count = key == "train.views" and isinstance(value, int) and not isinstance(value, bool)
+    return value - 1 if is_count else value
+
+
+def _move_fit(train: dict[str, Any]) -> None:
+    """Logistic regression was named in the place of an optimizer."""
+    if _optimizer(train) == "logistic-regression":
+        train["fit"] = "logistic-regression"
+        del train["optimizer"]
+
+
+def _drop_unused(train: dict[str, Any]) -> None:
+    """Take away old keys that the optimizer made no use of: old defaults, and all of a complete recipe file."""
+    name = _optimizer(train)
+    if name not in OPTIMIZERS:
+        return  # which is told later
+    used = options_of(OPTIMIZERS.get(name)).model_fields
+    complete = OLD_DEFAULTS.keys() <= train.keys()
+    for key in [k for k in OLD_DEFAULTS if k in train and k not in used]:
+        if complete or train[key] == OLD_DEFAULTS[key]:
+            del train[key]
+
+
+def _optimizer(train: dict[str, Any]) -> str:
+    optimizer, default = train.get("optimizer", {}), OptimizerSection.model_fields["name"].default
+    return str(optimizer.get("name", default) if isinstance(optimizer, dict) else "")
+
+
+def _table(tree: dict[str, Any], path: list[str], make: bool = False) -> dict[str, Any] | None:
+    """The table at a path; None if something else is there, or nothing and none is to be made."""
+    for part in path:
+        node = tree.setdefault(part, {}) if make else tree.get(part)
+        if not isinstance(node, dict):
+            return None
+        tree = node
+    return tree

@@ -1,0 +1,79 @@
+"""Validation errors for invalid keys, in words: the value received, the valid choices, a suggestion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from tenfold.errors import unknown
+
+
+def explain(error: ValidationError, schema: type[BaseModel], prefix: str = "", more: Iterable[str] = ()) -> list[str]:
+    """One line for each invalid key: the key, the value received, what was expected, a suggestion."""
+    lines, unions = [], _unions(error)
+    for item in error.errors():
+        kinds = unions.get(item["loc"][:-1])
+        location = [str(part) for part in (item["loc"][:-1] if kinds else item["loc"])]
+        key = ".".join([prefix, *location] if prefix else location)
+        received, context = item["input"], item.get("ctx", {})
+        if kinds:
+            lines.append(f"{key}: received {received!r}; expected {' or '.join(kinds)}")
+        elif item["type"] == "extra_forbidden":
+            siblings = [*_fields_at(schema, location[:-1]), *more]
+            lines.append(f"{key}: {unknown('key', location[-1], siblings)}")
+        elif item["type"] == "literal_error":
+            choices = [str(c) for c in _choices(schema, location)] or [context.get("expected", "")]
+            lines.append(f"{key}: {unknown('value', str(received), choices)}")
+        elif item["type"] in ("model_type", "dict_type"):
+            lines.append(f"{key}: received {received!r}; expected a table")
+        elif item["type"] == "missing":
+            lines.append(f"{key}: missing; give it a value")
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            lines.append(f"{key}: received {received!r}; {message[0].lower()}{message[1:]}")
+    return list(dict.fromkeys(lines))
+
+
+def _unions(error: ValidationError) -> dict[tuple[int | str, ...], list[str]]:
+    """Of values that fit none of several kinds, which pydantic tells one by one: the kinds, in words."""
+    found: dict[tuple[int | str, ...], list[str]] = {}
+    for item in error.errors():
+        *_, kind = item["loc"] or ("",)
+        if item["type"] == "literal_error" and str(kind).startswith("literal["):
+            found[item["loc"][:-1]] = [str(item.get("ctx", {}).get("expected", "")).replace(" or ", ", ")]
+    for item in error.errors():
+        if item["loc"][:-1] in found and item["type"] != "literal_error":
+            message = item["msg"].removeprefix("Input should be ").partition(",")[0]
+            for theirs, ours in (("a valid integer", "a whole number"), ("greater", "a number greater")):
+                message = message.replace(theirs, ours)
+            found[item["loc"][:-1]].append(message)
+    return found
+
+
+def section_at(schema: type[BaseModel], location: list[str]) -> type[BaseModel] | None:
+    current: type[BaseModel] | None = schema
+    for part in location:
+        if part.isdecimal():
+            continue  # a place in a list
+        field = current.model_fields.get(part) if current else None
+        kinds = [field.annotation, *get_args(field.annotation)] if field else []
+        current = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
+    return current
+
+
+def _fields_at(schema: type[BaseModel], location: list[str]) -> list[str]:
+    section = section_at(schema, location)
+    return list(section.model_fields) if section else []
+
+
+def _choices(schema: type[BaseModel], location: list[str]) -> tuple[Any, ...]:
+    for depth in range(len(location), 0, -1):
+        section = section_at(schema, location[: depth - 1])
+        field = section.model_fields.get(location[depth - 1]) if section else None
+        if field is not None:
+            kinds = [field.annotation, *get_args(field.annotation)]
+            literal = next((k for k in kinds if getattr(k, "__origin__", None) is Literal), None)
+            return get_args(literal) if literal else ()
+    return ()

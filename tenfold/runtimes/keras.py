@@ -1,0 +1,53 @@
+"""The runtime `keras`: `model.keras` as Keras itself computes it, which the others are compared with."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from tenfold import modelfile
+from tenfold.backend import keras
+from tenfold.registry import RUNTIMES
+from tenfold.runtimes.predictor import BATCH, in_batches
+
+if TYPE_CHECKING:
+    from tenfold.run import Run
+
+
+@RUNTIMES.add("keras")
+class Plain:
+    """The plain model of a run: a Predictor."""
+
+    def __init__(self, run: Run) -> None:
+        """Raises RunError if the run has no model."""
+        self._model = run.model()
+        facts = modelfile.facts(run.path / "model.keras")
+        self.classes: tuple[str, ...] = tuple(facts["classes"])
+        self.shape: tuple[int, int, int] = tuple(facts["shape"])
+
+    @cached_property
+    def _logits(self) -> keras.Model:
+        return keras.Model(self._model.inputs, self._model.get_layer("logits").output)
+
+    @cached_property
+    def _features(self) -> keras.Model:
+        return keras.Model(self._model.inputs, self._model.get_layer("logits").input)
+
+    def predict(self, images: Any, batch_size: int = BATCH) -> np.ndarray:
+        return self._rows(self._model, images, batch_size)
+
+    def logits(self, images: Any, batch_size: int = BATCH) -> np.ndarray:
+        return self._rows(self._logits, images, batch_size)
+
+    def features(self, images: Any, batch_size: int = BATCH) -> np.ndarray:
+        return self._rows(self._features, images, batch_size)
+
+    def _rows(self, model: keras.Model, images: Any, batch_size: int) -> np.ndarray:
+        def of_batch(batch: np.ndarray) -> np.ndarray:
+            return model(torch.from_numpy(batch.astype(np.float32)), training=False).numpy()
+
+        with torch.inference_mode():
+            return in_batches(of_batch, images, self.shape, model.output_shape[-1], batch_size)

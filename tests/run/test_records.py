@@ -1,0 +1,89 @@
+"""Records: read like the mapping in the file, by name as well, and never changed."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+
+from tenfold.errors import RunError
+from tenfold.run import Environment, Metrics, Record, Run, SplitRecord, State, Status
+
+METRICS = {"test": {"accuracy": {"value": 0.5, "low": 0.4, "high": 0.6}, "count": 10}}
+
+
+def test_a_record_is_the_mapping_that_the_file_holds() -> None:
+    record = Metrics(METRICS)
+    assert record["test"]["accuracy"]["value"] == 0.5
+    assert record == METRICS
+    assert json.loads(json.dumps(record)) == METRICS
+    assert {**record} == METRICS
+
+
+@pytest.mark.parametrize("change", [
+    lambda r: r.update(x=1), lambda r: r.__setitem__("x", 1), lambda r: r["test"].pop("count"), lambda r: r.clear(),
+    lambda r: r["test"]["accuracy"].__setitem__("value", 1.0), lambda r: r.setdefault("x", 1),
+    lambda r: r.__delitem__("test"), lambda r: r.popitem(), lambda r: r.__ior__({"x": 1}),
+])
+def test_a_record_cannot_be_changed(change: object) -> None:
+    record = Metrics(METRICS)
+    with pytest.raises(TypeError, match="can't be changed"):
+        change(record)  # type: ignore[operator]
+    assert record == METRICS
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda r: pickle.loads(pickle.dumps(r))])
+def test_a_record_can_be_copied(copied: object) -> None:
+    twin = copied(Metrics(METRICS))  # type: ignore[operator]
+    assert type(twin) is Metrics
+    assert twin == METRICS
+
+
+def test_what_a_run_is_and_whether_it_can_go_on() -> None:
+    status = Status({"status": "stopped", "reason": "interrupted", "epochs": 2})
+    assert status.state is State.STOPPED
+    assert status["status"] == "stopped"
+    assert status.reason == "interrupted"
+    assert {state for state in State if state.can_resume} == {State.STOPPED, State.FAILED, State.DIED}
+
+
+def test_a_run_does_not_say_that_it_died(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="died"):
+        Run.create(tmp_path, "x").write_status(State.DIED)
+
+
+def test_the_facts_of_an_environment_by_name() -> None:
+    environment = Environment({"dataset": {
+        "classes": ["a", "b"], "shape": [8, 8, 1], "fingerprint": "f00d",
+        "splits": {"test": {"count": 5, "source": "official", "partial": True, "expected": 10}}}})
+    assert environment.classes == ("a", "b")
+    assert environment.shape == (8, 8, 1)
+    assert environment.fingerprint == "f00d"
+    assert environment.splits["test"].partial
+    assert environment.splits["test"].expected == 10
+
+
+def test_a_held_out_split_says_so_and_in_runs_of_0_1_by_its_words() -> None:
+    assert SplitRecord({"held_out": True, "source": "x"}).held_out
+    assert not SplitRecord({"held_out": False, "source": "held out of train"}).held_out
+    assert SplitRecord({"source": "held out of train (60 images)"}).held_out
+    assert not SplitRecord({"source": "official test split"}).held_out
+
+
+@pytest.mark.parametrize(("name", "content", "read", "words"), [
+    ("status.json", {"status": "asleep"}, Run.status, "its status is 'asleep'"),
+    ("environment.json", {"dataset": {}}, Run.environment, "it does not describe the data set"),
+    ("metrics.json", {"test": {}}, Run.metrics, "a split has no accuracy"),
+    ("calibration.json", {"temperature": 1}, Run.calibration, "it lacks before, after"),
+    ("inference.json", {}, Run.speed, "it lacks images_per_second"),
+])
+def test_a_file_that_is_no_such_record_is_named(
+    name: str, content: Record, read: object, words: str, tmp_path: Path
+) -> None:
+    run = Run.create(tmp_path, "x")
+    run.write_json(name, content)
+    with pytest.raises(RunError, match=rf"^\S+{name}: damaged \({words}[^\n]*$"):
+        read(run)  # type: ignore[operator]

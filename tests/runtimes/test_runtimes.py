@@ -1,0 +1,159 @@
+"""What every registered runtime must keep to: it opens a run from its directory alone and answers as the others do."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from tenfold import modelfile
+from tenfold.data import open_dataset
+from tenfold.data.splits import prepare
+from tenfold.errors import RunError, UnknownNameError, UsageError
+from tenfold.evaluation.explain import features
+from tenfold.recipe import Recipe
+from tenfold.registry import RUNTIMES
+from tenfold.run import Run
+from tenfold.runtimes import Predictor, open_predictor
+from tenfold.training import fit
+
+MODELS: dict[str, dict[str, Any]] = {
+    "cnn": {"name": "cnn", "filters": [4, 8], "dense": [16], "norm": "batch"},
+    "speednet": {"name": "speednet", "filters": [4, 8, 8]},
+    "mlp": {"name": "mlp", "hidden": [16]},
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """A run of each model, trained for moments on drawn shapes; "pretrained" goes on from the first."""
+    root = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TENFOLD_CACHE", str(tmp_path_factory.mktemp("cache")))
+        runs = {name: _train(name, model, root) for name, model in MODELS.items()}
+        backbone = {"name": "pretrained", "backbone": f"run:{runs['cnn'].path}"}
+        return {**runs, "pretrained": _train("pretrained", backbone, root)}
+
+
+def _train(name: str, model: dict[str, Any], root: Path) -> Run:
+    recipe = Recipe.from_dict({"model": model, "train": {"epochs": 1, "batch_size": 20, "precision": "float32"}})
+    run = Run.create(root, name)
+    run.write_recipe(recipe)
+    run.write_status("running")
+    list(fit(recipe, prepare(open_dataset("shapes:train=60,test=20"), recipe.data), run))
+    return run
+
+
+@pytest.fixture(params=[*MODELS, "pretrained"])
+def run(request: pytest.FixtureRequest, trained: dict[str, Run], tmp_path: Path) -> Run:
+    """A copy of a run that consists of its model file alone."""
+    shutil.copy(trained[request.param].path / "model.keras", tmp_path)
+    if request.param != "pretrained":  # without a recipe every network is drawn as those on a backbone are
+        shutil.copy(trained[request.param].path / "recipe.toml", tmp_path)
+    return Run(tmp_path)
+
+
+@pytest.fixture(params=RUNTIMES.names())
+def predictor(request: pytest.FixtureRequest, run: Run) -> Predictor:
+    return open_predictor(run, request.param)
+
+
+@pytest.fixture
+def images(rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(0, 256, (60, 32, 32, 3), np.uint8)
+
+
+def test_a_runtime_says_what_keras_says(predictor: Predictor, run: Run, images: np.ndarray) -> None:
+    facts, model = modelfile.facts(run.path / "model.keras"), run.model()
+    assert predictor.classes == tuple(facts["classes"])
+    assert predictor.shape == tuple(facts["shape"]) == (32, 32, 3)
+    expected = model.predict(images.astype(np.float32), verbose=0)
+    p = predictor.predict(images)
+    assert (p.shape, p.dtype) == ((60, len(facts["classes"])), np.float32)
+    assert p.std(axis=0).max() > 1e-4
+    np.testing.assert_allclose(p, expected, atol=1e-5)
+    np.testing.assert_allclose(predictor.features(images), features(model, images), rtol=1e-4, atol=1e-5)
+
+
+def test_probabilities_are_the_softmax_of_logits(predictor: Predictor, images: np.ndarray) -> None:
+    logits = predictor.logits(images)
+    assert logits.dtype == np.float32
+    assert np.abs(logits.sum(axis=1)).max() > 1e-3  # not just logarithms of probabilities
+    np.testing.assert_allclose(softmax(logits, axis=1), predictor.predict(images), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["predict", "logits", "features"])
+def test_batches_of_any_size_and_no_images_at_all(kind: str, predictor: Predictor, images: np.ndarray) -> None:
+    answer, images = getattr(predictor, kind), images[:15]
+    whole = answer(images, batch_size=500)
+    assert len(whole) == len(images)
+    for size in (1, 7):
+        np.testing.assert_allclose(answer(images, batch_size=size), whole, rtol=1e-4, atol=1e-5)
+    none = answer(images[:0])
+    assert (none.shape, none.dtype) == ((0, whole.shape[1]), np.float32)
+
+
+class Gathered:
+    """Images that can only be gathered, a batch at a time, and remembers how many were."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        self._images, self.shape, self.gathered = images, images.shape, []
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        raise AssertionError("gone through one by one")
+
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+        raise AssertionError("taken into memory as a whole")
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        assert isinstance(index, np.ndarray)
+        self.gathered.append(len(index))
+        return self._images[index]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES.names())
+def test_images_are_gathered_in_batches(
+    runtime: str, trained: dict[str, Run], images: np.ndarray, tmp_path: Path,
+) -> None:
+    predictor, lazy = open_predictor(trained["cnn"], runtime), Gathered(images)
+    expected = predictor.predict(images, batch_size=25)
+    np.testing.assert_array_equal(predictor.predict(lazy, batch_size=25), expected)
+    assert lazy.gathered == [25, 25, 10]
+    np.save(tmp_path / "images.npy", images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    np.testing.assert_array_equal(predictor.predict(mapped, batch_size=25), expected)
+
+
+def test_the_recipe_of_a_run_is_not_needed(trained: dict[str, Run], images: np.ndarray, tmp_path: Path) -> None:
+    for name in MODELS:
+        (tmp_path / name).mkdir()
+        shutil.copy(trained[name].path / "model.keras", tmp_path / name)
+        for runtime in RUNTIMES.names():
+            alone = open_predictor(Run(tmp_path / name), runtime).predict(images)
+            np.testing.assert_allclose(alone, open_predictor(trained[name], runtime).predict(images), atol=1e-6)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES.names())
+def test_what_is_no_image_of_the_model_is_refused(runtime: str, trained: dict[str, Run], images: np.ndarray) -> None:
+    predictor = open_predictor(trained["mlp"], runtime)
+    with pytest.raises(UsageError, match=r"received an array of shape \(60, 32, 32, 1\); expected \(n, 32, 32, 3\)"):
+        predictor.predict(images[..., :1])
+    with pytest.raises(UsageError, match="received dtype float64; expected uint8"):
+        predictor.predict(images / 255)
+
+
+def test_what_can_not_be_opened_says_why(trained: dict[str, Run], tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="unknown runtime 'kears'; did you mean 'keras'"):
+        open_predictor(trained["cnn"], "kears")
+    (tmp_path / "model.keras").write_bytes(b"no model")
+    for runtime in RUNTIMES.names():
+        with pytest.raises(RunError, match=r"model\.keras"):
+            open_predictor(Run(tmp_path), runtime)

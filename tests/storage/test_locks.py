@@ -1,0 +1,173 @@
+"""Locks: one holder, who is noticed when it dies, on disks with and without locks."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tenfold.errors import RunError, StorageError
+from tenfold.storage.locks import beside, is_held, locked
+
+DISKS = [None, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP]
+
+
+@pytest.fixture(params=DISKS, ids=lambda number: errno.errorcode.get(number, "locks"))
+def disk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int | None:
+    """The error with which the disk answers a lock; None on one with locks."""
+    if request.param is not None:
+        def flock(*_: object) -> None:
+            raise OSError(request.param, os.strerror(request.param))
+
+        monkeypatch.setattr(fcntl, "flock", flock)
+    return request.param
+
+
+@contextlib.contextmanager
+def holder(file: Path, disk: int | None) -> Iterator[subprocess.Popen[str]]:
+    """Another process on the same disk that holds the lock."""
+    code = textwrap.dedent(f"""
+        import fcntl, os, time
+        from pathlib import Path
+        from tenfold.storage.locks import locked
+
+        def flock(*_):
+            raise OSError({disk}, os.strerror({disk}))
+
+        if {disk} is not None:
+            fcntl.flock = flock
+        with locked(Path({str(file)!r})):
+            print("held", flush=True)
+            input()
+    """)
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_another_waits_and_is_told(tmp_path: Path, disk: int | None) -> None:
+    file = beside(tmp_path / "thing")
+    told, order = threading.Event(), []
+
+    def second() -> None:
+        with locked(file, waiting=told.set):
+            order.append("second")
+
+    with locked(file):
+        assert file.name == "thing.lock"
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert told.wait(10)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_who_waits_can_be_stopped(tmp_path: Path, disk: int | None) -> None:
+    asked = []
+    with locked(tmp_path / "lock"), pytest.raises(KeyboardInterrupt), locked(
+            tmp_path / "lock", stop=lambda: asked.append(1) or len(asked) > 2):
+        pass
+    assert len(asked) == 3
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_process_is_refused_until_the_holder_is_killed(tmp_path: Path, disk: int | None) -> None:
+    file, busy = tmp_path / ".lock", RunError("busy")
+    with holder(file, disk) as process:
+        assert is_held(file)
+        with pytest.raises(RunError, match="busy"), locked(file, refusal=busy):
+            pass
+        assert is_held(file)
+        process.kill()
+        process.wait()
+        assert not is_held(file)
+        assert not is_held(file)
+        with locked(file, refusal=busy):
+            assert is_held(file)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_that_nobody_holds(tmp_path: Path, disk: int | None) -> None:
+    assert not is_held(tmp_path / ".lock")
+    (tmp_path / ".lock").touch()
+    assert not is_held(tmp_path / ".lock")
+    with locked(tmp_path / ".lock", refusal=RunError("busy")):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_many_who_look_at_once_do_not_take_each_other_for_the_holder(tmp_path: Path, disk: int | None) -> None:
+    file = tmp_path / ".lock"
+    with holder(file, disk) as process:
+        process.kill()
+        process.wait()
+    said: list[bool] = []
+    together = threading.Barrier(8)
+
+    def look() -> None:
+        together.wait()
+        said.extend(is_held(file) for _ in range(20))
+
+    threads = [threading.Thread(target=look) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert said == [False] * 160
+
+
+def test_who_looks_does_not_make_a_writer_fail(tmp_path: Path, disk: int | None) -> None:
+    file, done = tmp_path / ".lock", threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            is_held(file)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        for _ in range(20):
+            with locked(file, refusal=RunError("busy")):
+                pass
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_an_error_within_lets_go(tmp_path: Path, disk: int | None) -> None:
+    with pytest.raises(ValueError, match="within"), locked(tmp_path / "lock"):
+        raise ValueError("within")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"^can't write [^\n]*Not a directory; set THIS$"), locked(
+            tmp_path / "file" / "lock", advice="set THIS"):
+        pass
+
+
+def test_another_error_of_the_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(StorageError, match=r"^can't write [^\n]*Input/output error[^\n]*$"), locked(tmp_path / "lock"):
+        pass
+    assert not is_held(tmp_path / "lock")
