@@ -31,7 +31,7 @@ FLOORS: dict[str, set[str]] = {
         "errors", "machine", "registry", "storage", "recipe", "progress", "backend", "modelfile", "run", "data",
         "models",
     },
-    "prediction": {"errors", "run", "runtimes"},
+    "prediction": {"errors", "modelfile", "run", "data", "runtimes"},
     "evaluation": {"errors", "machine", "registry", "progress", "backend", "run", "data", "runtimes"},
     "report": {"registry", "recipe", "progress", "run", "evaluation"},
     "comparison": {"errors", "registry", "storage", "run", "evaluation", "report"},

@@ -183,9 +183,12 @@ def predict(
 
     _one_format(csv, as_json)
     opened = Run.open(run)
-    from tenfold.prediction import predict as classify  # the engine, once it is needed
+    from tenfold.prediction import cautions
+    from tenfold.prediction import predict as classify
 
     predictions = classify(opened, paths)
+    for caution in cautions(opened, predictions):
+        print(f"tenfold: warning: {caution}", file=sys.stderr)
     if as_json:
         print(json.dumps([p.to_dict() for p in predictions], indent=2, ensure_ascii=False))
     elif csv:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tenfold.data.dataset import Dataset
+from tenfold.data.familiar import pixel_ranges
 from tenfold.errors import DivergedError, UsageError
 from tenfold.machine import configure
 from tenfold.models import build, check_build
@@ -19,20 +20,15 @@ if TYPE_CHECKING:
     from tenfold.training.checkpoint import Snapshot
 
 
-def check(recipe: Recipe, dataset: Dataset) -> None:
+def check(recipe: Recipe, dataset: Dataset, watcher: Watcher = SILENT) -> None:
     """Raise UsageError if the recipe can't be trained on the prepared data set or with what TENFOLD_… asks for.
 
-    Called before anything is written.
+    Called before anything is written. The watcher is told of settings that work but are probably not intended.
     """
     configure(recipe.train.precision)
-    train, batch_size = len(dataset.train), recipe.train.batch_size
-    if batch_size > train:
-        raise UsageError(f"train.batch_size: received {batch_size}, and the training split has {train} images; "
-                         f"expected at most that: set train.batch_size={min(32, train)}, say")
+    _batch_sizes(recipe, dataset, watcher)
+    _cutout(recipe, dataset, watcher)
     _class_weights(recipe.train, dataset)
-    if recipe.train.head is not None and recipe.train.head.batch_size > train:
-        raise UsageError(f"train.head.batch_size: received {recipe.train.head.batch_size}, and the training split has "
-                         f"{train} images; expected at most that")
     if recipe.train.fit == "logistic-regression" and dataset.validation is None:
         raise UsageError("train.fit: logistic-regression chooses its regularisation on validation images, and "
                          "there are none; set data.validation=0.1")
@@ -61,6 +57,7 @@ def fit(
 
     check(recipe, dataset)
     model = _fresh(recipe, dataset)
+    _single_images(recipe, model, watcher)
     weights = _class_weights(recipe.train, dataset)
     if recipe.train.fit == "logistic-regression":
         from tenfold.training import probe
@@ -105,6 +102,35 @@ def _train(recipe: Recipe, dataset: Dataset, run: Run, model: Any, weights: np.n
     optimizer = optimizers.make(recipe.train, machine.dtype)
     trainer = engine.Trainer(model, optimizer, recipe.train, len(dataset.classes), weights, device=machine.device)
     yield from Loop(recipe, dataset, run, trainer, callbacks, watcher).fit(resume)
+
+
+def _batch_sizes(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> None:
+    """Raise UsageError without training images; tell of batches that are larger than the split."""
+    count, head = len(dataset.train), recipe.train.head
+    if not count:
+        raise UsageError("the training split has no images; expected at least one of each class: lower data.validation "
+                         "and data.test, or choose other data.classes")
+    for key, size in (("train.batch_size", recipe.train.batch_size),
+                      ("train.head.batch_size", head.batch_size if head else 0)):
+        if size > count:
+            watcher.notice(f"{key} is {size:,}, but there are only {count:,} training images: each step uses all of "
+                           "them")
+
+
+def _cutout(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> None:
+    """Tell of a square that hides most of the image."""
+    pixels, side = recipe.train.augment.get("cutout", {}).get("pixels", 0), min(dataset.shape[:2])
+    if pixels >= side:
+        watcher.notice(f"train.augment.cutout.pixels is {pixels}, but images are {side} pixels wide: most training "
+                       f"images are blank; set train.augment.cutout.pixels={max(side // 3, 1)}")
+
+
+def _single_images(recipe: Recipe, model: Any, watcher: Watcher) -> None:
+    """Tell of batch normalisation that sees one value of each channel in a step, and makes it zero."""
+    norm = "BatchNormalization"
+    if recipe.train.batch_size == 1 and any(type(layer).__name__ == norm and layer.trainable for layer in model.layers):
+        watcher.notice("train.batch_size is 1, but the network has batch normalisation, which compares images: set "
+                       "train.batch_size=8 or more")
 
 
 def _image_scales(recipe: Recipe, dataset: Dataset) -> None:
@@ -161,5 +187,6 @@ def _save_model(run: Run, recipe: Recipe, dataset: Dataset, weights: Sequence[np
         transfer.put_kept(plain, recipe, weights, lambda: _fresh(recipe, dataset))
     else:
         plain.set_weights(list(weights))
-    facts = {"classes": list(dataset.classes), "shape": list(dataset.shape), "epoch": epoch, "recipe": recipe.name}
+    facts = {"classes": list(dataset.classes), "shape": list(dataset.shape), "epoch": epoch, "recipe": recipe.name,
+             "pixels": pixel_ranges(dataset.train.images)}
     run.write("model.keras", lambda path: modelfile.save(plain, path, facts))
