@@ -72,7 +72,7 @@ def main() -> None:
     held = {name: split(arguments.folder, "held", arguments.mapped) for name in ("validation", "test")}
     train = split(arguments.folder, arguments.train, arguments.mapped)
     data = Dataset("random", "random", CLASSES, train=train, **held)
-    recipe = Recipe.load(arguments.recipe, [f"train.epochs={arguments.epochs}"])
+    recipe = Recipe.load(arguments.recipe, {"train.epochs": arguments.epochs})
     with tempfile.TemporaryDirectory() as runs:
         run = tenfold.train(recipe, data, runs=runs)
         rates = [record["images_per_second"] for record in run.history()]
