@@ -119,5 +119,6 @@ def test_features_are_computed_a_part_at_a_time(
 ) -> None:
     monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path / "cache"))
     hashed.clear()
-    probe(f"run:{run.path}", "large", ["data.validation=200", "evaluate.batch_size=80"], runs=tmp_path)
+    probe(f"run:{run.path}", "large", {"data.validation": 200, "evaluate.batch_size": 80},
+          runs=tmp_path)
     assert hashed == [400, 200, 150]
