@@ -35,7 +35,7 @@ class StoredArray:
     advice: str = ELSEWHERE
 
     def find(self) -> np.ndarray | None:
-        """A copy-on-write memory map of the array; None if the file is missing, damaged or a different array."""
+        """Memory-map the array, copy-on-write; None if the file is missing, damaged or of another shape or dtype."""
         return self._mapped(self.path)
 
     def fill(
