@@ -1,4 +1,4 @@
-"""Checkpoints that are no longer what was written."""
+"""Damaged checkpoints."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from drill import Tally
 from drill.training import Ground, goes_on
 from tenfold.errors import TenfoldError
+from tenfold.progress import Event, Notice, Watcher
 from tenfold.run import Run, State
 from tenfold.training import checkpoint
 
@@ -37,12 +38,23 @@ def newest_checkpoint(ground: Ground, count: int) -> Tally:
     return tally
 
 
+class _Notices(Watcher):
+    """Remembers the text of every notice."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def on(self, event: Event) -> None:
+        if isinstance(event, Notice):
+            self.said.append(event.text)
+
+
 def _noticed(run: Run, newest: Path, before: Path) -> str | None:
-    said: list[str] = []
+    notices = _Notices()
     try:
-        position = checkpoint.load(run, "last", said.append).position
+        position = checkpoint.load(run, "last", notices).position
     except TenfoldError as error:
         return str(error)
-    if not said or newest.name not in said[0]:
-        return "it was not noticed"
+    if not notices.said or newest.name not in notices.said[0]:
+        return "the damage was not detected"
     return None if before.name.startswith(f"last-{position.epoch:05d}") else f"epoch {position.epoch} was used"

@@ -1,4 +1,4 @@
-"""A disk that gets full in the middle of a training."""
+"""A disk that fills up during a training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SIZE = "24m"
 
 
 def full(ground: Ground, count: int) -> Tally:
-    """Fill the disk `count` times, before another opening of a file for writing each, but for some random bytes."""
+    """Fill the disk `count` times, each before another file is opened for writing; a few random bytes stay free."""
     whole, draw, tally = ground.whole, random.Random(5), Tally()
     total = operations(ground.place("operations-of-writing"), Fault("/runs/", 0, writes=True))
     for i in range(count):
@@ -52,7 +52,7 @@ def _starve(place: Path, at: int, leave: int, expected: dict[str, object]) -> st
 
 
 def _untrue(run: Run) -> str | None:
-    """What is wrong with a run whose disk got full."""
+    """The problem of a run whose disk filled up; None if there is none."""
     if left := stray(run):
         return f"files are left over: {', '.join(left)}"
     try:

@@ -20,7 +20,7 @@ SILENCE = 0.3  # seconds
 
 
 def cut(ground: Ground, count: int) -> Tally:
-    """Cut a download at `count` offsets, in turn by hanging up and by killing the process; then the other evils."""
+    """Interrupt a download at `count` offsets, by hanging up or killing the process in turn; then other faults."""
     draw, tally, directory = random.Random(6), Tally(), ground.place("downloads")
     content = draw.randbytes(SIZE)
     with serving() as server:
@@ -42,7 +42,7 @@ def cut(ground: Ground, count: int) -> Tally:
 
 
 def _hung_up(server: Server, target: Path) -> str | None:
-    """The server hangs up at `cut_at`, whatever is asked for."""
+    """The server hangs up at `cut_at` in every request."""
     server.mode = "cut"
     return _one_line(server, target)
 
@@ -60,7 +60,7 @@ def _killed(server: Server, target: Path) -> str | None:
 
 
 def _one_line(server: Server, target: Path) -> str | None:
-    """Whether a download fails as it should."""
+    """Download and expect a failure with one line; None if so, else the problem."""
     try:
         fetch(server.url(), target, _sha(server.content), timeout=SILENCE)
     except FetchError as error:
@@ -69,7 +69,7 @@ def _one_line(server: Server, target: Path) -> str | None:
 
 
 def _recovers(server: Server, target: Path) -> str | None:
-    """Whether the next start gets the right file, with no byte asked for twice, and leaves nothing else."""
+    """Start again: expect the right file, no byte requested twice, no other file; None if so, else the problem."""
     part = target.with_name("file.bin.part")
     have, server.mode, server.ranges = part.stat().st_size if part.exists() else 0, "ranges", []
     fetch(server.url(), target, _sha(server.content), timeout=5)
@@ -82,12 +82,12 @@ def _recovers(server: Server, target: Path) -> str | None:
 
 
 def _falsified(server: Server, target: Path, offset: int, content: bytes) -> str | None:
-    """A byte is wrong in what the server sends, or in the part from before."""
+    """One byte is wrong, in the server's answer or in the partial file."""
     wrong = content[:offset] + bytes([content[offset] ^ 255]) + content[offset + 1:]
     expected = _sha(content)
     server.content, server.mode = wrong, "ranges"
     target.parent.mkdir(parents=True)
-    for _ in range(2):  # as a whole; as the part of a download that then goes on with right bytes
+    for _ in range(2):  # first the whole file; then a partial file that the server completes correctly
         try:
             fetch(server.url(), target, expected, timeout=5)
             return "a wrong file was accepted"

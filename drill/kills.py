@@ -1,4 +1,4 @@
-"""SIGKILL: at any moment, inside checkpoints, again and again."""
+"""SIGKILL at any moment, while checkpoints are written, and repeatedly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What checkpoints cost."""
+"""The cost of checkpoints."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EPOCHS = 2
 def of_checkpoints(ground: Ground, count: int) -> Tally:
     """Train `cifar-cnn` for two epochs, `count` times, and measure the time within checkpoints.
 
-    On CIFAR-10 where it is on this machine, else on as large images of drawn shapes, fewer of them.
+    Uses CIFAR-10 if this machine has it, else fewer drawn shapes of the same size.
     """
     tally = Tally()
     there = catalogue()["cifar10"]["where"] is not None
@@ -34,7 +34,7 @@ def of_checkpoints(ground: Ground, count: int) -> Tally:
 
 
 def measure(recipe: Recipe, data: str, runs: Path) -> tuple[float, int, float]:
-    """(share of checkpoints in the training time, how many, seconds of the training) of one training."""
+    """(fraction of the training time spent on checkpoints, number of checkpoints, seconds of the training)."""
     clock = _Clock()
     save = Loop._save
 

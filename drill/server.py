@@ -1,4 +1,4 @@
-"""A server on this machine that delivers well or badly."""
+"""A local server that works or fails on request."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves `content` at any path; `mode` says how badly. Keeps the Range header of each request.
+    """Serves `content` at any path; `mode` selects the fault. Keeps the Range header of each request.
 
-    The modes are ranges (all well), plain (ignores ranges), misplaced (answers with another range), cut
-    (hangs up at `cut_at` bytes of the file, half of what is asked for if that is None), stall (as cut, but
-    goes silent for a second in place of hanging up, and then for ever), silent, missing.
+    The modes are ranges (no fault), plain (ignores ranges), misplaced (answers with another range), cut (hangs up
+    at `cut_at` bytes of the file, or at half of the requested bytes if that is None), stall (like cut, but goes
+    silent for a second instead, and then forever), silent, missing.
     """
 
     daemon_threads = True

@@ -1,4 +1,4 @@
-"""Many at once."""
+"""Simultaneous trainings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tenfold.run import Run
 
 
 def simultaneous(ground: Ground, count: int) -> Tally:
-    """Start `count` trainings of one name at once, while a reader reads all there is again and again."""
+    """Start `count` trainings under one name at once, while a reader keeps reading all runs."""
     directory = ground.place("starts")
     arguments, root = [*words(directory), "--name", "same", "--set", "train.epochs=2"], directory / "runs"
     reader = Reader(root)
@@ -31,9 +31,9 @@ def simultaneous(ground: Ground, count: int) -> Tally:
         if code != 0:
             problem = f"exit code {code}: {' '.join(complaint(directory / f'log-{i}'))}"
         elif run.name not in {other.name for other in made}:
-            problem = "was not made"
+            problem = "was not created"
         elif not finished(run) or stray(run):
-            problem = f"is not whole ({run.status()['status']}, left over: {stray(run)})"
+            problem = f"is incomplete ({run.status()['status']}, left over: {stray(run)})"
         else:
             problem = None
         tally.add(name, problem)
@@ -44,7 +44,7 @@ def simultaneous(ground: Ground, count: int) -> Tally:
 
 
 class Reader(threading.Thread):
-    """Reads status, recipe, history, metrics of every run and compares the finished ones, until told to stop."""
+    """Reads status, recipe, history and metrics of every run and compares the finished ones, until stopped."""
 
     def __init__(self, root: Path) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The small training that the drill kills, and what of its run has to be the same afterwards."""
+"""The small training that the drill kills, and the parts of its run that must be the same afterwards."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SCORED = ("scored", "times", "earlier")  # of a split: when, and how often in th
 
 @dataclass(frozen=True)
 class Reference:
-    """The run that nothing interrupted: its content, and the seconds from its first file to its end."""
+    """The uninterrupted run: its content, and the seconds from its first file to its end."""
 
     run: Run
     content: dict[str, Any]
@@ -36,7 +36,7 @@ class Reference:
 
 
 class Ground:
-    """The directory in which the drill works, and the run that nothing interrupted, made when it is first asked for."""
+    """The working directory of the drill, and the uninterrupted run, trained on first use."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -53,7 +53,7 @@ class Ground:
 
 
 def words(directory: Path, *more: object) -> list[object]:
-    """The arguments of `tenfold` that train the recipe, with its runs in `directory`."""
+    """The arguments of `tenfold` that train the recipe, with runs in `directory`."""
     recipe = directory / "small.toml"
     recipe.write_text(RECIPE.dumps(), encoding="utf-8")
     return ["train", recipe, "--runs", directory / "runs", *more]
@@ -70,7 +70,7 @@ def reference(directory: Path) -> Reference:
 
 
 def operations(directory: Path, fault: Fault) -> int:
-    """How many of the file operations that a fault counts a whole training makes."""
+    """The number of file operations in an uninterrupted training that the fault counts."""
     notes = directory / "notes"
     ended(start(words(directory), directory / "log", replace(fault, at=0, act=Note(notes))))
     return notes.stat().st_size
@@ -87,7 +87,7 @@ def begun(directory: Path, timeout: float = 120) -> Run:
 
 
 def content(run: Run) -> dict[str, Any]:
-    """What has to be the same: weights, history, metrics, predictions; times, and how often it was scored, aside."""
+    """The parts that must be the same: weights, history, metrics, predictions; without times and counts of scoring."""
     timing = ("seconds", "images_per_second")
     weights = b"".join(w.tobytes() for w in run.model().get_weights())
     return {
@@ -99,7 +99,7 @@ def content(run: Run) -> dict[str, Any]:
 
 
 def goes_on(directory: Path, expected: dict[str, Any]) -> str | None:
-    """Let `tenfold train … --resume` go on in `directory`: what is wrong with the outcome; None if nothing is."""
+    """Resume in `directory` with `tenfold train … --resume`: the problem of the result; None if there is none."""
     log = directory / "resume.log"
     whole = [run for run in Run.list(directory / "runs") if finished(run)]
     if not whole:
@@ -116,14 +116,14 @@ def goes_on(directory: Path, expected: dict[str, Any]) -> str | None:
     except TenfoldError as error:
         return str(error)
     different = [key for key in expected if found[key] != expected[key]]
-    return f"other {' and '.join(different)} than without interruption" if different else None
+    return f"{' and '.join(different)} differ from the uninterrupted run" if different else None
 
 
 def finished(run: Run) -> bool:
-    """Whether a run came to its end."""
+    """Whether a run finished."""
     return run.status()["status"] == "finished"
 
 
 def stray(run: Run) -> list[str]:
-    """Temporary files in a run that nobody writes."""
+    """Leftover temporary files of a run."""
     return [path.name for path in run.path.rglob(".*") if TEMPORARY.match(path.name) or path.name == ".lock"]

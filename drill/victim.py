@@ -1,7 +1,7 @@
-"""Processes that run `tenfold …` to be killed, stopped or starved of disk at a chosen moment.
+"""Processes that run `tenfold …`, to be killed, stopped or deprived of disk space at a chosen moment.
 
-They are forked from a server that has imported everything, so that a start costs no import; each is a
-process of its own that runs the command line and ends with its exit code.
+They are forked from a server that has imported everything, so starting one needs no imports. Each is a
+separate process that runs the command line and ends with its exit code.
 """
 
 from __future__ import annotations

@@ -70,6 +70,8 @@ def extras() -> dict[str, str]:
     """Each optional extra of Tenfold: "installed", or the command that installs what is missing."""
     found: dict[str, str] = {}
     for name in importlib.metadata.metadata("tenfold").get_all("Provides-Extra") or []:
+        if name == "dev":
+            continue  # for developers of Tenfold
         needs = [r for r in importlib.metadata.requires("tenfold") or [] if f"extra == '{name}'" in r.replace('"', "'")]
         missing = [need for need in map(_distribution, needs) if not _installed(need)]
         found[name] = f"missing {', '.join(missing)}: pip install 'tenfold[{name}]'" if missing else "installed"

@@ -11,6 +11,7 @@
     ├── StorageError                 exit code 3: the disk is full, read-only or gone
     ├── MissingExtraError            an optional dependency is not installed
     └── UsageError                   exit code 2: the request is invalid
+        ├── MissingRunError          no run directory at that path; a RunError as well
         ├── UnknownNameError         no such recipe, data set, class, model, …
         └── RecipeError              a recipe with one or more validation errors
 
@@ -83,6 +84,10 @@ class UsageError(TenfoldError):
     """The request is invalid: a wrong name, key or value."""
 
     exit_code = 2
+
+
+class MissingRunError(UsageError, RunError):
+    """There is no run directory at a path."""
 
 
 class UnknownNameError(UsageError):

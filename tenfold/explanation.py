@@ -166,5 +166,6 @@ def _with_neighbours(model: Any, explained: Sequence[Explained], dataset: Datase
         return list(explained)
     train = dataset.train
     watcher.notice(f"looking for the nearest of {len(train):,} training images")
-    found = nearest(model, np.stack([each.image for each in explained]), train.images, train.labels, count)
+    found = nearest(model, np.stack([each.image for each in explained]), train.images, train.labels, count,
+                    progress=lambda done: watcher.advance("explain", done, len(train), "images"))
     return [replace(each, neighbours=near) for each, near in zip(explained, found, strict=True)]

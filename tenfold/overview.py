@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenfold.data.dataset import Dataset
 from tenfold.data.splits import prepare, summary
-from tenfold.errors import UsageError
+from tenfold.errors import RunError, UsageError
 from tenfold.jobs.own_data import open_data, with_source
 from tenfold.progress import SILENT, Watcher
 from tenfold.recipe import Recipe
+from tenfold.run import Run
 from tenfold.storage.files import write_whole
 
 if TYPE_CHECKING:
@@ -35,6 +38,30 @@ def show_data(recipe: Recipe, watcher: Watcher, *, prepared: bool) -> tuple[Data
     if prepared:
         dataset = prepare(dataset, recipe.data)
     return dataset, summary(dataset)
+
+
+def list_runs(root: Path) -> list[dict[str, Any]]:
+    """Every run in a folder and in the studies in it: run, data, status, epochs, test accuracy, age in seconds.
+
+    A run with damaged files has the status "damaged". Raises UsageError if there is no such folder.
+    """
+    if not root.is_dir():
+        raise UsageError(f"{root}: no such folder; expected one that holds runs, as `tenfold train --runs` makes it")
+    folders = [root, *sorted(path for path in root.glob("[!.]*/") if not (path / "status.json").exists())]
+    return [_facts(run, root) for folder in folders for run in Run.list(folder)]
+
+
+def _facts(run: Run, root: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = {"run": str(run.path.relative_to(root)), "data": "–", "status": "damaged", "epochs": 0,
+                             "accuracy": None,
+                             "age_seconds": max(0.0, time.time() - (run.path / "status.json").stat().st_mtime)}
+    with contextlib.suppress(RunError):
+        facts["data"] = run.recipe().data.source
+        facts["epochs"] = len(run.history())
+        if run.has("metrics.json"):
+            facts["accuracy"] = run.metrics().get("test", {}).get("accuracy")
+        facts["status"] = run.status().state.value
+    return facts
 
 
 def write_class_grid(dataset: Dataset, path: Path, per_class: int, seed: int) -> None:

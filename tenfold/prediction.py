@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tenfold.data.familiar import unlike
 from tenfold.errors import ImageError, UsageError
-from tenfold.run import Run
+from tenfold.run import Run, State
 from tenfold.runtimes import BATCH, Predictor, open_predictor
 
 if TYPE_CHECKING:
     pass
 
+TOLERATED = 0.05  # fraction of images that may lie outside of the training images' ranges without a word
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
 
@@ -27,6 +29,7 @@ class Prediction:
     label: str | None
     probabilities: dict[str, float]
     error: str | None = None
+    unlike: bool = False  # darker, brighter or of another contrast than the training images
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for CSV and JSON: path, label, probability, error and one `p_<class>` each."""
@@ -43,15 +46,33 @@ def predict(run: Run, paths: Iterable[str | Path], batch_size: int = BATCH) -> l
     are still classified. Raises UsageError for a path that does not exist or a folder without images,
     RunError if the run has no model.
     """
+    from tenfold import modelfile  # it imports the engine
+
     files = list(image_files(paths))
     predictor = open_predictor(run)
+    ranges = modelfile.facts(run.path / "model.keras").get("pixels")
     results: list[Prediction] = []
     for start in range(0, len(files), batch_size):
-        results += _predict_batch(predictor, files[start : start + batch_size])
+        results += _predict_batch(predictor, files[start : start + batch_size], ranges)
     return results
 
 
-def _predict_batch(predictor: Predictor, files: list[Path]) -> list[Prediction]:
+def cautions(run: Run, predictions: Sequence[Prediction]) -> list[str]:
+    """Sentences on why predictions may be worth little: an unfinished run, images unlike the training images."""
+    found = []
+    status = run.status()
+    if status.state is not State.FINISHED:
+        reason = f" ({status.reason})" if status.reason else ""
+        found.append(f"the run's status is {status.state.value!r}{reason}: its training is not complete")
+    read = [each for each in predictions if each.error is None]
+    strange = [each for each in read if each.unlike]
+    if len(strange) > TOLERATED * len(read):
+        found.append(f"{len(strange):,} of {len(read):,} images are unlike the training images in brightness or "
+                     f"contrast ({strange[0].path.name} first): their probabilities may mean nothing")
+    return found
+
+
+def _predict_batch(predictor: Predictor, files: list[Path], ranges: Mapping[str, Any] | None) -> list[Prediction]:
     images: list[np.ndarray] = []
     errors: list[str | None] = []
     for path in files:
@@ -60,14 +81,17 @@ def _predict_batch(predictor: Predictor, files: list[Path]) -> list[Prediction]:
             errors.append(None)
         except ImageError as error:
             errors.append(str(error))
-    rows, classes = iter(predictor.predict(np.stack(images)) if images else ()), predictor.classes
+    pixels = np.stack(images) if images else np.zeros((0, *predictor.shape), np.uint8)
+    strange = iter(unlike(pixels, ranges) if ranges else [False] * len(pixels))
+    rows, classes = iter(predictor.predict(pixels)), predictor.classes
     results = []
     for path, reason in zip(files, errors, strict=True):
         if reason is not None:
             results.append(Prediction(path, None, {}, reason))
         else:
             p = next(rows)
-            results.append(Prediction(path, classes[int(p.argmax())], dict(zip(classes, map(float, p), strict=True))))
+            results.append(Prediction(path, classes[int(p.argmax())], dict(zip(classes, map(float, p), strict=True)),
+                                      unlike=bool(next(strange))))
     return results
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -86,7 +86,7 @@ class Study(BaseModel):
     @classmethod
     def load(cls, name_or_path: str | Path) -> Self:
         """A shipped study by name or a TOML file by path. Raises UnknownNameError, RecipeError, UsageError."""
-        name, content = text_of("study", "studies", name_or_path)
+        name, content = read(name_or_path)
         try:
             study = cls.model_validate({"name": name, "title": _title(content), **tomllib.loads(content)})
         except tomllib.TOMLDecodeError as error:
@@ -118,6 +118,11 @@ def titles() -> dict[str, str]:
     return {name: _title(text) for name, text in shipped_studies().items()}
 
 
+def read(name_or_path: str | Path) -> tuple[str, str]:
+    """(name, TOML text) of a shipped study or of a file. Raises UnknownNameError, UsageError."""
+    return text_of("study", "studies", name_or_path)
+
+
 def _title(text: str) -> str:
     lines = text.splitlines()
     comment = lines[: next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))]
@@ -125,19 +130,21 @@ def _title(text: str) -> str:
 
 
 def conduct(study: Study | str | Path, data: str | None = None, seeds: int | None = None, *, by: str | None = None,
-            runs: str | Path = "runs", resume: bool = False, watcher: Watcher | None = None) -> Outcome:
+            runs: str | Path = "runs", resume: bool = False, overrides: Sequence[str] = (),
+            watcher: Watcher | None = None) -> Outcome:
     """Train and evaluate what a study lists, first every model with the first seed, and write the comparison.
 
     The runs, `comparison.html`, `.json` and `.csv` go into `<runs>/<study>-<data>-<number>/`: a new one or,
     with `resume`, the last one if there is one, where finished runs are kept, begun ones resumed and missing
-    ones made. A model that can't be had or trained is skipped and named. Raises UsageError if none can, or if
+    ones made. `overrides` are `key=value` for the recipes of all models. A model that can't be had or trained is
+    skipped and named. Raises UsageError if none can, or if
     what the study lists is not right, before anything is made; StorageError.
     """
     watcher = watcher or default_watcher()
     machine.check()
     study = study if isinstance(study, Study) else Study.load(study)
     metric(by or study.by)
-    recipes = _recipes(study, data)
+    recipes = _recipes(study, data, overrides)
     folder = _folder(Path(runs), f"{study.name}-{_data_name(recipes)}", resume)
     failed: dict[tuple[str, str], list[str]] = {}
     made = _made(folder, recipes, watcher)
@@ -167,13 +174,13 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
     return Outcome(folder, board, _write(board, folder), skipped)
 
 
-def _recipes(study: Study, data: str | None) -> list[Recipe]:
+def _recipes(study: Study, data: str | None, overrides: Sequence[str] = ()) -> list[Recipe]:
     """The recipes of a study, on one data set. Raises UsageError for what can't be meant."""
     recipes, wrong = [], []
     for entry in study.models:
         try:
             check_name(entry.title)
-            recipes.append(entry.resolve(study.data))
+            recipes.append(text.recipe(entry.resolve(study.data).to_dict(), overrides, name=entry.title))
         except UsageError as error:
             wrong.append(f"{entry.title}: {_in_one_line(error)}")
     if wrong:

@@ -27,14 +27,17 @@ if TYPE_CHECKING:
     from tenfold.prediction import Prediction
 
 
+WIDEST = 10_000  # columns, where nobody looks at a terminal
+
+
 class _Console(Console):
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError  # Rich would exit with 1; what it means is the command's to say
 
 
 def _console() -> Console:
-    """Standard output: as wide as the terminal, wide enough for every table elsewhere."""
-    return _Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    """Standard output: as wide as the terminal; in files and pipes as wide as any table."""
+    return _Console(highlight=False, width=None if sys.stdout.isatty() else WIDEST)
 
 
 def _print(*things: Any) -> None:
@@ -57,7 +60,7 @@ def print_verdict(run: Run) -> None:
     for name in METRICS.names():
         entries = [scored.get(name, {}) for scored in metrics.values()]
         if any(entry.get("value") is not None for entry in entries):
-            table.add_row(name, *map(metric(name).text, entries))
+            table.add_row(metric(name).title, *map(metric(name).text, entries))
     _print(table)
     described = run.environment()["dataset"]["splits"]
     for split, scored in metrics.items():
@@ -189,12 +192,38 @@ def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def print_recipes(facts: Mapping[str, Mapping[str, str]]) -> None:
-    """A row for each shipped recipe: what it is, its measured accuracy and seconds."""
-    table = _table("recipe", "what it is", "accuracy", "seconds")
+    """A line for each shipped recipe, within 80 columns: its measured accuracy and seconds, and what it is."""
+    table = _table("recipe", "accuracy", ">seconds")
+    table.add_column("description", no_wrap=True, overflow="ellipsis", max_width=80 - 44)
     for name, header in facts.items():
-        table.add_row(name, escape(header["title"]), escape(header.get("accuracy", "not measured")),
-                      escape(header.get("seconds", "–")))
+        accuracy = header.get("accuracy", "not measured").partition(" (")[0].partition(" with")[0]
+        seconds = header.get("seconds", "–").partition(" ")[0]
+        table.add_row(name, escape(accuracy), escape(seconds if seconds[:1].isdigit() else "–"),
+                      escape(header["title"]))
     _print(table)
+    _print("[dim]`tenfold recipes NAME` shows all of a recipe[/dim]")
+
+
+def print_runs(rows: Sequence[Mapping[str, Any]]) -> None:
+    """A line for each run: its data, status, test accuracy and age."""
+    if not rows:
+        _print("no runs here; `tenfold train RECIPE --data DATA` makes one")
+        return
+    table = _table("run", "data", "status", ">epochs", "test accuracy", "age")
+    for row in rows:
+        accuracy = metric("accuracy").text(row["accuracy"] or {})
+        table.add_row(escape(row["run"]), escape(row["data"]), row["status"], f"{row['epochs']:,}", accuracy,
+                      _age(row["age_seconds"]))
+    _print(table)
+
+
+def _age(seconds: float) -> str:
+    """A time ago in its largest unit."""
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            count = int(seconds // length)
+            return f"{count} {unit}{'s' * (count > 1)} ago"
+    return "just now"
 
 
 def print_studies(titles: Mapping[str, str]) -> None:

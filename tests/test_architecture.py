@@ -31,7 +31,7 @@ FLOORS: dict[str, set[str]] = {
         "errors", "machine", "registry", "storage", "recipe", "progress", "backend", "modelfile", "run", "data",
         "models",
     },
-    "prediction": {"errors", "run", "runtimes"},
+    "prediction": {"errors", "modelfile", "run", "data", "runtimes"},
     "evaluation": {"errors", "machine", "registry", "progress", "backend", "run", "data", "runtimes"},
     "report": {"registry", "recipe", "progress", "run", "evaluation"},
     "comparison": {"errors", "registry", "storage", "run", "evaluation", "report"},
@@ -44,7 +44,7 @@ FLOORS: dict[str, set[str]] = {
         "errors", "machine", "recipe", "progress", "modelfile", "run", "data", "models", "interrupt", "training",
         "evaluation", "report", "environment", "material",
     },
-    "overview": {"errors", "storage", "recipe", "progress", "data", "models", "report", "jobs"},
+    "overview": {"errors", "storage", "recipe", "progress", "run", "data", "models", "report", "jobs"},
     "explanation": {
         "errors", "machine", "progress", "run", "data", "runtimes", "prediction", "evaluation", "report", "material",
         "jobs",

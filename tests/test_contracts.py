@@ -119,7 +119,7 @@ def test_an_augmentation_keeps_shape_range_and_seed(name: str, shape: tuple[int,
 def test_a_recipe_builds_on_any_data_set_or_says_why_not(name: str, uri: str) -> None:
     recipe = Recipe.load(name, {"data.source": uri})
     if recipe.data.classes:  # a subset of classes that another data set does not have
-        with pytest.raises(TenfoldError, match=r"^unknown class [^\n]*$"):
+        with pytest.raises(TenfoldError, match=r"^data.classes: unknown class [^\n]*$"):
             prepare(open_dataset(uri), recipe.data)
         return
     dataset = prepare(open_dataset(uri), recipe.data)

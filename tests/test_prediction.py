@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from PIL import Image
 from tenfold import jobs, modelfile
 from tenfold.errors import ImageError, RunError, UsageError
 from tenfold.jobs.own_data import open_data
-from tenfold.prediction import predict, read_image
+from tenfold.prediction import cautions, predict, read_image
 from tenfold.recipe import Recipe
 from tenfold.run import Run, State
 from tenfold.runtimes import open_predictor
@@ -177,3 +178,18 @@ def test_a_run_without_a_model_is_refused(tmp_path: Path) -> None:
     run.write_status(State.FAILED)
     with pytest.raises(RunError, match=r"has no model.keras .*'failed'"):
         predict(run, [tmp_path / "L.png"])
+
+
+def test_inverted_digits_and_an_unfinished_run_are_cautioned_of(run: Run, tmp_path: Path) -> None:
+    images = open_data(run.recipe()).train.images[:10, :, :, 0]
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+        Image.fromarray(255 - image).save(tmp_path / f"{number}-inverted.png")
+    ordinary = predict(run, sorted(tmp_path.glob("?.png")))
+    assert cautions(run, ordinary) == []
+    caution, = cautions(run, predict(run, sorted(tmp_path.glob("*-inverted.png"))))
+    assert "10 of 10 images are unlike the training images" in caution
+    copy = Run.open(shutil.copytree(run.path, tmp_path / "copy"))
+    copy.write_status(State.DIVERGED, "the loss became nan")
+    caution, = cautions(copy, ordinary)
+    assert "'diverged' (the loss became nan)" in caution

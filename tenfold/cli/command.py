@@ -56,7 +56,7 @@ def command(
             except TenfoldError as error:
                 _fail(str(error), error.exit_code)
             except KeyboardInterrupt:
-                _fail("interrupted; what was finished is saved, and `tenfold resume RUN`, or --resume, goes on", 130)
+                _fail("interrupted", 130)
             except BrokenPipeError:  # the reader of our output has gone, as in `tenfold recipes | head -1`
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             except typer.Exit:

@@ -115,6 +115,21 @@ def evaluate(
         terminal.print_corruptions(opened.corruptions())
 
 
+@command(app, "runs", short="List the runs in a folder.")
+def list_runs(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="A folder that holds runs.")] = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """List the runs in a folder and in its studies: data, status, epochs, test accuracy, age."""
+    from tenfold import overview, terminal
+
+    rows = overview.list_runs(folder)
+    if as_json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        terminal.print_runs(rows)
+
+
 @command(app, short="Rank models and test their differences.")
 def compare(
     run: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Run directories, and those of studies.")],
@@ -149,6 +164,8 @@ def study(
     data: Data = None,
     seeds: Annotated[int | None, typer.Option(min=1, max=1000, help="Train each this many times.")] = None,
     by: Annotated[str | None, typer.Option("--by", metavar="METRIC", help="The metric to rank by.")] = None,
+    set_: Set = None,
+    show: Annotated[bool, typer.Option("--show", help="Print the study's TOML and exit.")] = False,
     resume: Annotated[bool, typer.Option(
         "--resume", help="Go on with the last study of that name, if there is one.")] = False,
     runs: Runs = Path("runs"),
@@ -156,13 +173,18 @@ def study(
 ) -> None:
     """Train and evaluate a list of recipes on the same data and compare them; interrupted, it can be resumed."""
     from tenfold import terminal
-    from tenfold.study import conduct, titles
+    from tenfold.study import conduct, read, titles
 
     if study is None:
+        if show or set_:
+            raise UsageError("--show and --set need a study; name one, as in `tenfold study quick --show`")
         terminal.print_studies(titles())
         return
+    if show:
+        print(read(study)[1], end="")
+        return
     with watching() as watcher:
-        outcome = conduct(study, data, seeds, by=by, runs=runs, resume=resume, watcher=watcher)
+        outcome = conduct(study, data, seeds, by=by, runs=runs, resume=resume, overrides=set_ or (), watcher=watcher)
     if as_json:
         print(json.dumps(outcome.board.to_dict(), indent=2, ensure_ascii=False))
     else:
@@ -183,9 +205,12 @@ def predict(
 
     _one_format(csv, as_json)
     opened = Run.open(run)
-    from tenfold.prediction import predict as classify  # the engine, once it is needed
+    from tenfold.prediction import cautions
+    from tenfold.prediction import predict as classify
 
     predictions = classify(opened, paths)
+    for caution in cautions(opened, predictions):
+        print(f"tenfold: warning: {caution}", file=sys.stderr)
     if as_json:
         print(json.dumps([p.to_dict() for p in predictions], indent=2, ensure_ascii=False))
     elif csv:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tenfold.data.dataset import Dataset, Split
 from tenfold.data.view import Images, blocks
-from tenfold.errors import UnknownNameError, UsageError
+from tenfold.errors import UsageError, unknown
 from tenfold.recipe import DataSection
 
 
@@ -22,7 +22,7 @@ def prepare(dataset: Dataset, section: DataSection) -> Dataset:
     the source has none; a validation split likewise; `section.train_size` of the images that are left.
     Held-out splits and subsets are stratified and chosen by `section.seed`; images keep their order.
 
-    Raises UnknownNameError for an unknown class, UsageError for a request that can't be met.
+    Raises UsageError for an unknown class, and for a request that the data can't meet.
     """
     if section.classes:
         dataset = select_classes(dataset, section.classes)
@@ -38,11 +38,11 @@ def prepare(dataset: Dataset, section: DataSection) -> Dataset:
 def select_classes(dataset: Dataset, classes: Sequence[str]) -> Dataset:
     """Only the images of `classes`, labelled 0, 1, … in the order given.
 
-    Raises UnknownNameError for an unknown class, UsageError for fewer than two, or one given twice.
+    Raises UsageError for an unknown class, for fewer than two, or for one given twice.
     """
     for name in classes:
         if name not in dataset.classes:
-            raise UnknownNameError("class", name, dataset.classes)
+            raise UsageError(f"data.classes: {unknown('class', name, dataset.classes)}")
     twice = [name for i, name in enumerate(classes) if name in classes[:i]]
     if twice:
         raise UsageError(f"data.classes: received {twice[0]!r} twice; expected each class once")

@@ -63,7 +63,7 @@ class Plan:
         from tenfold.models.summary import Summary
         from tenfold.training import check, space
 
-        check(job.recipe, job.dataset)
+        check(job.recipe, job.dataset, job.watcher)
         obtain(job.recipe.model, job.watcher)
         summary = Summary.of(job.recipe.model, job.dataset.shape, len(job.dataset.classes))
         needed = space.needed(job.recipe, job.dataset, summary.parameters)

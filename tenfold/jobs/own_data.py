@@ -16,9 +16,9 @@ def with_source(recipe: Recipe, source: str) -> Recipe:
     return recipe.replace({"data.source": source})
 
 
-def open_data(recipe: Recipe, watcher: Watcher = SILENT) -> Dataset:
-    """The recipe's data set with the splits of its source; public data that are missing are downloaded."""
-    return open_dataset(recipe.data.source, fetch=True, watcher=watcher)
+def open_data(recipe: Recipe, watcher: Watcher = SILENT, *, fetch: bool = True) -> Dataset:
+    """The recipe's data set with the splits of its source; with `fetch`, missing public data are downloaded."""
+    return open_dataset(recipe.data.source, fetch=fetch, watcher=watcher)
 
 
 def prepared(recipe: Recipe, data: Dataset | None, watcher: Watcher) -> Dataset:
@@ -30,9 +30,12 @@ def prepared(recipe: Recipe, data: Dataset | None, watcher: Watcher) -> Dataset:
 
 
 def own_data(run: Run, watcher: Watcher) -> Dataset:
-    """The prepared data set that a run was made with. Raises RunError if its content has changed."""
+    """The prepared data set that a run was made with; nothing is downloaded.
+
+    Raises RunError if its content has changed, DataError if it is not on this machine.
+    """
     recipe = run.recipe()
-    dataset = prepare(open_data(recipe, watcher), recipe.data)
+    dataset = prepare(open_data(recipe, watcher, fetch=False), recipe.data)
     check_data(run, dataset)
     return dataset
 

@@ -27,8 +27,9 @@ class BarWatcher(LineWatcher):
         self._shown = ""  # the phase that has the bar; "train" while a training has it
         self._begun: dict[str, float] = {}
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._close()
+        super().__exit__(kind)
 
     def on(self, event: Event) -> None:
         if isinstance(event, Step):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Self
 
-from tenfold.progress.events import Advance, Epoch, Evaluating, Event, Notice, Training
+from tenfold.progress.events import Advance, Epoch, Evaluating, Event, Finished, Notice, Training
 from tenfold.progress.watchers import Watcher
 
 PAUSE = 10.0  # seconds between two lines of a phase
@@ -22,18 +22,22 @@ class LineWatcher(Watcher):
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
-        self.epochs = 0
+        self.epochs, self.run = 0, ""
         self._phase, self._told = "", 0.0
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Put away what is shown for a moment only."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Close the bar; after an interrupted training, say how to resume it."""
+        if kind is not None and issubclass(kind, KeyboardInterrupt) and self.run:
+            self._write(f"resume it with `tenfold resume {self.run}`")
 
     def on(self, event: Event) -> None:
         if isinstance(event, Training):
-            self.epochs = event.epochs
+            self.epochs, self.run = event.epochs, event.run
+        if isinstance(event, Finished):
+            self.run = ""
         if isinstance(event, Advance):
             self.advanced(event)
         elif text := self.line(event):

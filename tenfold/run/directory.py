@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from tenfold.errors import RecipeError, RunError, StorageError
+from tenfold.errors import MissingRunError, RecipeError, RunError, StorageError
 from tenfold.recipe import Recipe
 from tenfold.run import history
 from tenfold.run.artifacts import ARTIFACTS
@@ -64,9 +64,9 @@ class Run:
         path = Path(path)
         if not path.is_dir():
             reason = "is a file" if path.exists() else "no such directory"
-            raise RunError(f"{path}: {reason}; expected a run directory made by `tenfold train`")
+            raise MissingRunError(f"{path}: {reason}; expected a run directory made by `tenfold train`")
         if not (path / "recipe.toml").is_file() or not (path / "status.json").is_file():
-            raise RunError(f"{path}: is no run directory (it lacks recipe.toml or status.json); "
+            raise MissingRunError(f"{path}: is no run directory (it lacks recipe.toml or status.json); "
                            "expected one made by `tenfold train`")
         return cls(path)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tenfold.data.dataset import Dataset
+from tenfold.data.familiar import pixel_ranges
 from tenfold.errors import DivergedError, UsageError
 from tenfold.machine import configure
 from tenfold.models import build, check_build
@@ -19,21 +20,17 @@ if TYPE_CHECKING:
     from tenfold.training.checkpoint import Snapshot
 
 
-def check(recipe: Recipe, dataset: Dataset) -> None:
+def check(recipe: Recipe, dataset: Dataset, watcher: Watcher = SILENT) -> None:
     """Check a recipe against a prepared data set and this machine, before anything is written.
 
     Raises UsageError if a value of the recipe, TENFOLD_DEVICE or TENFOLD_THREADS is invalid here, and another
-    TenfoldError if the weights of a pretrained backbone are unavailable.
+    TenfoldError if the weights of a pretrained backbone are unavailable. The watcher receives warnings about
+    settings that work but are probably not intended.
     """
     configure(recipe.train.precision)
-    train, batch_size = len(dataset.train), recipe.train.batch_size
-    if batch_size > train:
-        raise UsageError(f"train.batch_size: received {batch_size}; expected at most {train}, the number of "
-                         f"training images: set train.batch_size={min(32, train)}, for example")
+    _check_batch_sizes(recipe, dataset, watcher)
+    _warn_of_large_cutout(recipe, dataset, watcher)
     _class_weights(recipe.train, dataset)
-    if recipe.train.head is not None and recipe.train.head.batch_size > train:
-        raise UsageError(f"train.head.batch_size: received {recipe.train.head.batch_size}; expected at most {train}, "
-                         "the number of training images: set a smaller one")
     if recipe.train.fit == "logistic-regression" and dataset.validation is None:
         raise UsageError("train.fit: received logistic-regression and no validation split; it needs one to choose "
                          "the regularisation: set data.validation=0.1")
@@ -54,13 +51,14 @@ def fit(
     `dataset` is prepared: its splits are final. `callbacks` are `keras.callbacks.Callback`s; they see the fast
     training network. `watcher` receives every step and other progress. When it asks to stop, the current step
     finishes, a checkpoint is written and KeyboardInterrupt is raised. Training that continues from `resume` gives
-    the same bits as training without an interruption. Raises DivergedError when the loss is not finite. In both
-    cases `model.keras` holds the best (or last) finite weights.
+    the same bits as uninterrupted training. Raises DivergedError when the loss is not finite. After an interruption or
+    divergence, `model.keras` holds the best (or last) finite weights.
     """
     from tenfold.training.loop import Stopped
 
     check(recipe, dataset)
     model = _initial_network(recipe, dataset)
+    _warn_of_batches_of_one(recipe, model, watcher)
     weights = _class_weights(recipe.train, dataset)
     if recipe.train.fit == "logistic-regression":
         from tenfold.training import probe
@@ -105,6 +103,35 @@ def _train(recipe: Recipe, dataset: Dataset, run: Run, model: Any, weights: np.n
     optimizer = optimizers.make(recipe.train, machine.dtype)
     trainer = engine.Trainer(model, optimizer, recipe.train, len(dataset.classes), weights, device=machine.device)
     yield from Loop(recipe, dataset, run, trainer, callbacks, watcher).fit(resume)
+
+
+def _check_batch_sizes(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> None:
+    """Raise UsageError without training images; warn about batches larger than the training split."""
+    count, head = len(dataset.train), recipe.train.head
+    if not count:
+        raise UsageError("the training split has no images; expected at least one of each class: lower data.validation "
+                         "and data.test, or choose other data.classes")
+    for key, size in (("train.batch_size", recipe.train.batch_size),
+                      ("train.head.batch_size", head.batch_size if head else 0)):
+        if size > count:
+            watcher.notice(f"{key} is {size:,}, but there are only {count:,} training images: each step uses all of "
+                           "them")
+
+
+def _warn_of_large_cutout(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> None:
+    """Warn about a cutout that hides most of the image."""
+    pixels, side = recipe.train.augment.get("cutout", {}).get("pixels", 0), min(dataset.shape[:2])
+    if pixels >= side:
+        watcher.notice(f"train.augment.cutout.pixels is {pixels}, but images are {side} pixels wide: most training "
+                       f"images are blank; set train.augment.cutout.pixels={max(side // 3, 1)}")
+
+
+def _warn_of_batches_of_one(recipe: Recipe, model: Any, watcher: Watcher) -> None:
+    """Warn about batch normalisation in batches of one image: a single value per channel is normalised to zero."""
+    norm = "BatchNormalization"
+    if recipe.train.batch_size == 1 and any(type(layer).__name__ == norm and layer.trainable for layer in model.layers):
+        watcher.notice("train.batch_size is 1, but the network has batch normalisation, which compares images: set "
+                       "train.batch_size=8 or more")
 
 
 def _check_image_scales(recipe: Recipe, dataset: Dataset) -> None:
@@ -161,5 +188,6 @@ def _save_model(run: Run, recipe: Recipe, dataset: Dataset, weights: Sequence[np
         transfer.put_checkpoint(plain, recipe, weights, lambda: _initial_network(recipe, dataset))
     else:
         plain.set_weights(list(weights))
-    facts = {"classes": list(dataset.classes), "shape": list(dataset.shape), "epoch": epoch, "recipe": recipe.name}
+    facts = {"classes": list(dataset.classes), "shape": list(dataset.shape), "epoch": epoch, "recipe": recipe.name,
+             "pixels": pixel_ranges(dataset.train.images)}
     run.write("model.keras", lambda path: modelfile.save(plain, path, facts))

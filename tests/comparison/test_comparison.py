@@ -376,8 +376,8 @@ def test_a_study_stands_for_its_runs_and_what_is_none_is_named(tmp_path, made):
     (tmp_path / "killed-1").mkdir()
     found, left_out = found_at([tmp_path / "study-1", tmp_path / "killed-1"])
     assert [run.path for run in found] == [run.path for run in inside]
-    assert left_out == [f"killed-1 is left out: {tmp_path / 'killed-1'}: no run directory (it lacks recipe.toml or "
-                        "status.json); expected a directory that `tenfold train` made"]
+    assert left_out == [f"killed-1 is left out: {tmp_path / 'killed-1'}: is no run directory (it lacks recipe.toml or "
+                        "status.json); expected one made by `tenfold train`"]
     assert compare(found, left_out=left_out).left_out == tuple(left_out)
     assert [run.path for run in found_at([tmp_path])[0]] == [run.path for run in inside]
     with pytest.raises(RunError, match="killed-1"):

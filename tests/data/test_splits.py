@@ -8,7 +8,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from tenfold.data import Dataset, Provenance, Split, open_dataset
 from tenfold.data.splits import allocate, prepare, stratified, summary
-from tenfold.errors import UnknownNameError, UsageError
+from tenfold.errors import UsageError
 from tenfold.recipe import DataSection
 
 COUNTS = {"cat": 100, "dog": 50, "fox": 10}
@@ -183,7 +183,7 @@ def test_requests_that_cannot_be_met(values, reason):
 
 
 def test_an_unknown_class_names_the_known_ones():
-    with pytest.raises(UnknownNameError, match=r"unknown class 'ca'; did you mean 'cat'\? .*cat, dog, fox"):
+    with pytest.raises(UsageError, match=r"unknown class 'ca'; did you mean 'cat'\? .*cat, dog, fox"):
         prepare(make(), section(classes=["ca", "dog"]))
 
 

@@ -18,7 +18,7 @@ from tenfold.errors import RunError, UnknownNameError, UsageError
 from tenfold.evaluation.explain import features
 from tenfold.recipe import Recipe
 from tenfold.registry import RUNTIMES
-from tenfold.run import Run
+from tenfold.run import Run, State
 from tenfold.runtimes import Predictor, open_predictor
 from tenfold.training import fit
 
@@ -44,7 +44,7 @@ def _train(name: str, model: dict[str, Any], root: Path) -> Run:
     recipe = Recipe.from_dict({"model": model, "train": {"epochs": 1, "batch_size": 20, "precision": "float32"}})
     run = Run.create(root, name)
     run.write_recipe(recipe)
-    run.write_status("running")
+    run.write_status(State.RUNNING)
     list(fit(recipe, prepare(open_dataset("shapes:train=60,test=20"), recipe.data), run))
     return run
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from watchers import Listen
 
 from tenfold.backend import keras
 from tenfold.data import Dataset, open_dataset
@@ -163,9 +164,29 @@ def test_checkpoints_are_written_within_a_long_epoch(tmp_path: Path, digits: Dat
     assert seen == {(0, step) for step in range(7)}
 
 
-def test_a_batch_larger_than_the_split_is_refused(tmp_path: Path, digits: Dataset) -> None:
-    with pytest.raises(UsageError, match=r"received 500; expected at most 400"):
-        trained(tmp_path, digits, {"train.batch_size": 500})
+def test_a_batch_larger_than_the_split_is_the_whole_split(tmp_path: Path, digits: Dataset) -> None:
+    recipe = Recipe.from_dict({"data": {"train_size": 400}, "model": {"name": "mlp", "hidden": [8]},
+                               "train": {"epochs": 2, "batch_size": 500}})
+    few = prepare(digits, recipe.data)
+    check(recipe, few, listen := Listen())
+    assert any("is 500, but there are only 400 training images" in line for line in listen.said)
+    records = [list(fit(recipe.replace({"train.batch_size": size}), few, Run.create(tmp_path, "x")))
+               for size in (500, 400)]
+    assert [record["loss"] for record in records[0]] == [record["loss"] for record in records[1]]
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"train.augment.cutout.pixels": 8}, "train.augment.cutout.pixels is 8, but images are 8 pixels wide"),
+    ({"train.batch_size": 1, "model.norm": "batch"}, "train.batch_size is 1, but the network has batch normalisation"),
+])
+def test_settings_that_are_probably_not_intended_are_told(
+    changes: dict[str, object], words: str, tmp_path: Path, digits: Dataset
+) -> None:
+    recipe = Recipe.from_dict({"model": {"name": "cnn", "filters": [4], "dense": [8]}, "train": {"epochs": 1}})
+    recipe, listen = recipe.replace(changes), Listen()
+    check(recipe, digits, listen)
+    next(fit(recipe, digits, Run.create(tmp_path, "x"), (), listen))
+    assert sum(words in line for line in listen.said) == 1
 
 
 def test_class_weights_for_other_classes_are_refused(tmp_path: Path, digits: Dataset) -> None:
