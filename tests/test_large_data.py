@@ -79,7 +79,7 @@ def hashed(drawn: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
     DATASETS.names()  # finds all others before one is added
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(DATASETS._things, "large", large)
+        patch.setitem(DATASETS._entries, "large", large)
         patch.setattr("tenfold.data.view.BLOCK", 90 * 12 * 12 * 3)
         patch.setattr(corruptions, "VALUES", 70 * 12 * 12 * 3)
         patch.setattr(dataset, "content_hash", count)
