@@ -87,5 +87,5 @@ def facts(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             return json.loads(archive.read(MEMBER))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+    except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile):
         raise RunError(f"{path}: is no model file that Tenfold wrote (it has no readable {MEMBER})") from None

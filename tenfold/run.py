@@ -157,7 +157,7 @@ class Run:
         """A JSON file of the run. Raises RunError if it is missing, is damaged or lacks one of `keys`."""
         try:
             content = json.loads(self._file(name).read_text(encoding="utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError):  # of lists in lists without end
             raise RunError(f"{self.path / name}: damaged (no valid JSON)") from None
         if not isinstance(content, dict):
             raise RunError(f"{self.path / name}: damaged (no JSON object)")

@@ -71,7 +71,7 @@ class Study(BaseModel):
         name, text = text_of("study", "studies", name_or_path)
         try:
             study = cls.model_validate({"name": name, "title": _title(text), **tomllib.loads(text)})
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise RecipeError(f"study {name}", [f"no valid TOML: {error}"]) from None
         except ValidationError as error:
             from tenfold.recipe.mistakes import explain

@@ -15,6 +15,7 @@ import pytest
 
 from tenfold import modelfile
 from tenfold.backend import keras
+from tenfold.errors import RunError
 from tenfold.foreign.load import without_memory
 from tenfold.models import build
 from tenfold.recipe import Recipe
@@ -97,3 +98,10 @@ def test_what_is_left_out_is_the_default_of_the_present_keras() -> None:
                  keras.layers.Dense, keras.initializers.VarianceScaling):
         defaults |= {name: each.default for name, each in inspect.signature(kind.__init__).parameters.items()}
     assert {name: defaults[name] for name in modelfile.ADDED} == modelfile.ADDED
+
+
+def test_facts_nested_without_end_are_damaged(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        archive.writestr("tenfold.json", "[" * 100_000)
+    with pytest.raises(RunError, match=r"^[^\n]*no readable tenfold\.json\)$"):
+        modelfile.facts(tmp_path / "model.keras")

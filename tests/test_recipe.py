@@ -67,6 +67,13 @@ def test_a_file_that_is_no_toml_is_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "{a = " * 5_000, "a." * 5_000 + "b = 1"],
+                         ids=["lists", "tables", "keys"])
+def test_a_recipe_nested_without_end_is_refused_in_one_line(text: str) -> None:
+    with pytest.raises(RecipeError, match=r"^recipe deep: no valid TOML: [^\n]*$"):
+        Recipe.loads(text, name="deep")
+
+
 @pytest.mark.parametrize(("value", "kind"), [("few", "a whole number"), ("0", "a number greater than or equal to 1")])
 def test_a_value_of_none_of_several_kinds_is_one_mistake(value: str, kind: str) -> None:
     with pytest.raises(RecipeError) as caught:

@@ -62,8 +62,8 @@ class Recipe(_Body):
     def loads(cls, text: str, name: str = "recipe", overrides: Iterable[str] = ()) -> Self:
         """A recipe from TOML text. Raises RecipeError."""
         try:
-            tree = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+            tree = _copy(tomllib.loads(text))
+        except (tomllib.TOMLDecodeError, RecursionError) as error:  # of lists in lists without end
             raise RecipeError(f"recipe {name}", [f"no valid TOML: {error}"]) from None
         return cls.from_dict(tree, name=name, overrides=overrides)
 
@@ -200,6 +200,6 @@ def _value(text: str) -> Any:
     for candidate in (text, f"[{text}]" if "," in text else text):
         try:
             return tomllib.loads(f"value = {candidate}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (tomllib.TOMLDecodeError, RecursionError):
             pass
     return [part.strip() for part in text.split(",")] if "," in text else text
