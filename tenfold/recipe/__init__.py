@@ -108,7 +108,7 @@ def parsed(text: str, name: str) -> dict[str, Any]:
     """The sections in the TOML text of a recipe of that name. Raises RecipeError if it is no TOML."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise RecipeError(f"recipe {name}", [f"no valid TOML: {error}"]) from None
 
 
