@@ -41,6 +41,9 @@ __all__ = [
 ]
 
 
+DEEPEST = 16  # levels of tables in a recipe, several times as many as its keys need
+
+
 class Recipe(Sections):
     """A complete, valid recipe. Make one with `load`, `loads` or `from_dict`; it never changes after."""
 
@@ -107,9 +110,15 @@ def read(name_or_path: str | Path) -> tuple[str, str]:
 def parsed(text: str, name: str) -> dict[str, Any]:
     """The sections in the TOML text of a recipe of that name. Raises RecipeError if it is no TOML."""
     try:
-        return tomllib.loads(text)
+        tree = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise RecipeError(f"recipe {name}", [f"no valid TOML: {error}"]) from None
+    level: list[Any] = [tree]
+    for _ in range(DEEPEST):
+        level = [value for table in level for value in table.values() if isinstance(value, dict)]
+    if level:
+        raise RecipeError(f"recipe {name}", [f"no valid TOML: tables are nested more than {DEEPEST} levels deep"])
+    return tree
 
 
 def header(text: str) -> dict[str, str]:
