@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "tenfold"
 # Module → the modules of Tenfold that it may import; a package stands for all its modules.
 FLOORS: dict[str, set[str]] = {
     "errors": set(),
+    "csvfile": set(),
     "registry": {"errors"},
     "shipped": {"errors"},
     "recipe": {"errors", "registry", "shipped"},
@@ -25,9 +26,9 @@ FLOORS: dict[str, set[str]] = {
     "interrupt": set(),
     "training": {"errors", "registry", "recipe", "backend", "modelfile", "run", "data", "models"},
     "prediction": {"errors", "modelfile", "run", "models"},
-    "evaluation": {"backend", "errors", "registry", "run", "data", "prediction"},
+    "evaluation": {"backend", "csvfile", "errors", "registry", "run", "data", "prediction"},
     "report": {"registry", "recipe", "run", "evaluation"},
-    "comparison": {"errors", "registry", "run", "evaluation", "report"},
+    "comparison": {"csvfile", "errors", "registry", "run", "evaluation", "report"},
     "environment": {"data", "training"},
     "study": {"errors", "shipped", "recipe", "run", "evaluation", "comparison", "pipeline"},
     "material": {"errors", "modelfile", "run", "data", "evaluation", "report"},
@@ -38,7 +39,7 @@ FLOORS: dict[str, set[str]] = {
     "overview": {"errors", "recipe", "run", "data", "models", "report", "pipeline"},
     "explanation": {"errors", "modelfile", "run", "data", "prediction", "evaluation", "report", "material", "pipeline"},
     "demo": {"pipeline", "study"},
-    "terminal": {"registry", "recipe", "run", "evaluation", "comparison", "pipeline", "report"},
+    "terminal": {"csvfile", "registry", "recipe", "run", "evaluation", "comparison", "pipeline", "report"},
     "cli": {
         "errors", "recipe", "run", "data", "prediction", "comparison", "environment", "pipeline", "overview",
         "explanation", "study", "demo", "terminal",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Any
 
+from tenfold import csvfile
 from tenfold.comparison.leaderboard import Leaderboard, Pair, Row
 from tenfold.evaluation.metrics import metric
 from tenfold.registry import METRICS
@@ -76,11 +75,7 @@ def csv_text(board: Leaderboard) -> str:
                      "seconds": row.seconds, "images_per_second": row.images_per_second,
                      "parameters": row.parameters, "model_bytes": row.model_bytes, "machine": row.machine,
                      "runs": " ".join(row.runs)})
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csvfile.text(rows)
 
 
 def markdown(board: Leaderboard) -> str:
