@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -66,6 +67,16 @@ def command(
         return function
 
     return register
+
+
+def show_everything() -> None:
+    """Have characters that standard output or error can't show become question marks instead of errors.
+
+    These may be in a file's name that is no valid text, or all beyond ASCII where the environment says so.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _fail(message: str, code: int) -> None:

@@ -16,7 +16,7 @@ from tenfold.report.plots.style import shorten, styled
 
 SIDE = 96  # pixels that the longer side of an enlarged image has at most
 STRENGTH = 0.65  # of the colour where the heat is 1
-NAME = 17
+NAME, TITLE = 17, 60  # columns of a class's name and of a file's
 
 
 def enlarge(image: np.ndarray, side: int = SIDE) -> np.ndarray:
@@ -52,7 +52,7 @@ def draw_explained(explained: Explained, classes: Sequence[str], training: tuple
         cells += [Cell(training[0][n.index], (f"train {n.index:,}", shorten(classes[n.label], NAME + 3),
                                               f"similarity {n.similarity:.3f}")) for n in explained.neighbours]
     with styled():
-        return draw_cells(cells, len(cells), title)
+        return draw_cells(cells, len(cells), shorten(title, TITLE))
 
 
 def draw_gallery(gallery: Gallery, images: np.ndarray, classes: Sequence[str]) -> Figure | None:
