@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from tenfold import csvfile
 from tenfold.comparison.leaderboard import Leaderboard, Pair, Row
 from tenfold.evaluation.metrics import metric
 from tenfold.registry import METRICS
@@ -83,11 +82,7 @@ def csv_text(*boards: Leaderboard) -> str:
     for group, board in enumerate(boards, 1):
         for row in _csv_rows(board):
             rows.append(row if len(boards) == 1 else {"group": group, "dataset": board.rows[0].dataset, **row})
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csvfile.text(rows)
 
 
 def _csv_rows(board: Leaderboard) -> Iterator[dict[str, Any]]:

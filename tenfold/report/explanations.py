@@ -76,8 +76,10 @@ def write(run: Run, directory: str, title: str, shown: Sequence[Shown], classes:
     def fill(path: Path) -> None:
         for each in shown:
             (path / each.file).write_bytes(each.content)
-        (path / "index.json").write_text(json.dumps(index, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        (path / "index.html").write_text(page, encoding="utf-8")
+        text = json.dumps(index, indent=2, ensure_ascii=False) + "\n"
+        # A file's name may hold bytes that are no text: they become question marks.
+        (path / "index.json").write_text(text, encoding="utf-8", errors="replace")
+        (path / "index.html").write_text(page, encoding="utf-8", errors="replace")
 
     return run.write_directory(directory, fill)
 

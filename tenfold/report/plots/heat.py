@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SIDE = 96  # pixels that the longer side of an enlarged image has at most
 STRENGTH = 0.65  # of the colour where the heat is 1
-NAME = 17
+NAME, TITLE = 17, 60  # columns of a class's name and of a file's
 
 
 def enlarge(image: np.ndarray) -> np.ndarray:
@@ -58,7 +58,7 @@ def draw_explained(explained: Explained, classes: Sequence[str], training: Sampl
         cells += [Cell(training[0][n.index], (f"train {n.index:,}", shorten(classes[n.label], NAME + 3),
                                               f"similarity {n.similarity:.3f}")) for n in explained.neighbours]
     with styled():
-        return draw_cells(cells, len(cells), title)
+        return draw_cells(cells, len(cells), shorten(title, TITLE))
 
 
 def draw_gallery(gallery: Gallery, images: Images, classes: Sequence[str]) -> Figure | None:
