@@ -158,6 +158,9 @@ def test_a_recipe_is_shown_as_a_file_that_can_be_trained(tmp_path: Path) -> None
     assert {**mine.to_dict(), "name": "cnn2"} == Recipe.load("cnn2").to_dict()
     assert "epochs = 77" in _good("recipes", "cnn2", "--set", "train.epochs=77")
     assert json.loads(_good("recipes", "cnn2", "--json", "--set", "train.epochs=77"))["train"]["epochs"] == 77
+    for source in ("shapes:train=200,test=60", "😀", '"digits"'):
+        shown = json.loads(_good("recipes", "cnn2", "--json", "--set", f"data.source={source}"))
+        assert shown["data"]["source"] == source
 
 
 def test_a_recipe_with_data_shows_its_network() -> None:
@@ -368,7 +371,7 @@ USAGE: dict[str, tuple[list[str], str]] = {
     "class twice": ([*TRAIN, "--set", "data.classes=3,3"], "received '3' twice"),
     "section": ([*TRAIN, "--set", "trian.epochs=3"], "unknown key 'trian'; did you mean 'train'"),
     "key": ([*TRAIN, "--set", "train.epoch=3"], "unknown key 'epoch'; did you mean 'epochs'"),
-    "value": ([*TRAIN, "--set", "train.optimizer=adm"], "unknown value 'adm'; did you mean 'adam'"),
+    "value": ([*TRAIN, "--set", "train.optimizer=adm"], "unknown optimizer 'adm'; did you mean 'adam'"),
     "type": ([*TRAIN, "--set", "train.epochs=many"], "train.epochs: received 'many'"),
     "range": ([*TRAIN, "--set", "train.epochs=0"], "train.epochs: received 0"),
     "not a number": ([*TRAIN, "--set", "train.learning_rate=nan"], "received nan"),

@@ -3,7 +3,7 @@
 The order of precedence is: defaults < recipe file < overrides. Overrides are values by dotted key, as in
 `{"train.epochs": 3}`; `tenfold.recipe.text` reads them from the words of a command. The options of a model,
 an optimizer or an augmentation are the keyword-only parameters of the function registered under its name,
-so a recipe is checked against the very code that will use it; all mistakes are reported at once.
+so a recipe is checked against the very code that will use it; all validation errors are reported at once.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Recipe(Sections):
     def load(cls, name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> Self:
         """Read a shipped recipe by name or a TOML file by path, then apply overrides: values by dotted key.
 
-        Raises UnknownNameError if there is neither, RecipeError with every mistake it holds.
+        Raises UnknownNameError if there is neither, RecipeError with every validation error.
         """
         name, text = read(name_or_path)
         return cls.loads(text, name=name, overrides=overrides)
@@ -66,7 +66,7 @@ class Recipe(Sections):
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any], name: str = "recipe",
                   overrides: Mapping[str, Any] | None = None) -> Self:
-        """A recipe from nested mappings of sections. Raises RecipeError with every mistake at once."""
+        """A recipe from nested mappings of sections. Raises RecipeError with every validation error at once."""
         name = str(tree.get("name", name))
         sections, problems = overridden({k: v for k, v in tree.items() if k != "name"}, overrides or {})
         sections, more = complete(sections)
@@ -84,7 +84,7 @@ class Recipe(Sections):
         """The same recipe with other values, as in `replace({"data.source": "mnist", "train.epochs": 3})`.
 
         None, or "none", stands for no value; another `model.name` or `train.optimizer` comes with the default
-        options of its own. Raises RecipeError with every mistake at once.
+        options of its own. Raises RecipeError with every validation error at once.
         """
         return type(self).from_dict(self.to_dict(), name=self.name, overrides=overrides)
 

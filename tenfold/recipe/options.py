@@ -52,7 +52,7 @@ def _complete_named(table: Any, schema: type[Named], registry: Registry[Callable
                     name_key: str) -> tuple[Any, list[str]]:
     """Check a table's name and options against the function of that name and fill in the defaults.
 
-    Options with mistakes are left out, because the mistakes are told here.
+    Invalid options are left out, because they are reported here.
     """
     own = schema.model_fields
     name = table.get("name", own["name"].default) if isinstance(table, dict) else None

@@ -1,7 +1,7 @@
 """Overrides as the words of a command, `key=value`: the text of a value is read as the type of its key asks.
 
 Text stays as it is for a key that takes text; a list is split at commas or written as in TOML; `none` is no value
-where there may be none. A value that does not fit is left as text, for the recipe to refuse with all other mistakes.
+where there may be none. A value that does not fit is left as text, so that validation reports it with all other errors.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tenfold.registry import AUGMENTATIONS, MODELS, OPTIMIZERS, Registry
 def load(name_or_path: str | Path, words: Iterable[str], overrides: Mapping[str, Any] | None = None) -> Recipe:
     """`Recipe.load` with overrides as `key=value` words, and further ones as values, which go before the words.
 
-    Raises UnknownNameError, UsageError, RecipeError with every mistake at once.
+    Raises UnknownNameError, UsageError, RecipeError with every validation error at once.
     """
     name, text = read(name_or_path)
     return recipe(parsed(text, name), words, overrides, name=name)
