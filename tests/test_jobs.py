@@ -125,7 +125,7 @@ def test_a_model_trained_further_has_no_verdicts_on_the_earlier_one(run: Run, tm
     assert set(copy.metrics()) == {"validation", "test"}
     test = copy.metrics()["test"]
     assert (test["times"], test["earlier"]) == (before["test"] + 1, before["test"])
-    assert f"{before['test']} of these times before it was resumed" in (copy.path / "MODEL_CARD.md").read_text("utf-8")
+    assert f"{before['test']} of them before the run was resumed" in (copy.path / "MODEL_CARD.md").read_text("utf-8")
 
 
 def test_views_are_scored_beside_the_model_as_it_is(run: Run, tmp_path: Path) -> None:

@@ -294,7 +294,7 @@ def test_resnet50_trains_saves_and_predicts_identically(tmp_path: Path) -> None:
         "train.epochs": 1, "train.head.epochs": 1, "train.batch_size": 8, "train.head.batch_size": 8})
     run = tenfold.train(tuned, runs=tmp_path)
     assert "from scratch" in run.environment()["pretrained"]["weights"]
-    assert "random first weights (from scratch)" in (run.path / "report.html").read_text(encoding="utf-8")
+    assert "random initial weights (from scratch)" in (run.path / "report.html").read_text(encoding="utf-8")
     dataset = tenfold.open_dataset(tuned.data.source)
     table = run.predictions("test")
     stored = np.stack([table[f"p_{c}"].to_numpy() for c in run.classes()], axis=1)
