@@ -3,7 +3,7 @@
     python -m benchmarks.large_split [--gib 6] [--limit 2] [--rounds 3] [--json FILE]
 
 Writes a file of random 32×32 colour images (6 GiB, in a temporary folder: pages of files may lie in memory, but the
-process can have no more than 2 GiB of its own) and a small one, and trains the fastest shipped recipe on both by
+process may hold no more than 2 GiB besides) and a small one, and trains the fastest shipped recipe on both by
 `tenfold.train`, in turn, in processes of their own: an epoch on the large one, mapped, as many as take a comparable
 time on the small one, read into memory. Both hash their splits, train, evaluate and report; images/s are of training.
 """

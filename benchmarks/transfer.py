@@ -113,9 +113,9 @@ def features(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _features(network: Any, images: np.ndarray) -> np.ndarray:
-    from tenfold.training.features import BATCH, of_batch
+    from tenfold.training.features import BATCH, batch_features
 
-    return np.concatenate([of_batch(network, images[i:i + BATCH]) for i in range(0, len(images), BATCH)])
+    return np.concatenate([batch_features(network, images[i:i + BATCH]) for i in range(0, len(images), BATCH)])
 
 
 def _rate(network: Any, images: np.ndarray) -> float:
@@ -140,7 +140,7 @@ def epochs(arguments: argparse.Namespace) -> dict[str, Any]:
     model = build(tuned.model, dataset.shape, 10, fast=True, dtype=chosen.dtype_policy)
     weights.initialise(model, tuned.model)
     started = time.perf_counter()
-    found = cache.of_dataset(feature_network(model), tuned, dataset, LineWatcher(print))
+    found = cache.dataset_features(feature_network(model), tuned, dataset, LineWatcher(print))
     once = time.perf_counter() - started
     seconds = {}
     on_features = head(tuned, found, model.get_layer("logits"), fresh=True)

@@ -1,6 +1,6 @@
-"""Imports Keras on PyTorch, whatever KERAS_BACKEND or keras.json say: Tenfold has one engine.
+"""Imports Keras with the PyTorch backend, whatever KERAS_BACKEND or keras.json say.
 
-Keras makes everything on the processor; networks that are trained are moved to a GPU by the engine.
+Keras creates all tensors on the CPU; the training engine moves a network to a GPU.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if "keras" not in sys.modules:
 import keras
 
 if keras.backend.backend() != "torch":
-    raise EngineError(f"Keras already runs on {keras.backend.backend()!r} in this process; Tenfold needs 'torch': "
-                      "import tenfold's modules first, or set KERAS_BACKEND=torch before importing keras")
+    raise EngineError(f"Keras backend: received {keras.backend.backend()!r}, already imported in this process; "
+                      "expected 'torch': import tenfold before keras, or set KERAS_BACKEND=torch first")
 
 __all__ = ["keras"]

@@ -11,6 +11,7 @@ import numpy as np
 
 from tenfold import machine
 from tenfold.data.dataset import Dataset
+from tenfold.data.images import image_files, printable, read_image
 from tenfold.data.view import Images
 from tenfold.errors import ImageError, RunError
 from tenfold.evaluation import misclassified
@@ -71,7 +72,6 @@ def explain(run: Run, images: Iterable[str | Path] = (), *, most: int = 12, neig
 
 def _explain_images(run: Run, paths: Sequence[str | Path]) -> Explanation:
     from tenfold.evaluation.explain import grad_cam
-    from tenfold.prediction import image_files, read_image
     from tenfold.runtimes import open_predictor
 
     files = list(image_files(paths))
@@ -93,7 +93,8 @@ def _explain_images(run: Run, paths: Sequence[str | Path]) -> Explanation:
                   ((int(best), heats[0][i]), (int(second), heats[1][i])))
         for i, (number, (best, second)) in enumerate(zip(read, order.tolist(), strict=True))]
     shown = [explained_picture(each, classes, "Images", f"image-{each.guess.index + 1:03d}.png",
-                               files[each.guess.index].name, path=str(files[each.guess.index])) for each in explained]
+                               printable(files[each.guess.index].name), path=printable(files[each.guess.index]))
+             for each in explained]
     return _write(run, IMAGES, "Images explained", shown, classes, unread=unread)
 
 
@@ -166,5 +167,6 @@ def _with_neighbours(model: Any, explained: Sequence[Explained], dataset: Datase
         return list(explained)
     train = dataset.train
     watcher.notice(f"looking for the nearest of {len(train):,} training images")
-    found = nearest(model, np.stack([each.image for each in explained]), train.images, train.labels, count)
+    found = nearest(model, np.stack([each.image for each in explained]), train.images, train.labels, count,
+                    progress=lambda done: watcher.advance("explain", done, len(train), "images"))
     return [replace(each, neighbours=near) for each, near in zip(explained, found, strict=True)]

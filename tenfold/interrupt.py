@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: at once where nothing would be lost, else in two steps, of which the second is at once."""
+"""Ctrl-C and SIGTERM: during training, the first signal saves and stops; the second stops immediately."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupt:
-    """A context in which SIGINT and SIGTERM raise KeyboardInterrupt; within `deferred`, the second of them does.
+    """A context in which SIGINT and SIGTERM raise KeyboardInterrupt; inside `deferred`, only the second signal does.
 
-    Outside the main thread signals can't be handled, and the context does nothing.
+    Outside the main thread the context does nothing, because signals can't be handled there.
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
         self._deferring = False
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {each: signal.signal(each, self._note) for each in SIGNALS}
+            self._before = {each: signal.signal(each, self._handle) for each in SIGNALS}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
@@ -35,16 +35,19 @@ class Interrupt:
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
-        """For work that would be lost: the first signal sets `asked`, and is raised at the end at the latest."""
+        """A context for work that is saved before it stops: the first signal sets `requested`.
+
+        The end of the context then raises KeyboardInterrupt; a second signal raises it immediately.
+        """
         self._deferring = True
         try:
             yield
         finally:
             self._deferring = False
-        if self.asked:
+        if self.requested:
             raise KeyboardInterrupt
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.asked or not self._deferring:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.requested or not self._deferring:
             raise KeyboardInterrupt
-        self.asked = True
+        self.requested = True

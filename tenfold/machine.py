@@ -1,6 +1,6 @@
-"""The machine: device, threads, precision and allocator of this process, and what the computer is.
+"""The machine: device, threads, precision and allocator of this process, and facts about the computer.
 
-`configure` changes the process, `current` only tells. Importing this module does not import PyTorch.
+`configure` changes the process; `current` only reads. Importing this module does not import PyTorch.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     import torch
 
 DEVICES = ("cpu", "cuda")
-MOST_THREADS = 1024  # more are a slip of the finger, and systems refuse to start them
+MOST_THREADS = 1024  # a larger number is a typing error, and the system could not start them
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What a process computes with, and why: shown by `tenfold doctor`, recorded in every run."""
+    """The device, threads, precision and allocator of a process; shown by `tenfold doctor`, recorded in every run."""
 
     device: str  # as PyTorch names it: "cpu" or "cuda"
-    gpu: str  # its name; "none" where it is not the device
+    gpu: str  # name of the GPU; "none" on the CPU
     threads: int
     precision: str
     precision_reason: str
@@ -41,7 +41,7 @@ class Machine:
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the training network computes in."""
+        """The dtype in which the training network computes."""
         import torch
 
         return torch.bfloat16 if self.precision == "bfloat16" else torch.float32
@@ -51,43 +51,44 @@ class Machine:
 
 
 # ----------------------------------------------------------------------------------------------------
-# what a process computes with
+# settings of the process
 
 
 def check(log: Callable[[str], None] = lambda line: None) -> None:
-    """Raise UsageError if TENFOLD_DEVICE or TENFOLD_THREADS is nothing that can be used here.
+    """Raise UsageError if TENFOLD_DEVICE or TENFOLD_THREADS is invalid on this machine.
 
-    Called before data are loaded: PyTorch is imported only where a GPU is asked for. `log` is told of more threads
-    than cores, which are allowed: results depend on the number of threads, and may have to be those of another machine.
+    Called before data are loaded, so PyTorch is imported only if TENFOLD_DEVICE is cuda. `log` receives a warning about
+    more threads than cores. They are allowed, because results depend on the number of threads and may have to match
+    another machine's.
     """
     _device()
-    threads, there = _threads(), cores()
-    if threads > there:
-        log(f"TENFOLD_THREADS is {threads:,}, and this process may use {there:,} cores: that is slower than {there:,}")
+    threads, available = _threads(), cores()
+    if threads > available:
+        log(f"TENFOLD_THREADS: {threads:,} threads on {available:,} available cores; {available:,} would be faster")
 
 
 def configure(precision: str = "auto") -> Machine:
-    """Set this process up to compute: threads, denormals, convolutions on a GPU, allocator. Returns what was chosen.
+    """Configure threads, denormals, GPU convolutions and the allocator of this process; return the settings.
 
-    `precision` is "float32", "bfloat16" or "auto". Raises UsageError as `check` does, before PyTorch is imported.
+    `precision` is "float32", "bfloat16" or "auto". Raises UsageError like `check`, before PyTorch is imported.
     """
     machine = current(precision)
     import torch
 
     torch.set_num_threads(machine.threads)
-    torch.set_flush_denormal(True)  # values below 1e-38 are zero for a network and slow for a processor
+    torch.set_flush_denormal(True)  # values below 1e-38 do not matter to a network and slow the CPU down
     if machine.device == "cuda":
-        torch.backends.cudnn.benchmark = True  # try the ways to convolve once for each size, keep the fastest
+        torch.backends.cudnn.benchmark = True  # times the algorithms once per input size and keeps the fastest
     mallopt = _mallopt()
     if mallopt is None or _keep_memory(mallopt):
         return machine
-    return replace(machine, allocator="as the system has it (glibc refused)")
+    return replace(machine, allocator="system default (glibc rejected the settings)")
 
 
 def current(precision: str = "auto") -> Machine:
-    """What `configure` chooses here, which after it is what the process computes with; changes nothing.
+    """The settings that `configure` chooses on this machine; changes nothing.
 
-    Raises UsageError as `check` does.
+    Raises UsageError like `check`.
     """
     device, threads = _device(), _threads()
     gpu = "none"
@@ -95,14 +96,14 @@ def current(precision: str = "auto") -> Machine:
         import torch
 
         gpu = torch.cuda.get_device_name()
-    allocator = "as the system has it" if _mallopt() is None else "glibc, keeps freed blocks"
+    allocator = "system default" if _mallopt() is None else "glibc, keeps freed blocks"
     return Machine(device, gpu, threads, *choose_precision(precision, device), allocator)
 
 
 def choose_precision(precision: str = "auto", device: str = "cpu") -> tuple[str, str]:
-    """("float32" or "bfloat16", why): bfloat16 where the device multiplies in it."""
+    """("float32" or "bfloat16", reason): "auto" is bfloat16 if the device has instructions for it."""
     if precision != "auto":
-        return precision, "asked for"
+        return precision, "set explicitly"
     if device == "cuda":
         import torch
 
@@ -118,34 +119,34 @@ def choose_precision(precision: str = "auto", device: str = "cpu") -> tuple[str,
 
 
 def _device() -> str:
-    """"cuda" where TENFOLD_DEVICE asks for it, else "cpu".
+    """TENFOLD_DEVICE, by default "cpu".
 
-    A GPU is not chosen by itself before trainings on one have been measured (docs/performance.md).
+    A GPU is not the default until training on one has been measured (docs/performance.md).
     """
-    asked = os.environ.get("TENFOLD_DEVICE", "cpu")
-    if asked not in DEVICES:
-        raise UsageError(f"TENFOLD_DEVICE: received {asked!r}; expected cpu or cuda; or unset it")
-    if asked == "cuda":
+    device = os.environ.get("TENFOLD_DEVICE", "cpu")
+    if device not in DEVICES:
+        raise UsageError(f"TENFOLD_DEVICE: received {device!r}; expected cpu or cuda: correct or unset it")
+    if device == "cuda":
         import torch
 
         if not torch.cuda.is_available():
-            raise UsageError("TENFOLD_DEVICE: received 'cuda', and this PyTorch finds no GPU it can use; expected one: "
-                             "unset the variable, or install a PyTorch wheel for CUDA and look at `nvidia-smi`")
-    return asked
+            raise UsageError("TENFOLD_DEVICE: received 'cuda', but PyTorch finds no GPU; expected a CUDA GPU: unset "
+                             "the variable, or install a PyTorch wheel for CUDA and check `nvidia-smi`")
+    return device
 
 
 def _threads() -> int:
-    asked = os.environ.get("TENFOLD_THREADS")
-    if asked is None:
+    threads = os.environ.get("TENFOLD_THREADS")
+    if threads is None:
         return cores()
-    if not asked.isdecimal() or len(asked) > 4 or not 1 <= int(asked) <= MOST_THREADS:
-        raise UsageError(f"TENFOLD_THREADS: received {asked!r}; expected a whole number of threads from 1 to "
-                         f"{MOST_THREADS:,}: unset it to use the {cores():,} cores that this process may use")
-    return int(asked)
+    if not threads.isdecimal() or len(threads) > 4 or not 1 <= int(threads) <= MOST_THREADS:
+        raise UsageError(f"TENFOLD_THREADS: received {threads!r}; expected a whole number from 1 to {MOST_THREADS:,}: "
+                         f"correct it, or unset it to use all {cores():,} available cores")
+    return int(threads)
 
 
 def _mallopt() -> Callable[[int, int], int] | None:
-    """What sets glibc's allocator up; None where memory is not glibc's."""
+    """The function that configures glibc's allocator; None without glibc."""
     if not sys.platform.startswith("linux"):
         return None
     try:
@@ -155,17 +156,17 @@ def _mallopt() -> Callable[[int, int], int] | None:
 
 
 def _keep_memory(mallopt: Callable[[int, int], int]) -> bool:
-    """Keep glibc from handing large blocks back to the kernel, to be page-faulted in again next step."""
+    """Stop glibc from returning large blocks to the kernel, which would cause page faults in the next step."""
     m_trim_threshold, m_top_pad, m_mmap_max = -1, -2, -4
     return bool(mallopt(m_mmap_max, 0) and mallopt(m_trim_threshold, 2**31 - 1) and mallopt(m_top_pad, 2**26))
 
 
 # ----------------------------------------------------------------------------------------------------
-# what this computer is
+# facts about the computer
 
 
 def facts() -> dict[str, Any]:
-    """The processor, its units, cores, memory in GiB, operating system."""
+    """Processor, vector and matrix units, cores, memory in GiB, operating system."""
     return {
         "processor": processor_name(),
         "units": [name for name, present in processor_units().items() if present],
@@ -174,7 +175,7 @@ def facts() -> dict[str, Any]:
 
 
 def processor_name() -> str:
-    """The processor's own name for itself."""
+    """The model name of the processor."""
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
         for line in file:
             if line.startswith("model name"):
@@ -183,7 +184,7 @@ def processor_name() -> str:
 
 
 def processor_units() -> dict[str, bool]:
-    """Which of the units that matter for speed this processor has, as PyTorch sees it."""
+    """Unit → whether PyTorch detects it in this processor, for the units that matter for speed."""
     import torch
 
     probes = {
@@ -194,12 +195,12 @@ def processor_units() -> dict[str, bool]:
 
 
 def cores() -> int:
-    """The cores that this process may use: fewer than the machine's where it is bound to some of them."""
+    """The number of cores available to this process, which may be bound to some of the machine's."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def memory_gib() -> float | None:
-    """The machine's memory in GiB, where the system tells."""
+    """The machine's memory in GiB; None if the system does not report it."""
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     except (AttributeError, ValueError, OSError):

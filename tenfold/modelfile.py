@@ -1,4 +1,4 @@
-"""`model.keras`: written with the class names inside, read back as a plain Keras model."""
+"""`model.keras`: written with the class names inside, for Keras 3.4 and later; read back as a plain Keras model."""
 
 from __future__ import annotations
 
@@ -11,23 +11,53 @@ from typing import Any
 from tenfold.backend import keras
 from tenfold.errors import RunError, first_line
 
-MEMBER = "tenfold.json"
+CONFIG, MEMBER = "config.json", "tenfold.json"
+
+# Settings that Keras has added to its layers and initializers since 3.4, at what they are unless set: an older version
+# refuses a layer with a setting that it does not know. `python -m benchmarks.old_keras` finds those that are missing.
+ADDED = {
+    "antialias": False,  # Resizing, since 3.9
+    "use_gate": False,  # MultiHeadAttention, since 3.14
+    "renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99,  # BatchNormalization, since 3.14
+    "quantization_config": None,  # Dense and EinsumDense, since 3.13
+    "input_axes": None, "output_axes": None,  # initializers that scale with the shape, since 3.15
+    "sliding_window": None,  # MultiHeadAttention, since 3.15
+}
 
 
 def save(model: keras.Model, path: Path, facts: dict[str, Any]) -> None:
     """Write a plain Keras model as `.keras`, with `facts` (class names and more) as a JSON member of the zip.
 
-    Keras ignores the extra member. `path` must end in `.keras`.
+    Keras from 3.4 on loads the file, and ignores the extra member. `path` must end in `.keras`.
     """
     model.save(path)
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(MEMBER, json.dumps(facts, indent=2, ensure_ascii=False))
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members[CONFIG] = for_older_keras(members[CONFIG]).encode()
+    members[MEMBER] = json.dumps(facts, indent=2, ensure_ascii=False).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def for_older_keras(config: str | bytes) -> str:
+    """A model's configuration (JSON) without the settings of `ADDED` that are at their defaults."""
+    return json.dumps(json.loads(config, object_hook=_without_added))
+
+
+def _without_added(table: dict[str, Any]) -> dict[str, Any]:
+    if "class_name" in table and isinstance(config := table.get("config"), dict):
+        for name, default in ADDED.items():
+            if name in config and config[name] == default:
+                del config[name]
+    return table
 
 
 def save_h5(model: keras.Model) -> Callable[[Path], None]:
     """A function that writes the model as HDF5, without Keras' advice to use its newer format instead."""
 
     def write(path: Path) -> None:
+        import h5py
         from absl import logging
 
         before = logging.get_verbosity()
@@ -36,6 +66,8 @@ def save_h5(model: keras.Model) -> Callable[[Path], None]:
             model.save(path)
         finally:
             logging.set_verbosity(before)
+        with h5py.File(path, "r+") as file:
+            file.attrs["model_config"] = for_older_keras(file.attrs["model_config"])
 
     return write
 
@@ -55,5 +87,5 @@ def facts(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             return json.loads(archive.read(MEMBER))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+    except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile):
         raise RunError(f"{path}: is no model file that Tenfold wrote (it has no readable {MEMBER})") from None

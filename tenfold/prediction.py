@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tenfold.data.familiar import unlike
-from tenfold.errors import ImageError, UsageError
+from tenfold.data.images import image_files, read_image
+from tenfold.errors import ImageError
 from tenfold.run import Run, State
 from tenfold.runtimes import BATCH, Predictor, open_predictor
 
-if TYPE_CHECKING:
-    pass
-
 TOLERATED = 0.05  # fraction of images that may lie outside the ranges of the training images without a warning
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
 
 @dataclass(frozen=True)
@@ -92,57 +89,3 @@ def _predict_batch(predictor: Predictor, files: list[Path], ranges: Mapping[str,
             results.append(Prediction(path, classes[int(p.argmax())], dict(zip(classes, map(float, p), strict=True)),
                                       unlike=bool(next(strange))))
     return results
-
-
-def read_image(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """An image file as uint8 of `shape` (height, width, channels); transparency is laid on white.
-
-    Raises ImageError, with the reason, if the file is no readable image.
-    """
-    import warnings
-
-    from PIL import Image, ImageOps
-
-    height, width, channels = shape
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as file:
-                image = ImageOps.exif_transpose(file)
-                if image.mode.startswith("I") or image.mode == "F":
-                    image = _to_eight_bits(image)
-                if image.has_transparency_data:
-                    layer = image.convert("RGBA")
-                    image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-                image = image.convert("L" if channels == 1 else "RGB")
-                if image.size != (width, height):
-                    image = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
-                return np.asarray(image, np.uint8).reshape(height, width, channels)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0] or type(error).__name__
-        raise ImageError(f"{path}: can't be read as an image: {reason.replace(f' {str(path)!r}', '')}") from None
-
-
-def _to_eight_bits(image: Any) -> Any:
-    """16- and 32-bit greyscale to 8 bits: 16-bit files by their full range, others by their own."""
-    from PIL import Image
-
-    values = np.asarray(image, np.float64)
-    if not np.isfinite(values).all():
-        raise ValueError("it holds pixels that are no finite numbers")
-    top = 65535.0 if image.mode.startswith("I;16") or values.max() > 255 else 255.0
-    return Image.fromarray(np.clip(values / max(top, float(values.max())) * 255, 0, 255).round().astype(np.uint8))
-
-
-def image_files(paths: Iterable[str | Path]) -> Iterator[Path]:
-    """Files as named, and the images in folders (recursively). Raises UsageError where there are none."""
-    for path in map(Path, paths):
-        if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-            if not found:
-                raise UsageError(f"{path}: the folder holds no images; expected files ending in {', '.join(SUFFIXES)}")
-            yield from found
-        elif path.exists():
-            yield path
-        else:
-            raise UsageError(f"{path}: no such file or folder; expected image files or folders of images")

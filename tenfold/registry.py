@@ -1,7 +1,7 @@
-"""Named things: data sets, models, optimizers, augmentations, runtimes, metrics, corruptions, plots.
+"""Registries of data sets, models, optimizers, augmentations, runtimes, metrics, corruptions and plots.
 
-A thing registers itself where it is defined; the registry imports the modules that may hold its
-things when it is first asked, so adding one means adding one function (or one file), nowhere else.
+Each entry registers itself where it is defined. On its first use, a registry imports the modules with its entries, so
+adding an entry means adding one function or one file.
 """
 
 from __future__ import annotations
@@ -17,44 +17,44 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """The things of one kind by name, in the order in which they were added.
+    """The entries of one kind by name, in the order in which they were added.
 
-    `home` is the module or package whose import registers them (a package with all its modules but
-    those named in `without`: they import the engine and register nothing).
+    `home` is the module or package whose import registers them. All modules of a package are imported except those in
+    `without`, which register nothing and import the engine.
     """
 
     def __init__(self, kind: str, home: str, without: tuple[str, ...] = ()) -> None:
         self.kind = kind
         self._home, self._without = home, without
-        self._things: dict[str, T] = {}
+        self._entries: dict[str, T] = {}
         self._complete = False
 
     def add(self, name: str) -> Callable[[T], T]:
-        """Decorator: register the thing under `name`. Raises ValueError if the name is taken."""
+        """Decorator: register the function or class under `name`. Raises ValueError if the name is taken."""
 
-        def register(thing: T) -> T:
-            if name in self._things:
+        def register(entry: T) -> T:
+            if name in self._entries:
                 raise ValueError(f"two {self.kind}s are named {name!r}")
-            self._things[name] = thing
-            return thing
+            self._entries[name] = entry
+            return entry
 
         return register
 
     def get(self, name: str) -> T:
-        """The thing of that name. Raises UnknownNameError, with the nearest name, if there is none."""
+        """The entry named `name`. Raises UnknownNameError, which suggests the nearest name."""
         self._discover()
-        if name not in self._things:
-            raise UnknownNameError(self.kind, name, self._things)
-        return self._things[name]
+        if name not in self._entries:
+            raise UnknownNameError(self.kind, name, self._entries)
+        return self._entries[name]
 
     def names(self) -> list[str]:
         """All names, in the order of registration."""
         self._discover()
-        return list(self._things)
+        return list(self._entries)
 
     def __contains__(self, name: object) -> bool:
         self._discover()
-        return name in self._things
+        return name in self._entries
 
     def _discover(self) -> None:
         if self._complete:

@@ -1,4 +1,4 @@
-"""TOML files that come with Tenfold, by name, and those of one's own, by path."""
+"""TOML files: those shipped with Tenfold by name, the user's own by path."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from tenfold.errors import UnknownNameError, UsageError
 
 
 def texts(folder: str) -> dict[str, str]:
-    """The files of a folder of the package: name → TOML text, in the order of the names."""
+    """The TOML files in a folder of the package: name → text, sorted by name."""
     files = sorted((resources.files("tenfold") / folder).iterdir(), key=lambda file: file.name)
     return {file.name.removesuffix(".toml"): file.read_text(encoding="utf-8")
             for file in files if file.name.endswith(".toml")}
 
 
 def text_of(kind: str, folder: str, name_or_path: str | Path) -> tuple[str, str]:
-    """(name, TOML text) of a shipped file or of a path that ends in `.toml`; `kind` says what it holds.
+    """(name, text) of a shipped file, or of a path that ends in `.toml`; `kind` names the content in errors.
 
-    Raises UnknownNameError, and UsageError for a file that can't be read.
+    Raises UnknownNameError for an unknown name, and UsageError for an unreadable file.
     """
     known = texts(folder)
     if str(name_or_path) in known:
@@ -29,5 +29,5 @@ def text_of(kind: str, folder: str, name_or_path: str | Path) -> tuple[str, str]
     try:
         return path.stem, path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise UsageError(f"{kind} file {path}: can't be read: {reason}") from None

@@ -89,7 +89,7 @@ class Study(BaseModel):
         name, content = read(name_or_path)
         try:
             study = cls.model_validate({"name": name, "title": _title(content), **tomllib.loads(content)})
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise RecipeError(f"study {name}", [f"invalid TOML: {error}"]) from None
         except ValidationError as error:
             raise RecipeError(f"study {name}", explain(error, cls)) from None

@@ -46,8 +46,7 @@ FLOORS: dict[str, set[str]] = {
     },
     "overview": {"errors", "storage", "recipe", "progress", "run", "data", "models", "report", "jobs"},
     "explanation": {
-        "errors", "machine", "progress", "run", "data", "runtimes", "prediction", "evaluation", "report", "material",
-        "jobs",
+        "errors", "machine", "progress", "run", "data", "runtimes", "evaluation", "report", "material", "jobs",
     },
     "demo": {"progress", "study"},
     "terminal": {"registry", "run", "evaluation", "report", "comparison"},

@@ -14,6 +14,7 @@ from tenfold.recipe import DataSection, ModelSection, Recipe, options_of, shippe
 from tenfold.registry import AUGMENTATIONS, DATASETS, METRICS, MODELS, OPTIMIZERS, PLOTS, RUNTIMES, Registry
 from tenfold.training import engine, optimizers
 from tenfold.training.augment import Batch, augmented
+from tenfold.training.loader import Loader
 
 OFFLINE = ("digits", "shapes:train=300,test=100")
 SHAPES = [(8, 8, 1), (8, 8, 3), (28, 28, 1), (32, 32, 3), (17, 23, 3)]
@@ -73,7 +74,7 @@ def test_an_optimizer_learns_and_keeps_as_many_variables_as_it_says(name: str) -
     optimizer = optimizers.make(recipe.train)
     learner = engine.Trainer(model, optimizer, recipe.train, 5)
     rng = np.random.default_rng(0)
-    split = engine.Resident.of(rng.integers(0, 256, (20, 8, 8, 3), np.uint8), np.arange(20) % 5)
+    split = Loader(rng.integers(0, 256, (20, 8, 8, 3), np.uint8), np.arange(20) % 5)
     before = [variable.numpy() for variable in model.trainable_variables]
     losses = [float(learner.step(split, torch.arange(20), seed)[0]) for seed in range(5)]
     assert np.isfinite(losses).all()

@@ -79,7 +79,7 @@ def hashed(drawn: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
     DATASETS.names()  # finds all others before one is added
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(DATASETS._things, "large", large)
+        patch.setitem(DATASETS._entries, "large", large)
         patch.setattr("tenfold.data.view.BLOCK", 90 * 12 * 12 * 3)
         patch.setattr(corruptions, "VALUES", 70 * 12 * 12 * 3)
         patch.setattr(dataset, "content_hash", count)
@@ -119,5 +119,6 @@ def test_features_are_computed_a_part_at_a_time(
 ) -> None:
     monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path / "cache"))
     hashed.clear()
-    probe(f"run:{run.path}", "large", ["data.validation=200", "evaluate.batch_size=80"], runs=tmp_path)
+    probe(f"run:{run.path}", "large", {"data.validation": 200, "evaluate.batch_size": 80},
+          runs=tmp_path)
     assert hashed == [400, 200, 150]

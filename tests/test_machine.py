@@ -72,7 +72,7 @@ def test_the_choice_of_precision_says_why() -> None:
     units = machine.processor_units()
     assert (precision == "bfloat16") == (units["AMX-BF16"] or units["AVX512-BF16"])
     assert "BF16" in reason
-    assert machine.choose_precision("float32") == ("float32", "asked for")
+    assert machine.choose_precision("float32") == ("float32", "set explicitly")
 
 
 @pytest.fixture

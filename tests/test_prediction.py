@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,14 +14,14 @@ import pytest
 from PIL import Image
 
 from tenfold import jobs, modelfile
-from tenfold.errors import ImageError, RunError, UsageError
+from tenfold.data.images import read_image
+from tenfold.errors import RunError, UsageError
 from tenfold.jobs.own_data import open_data
-from tenfold.prediction import cautions, predict, read_image
+from tenfold.prediction import cautions, predict
 from tenfold.recipe import Recipe
 from tenfold.run import Run, State
 from tenfold.runtimes import open_predictor
 
-GREY, COLOUR = (8, 8, 1), (8, 8, 3)
 ROTATED = 6  # EXIF: the camera was turned, the picture has to be turned to the right
 
 
@@ -53,61 +56,6 @@ MAKERS: dict[str, Callable[[Path], None]] = {
 }
 
 
-@pytest.mark.parametrize("name", MAKERS)
-@pytest.mark.parametrize("shape", [GREY, COLOUR], ids=["grey", "colour"])
-def test_an_image_of_any_mode_and_size_takes_the_models_shape(
-    tmp_path: Path, name: str, shape: tuple[int, int, int]
-) -> None:
-    MAKERS[name](tmp_path / name)
-    image = read_image(tmp_path / name, shape)
-    assert image.shape == shape
-    assert image.dtype == np.uint8
-
-
-def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
-    Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "clear.png")
-    Image.new("LA", (8, 8), (0, 0)).save(tmp_path / "clear-grey.png")
-    assert (read_image(tmp_path / "clear.png", COLOUR) == 255).all()
-    assert (read_image(tmp_path / "clear-grey.png", GREY) == 255).all()
-
-
-def test_a_turned_photograph_is_turned_back(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x112] = ROTATED
-    pixels = np.zeros((8, 8), np.uint8)
-    pixels[:4] = 255  # the upper half as stored is the right half as seen
-    Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
-    image = read_image(tmp_path / "turned.png", GREY)[:, :, 0]
-    assert (image[:, 4:] == 255).all()
-    assert (image[:, :4] == 0).all()
-
-
-def test_sixteen_bits_keep_their_range(tmp_path: Path) -> None:
-    Image.fromarray(np.full((8, 8), 65535, np.uint16)).save(tmp_path / "white.png")
-    Image.fromarray(np.full((8, 8), 32768, np.uint16)).save(tmp_path / "middle.png")
-    assert (read_image(tmp_path / "white.png", GREY) == 255).all()
-    assert (read_image(tmp_path / "middle.png", GREY) == 128).all()
-
-
-def _cut(path: Path) -> None:
-    Image.fromarray(_pixels(200, 200)).save(path)
-    path.write_bytes(path.read_bytes()[:5000])
-
-
-@pytest.mark.parametrize(("name", "make"), [
-    ("text.png", lambda path: path.write_text("no image")),
-    ("empty.png", lambda path: path.touch()),
-    ("cut.png", _cut),
-    ("nan.tif", lambda path: Image.fromarray(np.full((8, 8), np.nan, np.float32)).save(path)),
-], ids=["text", "empty", "cut", "not-a-number"])
-def test_what_is_no_image_is_named_in_one_line(tmp_path: Path, name: str, make: Callable[[Path], object]) -> None:
-    make(tmp_path / name)
-    with pytest.raises(ImageError, match=f"{name}: can't be read as an image: .") as caught:
-        read_image(tmp_path / name, GREY)
-    assert "\n" not in str(caught.value)
-    assert str(caught.value).count(name) == 1
-
-
 def test_a_folder_is_searched_in_order_and_one_bad_file_spoils_nothing(run: Run, tmp_path: Path) -> None:
     for name, make in MAKERS.items():
         make(tmp_path / name)
@@ -137,6 +85,16 @@ def test_answers_are_those_of_the_model_on_the_pixels_read(run: Run, tmp_path: P
     found = predict(run, [tmp_path / name for name in names], batch_size=2)
     assert np.allclose([list(p.probabilities.values()) for p in found], expected, atol=1e-6)
     assert not np.allclose(expected[0], expected[1], atol=1e-3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_name_that_is_no_text_is_printed_by_the_command(run: Run, tmp_path: Path) -> None:
+    with open(os.fsencode(tmp_path) + b"/caf\xe9.png", "wb") as file:
+        Image.new("L", (8, 8)).save(file, "PNG")
+    for format in ("--json", "--csv"):
+        command = [sys.executable, "-m", "tenfold", "predict", str(run.path), str(tmp_path), format]
+        told = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
+        assert r"caf\udce9.png" in told.stdout
 
 
 def test_a_file_named_twice_is_answered_twice(run: Run, tmp_path: Path) -> None:

@@ -235,5 +235,5 @@ def test_a_run_without_a_whole_checkpoint_says_so(stopped: Run, tmp_path: Path) 
     shutil.copytree(stopped.path, copy)
     for folder in (copy / "checkpoints").iterdir():
         (folder / checkpoint.SUMS).unlink()
-    with pytest.raises(RunError, match=r"no whole last checkpoint \(2 found, all damaged\)"):
+    with pytest.raises(RunError, match=r"no intact last checkpoint \(2 found, all damaged\)"):
         tenfold.resume(Run.open(copy))

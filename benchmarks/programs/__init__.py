@@ -1,4 +1,5 @@
-"""The programs that are timed: each trains in a process of its own and prints one line of JSON.
+"""Programs that run in processes of their own and print one line of JSON: each trains; `keras_load` only loads.
 
-`plain_torch`, `keras_fit` and `keras_recipe` import nothing of Tenfold: peers run them in environments of their own.
+`plain_torch`, `keras_fit`, `keras_recipe` and `keras_load` import nothing of Tenfold: peers run them in environments
+of their own.
 """

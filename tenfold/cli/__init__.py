@@ -6,6 +6,9 @@ request, 3 the disk is full, read-only or gone, 130 interrupted.
 
 from __future__ import annotations
 
+import io
+import sys
+
 from tenfold.cli import runs, showing  # noqa: F401  (the import registers their commands)
 from tenfold.cli.command import app, data_app
 
@@ -14,4 +17,6 @@ __all__ = ["app", "data_app", "main"]
 
 def main() -> None:
     """The entry point of the `tenfold` command."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may be invalid Unicode
     app()

@@ -20,15 +20,15 @@ __all__ = [
 ]
 
 
-def compare(runs: Sequence[Run], by: str = "roc_auc", left_out: Sequence[str] = ()) -> Leaderboard:
+def compare(runs: Sequence[Run], by: str = "roc_auc") -> Leaderboard:
     """Rank models by a metric of the test split, in that metric's own direction; undefined values come last.
 
     Runs of one recipe that differ in their seed only are one model. A run that is not finished, has no test
-    metrics or repeats another is left out and named in `left_out`, after the sentences that are given. Raises
-    UnknownNameError for an unknown metric; UsageError if no run is left, or if runs were judged on other classes
-    or other images than the first, with the reason for each.
+    metrics or repeats another is left out and named in `left_out`. Raises UnknownNameError for an unknown metric;
+    UsageError if no run is left, or if runs were judged on other classes or other images than the first, with the
+    reason for each.
     """
-    chosen, left_out = _chosen(runs, by, left_out)
+    chosen, left_out = _chosen(runs, by, ())
     refuse_others(chosen)
     return _ranked(chosen, by, left_out)
 
@@ -36,6 +36,7 @@ def compare(runs: Sequence[Run], by: str = "roc_auc", left_out: Sequence[str] = 
 def compare_groups(runs: Sequence[Run], by: str = "roc_auc", left_out: Sequence[str] = ()) -> Groups:
     """Rank models as `compare` does, those with the same classes and test images among themselves.
 
+    `left_out` are sentences, as `found_at` gives them, that stand before those on the runs that are left out here.
     Raises UnknownNameError for an unknown metric; UsageError if no run is left.
     """
     chosen, left_out = _chosen(runs, by, left_out)

@@ -17,7 +17,7 @@ from tenfold.data.source import Access, Place, source
 from tenfold.data.unpickle import unpickle_arrays
 from tenfold.errors import DataError
 from tenfold.registry import DATASETS
-from tenfold.storage.locks import beside, locked
+from tenfold.storage.locks import lock_path, locked
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SHAPE = (32, 32, 3)
@@ -95,7 +95,7 @@ def fetch_cifar(access: Access, archive: Archive = ARCHIVE) -> Path:
     folder, local = access.root / BINARY, access.root / archive.name
     kept = local.exists()  # put there by hand: not ours to remove
     archive.fetch(access.root, access)
-    with locked(beside(folder), advice=ADVICE):
+    with locked(lock_path(folder), advice=ADVICE):
         extract(local, [f"{BINARY}/{name}" for name in BINARY_FILES], folder)
     if not kept:
         local.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ from tenfold.data.source import Access
 from tenfold.errors import FetchError
 from tenfold.progress import SILENT, Watcher
 from tenfold.storage.files import put_in_place, storing
-from tenfold.storage.locks import beside, locked
+from tenfold.storage.locks import lock_path, locked
 
 ATTEMPTS = 5  # most requests for one file; a request is repeated only if the last one received data
 BLOCK = 1 << 18
@@ -61,7 +61,7 @@ def fetch(
         return verified(destination, url, sha256)
     with storing(destination.parent, ADVICE):
         destination.parent.mkdir(parents=True, exist_ok=True)
-    with locked(beside(destination), advice=ADVICE):
+    with locked(lock_path(destination), advice=ADVICE):
         if destination.exists():
             return verified(destination, url, sha256)
         part = destination.with_name(destination.name + ".part")

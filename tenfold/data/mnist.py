@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import gzip
+import io
+import math
 import struct
 import zipfile
 import zlib
@@ -18,12 +20,13 @@ from tenfold.data.location import keras_cache
 from tenfold.data.options import take_no_options
 from tenfold.data.parquet import find_parquet, read_splits
 from tenfold.data.source import Access, Place, source
-from tenfold.errors import DataError
+from tenfold.errors import DataError, first_line
 from tenfold.registry import DATASETS
 
 SHAPE = (28, 28, 1)
 COUNTS = {"train": 60_000, "test": 10_000}
 PREFIXES = {"train": "train", "test": "t10k"}  # of the IDX file names
+MOST = 64 << 20  # bytes of an array; the official training images take 47 million
 
 ARCHIVE = Archive(
     url="https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
@@ -154,8 +157,11 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
                 raise DataError(f"{path}: begins with {head[:4].hex() or 'nothing'}; expected the IDX header "
                                 f"of bytes in {dimensions} dimensions, {magic:08x}; get the file again")
             shape = struct.unpack(f">{dimensions}I", head[4:])
-            expected = int(np.prod(shape, dtype=object))
-            content = file.read(expected + 1) if expected < 1 << 40 else b""
+            expected = math.prod(shape)
+            if expected > MOST:
+                raise DataError(f"{path}: the header asks for {expected:,} bytes ({'×'.join(map(str, shape))}); "
+                                f"expected at most {MOST:,}; get the file again")
+            content = file.read(expected + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: {error}; expected a complete file; get it again") from None
     if len(content) != expected:
@@ -205,10 +211,25 @@ def _read_npz_arrays(path: Path) -> dict[tuple[str, str], np.ndarray]:
     letters = {"images": "x", "labels": "y"}
     keys = {(split, kind): f"{letters[kind]}_{split}" for split in PREFIXES for kind in letters}
     try:
-        # Opened here: np.load leaves a damaged file open.
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            return {place: file[key] for place, key in keys.items()}
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        reason = error.args[0] if isinstance(error, KeyError) else error
+        with path.open("rb") as raw, zipfile.ZipFile(raw) as archive:
+            return {place: _read_npy(archive, f"{key}.npy") for place, key in keys.items()}
+    except Exception as error:  # a damaged archive may raise anything
+        reason = error.args[0] if isinstance(error, KeyError) else first_line(error)
         raise DataError(f"{path}: {reason}; expected an npz file with {', '.join(keys.values())}; "
                         "remove it and get it again") from None
+
+
+def _read_npy(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """The uint8 array in a member, whose header is believed only as far as its bytes go. Raises ValueError."""
+    member = archive.getinfo(name)
+    if member.file_size > MOST or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{name} unpacks to {member.file_size:,} bytes; expected at most {MOST:,}, stored or deflated")
+    content = io.BytesIO(archive.read(member))
+    version = np.lib.format.read_magic(content)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read_header(content)
+    size = member.file_size - content.tell()
+    if dtype != np.uint8 or math.prod(shape) != size:
+        raise ValueError(f"{name} is {dtype} {list(shape)} in {size:,} bytes; expected uint8")
+    # Writable, as engines expect.
+    return np.frombuffer(content.read(), np.uint8).reshape(shape, order="F" if fortran else "C").copy()

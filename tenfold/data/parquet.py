@@ -3,30 +3,35 @@ column `{bytes, path}` and a column `label`."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
+import contextlib
+import mmap
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tenfold.data.dataset import Provenance, Split
+from tenfold.data.images import printable, read_image
+from tenfold.data.pages import Chunk, chunks, pages
 from tenfold.data.source import Place
-from tenfold.errors import DataError
+from tenfold.errors import DataError, ImageError, first_line
 
 if TYPE_CHECKING:
     import pyarrow.parquet
 
 IMAGE_COLUMNS = ("img", "image")
 LABEL_COLUMN = "label"
-BATCH = 1000  # rows decoded at a time
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
-MODES = {1: "L", 3: "RGB"}
+BATCH = 1000  # rows read at a time
+MOST_OF_CHUNK = 160 << 20  # bytes of a column in one row group, unpacked; reading takes four times as much
+MOST_OF_CELL = 1 << 20  # bytes of one encoded image, beyond 8 a pixel
+DICTIONARY = {2, 8}  # encodings in which rows share values
+DELTA_BYTE_ARRAY = 7  # an encoding in which a few bytes are a thousand long values that begin alike
 
 
 def find_parquet(folder: Path, split: str) -> list[Path]:
     """The files `SPLIT-*.parquet` in a folder, in order of their names."""
-    return sorted(folder.glob(f"{split}-*.parquet"))
+    return sorted(path for path in folder.glob(f"{split}-*.parquet") if path.is_file())
 
 
 def read_splits(
@@ -49,34 +54,75 @@ def read_splits(
 
 
 def read_parquet(
-    files: Sequence[Path], shape: tuple[int, int, int], classes: int, most: int | None = None
+    files: Sequence[Path], shape: tuple[int, int, int], classes: int, most: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 [n, height, width, channels] of `shape`, and labels int64 [n], of all `files` in order.
 
     Images of another colour mode are converted (grey to RGB, say); another size is a mistake.
     Raises DataError, with the file and the row, if a file is damaged, lacks a column, holds labels
-    outside 0 to `classes` - 1, unreadable images or images of another size, or if there are more than
-    `most` rows.
+    outside 0 to `classes` - 1, unreadable images or images of another size, if it would take far more memory than
+    its images, or if there are more than `most` rows.
     """
     tables = [_open(file) for file in files]
     rows = sum(table.metadata.num_rows for table in tables)
-    if most is not None and rows > most:
+    if rows > most:
         raise DataError(f"{_names(files)}: received {rows:,} images; expected at most {most:,}; "
                         "remove the files that do not belong there")
     images, labels = np.empty((rows, *shape), np.uint8), np.empty(rows, np.int64)
     start = 0
     for file, table in zip(files, tables, strict=True):
-        start = _read(file, table, images, labels, start, classes)
+        with _reading(file):
+            start = _read(file, table, images, labels, start, classes)
+    if start < rows:
+        raise DataError(f"{_names(files)}: received {start:,} rows; expected {rows:,}; get the files again")
     return images, labels
 
 
 def _open(file: Path) -> pyarrow.parquet.ParquetFile:
+    """The file with its image bytes as they are stored: what a thousand rows share is unpacked once."""
     import pyarrow.parquet
 
-    try:
-        return pyarrow.parquet.ParquetFile(file)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise _damaged(file, error) from None
+    with _reading(file), file.open("rb") as raw:
+        metadata = pyarrow.parquet.read_metadata(raw)
+        if metadata.num_rows < 0:
+            raise ValueError(f"it has {metadata.num_rows:,} rows")
+        path = _image_column(file, metadata)
+        columns = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
+        encodings: dict[str, set[int | None]] = {path: set(), LABEL_COLUMN: set()}
+        with mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            for chunk in chunks(content):
+                name = columns[chunk.column]
+                if name in encodings:
+                    encodings[name] |= _encodings(file, name, chunk, content)
+        shared = [path] if encodings[path] & DICTIONARY else []
+        return pyarrow.parquet.ParquetFile(file, metadata=metadata, read_dictionary=shared)
+
+
+def _image_column(file: Path, metadata: pyarrow.parquet.FileMetaData) -> str:
+    """The column of encoded images, as in "image.bytes"; the other parts of an image are never read."""
+    found = [metadata.schema.column(i) for i in range(metadata.num_columns)]
+    columns = {column.path: column for column in found if column.max_repetition_level == 0}
+    for path in (path for name in IMAGE_COLUMNS for path in (f"{name}.bytes", name)):
+        if path in columns and columns[path].physical_type == "BYTE_ARRAY" and LABEL_COLUMN in columns:
+            return path
+    names = printable(", ".join(dict.fromkeys(column.path.split(".")[0] for column in found))[:200])
+    raise DataError(f"{file}: received the columns {names}; "
+                    f"expected {LABEL_COLUMN!r} and one of {' or '.join(map(repr, IMAGE_COLUMNS))}, encoded images")
+
+
+def _encodings(file: Path, name: str, chunk: Chunk, content: mmap.mmap) -> set[int | None]:
+    """The encodings of a column in a row group. Raises DataError if it would take far more memory than images do."""
+    size, encodings = 0, set()
+    for page in pages(content, chunk):
+        size += page.size
+        if size > MOST_OF_CHUNK:
+            raise DataError(f"{file}: {name} unpacks to more than {MOST_OF_CHUNK:,} bytes in one row "
+                            "group; expected fewer; write smaller row groups")
+        if page.encoding == DELTA_BYTE_ARRAY:
+            raise DataError(f"{file}: {name} is encoded as DELTA_BYTE_ARRAY; expected plain values "
+                            "or a dictionary; write it anew")
+        encodings.add(page.encoding)
+    return encodings
 
 
 def _read(
@@ -84,23 +130,14 @@ def _read(
     classes: int,
 ) -> int:
     """Fill `images` and `labels` from row `start` on with the rows of one file; return the next row."""
-    import pyarrow
-
-    columns = table.schema_arrow.names
-    image_column = next((name for name in IMAGE_COLUMNS if name in columns), None)
-    if image_column is None or LABEL_COLUMN not in columns:
-        raise DataError(f"{file}: received the columns {', '.join(columns)}; expected {LABEL_COLUMN!r} and "
-                        f"one of {' or '.join(map(repr, IMAGE_COLUMNS))}")
+    path = _image_column(file, table.metadata)
     first = start
-    try:
-        for batch in table.iter_batches(BATCH, columns=[image_column, LABEL_COLUMN]):
-            row = start - first
-            labels[start : start + len(batch)] = _labels(file, row, batch.column(LABEL_COLUMN), classes)
-            for i, cell in enumerate(batch.column(image_column).to_pylist()):
-                images[start + i] = _decode(file, row + i, cell, images.shape[1:])
-            start += len(batch)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise _damaged(file, error) from None
+    for batch in table.iter_batches(BATCH, columns=[path, LABEL_COLUMN]):
+        row, stop = start - first, start + len(batch)
+        labels[start:stop] = _labels(file, row, batch.column(LABEL_COLUMN), classes)
+        cells = batch.column(path.split(".")[0])
+        _fill(file, row, cells.flatten()[0] if "." in path else cells, images[start:stop])
+        start = stop
     return start
 
 
@@ -110,38 +147,54 @@ def _labels(file: Path, row: int, column: Any, classes: int) -> np.ndarray:
 
     if not pyarrow.types.is_integer(column.type):
         raise DataError(f"{file}: labels are {column.type}; expected whole numbers")
-    received = np.asarray(column.fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.int64)
+    if column.null_count:
+        missing = row + int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+        raise DataError(f"{file}, row {missing}: there is no label; expected 0 to {classes - 1}")
+    received = column.to_numpy()  # in its own type: numbers up to 2^64 may stand there
     wrong = np.flatnonzero((received < 0) | (received >= classes))
     if len(wrong):
         raise DataError(f"{file}, row {row + wrong[0]}: received the label {received[wrong[0]]}; "
                         f"expected 0 to {classes - 1}")
-    return received
+    return received.astype(np.int64)
 
 
-def _decode(file: Path, row: int, cell: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """The pixels, uint8 of `shape`, of one encoded image."""
-    from PIL import Image
+def _fill(file: Path, row: int, cells: Any, images: np.ndarray) -> None:
+    """Decode the encoded images of a batch that starts at `row` into `images`; what rows share, once."""
+    import pyarrow
 
-    content = cell.get("bytes") if isinstance(cell, dict) else cell
-    if not isinstance(content, bytes):
-        raise DataError(f"{file}, row {row}: there are no image bytes; expected an encoded image in each row")
-    height, width, channels = shape
+    shape = images.shape[1:]
+    most = 8 * shape[0] * shape[1] + MOST_OF_CELL
+    shared = pyarrow.types.is_dictionary(cells.type)
+    numbers, values = (cells.indices.to_pylist(), cells.dictionary) if shared else (range(len(cells)), cells)
+    decoded: dict[int | None, np.ndarray] = {}
+    for i, number in enumerate(numbers):
+        if number not in decoded:
+            content = None if number is None else values[number].as_buffer()
+            if content is None:
+                raise DataError(f"{file}, row {row + i}: there are no image bytes; expected an encoded image")
+            if content.size > most:
+                raise DataError(f"{file}, row {row + i}: received an image of {content.size:,} bytes; expected at most "
+                                f"{most:,}; get the file again")
+            try:
+                decoded[number] = read_image(content.to_pybytes(), shape, resize=False)
+            except ImageError as error:
+                raise DataError(f"{file}, row {row + i}: {error}; get the file again") from None
+        images[i] = decoded[number]
+
+
+@contextlib.contextmanager
+def _reading(file: Path) -> Iterator[None]:
+    """Turn whatever goes wrong in a damaged file into a DataError."""
     try:
-        image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
-        if image.size != (width, height):
-            raise DataError(f"{file}, row {row}: the image has {image.width}×{image.height} pixels; "
-                            f"expected {width}×{height}")
-        if image.mode != MODES[channels]:
-            image = image.convert(MODES[channels])
-        return np.frombuffer(image.tobytes(), np.uint8).reshape(shape)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{file}, row {row}: no readable image ({error}); "
-                        f"expected {', '.join(FORMATS[:-1])} or {FORMATS[-1]}; get the file again") from None
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        raise _damaged(file, error) from None
 
 
 def _damaged(file: Path, error: Exception) -> DataError:
-    first_line = (str(error).splitlines() or [type(error).__name__])[0]
-    return DataError(f"{file}: {first_line}; expected a complete parquet file; get it again")
+    return DataError(f"{file}: {first_line(error)}; expected a complete parquet file; get it again")
 
 
 def _names(files: Sequence[Path]) -> str:

@@ -16,6 +16,7 @@ from tenfold.progress import SILENT, Watcher
 from tenfold.registry import METRICS
 
 Entry = dict[str, Any]
+LISTED = 10  # classes that a note names at most
 
 BY_CLASS: dict[str, Callable[[Weighted], np.ndarray]] = {
     "precision": metrics.precision_by_class, "recall": metrics.recall_by_class, "f1": metrics.f1_by_class,
@@ -131,7 +132,7 @@ def _notes(labels: np.ndarray, matrix: np.ndarray, lost: int, classes: Sequence[
     return notes
 
 
-def _listed(classes: Sequence[str], chosen: np.ndarray, most: int = 10) -> str:
+def _listed(classes: Sequence[str], chosen: np.ndarray) -> str:
     names = [classes[c] for c in np.flatnonzero(chosen).tolist()]
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more

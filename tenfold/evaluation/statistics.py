@@ -81,8 +81,8 @@ def bootstrap(judged: Judged, measures: Sequence[Measure], count: int | None = N
     return [np.concatenate(parts, axis=-1) for parts in zip(*blocks, strict=True)]
 
 
-def percentile_interval(values: np.ndarray, level: float = LEVEL) -> Interval | None:
-    """The middle `level` of resampled values [r] (Efron 1979); None if one in twenty is undefined.
+def percentile_interval(values: np.ndarray) -> Interval | None:
+    """The middle 95 % of resampled values [r] (Efron 1979); None if one in twenty is undefined.
 
     The ends are the values of rank (r + 1) × 0.025 and (r + 1) × 0.975, between which 95 % of further resamples are
     expected (Davison & Hinkley 1997, section 5.2).
@@ -90,7 +90,7 @@ def percentile_interval(values: np.ndarray, level: float = LEVEL) -> Interval | 
     defined = values[np.isfinite(values)]
     if len(defined) < 0.95 * len(values) or not len(defined):
         return None
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2], method="weibull")
+    low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="weibull")
     return float(low), float(high)
 
 
@@ -179,15 +179,15 @@ class Uncertain:
     def _defined(self) -> np.ndarray:
         return self.mean[np.isfinite(self.mean)]
 
-    def interval(self, level: float = LEVEL) -> Interval | None:
-        """The middle `level`: where images change nothing, Student's interval; where seeds do not, the percentiles."""
-        resampled = percentile_interval(self.mean, level)
+    def interval(self) -> Interval | None:
+        """The middle 95 %: where images change nothing, Student's interval; where seeds do not, the percentiles."""
+        resampled = percentile_interval(self.mean)
         if resampled is None or not self.variance > 0:
             return resampled
         from scipy.optimize import brentq
         from scipy.special import stdtrit
 
-        defined, tail = self._defined(), (1 - level) / 2
+        defined, tail = self._defined(), (1 - LEVEL) / 2
         far = float(stdtrit(self.degrees, 1 - tail)) * math.sqrt(self.variance) * (1 + 1e-9)
         ends = float(defined.min()) - far, float(defined.max()) + far
         return (float(brentq(lambda x: self.fraction_below(x) - tail, *ends, rtol=1e-7)),

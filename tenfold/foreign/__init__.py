@@ -72,8 +72,10 @@ def _taken(path: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[Path, Path]]
             raise ModelFileError(f"{path}: has {size:,} bytes; at most {LARGEST:,} are read")
     except OSError as error:
         raise ModelFileError(f"{path}: can't be read: {error.strerror}") from None
+    except ValueError:  # it holds a NUL
+        raise ModelFileError(f"{str(path)!r}: is no path of a file") from None
     with tempfile.TemporaryDirectory(prefix="tenfold-model-") as name:
-        copy = Path(name) / f"given{'.keras' if path.suffix == '.keras' else path.suffix}"
+        copy = Path(name) / f"given{path.suffix}"
         try:
             shutil.copyfile(path, copy)
         except OSError as error:

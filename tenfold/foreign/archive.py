@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from tenfold.errors import ModelFileError, first_line
@@ -41,28 +45,30 @@ def weights(path: Path, folder: Path, largest: int) -> Path:
     return stored
 
 
-class _opened:  # noqa: N801  (reads as a word of the language: `with _opened(path, largest) as archive:`)
+class _Bounded(io.FileIO):
+    """A file that is not read in one go: zipfile would take a table of contents of any length."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > graph.LARGEST:
+            raise zipfile.BadZipFile(f"at most {graph.LARGEST:,} bytes are read at a time")
+        return super().read(graph.LARGEST if size is None or size < 0 else size) or b""
+
+
+@contextlib.contextmanager
+def _opened(path: Path, largest: int) -> Iterator[zipfile.ZipFile]:
     """The zip file, its table of contents checked; damage found while it is open becomes a ModelFileError."""
-
-    def __init__(self, path: Path, largest: int) -> None:
-        self.path, self.largest = path, largest
-
-    def __enter__(self) -> zipfile.ZipFile:
+    with _Bounded(path) as file:
         try:
-            self.archive = zipfile.ZipFile(self.path)
-        except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
-            raise ModelFileError(f"{self.path}: is no whole .keras file (it is truncated, or no zip at all)") from None
-        try:
-            _check_members(self.path, self.archive, self.largest)
-        except BaseException:
-            self.archive.close()
-            raise
-        return self.archive
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self.archive.close()
-        if isinstance(error, (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)):
-            raise ModelFileError(f"{self.path}: is damaged ({first_line(error)})") from None
+            archive = zipfile.ZipFile(file)
+        except (OSError, ValueError, OverflowError, NotImplementedError, zipfile.BadZipFile):
+            raise ModelFileError(f"{path}: is no whole .keras file (it is truncated, or no zip at all)") from None
+        with archive:
+            _check_members(path, archive, largest)
+            try:
+                yield archive
+            except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OverflowError, NotImplementedError,
+                    RuntimeError, OSError, ValueError) as error:
+                raise ModelFileError(f"{path}: is damaged ({first_line(error)})") from None
 
 
 def _check_members(path: Path, archive: zipfile.ZipFile, largest: int) -> None:

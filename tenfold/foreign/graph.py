@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.errors import ModelFileError
+from tenfold.foreign import calls
+from tenfold.foreign.calls import MODELS
 
 LAYERS = frozenset("""
     InputLayer Conv2D DepthwiseConv2D SeparableConv2D Conv2DTranspose Dense EinsumDense MultiHeadAttention
@@ -20,7 +22,6 @@ LAYERS = frozenset("""
     Flatten Reshape Permute Concatenate Add Subtract Multiply Average Maximum Minimum Identity
 """.split())  # noqa: SIM905  (as lists they are no easier to read)
 APPLICATION_LAYERS = {"LayerScale": "convnext", "CustomScaleLayer": "inception_resnet_v2"}
-MODELS = frozenset({"Functional", "Sequential", "Model"})
 OPERATIONS = frozenset({"Add", "Multiply"})
 INITIALIZERS = frozenset("""
     Zeros Ones Constant RandomNormal RandomUniform TruncatedNormal VarianceScaling Orthogonal Identity
@@ -47,9 +48,13 @@ NAMELESS = LAYERS | MODELS | INITIALIZERS | REGULARIZERS | CONSTRAINTS | {"DType
 LARGEST_NUMBER = 65_536  # filters, units, sizes
 UNBOUNDED = frozenset({"seed", "shared_object_id"})
 NAMES = frozenset({"class_name", "module", "registered_name", "name"})  # texts, or Keras would look into them
-LARGEST = 32 << 20  # bytes of JSON; ResNet152's graph has half a million
-NODES = 2_000_000
+LARGEST = 8 << 20  # bytes of JSON; EfficientNetV2L's graph has a million
+NODES = 500_000
 DEPTH = 60
+TEXT = 1_000  # characters of a name; Keras makes names of names
+MADE = 4_000  # layers; EfficientNetV2L has 1,029
+CALLS = 20_000  # of layers, as `calls.count` counts; EfficientNetV2L makes as many as it has layers
+COSTLY = {"MultiHeadAttention": 8}  # layers that make others
 
 
 def parsed(path: Path, text: Any, home: str) -> Any:
@@ -72,7 +77,11 @@ def check(path: Path, config: Any) -> dict[str, Any]:
         raise ModelFileError(f"{path}: refused: its graph is a {str(kind)[:60]!r}; expected a Functional or Sequential "
                              "model")
     config = {key: value for key, value in config.items() if key != "compile_config"}
-    _Check(path).value(config, "model", 0)
+    checked = _Check(path)
+    checked.value(config, "model", 0)
+    if (asked := calls.count(config)) > CALLS:
+        raise checked.refuse(f"its graph asks for {asked:,} calls of layers, networks inside it multiplied by theirs; "
+                             f"at most {CALLS:,} are made")
     return config
 
 
@@ -80,7 +89,7 @@ class _Check:
     """One pass over a graph; counts the values so that it ends."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.seen = path, 0
+        self.path, self.seen, self.made = path, 0, 0
 
     def refuse(self, what: str) -> ModelFileError:
         return ModelFileError(f"{self.path}: refused: {what}")
@@ -94,6 +103,8 @@ class _Check:
         elif isinstance(value, list):
             for item in value:
                 self.value(item, where, depth + 1)
+        elif isinstance(value, str) and len(value) > TEXT:
+            raise self.refuse(f"{where} has a text of {len(value):,} characters; at most {TEXT:,} are taken")
         elif isinstance(value, int) and abs(value) > LARGEST_NUMBER:
             raise self.refuse(f"{where} is {value:,}; numbers up to {LARGEST_NUMBER:,} are taken")
 
@@ -101,6 +112,8 @@ class _Check:
         if "class_name" in table:
             where = self.named(table, where)
         for key, value in table.items():
+            if len(key) > TEXT:
+                raise self.refuse(f"{where} has a key of {len(key):,} characters; at most {TEXT:,} are taken")
             place = f"{key[:40]!r} of {where}"
             if key == "activation" or key.endswith("_activation"):
                 self.activation(value, place, depth + 1)
@@ -130,6 +143,9 @@ class _Check:
             raise self.refuse(f"{label} has the dtype policy {str(config.get('name'))[:40]!r}")
         if kind == "Normalization" and isinstance(config.get("axis"), list) and len(config["axis"]) > 1:
             raise self.refuse(f"{label} has statistics for more than one axis, as large as an image may be")
+        self.made += COSTLY.get(kind, 1) if kind in LAYERS else 0
+        if self.made > MADE:
+            raise self.refuse(f"its graph has more than {MADE:,} layers (MultiHeadAttention makes 8)")
         return label
 
     def activation(self, value: Any, where: str, depth: int) -> None:

@@ -9,7 +9,8 @@ from tenfold.errors import ModelFileError, first_line
 from tenfold.foreign import graph
 
 SLACK = 1 << 20  # bytes: small constants may be stored as nothing at all
-OBJECTS = 200_000
+OBJECTS = 20_000  # groups, data sets and attributes; EfficientNetV2L's weights have 4,416
+DEPTH = 60  # groups inside groups
 ATTRIBUTE = 32 << 20  # bytes of one attribute, and of all of variable length together
 
 
@@ -65,7 +66,7 @@ class _Check:
     def __init__(self, path: Path, size: int, largest: int) -> None:
         self.path, self.size, self.largest = path, size, largest
         self.seen: set[int] = set()
-        self.declared = self.stored = self.texts = 0
+        self.objects = self.declared = self.stored = self.texts = 0
 
     def refuse(self, what: str) -> ModelFileError:
         return ModelFileError(f"{self.path}: refused: {what}")
@@ -73,9 +74,12 @@ class _Check:
     def group(self, group: Any, where: str) -> None:
         import h5py
 
+        if where.count("/") > DEPTH:
+            raise self.refuse(f"it has groups inside groups, more than {DEPTH} deep")
         self.attributes(group, where)
+        self.more(len(group))
         for name in group:
-            place = f"{where}{name[:60]}"
+            place = f"{where}{name[:60]}"  # no name holds a slash
             kind = group.get(name, getlink=True)
             if not isinstance(kind, h5py.HardLink):
                 words = {h5py.ExternalLink: "an external link", h5py.SoftLink: "a soft link"}
@@ -86,8 +90,6 @@ class _Check:
             if address in self.seen:
                 raise self.refuse(f"{place!r} is linked more than once")
             self.seen.add(address)
-            if len(self.seen) > OBJECTS:
-                raise self.refuse(f"it has more than {OBJECTS:,} objects")
             if isinstance(item, h5py.Group):
                 self.group(item, f"{place}/")
             elif isinstance(item, h5py.Dataset):
@@ -121,6 +123,11 @@ class _Check:
             raise self.refuse(f"with {where!r} its data sets declare {self.declared:,} bytes and hold {self.stored:,}")
         self.attributes(data, where)
 
+    def more(self, count: int) -> None:
+        self.objects += count
+        if self.objects > OBJECTS:
+            raise self.refuse(f"it has more than {OBJECTS:,} objects and attributes")
+
     def rest(self) -> None:
         """Texts of any length lie beside the data sets, and all of a list may be the same long one."""
         beside = self.size - min(self.stored, self.size)
@@ -131,6 +138,7 @@ class _Check:
     def attributes(self, item: Any, where: str) -> None:
         import h5py
 
+        self.more(len(item.attrs))
         for name in item.attrs:
             number = h5py.h5a.open(item.id, name.encode())
             kind = number.get_type()

@@ -17,6 +17,7 @@ from tenfold.foreign import archive, hdf5, model_copy, weights_copy
 BATCH = 100  # images that a backbone is shown at a time
 LARGEST_OUTPUT = 1 << 31  # numbers that one layer may give for such a batch
 SLACK = 1 << 16  # numbers that layers may hold beside the weights of a file: states of generators, say
+TRIES = 20_000  # to call a layer: Keras goes through a graph again until all inputs of each are there
 PROBE = 224  # pixels a side, where the graph leaves the size open
 
 
@@ -77,7 +78,7 @@ def inside(model: keras.Model) -> Any:
 
 
 def _sketch(path: str | Path, copy: Path) -> keras.Model:
-    with without_memory(), _borne_out(path, _stored(copy)):
+    with without_memory(), _in_order(path), _borne_out(path, _stored(copy)):
         sketch = _load(path, copy)
     with _one_line(path), without_memory():
         _check_outputs(path, sketch)
@@ -102,6 +103,29 @@ def _one_line(path: str | Path) -> Iterator[None]:
         raise
     except Exception as error:
         raise ModelFileError(f"{path}: can't be loaded as a Keras model: {first_line(error)}") from None
+
+
+@contextlib.contextmanager
+def _in_order(path: str | Path) -> Iterator[None]:
+    """Refuse a graph whose layers are listed so that Keras would look for their inputs without end."""
+    from keras.src.models import functional  # only once `backend` has chosen PyTorch
+
+    tries, before = 0, functional.deserialize_node
+
+    def counting(*arguments: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        if tries > TRIES:
+            raise RuntimeError
+        return before(*arguments)
+
+    functional.deserialize_node = counting
+    try:
+        yield
+    finally:
+        functional.deserialize_node = before
+        if tries > TRIES:
+            raise ModelFileError(f"{path}: refused: after {TRIES:,} tries Keras has not found an order for its layers")
 
 
 @contextlib.contextmanager

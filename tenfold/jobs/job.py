@@ -43,7 +43,7 @@ class Interruptible(Watcher):
         self._watcher.on(event)
 
     def stop(self) -> bool:
-        return self._interrupt.asked or self._watcher.stop()
+        return self._interrupt.requested or self._watcher.stop()
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def continue_run(job: Job, run: Run) -> Run:
     from tenfold.training import checkpoint, space
 
     check_data(run, job.dataset)
-    plan = Plan.of(job, run.path, already=space.taken(run.path))
+    plan = Plan.of(job, run.path, already=space.used(run.path))
     with run.writing():
         snapshot = checkpoint.load(run, "last", job.watcher) if checkpoint.has(run, "last") else None
         done = snapshot.position if snapshot else checkpoint.Position(0)

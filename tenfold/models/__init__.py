@@ -1,4 +1,4 @@
-"""Models: functions registered in `MODELS` that draw a network with the layers they are given."""
+"""Models: functions registered in `MODELS`, each building a network from a given set of layers."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ from tenfold.registry import MODELS
 if TYPE_CHECKING:
     import keras
 
-SMALLEST = 8
+SMALLEST = 8  # pixels per side
 
 
 def build(
     section: ModelSection, shape: tuple[int, int, int], classes: int, *, fast: bool = False, dtype: str = "float32"
 ) -> keras.Model:
-    """Build the network of a recipe's `[model]` section, with fresh weights.
+    """Build the network of a recipe's `[model]` section with initial weights.
 
-    `shape` is (height, width, channels) of the images, which come as raw pixels 0–255. The fast
-    network takes float [n, channels, height, width] and gives logits [n, classes]; the plain one takes
-    [n, height, width, channels], gives probabilities, and has the same weights in the same order.
-    Raises UsageError for images below 8×8.
+    `shape` is (height, width, channels) of the images; the network takes raw pixels 0–255. The fast network maps
+    float [n, channels, height, width] to logits [n, classes]. The plain network maps [n, height, width, channels] to
+    probabilities and has the same weights in the same order. Raises UsageError for images smaller than 8×8.
     """
     from tenfold.models.layers import Layers, keras
 
     if min(shape[:2]) < SMALLEST and section.image_size is None:
-        raise UsageError(f"images are {shape[0]}×{shape[1]} pixels; models take {SMALLEST}×{SMALLEST} and up: "
-                         "set model.image_size=32, say")
+        raise UsageError(f"images: received {shape[0]}×{shape[1]} pixels; expected at least {SMALLEST}×{SMALLEST}: "
+                         "set model.image_size=32, for example")
     layers = Layers(fast, dtype)
     inputs = x = layers.input(shape)
     if section.image_size is not None and shape[:2] != (section.image_size, section.image_size):
@@ -42,30 +41,30 @@ def build(
     if not fast:
         outputs = keras.layers.Softmax(name="probabilities")(outputs)
     model = keras.Model(inputs, outputs, name=section.name)
-    if fast:  # training may show it images of other sizes, where its layers allow that
+    if fast:  # training may use images of other sizes if the layers accept them
         model.input_spec = keras.layers.InputSpec(ndim=4)
     return model
 
 
 def twin(section: ModelSection | None, plain: keras.Model) -> keras.Model:
-    """The fast float32 network of a plain one that `build` made, with its weights.
+    """The fast float32 network with the weights of a plain one from `build`.
 
-    A network on a backbone is drawn from its own graph: the backbone's file need not be there any more. Without a
-    section every network is: the same numbers, some layers slower.
+    A network with a pretrained backbone is rebuilt from its own graph, so it does not need the backbone's file.
+    Without a section every network is rebuilt that way: it gives the same numbers, but some layers are slower.
     """
     if section is None or section.name == "pretrained":
         from tenfold.models import backbone
 
-        return backbone.redrawn(plain)
+        return backbone.rebuild(plain)
     fast = build(section, plain.input_shape[1:], plain.output_shape[-1], fast=True)
     fast.set_weights(plain.get_weights())
     return fast
 
 
 def check_build(section: ModelSection, shape: tuple[int, int, int], classes: int) -> None:
-    """Raise a TenfoldError if a network on a pretrained backbone can't be built or its weights can't be had.
+    """Raise a TenfoldError if a network with a pretrained backbone can't be built or its weights are unavailable.
 
-    Takes no memory and downloads nothing. Other networks take every image.
+    Allocates no memory for weights and downloads nothing. Other networks accept every image size and need no check.
     """
     if section.name == "pretrained":
         from tenfold.foreign.load import without_memory
@@ -76,7 +75,7 @@ def check_build(section: ModelSection, shape: tuple[int, int, int], classes: int
 
 
 def obtain(section: ModelSection, watcher: Watcher = SILENT) -> None:
-    """Have the published weights that a network starts from downloaded, where they are missing. Raises FetchError."""
+    """Download the published weights of a pretrained backbone unless they are in the cache. Raises FetchError."""
     if section.name == "pretrained":
         from tenfold.models import weights
 
@@ -84,7 +83,7 @@ def obtain(section: ModelSection, watcher: Watcher = SILENT) -> None:
 
 
 def origin(section: ModelSection) -> dict[str, Any]:
-    """Where a network's first weights come from, for `environment.json`: nothing to say of fresh ones."""
+    """The source of a network's initial weights for `environment.json`; empty for random weights."""
     if section.name != "pretrained":
         return {}
     from tenfold.models import weights

@@ -1,8 +1,9 @@
-"""Backbones: graphs from `keras.applications`, runs and files, drawn anew in Tenfold's two kinds of layers.
+"""Backbones: graphs from `keras.applications`, runs and files, rebuilt with Tenfold's plain or fast layers.
 
-A backbone is looked at as a sketch, without values (`foreign.load.without_memory`). `draw` walks its graph and
-makes each layer again: as it is for the plain kind; channels-first, in the precision of the training, for the
-fast one. Layers that have no channels-first form keep theirs, behind one permutation: slower, never different.
+A backbone is first loaded as a sketch: its graph without weight values (`foreign.load.without_memory`). `draw` walks
+the graph and creates each layer again. Plain layers are unchanged; fast layers are channels-first, in the precision
+of the training. If a layer has no channels-first form, the whole backbone stays channels-last behind one
+permutation: slower, with the same results.
 """
 
 from __future__ import annotations
@@ -19,29 +20,30 @@ import numpy as np
 
 from tenfold.backend import keras
 from tenfold.errors import ModelFileError, UnknownNameError, UsageError
-from tenfold.foreign.load import BATCH as BATCH  # for whoever shows a backbone images
+from tenfold.foreign.load import BATCH as BATCH  # for modules that compute features
 from tenfold.foreign.load import inside, load_model, sketch_model, without_memory
 from tenfold.models.layers import BatchNormalization, Conv2D, Layers, put
 
-PREFIX = "backbone_"  # of the layers' names; Tenfold's own never start so
-SIZES = (8, 16, 32, 48, 64, 72, 80, 96, 128, 160, 224, 256, 331)  # pixels a side that are tried
-USUAL = 224  # pixels a side at which stages are told apart
-BROKEN = ("NASNetLarge", "NASNetMobile")  # Keras: not available on PyTorch
+PREFIX = "backbone_"  # of the names of backbone layers; no other layer name starts with it
+SIZES = (8, 16, 32, 48, 64, 72, 80, 96, 128, 160, 224, 256, 331)  # pixels per side to try as input size
+REFERENCE_SIZE = 224  # pixels per side at which stages are determined
+UNAVAILABLE = ("NASNetLarge", "NASNetMobile")  # Keras does not support them on PyTorch
 
 ANY_FORMAT = ("Activation", "ReLU", "LeakyReLU", "ELU", "Dropout", "GaussianDropout", "GaussianNoise", "Add",
               "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Identity", "CustomScaleLayer")
 BY_AXIS = ("BatchNormalization", "Normalization", "Concatenate")
-OVER_CHANNELS = ("softmax", "log_softmax", "glu")  # activations that work along the last axis
+OVER_CHANNELS = ("softmax", "log_softmax", "glu")  # activations along the last axis
 
 
 def names() -> list[str]:
     """The names in `keras.applications` that can be a backbone."""
-    found = keras.applications
-    return [name for name in dir(found) if name[0].isupper() and callable(getattr(found, name)) and name not in BROKEN]
+    module = keras.applications
+    return [name for name in dir(module)
+            if name[0].isupper() and callable(getattr(module, name)) and name not in UNAVAILABLE]
 
 
 def path_of(backbone: str) -> Path | None:
-    """The model file that `run:DIRECTORY` or `file:PATH` names; None for a name in `keras.applications`."""
+    """The model file of `run:DIRECTORY` or `file:PATH`; None for a name in `keras.applications`."""
     kind, colon, rest = backbone.partition(":")
     if not colon:
         return None
@@ -52,22 +54,22 @@ def path_of(backbone: str) -> Path | None:
 
 
 def sketch(backbone: str, weights: str = "imagenet") -> keras.Model:
-    """The graph of a backbone, without values: raw pixels [n, height, width, 3 or 1] in, features out.
+    """The graph of a backbone without weight values, from raw pixels [n, height, width, 3 or 1] to features.
 
-    Some applications are another graph with trained `weights` than with none. Raises UnknownNameError,
+    Some applications have a different graph without pretrained `weights`. Raises UsageError, UnknownNameError or
     ModelFileError.
     """
     path = path_of(backbone)
     if path is None:
         return _application(backbone, weights != "none")
-    return _cut(sketch_model(path), backbone)
+    return _without_head(sketch_model(path), backbone)
 
 
-def valued(backbone: str) -> keras.Model:
-    """The same graph with the weights of its file, for `run:` and `file:`."""
+def with_weights(backbone: str) -> keras.Model:
+    """The backbone of `run:` or `file:` with the weights of its file."""
     path = path_of(backbone)
     assert path is not None
-    return _cut(load_model(path), backbone)
+    return _without_head(load_model(path), backbone)
 
 
 @cache
@@ -79,28 +81,28 @@ def _application(name: str, imagenet: bool) -> keras.Model:
 
 
 def application(name: str, imagenet: bool) -> tuple[keras.Model, dict[str, Any]]:
-    """An application without its head, with random weights; then the arguments of the download it asked for.
+    """(application without its head and with random weights, arguments of Keras' call that downloads its weights).
 
-    The graph is the one that Keras builds for its ImageNet weights, or for none (EfficientNet's differ). Nothing is
-    downloaded or loaded; without `imagenet`, nothing is asked for.
+    With `imagenet`, it is the graph for ImageNet weights; EfficientNet, for example, has another graph without them.
+    Nothing is downloaded or loaded. The arguments are empty without `imagenet`.
     """
-    asked: dict[str, Any] = {}
+    download: dict[str, Any] = {}
 
     def get_file(fname: str, origin: str, **options: Any) -> None:
-        asked.update(options, fname=fname, origin=origin)
+        download.update(options, fname=fname, origin=origin)
 
-    from keras.src.utils import file_utils  # only once `backend` has chosen PyTorch
+    from keras.src.utils import file_utils  # after `backend` has selected PyTorch
 
-    with (_replaced(file_utils, "get_file", get_file), warnings.catch_warnings(),
-          _replaced(keras.Model, "load_weights", lambda *_, **__: None)):
-        warnings.simplefilter("ignore")  # MobileNet's, that its weights are those of 224 pixels
+    with (_patched(file_utils, "get_file", get_file), warnings.catch_warnings(),
+          _patched(keras.Model, "load_weights", lambda *_, **__: None)):
+        warnings.simplefilter("ignore")  # MobileNet warns that its weights were trained on 224 pixels
         model = getattr(keras.applications, name)(
             include_top=False, weights="imagenet" if imagenet else None, input_shape=(None, None, 3), pooling="avg")
-    return model, asked
+    return model, download
 
 
 @contextlib.contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+def _patched(owner: Any, name: str, value: Any) -> Iterator[None]:
     before = getattr(owner, name)
     setattr(owner, name, value)
     try:
@@ -109,32 +111,33 @@ def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
         setattr(owner, name, before)
 
 
-def _cut(model: keras.Model, backbone: str) -> keras.Model:
-    """A run's model up to its logits; any other as it is."""
+def _without_head(model: keras.Model, backbone: str) -> keras.Model:
+    """The model of `run:` up to the input of its logits layer; the model of `file:` unchanged."""
     output = model.outputs[0]
     if backbone.startswith("run:"):
         ends = [layer for layer in model.layers if layer.name == "logits"]
         if not ends:
-            raise ModelFileError(f"{backbone}: its model has no layer named 'logits' to be cut before; "
-                                 "name the file with file:PATH to use it whole")
+            raise ModelFileError(f"{backbone}: the model has no layer named 'logits', where its head starts; "
+                                 "use file:PATH for the whole model")
         output = ends[0].input
     if len(model.outputs) != 1 or len(output.shape) not in (2, 4) or output.shape[-1] is None:
-        raise ModelFileError(f"{backbone}: gives {[tuple(o.shape) for o in model.outputs]}; expected one output, "
+        raise ModelFileError(f"{backbone}: received outputs {[tuple(o.shape) for o in model.outputs]}; expected one, "
                              "pooled [n, features] or spatial [n, height, width, channels]")
     if model.inputs[0].shape[-1] not in (1, 3):
-        raise ModelFileError(f"{backbone}: takes {tuple(model.inputs[0].shape)}; expected 1 or 3 channels, last")
+        raise ModelFileError(f"{backbone}: received input {tuple(model.inputs[0].shape)}; expected 1 or 3 channels on "
+                             "the last axis")
     return keras.Model(model.inputs, output, name=model.name)
 
 
 # ----------------------------------------------------------------------------------------------------
-# preprocessing, sizes, stages: found by looking, not kept in tables
+# preprocessing, sizes, stages: computed from the backbone, not kept in tables
 
 
 def preprocessing(backbone: str) -> tuple[np.ndarray, np.ndarray, bool]:
-    """(mean, standard deviation, channels reversed) that a backbone's own preprocessing comes to, by channel.
+    """(mean, standard deviation, whether channels are reversed) of a backbone's preprocessing, in RGB order.
 
-    Found by asking `preprocess_input` of the application's module what it makes of black and of pure colours;
-    every one in Keras is affine by channel. Files bring their own inside. The values stand in RGB order.
+    Computed by applying the application's `preprocess_input` to black and to pure colours; in Keras it is always affine
+    per channel. Model files contain their preprocessing.
     """
     if path_of(backbone) is not None:
         return np.zeros(3), np.ones(3), False
@@ -147,27 +150,27 @@ def preprocessing(backbone: str) -> tuple[np.ndarray, np.ndarray, bool]:
     return -offset / scale, 1 / scale, bool(reverse)
 
 
-def first_kernel_reversed(model: keras.Model) -> None:
-    """Turn RGB into BGR (Caffe's order) in the first convolution's kernel, where it costs nothing."""
+def reverse_first_kernel(model: keras.Model) -> None:
+    """Convert RGB to BGR (Caffe's order) in the kernel of the first convolution, at no cost at run time."""
     layer = next(each for each in model.layers if isinstance(each, keras.layers.Conv2D))
     layer.kernel.assign(keras.ops.flip(layer.kernel, axis=2))
 
 
 def input_size(model: keras.Model, height: int, width: int) -> tuple[int, int]:
-    """The size that images of height × width are brought to: theirs, if the backbone takes it."""
+    """The input size for images of height × width: their own if the backbone accepts it, else the next one in SIZES."""
     fixed = model.inputs[0].shape[1:3]
     if None not in fixed:
         return fixed
-    if _takes(model, height, width):
+    if _accepts(model, height, width):
         return height, width
     for size in SIZES:
-        if size >= min(height, width) and _takes(model, size, size):
+        if size >= min(height, width) and _accepts(model, size, size):
             return size, size
-    raise UsageError(f"model.backbone: {model.name!r} takes no images of {height}×{width} pixels, nor of up to "
-                     f"{SIZES[-1]}; set model.image_size")
+    raise UsageError(f"model.backbone: {model.name!r} received images of {height}×{width} pixels and accepts neither "
+                     f"them nor any size up to {SIZES[-1]}; set model.image_size")
 
 
-def _takes(model: keras.Model, height: int, width: int) -> bool:
+def _accepts(model: keras.Model, height: int, width: int) -> bool:
     try:
         with without_memory():
             output = model._run_through_graph(keras.KerasTensor((1, height, width, model.inputs[0].shape[-1])))
@@ -177,79 +180,81 @@ def _takes(model: keras.Model, height: int, width: int) -> bool:
 
 
 def stages(model: keras.Model) -> dict[str, int]:
-    """Layer name → stage, from 0: a new one begins where the resolution falls by a third or more.
+    """Layer name → stage, from 0: a new stage begins where the resolution drops by a third or more.
 
-    The squeezed 1×1 maps inside attention blocks belong to the stage around them.
+    The 1×1 maps inside attention blocks belong to the stage around them.
     """
-    found: dict[str, int] = {}
+    stage_of: dict[str, int] = {}
     sizes: list[int] = []
-    shape = [1, *(side or USUAL for side in model.inputs[0].shape[1:3]), model.inputs[0].shape[3]]
+    shape = [1, *(side or REFERENCE_SIZE for side in model.inputs[0].shape[1:3]), model.inputs[0].shape[3]]
 
-    def look(operation: Any, *arguments: Any, **options: Any) -> Any:
+    def record(operation: Any, *arguments: Any, **options: Any) -> Any:
         result = operation(*arguments, **options)
         height = result.shape[1] if len(result.shape) == 4 else 1
         if not sizes or (height > 1 and height <= sizes[-1] / 1.5):
             sizes.append(height)
         for layer in [operation, *(flat(operation) if isinstance(operation, keras.Model) else [])]:
-            found[layer.name] = len(sizes) - 1
+            stage_of[layer.name] = len(sizes) - 1
         return result
 
     with without_memory():
-        model._run_through_graph(keras.KerasTensor(shape), call_fn=look)
-    return found
+        model._run_through_graph(keras.KerasTensor(shape), call_fn=record)
+    return stage_of
 
 
 # ----------------------------------------------------------------------------------------------------
-# drawing
+# rebuilding
 
 
 def draw(layers: Layers, x: Any, backbone: str, weights: str, trainable: str | int, frozen_norm: bool,
          dropout: float) -> Any:
-    """Draw preprocessing, backbone, pooling and dropout on a symbolic batch of raw pixels; gives features."""
+    """Apply preprocessing, backbone, pooling and dropout to a symbolic batch of raw pixels; return features."""
     model = sketch(backbone, weights)
-    x = _shaped(layers, x, model)
+    x = _match_input(layers, x, model)
     mean, deviation, _ = preprocessing(backbone)
     if np.any(mean != 0) or np.any(deviation != 1):
         x = keras.layers.Normalization(axis=1 if layers.fast else -1, mean=mean.tolist(),
                                        variance=(deviation**2).tolist(), dtype="float32", name="preprocessing")(x)
-    first = layers.fast and _has_channels_first_form(model)
-    if layers.fast and not first:
+    channels_first = layers.fast and _has_channels_first_form(model)
+    if layers.fast and not channels_first:
         x = keras.layers.Permute((2, 3, 1), dtype="float32", name="channels_last")(x)
-    of = stages(model)
-    count = max(of.values()) + 1
+    stage_of = stages(model)
+    count = max(stage_of.values()) + 1
     trained = {"all": count, "none": 0}.get(str(trainable), trainable)
 
-    def rates(layer: Any) -> bool:
-        """Whether the layer is trained. A run's own frozen layers stay so; what a file says of it is not asked."""
-        own = layer.trainable or not backbone.startswith("run:")
+    def is_trained(layer: Any) -> bool:
+        """Whether the layer is trained. Layers frozen in a run stay frozen; those frozen in another file do not."""
+        unlocked = layer.trainable or not backbone.startswith("run:")
         if not layers.fast:
-            return own
+            return unlocked
         norm = isinstance(layer, keras.layers.BatchNormalization) and frozen_norm
-        return own and not norm and of.get(layer.name, count - 1) >= count - int(trained)
+        return unlocked and not norm and stage_of.get(layer.name, count - 1) >= count - int(trained)
 
-    x = model._run_through_graph(x, operation_fn=_Twins(layers, first, model.inputs[0].shape[-1], rates))
+    twins = _Twins(layers, channels_first, model.inputs[0].shape[-1], is_trained)
+    x = model._run_through_graph(x, operation_fn=twins)
     if len(x.shape) == 4:
-        x = keras.layers.GlobalAveragePooling2D(data_format="channels_first" if first else "channels_last",
+        x = keras.layers.GlobalAveragePooling2D(data_format="channels_first" if channels_first else "channels_last",
                                                 dtype="float32", name="features")(x)
     return layers.dropout(dropout)(x) if dropout else x
 
 
-def redrawn(plain: keras.Model) -> keras.Model:
-    """The fast float32 network of a plain one on a backbone, up to its logits, drawn from its own graph."""
+def rebuild(plain: keras.Model) -> keras.Model:
+    """The fast float32 network up to the logits, rebuilt from the graph of a plain one with the same weights."""
     model = keras.Model(plain.inputs, plain.get_layer("logits").output)
     layers = Layers(fast=True)
     inputs = x = layers.input(plain.input_shape[1:])
-    first = _has_channels_first_form(model)
-    if not first:
+    channels_first = _has_channels_first_form(model)
+    if not channels_first:
         x = keras.layers.Permute((2, 3, 1), dtype="float32", name="channels_last")(x)
-    x = model._run_through_graph(x, operation_fn=_Twins(layers, first, plain.input_shape[-1], lambda _: False))
+    twins = _Twins(layers, channels_first, plain.input_shape[-1], lambda layer: False)
+    x = model._run_through_graph(x, operation_fn=twins)
     network = keras.Model(inputs, x, name=plain.name)
     put(network, plain.get_weights())
     return network
 
 
-def _shaped(layers: Layers, x: Any, model: keras.Model) -> Any:
-    """Bring images to the size and the channels that a backbone takes."""
+def _match_input(layers: Layers, x: Any, model: keras.Model) -> Any:
+    """Resize images and repeat their channel as the backbone requires."""
     axis = 1 if layers.fast else -1
     height, width = x.shape[2:4] if layers.fast else x.shape[1:3]
     form = "channels_first" if layers.fast else "channels_last"
@@ -260,24 +265,25 @@ def _shaped(layers: Layers, x: Any, model: keras.Model) -> Any:
     if given == 1 and taken == 3:
         return keras.layers.Concatenate(axis=axis, dtype="float32", name="grey_as_rgb")([x, x, x])
     if given != taken:
-        raise UsageError(f"model.backbone: {model.name!r} takes images of {taken} channel, and these have {given}")
+        raise UsageError(f"model.backbone: {model.name!r} received images of {given} channels; expected {taken}: "
+                         "choose another backbone")
     return x
 
 
 class _Twins:
-    """Makes each layer of a graph again, once, with a name of its own."""
+    """Creates one twin of each layer of a graph, with a new name."""
 
-    def __init__(self, layers: Layers, first: bool, channels: int, trained: Callable[[Any], bool]) -> None:
-        self.layers, self.first, self.channels, self.trained = layers, first, channels, trained
+    def __init__(self, layers: Layers, channels_first: bool, channels: int, is_trained: Callable[[Any], bool]) -> None:
+        self.layers, self.channels_first, self.channels, self.is_trained = layers, channels_first, channels, is_trained
         self.made: dict[int, Any] = {}
 
     def __call__(self, operation: Any) -> Any:
-        if isinstance(operation, keras.Model):  # a network inside: its layers, without the wrapping
+        if isinstance(operation, keras.Model):  # a nested network: use its layers directly
             return lambda x, **_: inside(operation)._run_through_graph(x, operation_fn=self)
         if isinstance(operation, keras.layers.InputLayer):
             return lambda x: x
         if not isinstance(operation, keras.layers.Layer):
-            return operation  # a bare addition or multiplication: no weights, any format
+            return operation  # a plain addition or multiplication has no weights and works in either format
         if id(operation) not in self.made:
             self.made[id(operation)] = self._twin(operation)
         return self.made[id(operation)]
@@ -286,7 +292,7 @@ class _Twins:
         config = layer.get_config()
         config["name"] = PREFIX + layer.name
         config["dtype"] = self._dtype(layer)
-        if self.first:
+        if self.channels_first:
             if "data_format" in config:
                 config["data_format"] = "channels_first"
             if type(layer).__name__ in BY_AXIS:
@@ -297,48 +303,48 @@ class _Twins:
                 config |= {key: np.reshape(config[key], (-1, 1, 1)).tolist() for key in ("scale", "offset")
                            if np.ndim(config[key]) == 1}
         twin = self._kind(layer).from_config(config)
-        twin.trainable = self.trained(layer)
+        twin.trainable = self.is_trained(layer)
         return twin
 
     def _kind(self, layer: Any) -> Any:
-        """The fast kind where there is one of the same weights."""
-        if not self.first:
+        """The class of the twin: the fast one if it has the same weights."""
+        if not self.channels_first:
             return type(layer)
         if type(layer) is keras.layers.BatchNormalization and layer.scale and layer.center:
             return BatchNormalization
         return Conv2D if type(layer) is keras.layers.Conv2D else type(layer)
 
     def _dtype(self, layer: Any) -> str:
-        """Whatever works on the image itself, before features are made of it, keeps all bits of its pixels."""
+        """The dtype of the twin: float32 for layers on the image itself, because bfloat16 loses bits of a pixel."""
         narrow = isinstance(layer.output.shape, tuple) and layer.output.shape[-1] == self.channels
         return "float32" if narrow or not self.layers.fast else self.layers.dtype
 
 
 def flat(model: keras.Model) -> list[Any]:
-    """The layers of a graph and of the networks inside it."""
+    """The layers of a graph, including those of nested networks."""
     inner = [flat(layer) if isinstance(layer, keras.Model) else [layer] for layer in model.layers]
     return [layer for group in inner for layer in group if not isinstance(layer, keras.layers.InputLayer)]
 
 
 def _has_channels_first_form(operation: Any) -> bool:
-    """Whether a graph, or a part of one, computes the same with the channels first."""
+    """Whether a graph or an operation gives the same results with channels first."""
     if isinstance(operation, keras.Model):
         parts = inside(operation).operations
         return all(_has_channels_first_form(part) for part in parts if not isinstance(part, keras.layers.InputLayer))
     kind, nodes = type(operation).__name__, operation._inbound_nodes
     given = [{len(x.shape) for x in node.input_tensors} for node in nodes]
-    if any(len(ranks) > 1 for ranks in given):  # broadcast along the last axes, whatever these are
+    if any(len(ranks) > 1 for ranks in given):  # broadcasting along the last axes depends on the format
         return False
     spatial = any(len(x.shape) == 4 for node in nodes for x in node.output_tensors)
     if not isinstance(operation, keras.layers.Layer):
-        return True  # an addition or a multiplication, of maps or with a number
-    noise = getattr(operation, "noise_shape", None) or ()  # whole images may be dropped in either form
+        return True  # an addition or multiplication of maps or with a number
+    noise = getattr(operation, "noise_shape", None) or ()  # dropping whole images works in either format
     if not _is_pointwise(getattr(operation, "activation", None), spatial) or any(side != 1 for side in noise[1:]):
         return False
     if kind in BY_AXIS:
         axis = operation.axis
         return axis in (-1, 3, [-1], [3], (3,), (-1,))
-    if kind == "Reshape":  # what attention blocks do to pooled features
+    if kind == "Reshape":  # as attention blocks do with pooled features
         return len(operation.target_shape) == 3 and tuple(operation.target_shape[:2]) == (1, 1)
     if kind == "Rescaling":
         return max(np.ndim(operation.scale), np.ndim(operation.offset)) <= int(spatial)
@@ -350,7 +356,7 @@ def _has_channels_first_form(operation: Any) -> bool:
 
 
 def _is_pointwise(activation: Any, spatial: bool) -> bool:
-    """Whether an activation (a function, a layer or None) looks at one value at a time, where there are maps."""
+    """Whether an activation (a function, a layer or None) of feature maps is elementwise."""
     if isinstance(activation, keras.layers.Layer):
         return _has_channels_first_form(activation)
     return not (spatial and getattr(activation, "__name__", None) in OVER_CHANNELS)

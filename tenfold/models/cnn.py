@@ -1,4 +1,4 @@
-"""Convolutional networks: blocks of convolutions, each ended by a pooling, then dense layers."""
+"""Convolutional networks: blocks of convolutions and pooling, then dense layers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tenfold.registry import MODELS
 if TYPE_CHECKING:
     from tenfold.models.layers import Layers
 
-NEVER_FALLING = ("relu", "elu", "tanh")
+MONOTONE = ("relu", "elu", "tanh")
 
 
 @MODELS.add("cnn")
@@ -31,18 +31,18 @@ def cnn(
     dense: OptionalWidths = [128],  # noqa: B006
     dense_dropout: Rate = 0.0,
 ) -> Any:
-    """A ConvNet: for each of `filters` a block of `convolutions`, normalisation, pooling by 2 and dropout.
+    """A ConvNet with one block per value in `filters`: `convolutions`, normalisation, pooling by 2 and dropout.
 
-    `norm` is "batch" (after each convolution, before its activation) or "batch-per-block" (once at the end of each
-    block). Padding is "same". `pool` is the kind of pooling in the blocks; blocks leave it out when the image is
-    smaller than 2 pixels, so any network takes images from 8×8 up. `pooling` turns the last feature maps into a
-    vector: "flatten" keeps every value, "global-average" the mean of each map. `dense` hidden layers follow, each
+    `norm` is "batch" (after each convolution, before its activation) or "batch-per-block" (at the end of each
+    block). Padding is "same". `pool` is the kind of pooling in the blocks. Feature maps narrower than 2 pixels are not
+    pooled, so every network accepts images of 8×8 pixels or more. `pooling` turns the last feature maps into a
+    vector: "flatten" keeps every value, "global-average" the mean of each map. Hidden `dense` layers follow, each
     with `dense_dropout`.
     """
     for width in filters:
         pools = min(layers.sides(x)) >= 2
-        # A maximum and a function that never falls may change places; on pooled values it costs a quarter.
-        pool_first = pools and pool == "max" and norm == "none" and activation in NEVER_FALLING
+        # Max pooling and a monotone activation commute; after pooling the activation costs a quarter.
+        pool_first = pools and pool == "max" and norm == "none" and activation in MONOTONE
         for i in range(convolutions):
             last = i == convolutions - 1
             if norm == "batch":

@@ -1,17 +1,16 @@
-"""The layers that models are built from: fast ones for training, plain Keras twins for the saved file.
+"""The layers of models: fast ones for training, plain Keras layers for the saved file.
 
-A model function is given one `Layers` and calls its methods; whether they make the fast layers or the
-plain ones is decided here and nowhere else. Both make the same weights in the same order, so the
-weights of a trained fast model go into its plain twin as they are.
+A model function receives a `Layers` object and calls its methods. Only that object decides between fast and plain
+layers. Both have the same weights in the same order, so the weights of a fast model fit its plain twin.
 
-The fast layers differ from Keras' own in layout and in passes over memory, not in meaning:
+The fast layers compute the same as Keras' layers with a better memory layout and fewer passes over memory:
 
-- *layout*: they are `channels_first` and keep PyTorch's `channels_last` memory format all the way;
-  Keras' `channels_last` path on PyTorch loses it between layers.
-- *calls*: nothing but the computation, without what Keras does around each layer's (`Direct`, `forward`).
-- *convolution, activation*: one call each, ReLU in place (PyTorch refuses where a gradient needs its input).
+- *layout*: they are `channels_first` and keep PyTorch's `channels_last` memory format between layers;
+  Keras' `channels_last` layers lose it on PyTorch.
+- *calls*: only the computation runs, without Keras' work around each layer call (`Direct`, `forward`).
+- *convolution, activation*: one call each, ReLU in place (PyTorch refuses if a gradient needs its input).
 - *batch normalisation*: `torch.nn.functional.batch_norm` instead of several passes in float32.
-- *dropout*: 64 random bits serve eight values; PyTorch's own draws one value at a time on one thread.
+- *dropout*: 64 random bits serve eight values; PyTorch draws one value at a time on one thread.
 """
 
 from __future__ import annotations
@@ -35,10 +34,10 @@ _ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 class Layers:
-    """Makes layers of one kind: `fast=True` for the training network, False for its plain Keras twin.
+    """Creates layers: fast ones for the training network, or plain ones for its Keras twin.
 
-    `dtype` is the Keras dtype policy of the fast layers ("float32" or "mixed_bfloat16"); plain ones
-    are always float32. Every method returns a Keras layer, to be called on a tensor.
+    `dtype` is the Keras dtype policy of the fast layers ("float32" or "mixed_bfloat16"); plain layers are always
+    float32. Methods named after layers return a Keras layer, to be called on a tensor.
     """
 
     def __init__(self, fast: bool, dtype: str = "float32") -> None:
@@ -48,11 +47,11 @@ class Layers:
 
     @property
     def dtype(self) -> str:
-        """The Keras dtype policy of the layers made."""
+        """The Keras dtype policy of the layers."""
         return self._dtype
 
     def input(self, shape: tuple[int, int, int]) -> Any:
-        """The input for images of `shape` (height, width, channels): raw pixels, 0–255."""
+        """The symbolic input for images of `shape` (height, width, channels): raw pixels, 0–255."""
         height, width, channels = shape
         return keras.Input((channels, height, width) if self.fast else shape, dtype="float32", name="pixels")
 
@@ -65,7 +64,7 @@ class Layers:
         return x.shape[1 if self.fast else 3]
 
     def rescale(self) -> Any:
-        """Pixels 0–255 to -1–1, in float32 (bfloat16 would lose the last bits of a pixel)."""
+        """Scales pixels from 0–255 to -1–1, in float32 (bfloat16 would lose the last bits of a pixel)."""
         return (Rescaling if self.fast else keras.layers.Rescaling)(1 / 127.5, -1.0, dtype="float32")
 
     def resize(self, size: int) -> Any:
@@ -74,16 +73,16 @@ class Layers:
 
     def conv(self, filters: int, kernel_size: int = 3, *, padding: str = "same", use_bias: bool = True,
              activation: Activation | None = None, initial: Initial = "glorot") -> Any:
-        """A 2-D convolution with stride 1; its weights start as Keras' do (Glorot) or like the identity (dirac)."""
+        """A 2-D convolution with stride 1, initialised randomly (Glorot, as in Keras) or like the identity (dirac)."""
         kind = Conv2D if self.fast else keras.layers.Conv2D
         start = Dirac() if self.fast and initial == "dirac" else "glorot_uniform"
         return kind(filters, kernel_size, padding=padding, use_bias=use_bias, activation=activation,
                     kernel_initializer=start, data_format=self._format, dtype=self._dtype)
 
     def whiten(self, kernel_size: int, channels: int) -> Any:
-        """A frozen convolution that whitens patches of the training images, which `adapt` shows to the fast one.
+        """A frozen convolution that whitens patches; the fast layer's `adapt` fits it to the training images.
 
-        Of `channels` channels it makes 2 × `kernel_size`² × `channels`: each principal component and its negative.
+        It maps `channels` channels to 2 × `kernel_size`² × `channels`: each principal component and its negative.
         """
         kind = Whitening if self.fast else keras.layers.Conv2D
         return kind(2 * kernel_size**2 * channels, kernel_size, data_format=self._format, trainable=False,
@@ -95,11 +94,11 @@ class Layers:
         return kind(units, activation=activation, dtype=self._dtype)
 
     def logits(self, classes: int) -> Any:
-        """The last layer: one float32 logit a class."""
+        """The last layer: one float32 logit per class."""
         return (Dense if self.fast else keras.layers.Dense)(classes, dtype="float32", name="logits")
 
     def batch_norm(self, momentum: float = 0.9, epsilon: float = 1e-3, *, scale: bool = True) -> Any:
-        """Batch normalisation over the channels (Ioffe & Szegedy 2015), with or without a learnt scale."""
+        """Batch normalisation per channel (Ioffe & Szegedy 2015), with or without a learnt scale."""
         kind = BatchNormalization if self.fast else keras.layers.BatchNormalization
         return kind(axis=1 if self.fast else -1, momentum=momentum, epsilon=epsilon, scale=scale, dtype=self._dtype)
 
@@ -108,7 +107,7 @@ class Layers:
         return (ActivationLayer if self.fast else keras.layers.Activation)(name, dtype=self._dtype)
 
     def max_pool(self, size: int = 2) -> Any:
-        """The maximum of each `size` × `size` window; a rest narrower than the window is dropped."""
+        """The maximum of each `size` × `size` window; a remainder smaller than the window is dropped."""
         kind = MaxPooling2D if self.fast else keras.layers.MaxPooling2D
         return kind(size, data_format=self._format, dtype=self._dtype)
 
@@ -131,24 +130,25 @@ class Layers:
         return (Rescaling if self.fast else keras.layers.Rescaling)(factor, dtype=self._dtype)
 
     def flatten(self) -> Any:
-        """All values of an image in one row, in the order height, width, channels in both kinds."""
+        """Flattens an image in the order height, width, channels, in fast and plain networks."""
         return Flatten(dtype=self._dtype) if self.fast else keras.layers.Flatten()
 
     def dropout(self, rate: float) -> Any:
-        """Zeroes a share `rate` of the values in training (Srivastava et al. 2014)."""
+        """Sets a fraction `rate` of the values to zero in training (Srivastava et al. 2014)."""
         return (Dropout if self.fast else keras.layers.Dropout)(rate, dtype=self._dtype)
 
 
 def put(model: keras.Model, values: Sequence[np.ndarray]) -> None:
-    """Set all weights of a network, and what layers have derived from theirs (Normalization) anew."""
+    """Set all weights of a network and update the values that layers derive from them (Normalization)."""
     model.set_weights(list(values))
     finalise(model.layers)
 
 
 def forward(model: keras.Model) -> Callable[..., torch.Tensor]:
-    """What a network computes, called as it is: without Keras' walk over the graph where its layers form a chain.
+    """A function that computes a network; for a chain of layers it skips Keras' walk over the graph.
 
-    A chain's input has to be a tensor that its first layer takes, on the device of the weights; nothing checks it.
+    For a chain, the input must be a tensor that the first layer accepts, on the device of the weights. It is not
+    checked.
     """
     layers = model.layers
     follow = all(_follows(before, after) for before, after in itertools.pairwise(layers))
@@ -164,25 +164,25 @@ def forward(model: keras.Model) -> Callable[..., torch.Tensor]:
 
 
 def _follows(before: Any, after: Any) -> bool:
-    """Whether a layer was called on just what the other gives, and with nothing else."""
+    """Whether the output of `before` is the only argument of `after`."""
     call = after._inbound_nodes[0].arguments
     options = {key for key, value in call.kwargs.items() if value is not None} - {"training"}
     return len(call.args) == 1 and call.args[0] is before.output and not options
 
 
 def finalise(layers: Iterable[Any]) -> None:
-    """Have layers whose weights were set derive anew what they compute with."""
+    """Update the values that layers derive from their weights, after the weights were set."""
     for layer in layers:
         if hasattr(layer, "finalize_state"):
             layer.finalize_state()
 
 
 # ----------------------------------------------------------------------------------------------------
-# fast layers: named as their Keras parents, hold what those hold, and compute it in fewer passes
+# fast layers: subclasses of Keras' layers with the same names and weights, computed in fewer passes
 
 
 def _symbolic(x: Any) -> bool:
-    """Whether Keras is only tracing shapes: then its own `compute_output_spec` is what counts."""
+    """Whether Keras is only tracing shapes: such tensors hold no values and need Keras' own `__call__`."""
     return x.device.type == "meta"
 
 
@@ -192,17 +192,17 @@ def _cast(variable: Any, x: torch.Tensor) -> torch.Tensor:
 
 
 class Direct:
-    """Calls a built layer's `call` with the input cast to what it computes in, and with nothing around it.
+    """Makes a built layer run only its `call`, after casting the input to the dtype in which it computes.
 
-    Keras' own `__call__` also sees to masks, name scopes, casts of variables and checks of the input: on a small
-    network it takes longer than some of the layers.
+    Keras' `__call__` also handles masks, name scopes, casts of variables and checks of the input. In a small network
+    it takes longer than some of the layers.
     """
 
     def __call__(self, x: Any, *args: Any, training: bool | None = None, **options: Any) -> Any:
         layer: Any = self
         if args or options or not isinstance(x, torch.Tensor) or _symbolic(x) or not layer.built:
-            told = {} if training is None else {"training": training}
-            return super().__call__(x, *args, **told, **options)  # type: ignore[misc]
+            given = {} if training is None else {"training": training}
+            return super().__call__(x, *args, **given, **options)  # type: ignore[misc]
         return layer.call(x.to(getattr(torch, layer.compute_dtype)), training)
 
 
@@ -226,9 +226,10 @@ class Conv2D(Direct, keras.layers.Conv2D):
 
 
 def _channels_last(x: torch.Tensor) -> torch.Tensor:
-    """Images of one channel with the strides of `channels_last`: they lie alike either way, and PyTorch goes by these.
+    """Give images of one channel the strides of `channels_last`; their order in memory is the same either way.
 
-    Without, it takes them for channels-first ones, and the layers to come as well: max-pooling takes ten times as long.
+    PyTorch decides by the strides. Otherwise it treats these images and all later feature maps as channels-first, and
+    max pooling takes ten times as long.
     """
     if x.shape[1] != 1 or x.stride(1) == 1:
         return x
@@ -236,15 +237,16 @@ def _channels_last(x: torch.Tensor) -> torch.Tensor:
 
 
 def _zeros(side: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
-    """The zeros before and after `side` pixels that Keras' "same" means: ceil(side / stride) come out."""
+    """The padding before and after `side` pixels for Keras' "same", whose output has ceil(side / stride) pixels."""
     count = max((-(-side // stride) - 1) * stride + (kernel - 1) * dilation + 1 - side, 0)
     return count // 2, count - count // 2
 
 
 class Dirac(keras.initializers.GlorotUniform):
-    """Glorot-uniform, but filter i passes channel i on unchanged, for as many channels as come in.
+    """Glorot-uniform, except that filter i passes channel i through unchanged, for every input channel.
 
-    Zagoruyko & Komodakis 2017 ("DiracNets"); partly so, as here: Jordan 2024, "94% on CIFAR-10 in 3.29 seconds".
+    Zagoruyko & Komodakis 2017 ("DiracNets"); for some filters only, as here: Jordan 2024, "94% on CIFAR-10 in 3.29
+    seconds".
     """
 
     def __call__(self, shape: tuple[int, ...], dtype: Any = None, **options: Any) -> Any:
@@ -258,16 +260,16 @@ class Dirac(keras.initializers.GlorotUniform):
 
 
 class Whitening(Conv2D):
-    """Patches to uncorrelated values of unit variance, and their negatives.
+    """A convolution from patches to uncorrelated values of unit variance, and their negatives.
 
-    Page 2019 ("How to train your ResNet 8"): a first layer that need not be learnt. `adapt` sets kernel and
-    bias so that the mean patch gives 0; components of hardly any variance are not blown up (`EPSILON`).
+    Page 2019 ("How to train your ResNet 8"): a first layer that need not be learnt. `adapt` sets kernel and bias so
+    that the mean patch gives 0. `EPSILON` limits the amplification of components with very small variance.
     """
 
     EPSILON = 5e-4  # of the mean variance of a patch's values
 
     def adapt(self, batches: Iterable[torch.Tensor]) -> None:
-        """Take the statistics of all patches of batches, float [n, channels, height, width], that enter the layer."""
+        """Fit the layer to all patches of its input batches, float [n, channels, height, width]."""
         size, count, total, products = self.kernel_size[0], 0, torch.zeros(()), torch.zeros(())
         for x in batches:
             patches = F.unfold(x.double(), size).transpose(1, 2).flatten(0, 1)
@@ -307,11 +309,11 @@ class BatchNormalization(Direct, keras.layers.BatchNormalization):
         if not training or not self.trainable or _symbolic(x):
             return F.batch_norm(x, mean, variance, gamma, beta, training=False, eps=self.epsilon)
         batch_mean, batch_variance = torch.zeros_like(mean), torch.ones_like(variance)
-        if x.numel() == x.shape[1]:  # one value a channel is its own mean; PyTorch refuses it
+        if x.numel() == x.shape[1]:  # a single value per channel equals its mean; PyTorch rejects it
             x = torch.cat([x, x])
             return self.call(x, training)[:1]
         y = F.batch_norm(x, batch_mean, batch_variance, gamma, beta, training=True, momentum=1.0, eps=self.epsilon)
-        with torch.no_grad():  # PyTorch's running variance is the unbiased one, Keras' the biased one
+        with torch.no_grad():  # PyTorch's running variance is unbiased, Keras' is biased
             count = x.numel() // x.shape[1]
             mean.lerp_(batch_mean, 1 - self.momentum)
             variance.lerp_(batch_variance * ((count - 1) / count), 1 - self.momentum)
@@ -321,7 +323,7 @@ class BatchNormalization(Direct, keras.layers.BatchNormalization):
 class MaxPooling2D(Direct, keras.layers.MaxPooling2D):
     def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         if min(x.shape[2:]) < self.pool_size[0]:
-            return x  # a smaller image than the network was built for: models leave such a pooling out
+            return x  # models omit this pooling for images this small
         return F.max_pool2d(x, self.pool_size)
 
 
@@ -332,11 +334,11 @@ class AveragePooling2D(Direct, keras.layers.AveragePooling2D):
 
 class GlobalMaxPooling2D(Direct, keras.layers.GlobalMaxPooling2D):
     def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
-        return F.max_pool2d(x, x.shape[2:]).flatten(1)  # amax would spread the gradient over equal values
+        return F.max_pool2d(x, x.shape[2:]).flatten(1)  # amax would split the gradient among equal values
 
 
 class Flatten(Direct, keras.layers.Flatten):
-    """Takes channels-first images and flattens them in channels-last order: no copy, and Keras' order."""
+    """Flattens channels-first images in channels-last order: this is Keras' order and needs no copy."""
 
     def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         return (x.permute(0, 2, 3, 1) if x.ndim == 4 else x).flatten(1)
@@ -346,10 +348,10 @@ class Flatten(Direct, keras.layers.Flatten):
 
 
 class Dropout(Direct, keras.layers.Dropout):
-    """Drops with probability round(256 × rate) / 256, 1 to 255 of them, scaled by exactly its inverse.
+    """Drops values with probability p = round(256 × rate) / 256, from 1/256 to 255/256; others are scaled by 1/(1 - p).
 
-    Random bits come from numpy's SFC64, seeded from PyTorch's generator: a step that seeds PyTorch
-    repeats its masks.
+    Random bits come from numpy's SFC64, seeded by PyTorch's generator, so a step with the same PyTorch seed has the
+    same masks.
     """
 
     def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:

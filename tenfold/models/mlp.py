@@ -21,7 +21,7 @@ def mlp(
     norm: Literal["none", "batch"] = "none",
     dropout: Rate = 0.0,
 ) -> Any:
-    """Dense layers of `hidden` units, each followed by batch normalisation (`norm`) and `dropout` if set."""
+    """Dense layers with `hidden` units, each followed by batch normalisation (`norm`) and `dropout` if set."""
     x = layers.flatten()(x)
     for units in hidden:
         if norm == "batch":

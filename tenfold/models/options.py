@@ -1,4 +1,4 @@
-"""The types of options that models share; pydantic checks a recipe's values against them."""
+"""Types of model options; pydantic validates the values of a recipe against them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 Activation = Literal["relu", "gelu", "silu", "elu", "tanh"]
 Initial = Literal["glorot", "dirac"]
 
-Draws = TypeVar("Draws", bound=Callable[..., Any])
+ModelFunction = TypeVar("ModelFunction", bound=Callable[..., Any])
 
 
-def takes_pixels(function: Draws) -> Draws:
-    """Decorator of a model function that is given raw pixels 0–255 and scales them by itself."""
+def takes_pixels(function: ModelFunction) -> ModelFunction:
+    """Decorator for a model function that takes raw pixels 0–255 and scales them itself."""
     function.takes_pixels = True  # type: ignore[attr-defined]
     return function

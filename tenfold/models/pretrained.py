@@ -1,4 +1,4 @@
-"""Networks on a pretrained backbone: one of `keras.applications`, a run's, or any Keras file's."""
+"""Networks with a pretrained backbone from `keras.applications`, a run or a Keras file."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def pretrained(
     batch_norm: Literal["frozen", "trained"] = "frozen",
     dropout: Rate = 0.0,
 ) -> Any:
-    """A pretrained `backbone`, its features averaged over the image, then dropout and the logits.
+    """A pretrained `backbone` with its features averaged over the image, dropout and a logits layer.
 
-    `backbone` is a name in `keras.applications`, `run:DIRECTORY` (the model of a run, without its
-    logits) or `file:PATH` (a `.keras` or `.h5` model that takes raw pixels and gives features or feature maps).
-    `weights` is "imagenet" (with `run:` and `file:`: the weights in the file), the path of a weights file, or "none"
-    (random weights). `trainable` is how many stages to train, counted from the end; a stage is the layers of one
-    resolution. "none" trains the logits alone, on features that are computed once. With `batch_norm` "frozen", batch
-    normalisation keeps its statistics, scale and shift. Images too small for the backbone are enlarged.
+    `backbone` is a name in `keras.applications`, `run:DIRECTORY` (the model of a run without its logits layer) or
+    `file:PATH` (a `.keras` or `.h5` model from raw pixels to features or feature maps). `weights` is "imagenet" (with
+    `run:` and `file:`: the weights in the file), the path of a weights file, or "none" (random weights). `trainable`
+    is the number of stages to train, counted from the end; a stage is all layers of one resolution. "none" trains only
+    the logits layer, on features that are computed once. With `batch_norm` "frozen", batch normalisation keeps its
+    statistics, scale and shift. Images too small for the backbone are enlarged.
     """
     from tenfold.models import backbone as backbones
 

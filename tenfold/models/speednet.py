@@ -1,4 +1,4 @@
-"""A small residual-free network that learns fast: whitened input, identity-like start, normalisation without scale."""
+"""A small, fast-learning network without residuals: whitened input, identity-like initial weights, no learnt scale."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def speednet(
     initial: Initial = "dirac",
     norm_momentum: Rate = 0.6,
 ) -> Any:
-    """The network of airbench94: whitening, then for each of `filters` a block of `convolutions`, then a maximum.
+    """The network of airbench94: whitening, one block of `convolutions` per value in `filters`, global max pooling.
 
     Jordan 2024, "94% on CIFAR-10 in 3.29 seconds on a single GPU". A block is a convolution, 2×2 pooling, batch
-    normalisation and activation, then the other convolutions, each with batch normalisation and activation. The
-    network ends with the maximum of each feature map, so it takes images of any size and suits `train.image_scales`.
-    `whitening` is a frozen first layer, computed from 2×2 patches of training images. `initial` is how convolutions
-    start: "dirac" passes its input on, "glorot" is random. `norm_momentum` is the fraction of its running statistics
-    that batch normalisation keeps in each step; use a low one if training takes few steps.
+    normalisation and activation, then the other convolutions, each with batch normalisation and activation. Global
+    max pooling lets the network accept images of any size, so it suits `train.image_scales`. `whitening` adds a
+    frozen first layer, computed from 2×2 patches of training images. `initial` sets the initial kernels: "dirac"
+    passes the input through, "glorot" is random. `norm_momentum` is the fraction of the running statistics that
+    batch normalisation keeps in each step; use a low value if training takes few steps.
     """
     if whitening:
         x = layers.whiten(2, layers.channels(x))(x)

@@ -1,4 +1,4 @@
-"""What a model is made of: parameters, operations for one image, Keras' table of its layers."""
+"""Size of a model: parameters, operations per image, Keras' table of layers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tenfold.recipe import ModelSection
 
 @dataclass(frozen=True)
 class Summary:
-    """How large a model is: `flops` counts multiplications and additions of one forward image."""
+    """The size of a model; `flops` counts the multiplications and additions of one image's forward pass."""
 
     parameters: int
     flops: int
 
     @classmethod
     def of(cls, section: ModelSection, shape: tuple[int, int, int], classes: int) -> Summary:
-        """Build the plain model of a recipe's `[model]` section and measure it."""
+        """Build the plain model of a recipe's `[model]` section and count its parameters and operations."""
         model = build(section, shape, classes)
         counter = FlopCounterMode(display=False)
         with torch.inference_mode(), counter:
@@ -29,7 +29,7 @@ class Summary:
 
 
 def layer_table(section: ModelSection, shape: tuple[int, int, int], classes: int) -> str:
-    """Keras' table of the layers of the plain model of a recipe's `[model]` section."""
+    """Keras' table of layers for the plain model of a recipe's `[model]` section."""
     lines: list[str] = []
     build(section, shape, classes).summary(print_fn=lambda line, **_: lines.append(line), line_length=80)
     return "\n".join(lines)

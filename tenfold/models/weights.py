@@ -1,4 +1,4 @@
-"""The weights that a pretrained network starts from: published, from a file, from a run, or none."""
+"""The initial weights of a pretrained network: published, from a file, from a run, or random."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tenfold.recipe import ModelSection
 
 @dataclass(frozen=True)
 class Published:
-    """Where Keras publishes the weights of an application: file name, address, hash (MD5 or SHA-256, hex) or None."""
+    """The weights that Keras publishes for an application: file name, URL, and hash (MD5 or SHA-256, hex) if known."""
 
     file: str
     url: str
@@ -28,29 +28,29 @@ class Published:
 
     @property
     def path(self) -> Path:
-        """Where Keras keeps the file."""
+        """The path of the file in the Keras cache."""
         return keras_cache().parent / "models" / self.file
 
 
 def published(name: str) -> Published:
-    """What an application would download, found by asking it and not letting it."""
+    """The weights file that an application downloads; building it shows the URL, and the download is suppressed."""
     with without_memory():
-        asked = backbones.application(name, imagenet=True)[1]
-    if not asked:
-        raise ModelFileError(f"model.weights: Keras publishes no ImageNet weights of {name}; set model.weights=none "
-                             "or a file")
-    return Published(asked["fname"], asked["origin"], asked.get("file_hash") or asked.get("md5_hash"))
+        download = backbones.application(name, imagenet=True)[1]
+    if not download:
+        raise ModelFileError(f"model.weights: received imagenet, and Keras publishes no ImageNet weights of {name}; "
+                             "expected none or the path of a weights file")
+    return Published(download["fname"], download["origin"], download.get("file_hash") or download.get("md5_hash"))
 
 
 def origin(section: ModelSection) -> dict[str, Any]:
-    """What `environment.json` says of the weights that a network starts from; nothing is downloaded.
+    """The facts about a network's initial weights for `environment.json`; downloads nothing.
 
-    Raises UsageError or ModelFileError if the backbone or its weights can't be had.
+    Raises UsageError or ModelFileError if the backbone or its weights are unavailable.
     """
     name, weights = section.options["backbone"], section.options["weights"]
     path = backbones.path_of(name)
     if path is None and name not in backbones.names():
-        backbones.sketch(name)  # raises, with the names that there are
+        backbones.sketch(name)  # raises UnknownNameError with the known names
     facts: dict[str, Any] = {"backbone": name, "weights": weights}
     if path is not None:
         facts["backbone_sha256"] = sha256_of(path)
@@ -67,48 +67,49 @@ def origin(section: ModelSection) -> dict[str, Any]:
 
 
 def obtain(section: ModelSection, watcher: Watcher = SILENT) -> None:
-    """See to it that the weights are on this machine: downloaded where they are published. Raises FetchError."""
+    """Download published weights unless they are in the Keras cache. Raises FetchError."""
     name = section.options["backbone"]
     if section.options["weights"] == "imagenet" and backbones.path_of(name) is None:
         _published_file(name, watcher)
 
 
 def initialise(model: keras.Model, section: ModelSection, watcher: Watcher = SILENT) -> None:
-    """Put the weights that a recipe names into the backbone of a network that `build` made.
+    """Copy the weights named in a recipe into the backbone of a network from `build`.
 
-    Those of `keras.applications` are looked for in the Keras cache and downloaded if they are not there.
-    Raises ModelFileError, FetchError.
+    Weights of `keras.applications` come from the Keras cache, or are downloaded into it.
+    Raises UsageError, ModelFileError or FetchError.
     """
     name, weights = section.options["backbone"], section.options["weights"]
     if weights == "none":
-        what = " and stay so: the logits alone are fitted" if section.options["trainable"] == "none" else (
-            ": the network is trained from scratch")
-        watcher.notice(f"{name}: weights are random (model.weights=none){what}")
+        training = ("only the logits layer is trained" if section.options["trainable"] == "none" else
+                    "the network is trained from scratch")
+        watcher.notice(f"{name}: random weights (model.weights=none); {training}")
         return
     if weights == "imagenet" and backbones.path_of(name) is not None:
-        source = backbones.valued(name)
+        source = backbones.with_weights(name)
     else:
-        source = _empty(name)
+        source = _network(name)
         load_weights(source, _published_file(name, watcher) if weights == "imagenet" else _file(weights))
     if backbones.preprocessing(name)[2]:
-        backbones.first_kernel_reversed(source)
-    # By position: Keras counts the names that it makes up through the life of a process.
+        backbones.reverse_first_kernel(source)
+    # Match layers by position: names generated by Keras depend on what the process built before.
     for layer, drawn in zip(backbones.flat(source), backbones.flat(backbones.sketch(name, weights)), strict=True):
         if layer.weights:
             model.get_layer(backbones.PREFIX + drawn.name).set_weights(layer.get_weights())
     finalise(model.layers)
 
 
-def _empty(name: str) -> keras.Model:
+def _network(name: str) -> keras.Model:
+    """The backbone, to load weights into."""
     if backbones.path_of(name) is not None:
-        return backbones.valued(name)
+        return backbones.with_weights(name)
     return backbones.application(name, imagenet=True)[0]
 
 
 def _file(weights: str) -> Path:
     path = Path(weights).expanduser()
     if not path.is_file():
-        raise UsageError(f"model.weights: received {weights!r}, and there is no such file; expected imagenet, none or "
+        raise UsageError(f"model.weights: received {weights!r}: no such file; expected imagenet, none or the path of "
                          "a .weights.h5, .h5 or .keras file")
     return path
 
@@ -118,6 +119,6 @@ def _published_file(name: str, watcher: Watcher) -> Path:
     if found.path.is_file():
         return verified(found.path, found.url, found.digest) if found.digest else found.path
     if found.digest is None:
-        raise FetchError(f"{found.file} is not in the Keras cache, and Keras publishes no hash to check a download by; "
+        raise FetchError(f"{found.file} is not in the Keras cache, and Keras publishes no hash to verify a download; "
                          f"download {found.url} to {found.path}, or set model.weights=FILE or none")
     return fetch(found.url, found.path, found.digest, watcher)

@@ -41,6 +41,9 @@ __all__ = [
 ]
 
 
+DEEPEST = 16  # most levels of nested tables; the keys of a recipe need far fewer
+
+
 class Recipe(Sections):
     """A complete, valid, immutable recipe. Create one with `load`, `loads` or `from_dict`."""
 
@@ -107,9 +110,15 @@ def read(name_or_path: str | Path) -> tuple[str, str]:
 def parsed(text: str, name: str) -> dict[str, Any]:
     """The sections in the TOML text of the recipe `name`. Raises RecipeError if the TOML is invalid."""
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        tree = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise RecipeError(f"recipe {name}", [f"invalid TOML: {error}"]) from None
+    level: list[Any] = [tree]
+    for _ in range(DEEPEST):
+        level = [value for table in level for value in table.values() if isinstance(value, dict)]
+    if level:
+        raise RecipeError(f"recipe {name}", [f"invalid TOML: tables are nested more than {DEEPEST} levels deep"])
+    return tree
 
 
 def header(text: str) -> dict[str, str]:

@@ -66,5 +66,9 @@ def data_uri(picture: np.ndarray) -> str:
     kind = "png"
     if target.tell() > LOSSLESS:
         target, kind = io.BytesIO(), "jpeg"
-        image.save(target, "JPEG", quality=88, subsampling=0, optimize=True)
+        try:
+            image.save(target, "JPEG", quality=88, subsampling=0, optimize=True)
+        except OSError:  # Pillow has no room for the optimized file of a picture that is mostly noise
+            target = io.BytesIO()
+            image.save(target, "JPEG", quality=88, subsampling=0)
     return f"data:image/{kind};base64," + base64.b64encode(target.getvalue()).decode()

@@ -1,4 +1,4 @@
-"""Runtimes: what predicts. Each opens a run's model as a `Predictor`; all give the same answers."""
+"""Runtimes: each opens the model of a run as a `Predictor`, and all give the same predictions."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def open_predictor(run: Run, runtime: str = "fast") -> Predictor:
-    """The model of a run, opened by a runtime; `tenfold.registry.RUNTIMES` names them. Sets the process up for it.
+    """Open the model of a run with a runtime from `tenfold.registry.RUNTIMES`, and configure the process for it.
 
-    Needs `model.keras` and nothing else: neither the data set nor, but for speed, the recipe. Raises RunError if
-    there is no model or it is damaged, UnknownNameError (a UsageError) for a runtime that does not exist, UsageError
-    for a TENFOLD_DEVICE or TENFOLD_THREADS that can't be used.
+    Needs only `model.keras`, not the data set; the recipe, if present, makes it faster. Raises RunError if the model is
+    missing or damaged, UnknownNameError (a UsageError) for an unknown runtime, and UsageError for an invalid
+    TENFOLD_DEVICE or TENFOLD_THREADS.
     """
     machine.configure("float32")
     opened: Predictor = RUNTIMES.get(runtime)(run)

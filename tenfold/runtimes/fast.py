@@ -1,4 +1,4 @@
-"""The runtime `fast`: a run's model as the fast layers compute it, in float32."""
+"""The runtime `fast`: computes the model of a run with the fast layers, in float32."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 @RUNTIMES.add("fast")
 class Fast:
-    """A run's model drawn anew in fast layers: a Predictor.
+    """A Predictor that rebuilds the model of a run with fast layers.
 
-    Without the run's recipe it is drawn from the graph of `model.keras`: the same numbers, some layers slower.
+    Without the run's recipe, it uses the graph in `model.keras`: the same numbers, but some layers are slower.
     """
 
     def __init__(self, run: Run) -> None:
-        """Raises RunError if the run has no model."""
+        """Load the model. Raises RunError if the run has none."""
         plain = run.model()
         facts = modelfile.facts(run.path / "model.keras")
         self.classes: tuple[str, ...] = tuple(facts["classes"])
@@ -46,11 +46,11 @@ class Fast:
 
     def _rows(self, finish: Callable[[torch.Tensor], torch.Tensor], images: Any, columns: int,
               batch_size: int) -> np.ndarray:
-        """`finish` of the features of the images."""
+        """The rows that `finish` computes from the features of the images."""
 
-        def of_batch(batch: np.ndarray) -> np.ndarray:
+        def compute(batch: np.ndarray) -> np.ndarray:
             pixels = torch.from_numpy(batch.astype(np.float32)).permute(0, 3, 1, 2)
             return finish(self._body(pixels, training=False)).numpy()
 
         with torch.inference_mode():
-            return in_batches(of_batch, images, self.shape, columns, batch_size)
+            return in_batches(compute, images, self.shape, columns, batch_size)

@@ -1,4 +1,4 @@
-"""The runtime `keras`: `model.keras` as Keras itself computes it, which the others are compared with."""
+"""The runtime `keras`: computes `model.keras` with Keras itself, as the reference for other runtimes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @RUNTIMES.add("keras")
 class Plain:
-    """The plain model of a run: a Predictor."""
+    """A Predictor that calls the plain model of a run."""
 
     def __init__(self, run: Run) -> None:
-        """Raises RunError if the run has no model."""
+        """Load the model. Raises RunError if the run has none."""
         self._model = run.model()
         facts = modelfile.facts(run.path / "model.keras")
         self.classes: tuple[str, ...] = tuple(facts["classes"])
@@ -46,8 +46,8 @@ class Plain:
         return self._rows(self._features, images, batch_size)
 
     def _rows(self, model: keras.Model, images: Any, batch_size: int) -> np.ndarray:
-        def of_batch(batch: np.ndarray) -> np.ndarray:
+        def compute(batch: np.ndarray) -> np.ndarray:
             return model(torch.from_numpy(batch.astype(np.float32)), training=False).numpy()
 
         with torch.inference_mode():
-            return in_batches(of_batch, images, self.shape, model.output_shape[-1], batch_size)
+            return in_batches(compute, images, self.shape, model.output_shape[-1], batch_size)

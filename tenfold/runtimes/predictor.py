@@ -1,4 +1,4 @@
-"""The protocol of everything that predicts, and the one loop over batches."""
+"""The protocol of predictors and their loop over batches."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 
 from tenfold.errors import UsageError
 
-BATCH = 500  # images at a time
+BATCH = 500  # images per batch
 
 
 class Predictor(Protocol):
-    """A classifier: images in, numpy arrays out, in float32, one row an image and in the images' order.
+    """A classifier from images to float32 arrays with one row per image, in the same order.
 
-    `images` are uint8 [n, *shape]: an array, a memory map, or anything else with `shape`, `len` and gathering by an
-    array of indices. They are read `batch_size` at a time, so a large split need not be in memory; n may be 0.
+    `images` are uint8 [n, *shape]: an array, a memory map, or any object with `shape`, `len` and indexing by an array
+    of indices. They are read in batches of `batch_size`, so they need not fit into memory; n may be 0.
     Raises UsageError for images of another shape or dtype.
     """
 
@@ -35,29 +35,30 @@ class Predictor(Protocol):
         ...
 
     def logits(self, images: Any, batch_size: int = BATCH) -> np.ndarray:
-        """What the probabilities are the softmax of: float32 [n, k]."""
+        """Logits float32 [n, k]; their softmax gives the probabilities."""
         ...
 
     def features(self, images: Any, batch_size: int = BATCH) -> np.ndarray:
-        """What the last layer is given, the penultimate features: float32 [n, d]."""
+        """Features float32 [n, d]: the input of the logits layer."""
         ...
 
 
 def in_batches(compute: Callable[[np.ndarray], np.ndarray], images: Any, shape: tuple[int, int, int], columns: int,
                batch_size: int) -> np.ndarray:
-    """`compute` of batches uint8 [b, *shape] of the images, each float32 [b, columns], as one array [n, columns].
+    """Apply `compute` (uint8 [b, *shape] → float32 [b, columns]) to batches of the images; return [n, columns].
 
     Raises UsageError for images of another shape or dtype.
     """
     if tuple(images.shape[1:]) != shape:
         expected = ", ".join(map(str, shape))
-        raise UsageError(f"images: received an array of shape {tuple(images.shape)}; expected (n, {expected}), as "
-                         "the model takes them: resize them first")
+        raise UsageError(f"images: received an array of shape {tuple(images.shape)}; expected (n, {expected}) "
+                         "for this model: resize them first")
     rows = np.empty((len(images), columns), np.float32)
     for start in range(0, len(images), batch_size):
         stop = min(start + batch_size, len(images))
         batch = np.asarray(images[np.arange(start, stop)])
         if batch.dtype != np.uint8:
-            raise UsageError(f"images: received dtype {batch.dtype}; expected uint8, pixels from 0 to 255")
+            raise UsageError(f"images: received dtype {batch.dtype}; expected uint8 with pixels from 0 to 255: "
+                             "convert them first")
         rows[start:stop] = compute(batch)
     return rows

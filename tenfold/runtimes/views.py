@@ -1,4 +1,4 @@
-"""Test-time augmentation: the mean verdict on several views of an image, whatever the runtime."""
+"""Test-time augmentation: the mean prediction over several views of an image, for any runtime."""
 
 from __future__ import annotations
 
@@ -9,48 +9,48 @@ import numpy as np
 
 from tenfold.runtimes.predictor import BATCH, Predictor, in_batches
 
-TINY = 1e-30
+SMALLEST = 1e-30  # probabilities below it are raised to it before the logarithm
 
 
 class WithViews:
-    """A predictor that has another one judge several views of each image.
+    """A predictor that averages another predictor's results over several views of each image.
 
-    `views` is "mirror" (the image and its mirror image) or "mirror-translate" (both, and both shifted by
-    one pixel to the upper left and to the lower right, which together count half: Jordan 2024, "94% on
-    CIFAR-10 in 3.29 seconds", section 3.5). Logarithms of probabilities are averaged, which is averaging
-    logits. Only images whose greatest probability is less than `below` get the further views.
+    `views` is "mirror" (the image and its mirror image) or "mirror-translate" (also both shifted by one pixel to the
+    upper left and to the lower right; the shifted views have half of the total weight: Jordan 2024, "94% on CIFAR-10
+    in 3.29 seconds", section 3.5). It averages log-probabilities, which is equivalent to averaging logits. Only images
+    whose highest probability is less than `below` get further views.
     """
 
     def __init__(self, predictor: Predictor, views: str, below: float = 1.0) -> None:
-        self._inner, self._views = predictor, views
-        self._below = below if below < 1 else 2  # a probability may be 1 in float32
+        self._predictor, self._views = predictor, views
+        self._below = below if below < 1 else 2  # in float32 a probability can be 1
         self.classes, self.shape = predictor.classes, predictor.shape
 
     def predict(self, images: Any, batch_size: int = BATCH) -> np.ndarray:
-        return in_batches(self._judge, images, self.shape, len(self.classes), batch_size)
+        return in_batches(self._predict_batch, images, self.shape, len(self.classes), batch_size)
 
     def logits(self, images: Any, batch_size: int = BATCH) -> np.ndarray:
         """The logarithms of the probabilities."""
         return _log(self.predict(images, batch_size))
 
     def features(self, images: Any, batch_size: int = BATCH) -> np.ndarray:
-        """Those of the images themselves."""
-        return self._inner.features(images, batch_size)
+        """The features of the images without further views."""
+        return self._predictor.features(images, batch_size)
 
-    def _judge(self, batch: np.ndarray) -> np.ndarray:
-        first = self._inner.predict(batch, len(batch)).copy()
+    def _predict_batch(self, batch: np.ndarray) -> np.ndarray:
+        first = self._predictor.predict(batch, len(batch)).copy()
         unsure = first.max(axis=1) < self._below
         if unsure.any():
             total = np.zeros_like(first[unsure])
             for view, weight in _views(batch[unsure], self._views):
                 total += np.float32(weight) * _log(
-                    first[unsure] if view is None else self._inner.predict(view, len(view)))
+                    first[unsure] if view is None else self._predictor.predict(view, len(view)))
             first[unsure] = _softmax(total)
         return first
 
 
 def _log(probabilities: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(probabilities, np.float32(TINY)))
+    return np.log(np.maximum(probabilities, np.float32(SMALLEST)))
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
@@ -59,10 +59,10 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def _views(images: np.ndarray, views: str) -> Iterator[tuple[np.ndarray | None, float]]:
-    """(view, weight), weights summing to 1; None is the image itself, which has been judged already."""
-    share = 0.5 if views == "mirror" else 0.25
-    yield None, share
-    yield images[:, :, ::-1], share
+    """(view, weight), with weights that sum to 1; None is the image itself, whose prediction is known."""
+    weight = 0.5 if views == "mirror" else 0.25
+    yield None, weight
+    yield images[:, :, ::-1], weight
     if views == "mirror":
         return
     height, width = images.shape[1:3]

@@ -1,1 +1,1 @@
-"""The disk: whole files and directories, locks, room, arrays that are filled bit by bit. It knows nothing of runs."""
+"""Storage: atomic files and directories, locks, free space, resumable arrays. It does not know about runs."""

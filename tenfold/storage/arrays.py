@@ -1,6 +1,6 @@
-"""Arrays on the disk that are filled block by block, go on where an interruption stopped them, and are memory-mapped.
+"""Memory-mapped arrays on disk that are filled block by block and continue after an interruption.
 
-`NAME.npy` is whole, or not there: the rows are written to `NAME.part`, and `NAME.rows` says how many of them are done.
+`NAME.npy` is complete or absent. Rows are written to `NAME.part`; `NAME.rows` holds the number of finished rows.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import numpy as np
 from tenfold.errors import StorageError
 from tenfold.storage import room
 from tenfold.storage.files import ELSEWHERE, put_in_place, storing, write_whole
-from tenfold.storage.locks import beside, locked
+from tenfold.storage.locks import lock_path, locked
 
-SPARE = 64 << 20  # bytes of the disk that are left free
+SPARE = 64 << 20  # bytes to leave free on the disk
 Rows = Callable[[int, int], np.ndarray]
 
 
 @dataclass(frozen=True)
 class StoredArray:
-    """An array of that shape and dtype at `path`, which ends in `.npy`; its first axis is the one that is filled.
+    """An array at `path`, which ends in `.npy`, filled along its first axis.
 
-    `advice` is the half sentence that ends every StorageError.
+    `advice` ends the message of every StorageError.
     """
 
     path: Path
@@ -35,26 +35,26 @@ class StoredArray:
     advice: str = ELSEWHERE
 
     def find(self) -> np.ndarray | None:
-        """The array, a copy-on-write memory map of its file; None if that is missing, damaged or another one."""
+        """Memory-map the array, copy-on-write; None if the file is missing, damaged or of another shape or dtype."""
         return self._mapped(self.path)
 
     def fill(
         self, rows: Rows, block: int, note_every: int = 1, *, waiting: Callable[[], None] | None = None,
         stop: Callable[[], bool] = lambda: False, progress: Callable[[int], None] = lambda done: None,
     ) -> np.ndarray:
-        """The array, as `find`: filled first by `rows(start, end)`, `block` rows at a time, unless it is there.
+        """The array as from `find`; if absent, it is filled with `rows(start, end)`, `block` rows at a time.
 
-        `progress` gets the number of rows that are done: at first those that an interrupted process left,
-        then after each block. After `note_every` blocks this number is noted on the disk. While another process
-        fills the array, this one waits, and calls `waiting` once. Raises StorageError if the disk has no room or
-        can't be written, KeyboardInterrupt once `stop` returns true; what `rows` raises passes.
+        `progress` receives the number of finished rows: first those of an interrupted process, then after each block.
+        Every `note_every` blocks the number is saved on disk. While another process fills the array, this one waits
+        and calls `waiting` once. Raises StorageError if the disk is full or not writable, KeyboardInterrupt when
+        `stop` returns true, and any error of `rows`.
         """
         with storing(self.path, self.advice):
             found = self.find()
             if found is not None:
                 return found
             self.path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(beside(self.path), waiting, stop, advice=self.advice):
+        with locked(lock_path(self.path), waiting, stop, advice=self.advice):
             with storing(self.path, self.advice):
                 found = self.find()
             if found is None:
@@ -64,7 +64,7 @@ class StoredArray:
                     self._note.unlink(missing_ok=True)
                     found = self.find()
         if found is None:
-            raise StorageError(f"can't read {self.path}, which was just written; {self.advice}")
+            raise StorageError(f"can't read {self.path} directly after it was written; {self.advice}")
         return found
 
     @property
@@ -78,10 +78,10 @@ class StoredArray:
     def _fill_part(
         self, rows: Rows, block: int, note_every: int, stop: Callable[[], bool], progress: Callable[[int], None]
     ) -> None:
-        """Fill the part to its end."""
-        count, done = self.shape[0], self._done()
+        """Fill the remaining rows of the part."""
+        count, done = self.shape[0], self._finished_rows()
         with storing(self.path, self.advice):
-            out = self._begun(done)
+            out = self._open_part(done)
         progress(done)
         for number, start in enumerate(range(done, count, block), 1):
             done = min(start + block, count)
@@ -97,16 +97,16 @@ class StoredArray:
         with storing(self.path, self.advice):
             out.flush()
 
-    def _begun(self, done: int) -> np.memmap:
-        """The part as a memory map that can be written, with room on the disk for all of it."""
-        if not done:  # the rows of an older part are none of a new one
+    def _open_part(self, done: int) -> np.memmap:
+        """Open the part as a writable memory map, with disk space reserved for all rows."""
+        if not done:  # the rows of an older part do not belong to a new one
             self._note.unlink(missing_ok=True)
             self._part.unlink(missing_ok=True)
         need = math.prod(self.shape) * self.dtype.itemsize - room.allocated(self._part)
         free = room.free(self.path.parent)
         if free < need + SPARE and need > 0:
             raise StorageError(f"can't write {self.path}: {self.shape[0] - done:,} of {self.shape[0]:,} rows are "
-                               f"missing and take {need:,} bytes, and {free:,} are free; free some space there or "
+                               f"missing and take {need:,} bytes; {free:,} are free: free some space there or "
                                f"{self.advice}")
         out = np.lib.format.open_memmap(self._part, "r+" if done else "w+", self.dtype, None if done else self.shape)
         try:
@@ -117,8 +117,8 @@ class StoredArray:
             raise
         return out
 
-    def _done(self) -> int:
-        """How many rows an interrupted process has finished; 0 if what it left is not whole."""
+    def _finished_rows(self) -> int:
+        """The number of rows that an interrupted process finished; 0 if its part is missing or damaged."""
         try:
             done = int(json.loads(self._note.read_text(encoding="utf-8"))["rows"])
             return done if self._mapped(self._part) is not None and 0 <= done <= self.shape[0] else 0

@@ -1,4 +1,4 @@
-"""Files and directories that are written whole or not at all: beside under a temporary name, flushed, then renamed."""
+"""Atomic writes of files and directories: written under a temporary name, flushed to disk, then renamed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 
 from tenfold.errors import StorageError
 
-TEMPORARY = re.compile(r"\.\d+-")  # the start of a name under which a process writes: a dot, its number
-OLD = "~"  # the end of the name that a directory has while another takes its place
+TEMPORARY = re.compile(r"\.\d+-")  # start of a temporary name: a dot and the process id
+OLD = "~"  # end of the temporary name of a directory while it is replaced
 ELSEWHERE = "write elsewhere"
 
 
 @contextlib.contextmanager
 def storing(path: Path, advice: str = ELSEWHERE) -> Iterator[None]:
-    """Turn an OSError into one StorageError: that `path` can't be written, why, and `advice`, a half sentence."""
+    """Turn an OSError into a StorageError that names `path` and the reason and ends with `advice`."""
     try:
         yield
     except OSError as error:
@@ -30,10 +30,10 @@ def storing(path: Path, advice: str = ELSEWHERE) -> Iterator[None]:
 
 
 def write_whole(path: Path, content: bytes | str | Callable[[Path], object], advice: str = ELSEWHERE) -> Path:
-    """Write a file whole or not at all; a file of that name is replaced.
+    """Write a file completely or not at all, replacing any file at `path`.
 
-    `content` is bytes, text, or a function that writes to the (temporary) path it is given, which has the
-    same suffix. Raises StorageError, which ends with `advice`.
+    `content` is bytes, text, or a function that writes to a temporary path with the same suffix. Raises
+    StorageError, whose message ends with `advice`.
     """
     temporary = temporary_name(path)
     with storing(path, advice):
@@ -50,9 +50,9 @@ def write_whole(path: Path, content: bytes | str | Callable[[Path], object], adv
 
 
 def write_directory(path: Path, fill: Callable[[Path], object], advice: str = ELSEWHERE) -> Path:
-    """Write a directory whole or not at all; `fill` writes files into the (temporary) path it is given.
+    """Write a directory completely or not at all, replacing any directory at `path`.
 
-    A directory of that name is replaced. Raises StorageError, which ends with `advice`.
+    `fill` writes the files into a temporary directory. Raises StorageError, whose message ends with `advice`.
     """
     temporary, old = temporary_name(path), temporary_name(path.with_name(path.name + OLD))
     with storing(path, advice):
@@ -75,16 +75,16 @@ def write_directory(path: Path, fill: Callable[[Path], object], advice: str = EL
 
 
 def put_in_place(written: Path, path: Path) -> None:
-    """Give a file that is written its final name, once its content is on the disk. Raises OSError."""
+    """Flush a written file to disk, then rename it to `path`. Raises OSError."""
     _sync(written)
     written.replace(path)
     _sync(path.parent)
 
 
 def sweep(directory: Path, advice: str = ELSEWHERE) -> None:
-    """Remove what killed processes were in the middle of writing, wherever in `directory`. Raises StorageError.
+    """Remove unfinished files and directories of killed processes anywhere in `directory`. Raises StorageError.
 
-    Nobody else may write there now. A directory that was being replaced comes back.
+    No other process may write there at the same time. A directory that was being replaced is restored.
     """
     with storing(directory, advice):
         for left in [path for path in directory.rglob(".*") if TEMPORARY.match(path.name)]:
@@ -98,14 +98,14 @@ def sweep(directory: Path, advice: str = ELSEWHERE) -> None:
 
 
 def temporary_name(path: Path) -> Path:
-    """The temporary name under which this process writes what becomes `path`; it matches TEMPORARY."""
+    """The temporary name under which this process writes `path`; it matches TEMPORARY."""
     return path.with_name(f".{os.getpid()}-{path.name}")
 
 
 def _sync(path: Path) -> None:
-    """Flush a file, or the names in a directory, to the disk."""
+    """Flush a file, or the entries of a directory, to disk."""
     if path.is_dir() and os.name == "nt":
-        return  # a directory can't be opened there
+        return  # Windows can't open a directory
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,7 @@
-"""Locks between processes: a lock is a file, and the operating system lets go of it when its process ends.
+"""Locks between processes: a lock is a locked file, which the operating system releases when the process ends.
 
-Where a disk has no locks (ENOLCK and the like), a file `LOCK.owner` beside it names the process that holds it, and
-counts only as long as that process lives.
+On a file system without locks (ENOLCK and similar errors), a file `LOCK.owner` names the process that holds the
+lock. It is valid only while that process lives.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from filelock import SoftFileLock, Timeout, lock_descriptor
 from tenfold.errors import TenfoldError
 from tenfold.storage.files import ELSEWHERE, storing
 
-PAUSE = 0.05  # seconds between two tries
-PATIENCE = 1.0  # seconds of trying before a refusal: whoever only looks holds a lock for a moment
-LOOKS = 5
-NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}  # what a disk without locks answers
+PAUSE = 0.05  # seconds between two attempts
+PATIENCE = 1.0  # seconds of attempts before the refusal, because `is_held` may hold a lock for a moment
+ATTEMPTS = 5  # of `is_held` to find a lock free
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}  # errors of file systems without locks
 
 
-def beside(path: Path) -> Path:
+def lock_path(path: Path) -> Path:
     """The lock file of a file or directory: `PATH.lock`."""
     return path.with_name(path.name + ".lock")
 
@@ -36,11 +36,11 @@ def locked(
     file: Path, waiting: Callable[[], None] | None = None, stop: Callable[[], bool] = lambda: False, *,
     refusal: TenfoldError | None = None, advice: str = ELSEWHERE,
 ) -> Iterator[None]:
-    """Hold the lock `file`, which is removed at the end; other processes and threads wait until then.
+    """A context that holds the lock `file` and removes it at the end; other processes and threads wait.
 
-    `waiting` is called once if another holds it. Raises KeyboardInterrupt once `stop` returns true while it
-    waits; `refusal`, where one is given, if another still holds it after PATIENCE; StorageError, which ends
-    with `advice`, if the lock file can't be made.
+    `waiting` is called once if another process holds the lock. Raises KeyboardInterrupt if `stop` returns true while
+    waiting; `refusal`, if given, when the lock is still held after PATIENCE; and StorageError, whose message ends with
+    `advice`, if the lock file can't be created.
     """
     lock, deadline = _Lock(file), time.monotonic() + PATIENCE
     try:
@@ -59,28 +59,28 @@ def locked(
 
 
 def is_held(file: Path) -> bool:
-    """Whether a living process holds the lock `file`; looking hinders nobody for longer than a moment."""
+    """Whether a living process holds the lock `file`; the check blocks other processes only for a moment."""
     try:
         descriptor = os.open(file, os.O_RDONLY)
     except OSError:
         return False
     try:
         return not _is_free(descriptor)
-    except OSError:  # a disk without locks
-        return not _soon(lambda: _is_free_of(_owner(file)))
+    except OSError:  # a file system without locks
+        return not _free_in_some_attempt(lambda: _is_free_of(_owner(file)))
     finally:
         os.close(descriptor)
 
 
 class _Lock:
-    """A lock that this process holds or tries to get."""
+    """A lock that this process holds or tries to acquire."""
 
     def __init__(self, file: Path) -> None:
         self.file, self.owner = file, SoftFileLock(_owner(file))
         self.descriptor: int | None = None
 
     def acquire(self, advice: str) -> bool:
-        """Try once; false if another holds it. Raises StorageError."""
+        """Try once; false if another process holds the lock. Raises StorageError."""
         held = False
         with storing(self.file, advice):
             try:
@@ -88,17 +88,17 @@ class _Lock:
                 held = self._lock(self.descriptor) and self._is_in_place(self.descriptor)
             except PermissionError:
                 if sys.platform != "win32" or not self.file.exists():
-                    raise  # there, its last holder is just removing it
+                    raise  # on Windows, its last holder may just be removing it
             finally:
                 if not held:
                     self._close()
         return held
 
     def release(self) -> None:
-        """Let go of it, if it is held, and remove its file."""
+        """Release the lock, if held, and remove its file."""
         if self.descriptor is None:
             return
-        if sys.platform == "win32":  # an open file can't be removed there
+        if sys.platform == "win32":  # Windows can't remove an open file
             self._close()
         with contextlib.suppress(OSError):
             self.file.unlink()
@@ -110,10 +110,10 @@ class _Lock:
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
-            return _acquired(self.owner)
+            return _try_acquire(self.owner)
 
     def _is_in_place(self, descriptor: int) -> bool:
-        """Whether the open file still has its name: if the last holder has removed it, a lock on it is void."""
+        """Whether the open file is still at its path; a lock on a removed file protects nothing."""
         try:
             return os.path.samestat(os.fstat(descriptor), os.stat(self.file))
         except FileNotFoundError:
@@ -128,14 +128,14 @@ class _Lock:
 
 
 def _owner(file: Path) -> Path:
-    """The file that names the holder of a lock where the disk has no locks."""
+    """The file that names the holder of a lock on a file system without locks."""
     return file.with_name(file.name + ".owner")
 
 
 def _is_free(descriptor: int) -> bool:
-    """Whether an open lock file is locked by nobody. Raises OSError where it can't be told."""
-    if sys.platform == "win32":  # no locks that readers share
-        return _soon(lambda: lock_descriptor(descriptor, blocking=False))
+    """Whether no process has locked an open lock file. Raises OSError if that can't be determined."""
+    if sys.platform == "win32":  # it has no shared locks
+        return _free_in_some_attempt(lambda: lock_descriptor(descriptor, blocking=False))
     import fcntl
 
     try:
@@ -146,20 +146,20 @@ def _is_free(descriptor: int) -> bool:
 
 
 def _is_free_of(owner: Path) -> bool:
-    """Whether that file is missing or names a dead process (then it is removed)."""
+    """Whether the owner file is missing or names a dead process; removes it in that case."""
     if not owner.exists():
         return True
     lock = SoftFileLock(owner)
     try:
-        return _acquired(lock)
+        return _try_acquire(lock)
     except OSError:
-        return False  # nothing can be written here: nobody can tell
+        return False  # unknown, because the directory is not writable
     finally:
         with contextlib.suppress(OSError):
             lock.release()
 
 
-def _acquired(lock: SoftFileLock) -> bool:
+def _try_acquire(lock: SoftFileLock) -> bool:
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -167,10 +167,10 @@ def _acquired(lock: SoftFileLock) -> bool:
     return True
 
 
-def _soon(free: Callable[[], bool]) -> bool:
-    """Whether a lock is found free in one of several looks: another reader may hold it while it looks itself."""
-    for _ in range(LOOKS):
-        if free():
+def _free_in_some_attempt(is_free: Callable[[], bool]) -> bool:
+    """Whether a lock is free in one of several attempts; a concurrent `is_held` may hold it for a moment."""
+    for _ in range(ATTEMPTS):
+        if is_free():
             return True
         time.sleep(random.SystemRandom().uniform(0, 0.02))
     return False

@@ -1,4 +1,4 @@
-"""Room on the disk."""
+"""Free and reserved space on the disk."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 
 def free(path: Path) -> int:
-    """Bytes that are free where `path` is or will be."""
+    """Free bytes on the disk of `path`, which need not exist yet."""
     path = path.absolute()
-    return shutil.disk_usage(next(place for place in (path, *path.parents) if place.exists())).free
+    return shutil.disk_usage(next(parent for parent in (path, *path.parents) if parent.exists())).free
 
 
 def allocated(path: Path) -> int:
-    """Bytes of the disk that a file holds already: fewer than its size where it has holes, 0 if there is none."""
+    """Bytes allocated to a file on the disk: fewer than its size if it has holes, 0 if it is missing."""
     if not path.exists():
         return 0
     status = path.stat()
@@ -23,12 +23,15 @@ def allocated(path: Path) -> int:
 
 
 def reserve(path: Path) -> None:
-    """Fill the holes of a file that is written through memory: a full disk is an OSError here, and a crash there."""
+    """Allocate the holes of a file before it is memory-mapped; a full disk would crash writes to the map.
+
+    Raises OSError if the disk is full.
+    """
     if not hasattr(os, "posix_fallocate"):
         return
     with path.open("r+b") as file:
         try:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # what a disk says that can't
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # the file system does not support it
                 raise

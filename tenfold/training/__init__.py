@@ -1,4 +1,4 @@
-"""Training: `fit` turns a recipe and a prepared data set into the weights of a run, epoch by epoch."""
+"""Training: `fit` trains the model of a recipe on a prepared data set, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -21,43 +21,44 @@ if TYPE_CHECKING:
 
 
 def check(recipe: Recipe, dataset: Dataset, watcher: Watcher = SILENT) -> None:
-    """Raise UsageError if the recipe can't be trained on the prepared data set or with what TENFOLD_… asks for.
+    """Check a recipe against a prepared data set and this machine, before anything is written.
 
-    Called before anything is written. The watcher is told of settings that work but are probably not intended.
+    Raises UsageError if a value of the recipe, TENFOLD_DEVICE or TENFOLD_THREADS is invalid here, and another
+    TenfoldError if the weights of a pretrained backbone are unavailable. The watcher receives warnings about
+    settings that work but are probably not intended.
     """
     configure(recipe.train.precision)
-    _batch_sizes(recipe, dataset, watcher)
-    _cutout(recipe, dataset, watcher)
+    _check_batch_sizes(recipe, dataset, watcher)
+    _warn_of_large_cutout(recipe, dataset, watcher)
     _class_weights(recipe.train, dataset)
     if recipe.train.fit == "logistic-regression" and dataset.validation is None:
-        raise UsageError("train.fit: logistic-regression chooses its regularisation on validation images, and "
-                         "there are none; set data.validation=0.1")
+        raise UsageError("train.fit: received logistic-regression and no validation split; it needs one to choose "
+                         "the regularisation: set data.validation=0.1")
     if recipe.train.augmented_copies:
         from tenfold.training.features import check_copies
 
         check_copies(recipe)
     check_build(recipe.model, dataset.shape, len(dataset.classes))
-    _image_scales(recipe, dataset)
+    _check_image_scales(recipe, dataset)
 
 
 def fit(
     recipe: Recipe, dataset: Dataset, run: Run, callbacks: Sequence[Any] = (), watcher: Watcher = SILENT, *,
     resume: Snapshot | None = None,
 ) -> Generator[dict[str, float]]:
-    """Train, and yield one record an epoch; the run then holds history, checkpoints and `model.keras`.
+    """Train and yield one record per epoch; write history, checkpoints and `model.keras` into the run.
 
-    `dataset` is prepared (its splits are final). `callbacks` are `keras.callbacks.Callback`s; the model
-    they see is the training network. `watcher` is told of every step and of what else takes long; once it asks to
-    stop, the step is finished, a checkpoint written and KeyboardInterrupt raised. From `resume`, training goes on
-    to the same bits as if it had never been interrupted. Raises
-    DivergedError once the loss is not finite. In both cases the best (or last) finite weights are kept as
-    `model.keras`.
+    `dataset` is prepared: its splits are final. `callbacks` are `keras.callbacks.Callback`s; they see the fast
+    training network. `watcher` receives every step and other progress. When it asks to stop, the current step
+    finishes, a checkpoint is written and KeyboardInterrupt is raised. Training that continues from `resume` gives
+    the same bits as uninterrupted training. Raises DivergedError when the loss is not finite. After an interruption or
+    divergence, `model.keras` holds the best (or last) finite weights.
     """
     from tenfold.training.loop import Stopped
 
     check(recipe, dataset)
-    model = _fresh(recipe, dataset)
-    _single_images(recipe, model, watcher)
+    model = _initial_network(recipe, dataset)
+    _warn_of_batches_of_one(recipe, model, watcher)
     weights = _class_weights(recipe.train, dataset)
     if recipe.train.fit == "logistic-regression":
         from tenfold.training import probe
@@ -83,8 +84,8 @@ def fit(
     _save_best(run, recipe, dataset)
 
 
-def _fresh(recipe: Recipe, dataset: Dataset) -> Any:
-    """The fast network as every training of the recipe begins with it: the same weights each time."""
+def _initial_network(recipe: Recipe, dataset: Dataset) -> Any:
+    """The fast network with its initial weights, which depend only on the recipe."""
     from tenfold.training import engine
 
     machine = configure(recipe.train.precision)
@@ -94,7 +95,7 @@ def _fresh(recipe: Recipe, dataset: Dataset) -> Any:
 
 def _train(recipe: Recipe, dataset: Dataset, run: Run, model: Any, weights: np.ndarray | None,
            callbacks: Sequence[Any], watcher: Watcher, resume: Snapshot | None) -> Iterator[dict[str, float]]:
-    """Train the fast network `model`, fresh from `build`."""
+    """Train the fast network `model`, which has its initial weights."""
     from tenfold.training import engine, optimizers
     from tenfold.training.loop import Loop
 
@@ -104,8 +105,8 @@ def _train(recipe: Recipe, dataset: Dataset, run: Run, model: Any, weights: np.n
     yield from Loop(recipe, dataset, run, trainer, callbacks, watcher).fit(resume)
 
 
-def _batch_sizes(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> None:
-    """Raise UsageError without training images; tell of batches that are larger than the split."""
+def _check_batch_sizes(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> None:
+    """Raise UsageError without training images; warn about batches larger than the training split."""
     count, head = len(dataset.train), recipe.train.head
     if not count:
         raise UsageError("the training split has no images; expected at least one of each class: lower data.validation "
@@ -117,44 +118,44 @@ def _batch_sizes(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> None:
                            "them")
 
 
-def _cutout(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> None:
-    """Tell of a square that hides most of the image."""
+def _warn_of_large_cutout(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> None:
+    """Warn about a cutout that hides most of the image."""
     pixels, side = recipe.train.augment.get("cutout", {}).get("pixels", 0), min(dataset.shape[:2])
     if pixels >= side:
         watcher.notice(f"train.augment.cutout.pixels is {pixels}, but images are {side} pixels wide: most training "
                        f"images are blank; set train.augment.cutout.pixels={max(side // 3, 1)}")
 
 
-def _single_images(recipe: Recipe, model: Any, watcher: Watcher) -> None:
-    """Tell of batch normalisation that sees one value of each channel in a step, and makes it zero."""
+def _warn_of_batches_of_one(recipe: Recipe, model: Any, watcher: Watcher) -> None:
+    """Warn about batch normalisation in batches of one image: a single value per channel is normalised to zero."""
     norm = "BatchNormalization"
     if recipe.train.batch_size == 1 and any(type(layer).__name__ == norm and layer.trainable for layer in model.layers):
         watcher.notice("train.batch_size is 1, but the network has batch normalisation, which compares images: set "
                        "train.batch_size=8 or more")
 
 
-def _image_scales(recipe: Recipe, dataset: Dataset) -> None:
-    """Raise UsageError where the network can't be shown images of the sizes that the recipe trains on."""
+def _check_image_scales(recipe: Recipe, dataset: Dataset) -> None:
+    """Raise UsageError if the network does not accept every image size that the recipe trains on."""
     scales = sorted(set(recipe.train.image_scales))
     if not scales:
         return
     if recipe.model.image_size is not None:
-        raise UsageError("train.image_scales: can't be used with model.image_size, which scales every image to one "
-                         "size; give one of them")
+        raise UsageError("train.image_scales: can't be used with model.image_size, which resizes every image to one "
+                         "size; set only one of them")
     from tenfold.training import augment, engine
 
     model = build(recipe.model, dataset.shape, len(dataset.classes), fast=True)
     for scale in scales:
         height, width = augment.scaled(dataset.shape[:2], scale)
-        if not engine.takes(model, (height, width)):
+        if not engine.accepts(model, (height, width)):
             raise UsageError(f"train.image_scales: received {scale:g}, images of {height}×{width} pixels, which model "
-                             f"{recipe.model.name} does not take when built for {dataset.shape[0]}×{dataset.shape[1]}: "
-                             "expected greater scales, or a model that takes images of any size (speednet, or "
+                             f"{recipe.model.name} built for {dataset.shape[0]}×{dataset.shape[1]} does not accept; "
+                             "expected larger scales, or a model that accepts images of any size (speednet, or "
                              "model.pooling=global-average)")
 
 
 def _class_weights(section: TrainSection, dataset: Dataset) -> np.ndarray | None:
-    """Loss weights by label (float [classes]), as Keras' `class_weight` means them."""
+    """The loss weight of each class (float [classes]), as in Keras' `class_weight`; None for equal weights."""
     if section.class_weights == "none":
         return None
     counts = np.bincount(dataset.train.labels, minlength=len(dataset.classes))
@@ -167,7 +168,7 @@ def _class_weights(section: TrainSection, dataset: Dataset) -> np.ndarray | None
 
 
 def _save_best(run: Run, recipe: Recipe, dataset: Dataset) -> None:
-    """Write the best (else the last) weights as `model.keras`; nothing if training had not begun."""
+    """Write the weights of the best checkpoint, else of the last, as `model.keras`; nothing without a checkpoint."""
     from tenfold.training import checkpoint
 
     if not checkpoint.has(run, "last"):
@@ -177,14 +178,14 @@ def _save_best(run: Run, recipe: Recipe, dataset: Dataset) -> None:
 
 
 def _save_model(run: Run, recipe: Recipe, dataset: Dataset, weights: Sequence[np.ndarray], epoch: int) -> None:
-    """Put weights into the plain twin and write it as `model.keras`."""
+    """Copy the weights into the plain twin and write it as `model.keras`."""
     from tenfold import modelfile
 
     plain = build(recipe.model, dataset.shape, len(dataset.classes))
     if recipe.model.name == "pretrained":
         from tenfold.training import transfer
 
-        transfer.put_kept(plain, recipe, weights, lambda: _fresh(recipe, dataset))
+        transfer.put_checkpoint(plain, recipe, weights, lambda: _initial_network(recipe, dataset))
     else:
         plain.set_weights(list(weights))
     facts = {"classes": list(dataset.classes), "shape": list(dataset.shape), "epoch": epoch, "recipe": recipe.name,

@@ -1,8 +1,8 @@
-"""Augmentation of whole batches, on tensors.
+"""Augmentations of whole batches of tensors.
 
-Each function takes a `Batch` and returns a changed one; its keyword-only parameters are its options in a
-recipe (`[train.augment.NAME]`). Randomness comes from PyTorch's generator, which the engine seeds for
-every step. They are applied in the order below.
+Each function takes a `Batch` and returns a changed one. Its keyword-only parameters are its options in a recipe
+(`[train.augment.NAME]`). Random numbers come from PyTorch's generator, which the engine seeds in every step.
+The augmentations run in the order of this file.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 @dataclass(frozen=True)
 class Batch:
-    """What a step trains on.
+    """The images and targets of one training step.
 
-    `images` are float32 [n, channels, height, width], values 0–255, channels_last in memory; `targets`
-    int64 labels [n], or float32 probabilities [n, classes]; `index` int64 [n], the images' places in the
-    training split; `epoch` counts from 1.
+    `images` are float32 [n, channels, height, width], values 0–255, channels_last in memory. `targets` are int64
+    labels [n] or float32 probabilities [n, classes]. `index` is int64 [n], the positions of the images in the
+    training split. `epoch` counts from 1.
     """
 
     images: torch.Tensor
@@ -39,7 +39,7 @@ class Batch:
 
 
 def augmented(batch: Batch, augmentations: Mapping[str, Mapping[str, Any]], scale: float = 1.0) -> Batch:
-    """The batch after augmentations by name, with their options, then scaled by `scale`."""
+    """Apply augmentations, given as name → options, then resize the images by `scale`."""
     import torch
     import torch.nn.functional as F
 
@@ -53,7 +53,7 @@ def augmented(batch: Batch, augmentations: Mapping[str, Mapping[str, Any]], scal
 
 
 def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
-    """(height, width) in pixels of images whose sides are scaled."""
+    """(height, width) in pixels, multiplied by `scale` and at least 1."""
     return max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
 
 
@@ -61,8 +61,8 @@ def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
 def mirror(batch: Batch, *, probability: Probability = 0.5, alternate: bool = False) -> Batch:
     """Mirror each image left to right with the given `probability`.
 
-    With `alternate`, each image is mirrored in every other epoch instead, half of the images in the first (Jordan
-    2024, "94% on CIFAR-10 in 3.29 seconds", section 3.6); `probability` is not used then.
+    With `alternate`, each image is mirrored in every other epoch instead, half of the images in the first epoch;
+    `probability` is ignored (Jordan 2024, "94% on CIFAR-10 in 3.29 seconds", section 3.6).
     """
     import torch
 
@@ -77,7 +77,7 @@ def mirror(batch: Batch, *, probability: Probability = 0.5, alternate: bool = Fa
 
 @AUGMENTATIONS.add("translate")
 def translate(batch: Batch, *, pixels: Annotated[int, Field(ge=1, le=64)] = 2) -> Batch:
-    """Shift each image by up to `pixels` in each direction; the gap is filled by reflection at the border."""
+    """Shift each image by up to `pixels` in each direction and fill the gap with the reflected image."""
     import torch
 
     images = batch.images
@@ -90,26 +90,26 @@ def translate(batch: Batch, *, pixels: Annotated[int, Field(ge=1, le=64)] = 2) -
 
 @AUGMENTATIONS.add("crop")
 def crop(batch: Batch, *, fraction: Annotated[float, Field(gt=0, lt=1)] = 0.875) -> Batch:
-    """Cut out a window at a random place (Krizhevsky et al. 2012, section 4.1).
+    """Crop a window at a random position (Krizhevsky et al. 2012, section 4.1).
 
-    Its height and width are `fraction` of the image's, and at least a pixel smaller. It is resized to the size of the
-    image, or to the size that `train.image_scales` gives: if both are the same fraction, windows are not resized, so
-    a network that takes images of any size trains on small images at the scale of the full ones it is judged on.
+    Its height and width are `fraction` of the image's and at least one pixel smaller. The window is resized to the
+    image's size, or to the size set by `train.image_scales`. If both fractions are equal, windows are not resized.
+    Objects then keep their scale in the smaller training images; the model must accept images of any size.
     """
     import torch
 
     images = batch.images
-    taken = []
+    positions = []
     for side in images.shape[2:]:
         window = max(min(round(side * fraction), side - 1), 1)
         start = torch.randint(0, side - window + 1, (len(images), 1), device=images.device)
-        taken.append(torch.arange(window, device=images.device) + start)
-    return replace(batch, images=_pixels(images, *taken))
+        positions.append(torch.arange(window, device=images.device) + start)
+    return replace(batch, images=_pixels(images, *positions))
 
 
 @AUGMENTATIONS.add("rotate")
 def rotate(batch: Batch, *, degrees: Annotated[float, Field(gt=0, le=180)] = 10.0) -> Batch:
-    """Rotate each image about its centre by up to `degrees` either way (bilinear, reflected border)."""
+    """Rotate each image about its centre by up to `degrees` in either direction (bilinear, reflected border)."""
     import torch
     import torch.nn.functional as F
 
@@ -126,7 +126,7 @@ def rotate(batch: Batch, *, degrees: Annotated[float, Field(gt=0, le=180)] = 10.
 
 @AUGMENTATIONS.add("cutout")
 def cutout(batch: Batch, *, pixels: Annotated[int, Field(ge=1, le=256)] = 8) -> Batch:
-    """Make a square of `pixels` × `pixels` grey, at a random place, partly outside at times (DeVries & Taylor 2017)."""
+    """Make a random square of `pixels` × `pixels` grey; it may extend over the border (DeVries & Taylor 2017)."""
     import torch
 
     images = batch.images
@@ -143,7 +143,7 @@ def brightness_contrast(
     batch: Batch, *,
     brightness: Probability = 0.2, contrast: Probability = 0.2,
 ) -> Batch:
-    """Change contrast by a factor of up to 1 ± `contrast` and brightness by up to ± `brightness` × 255."""
+    """Multiply contrast by 1 ± `contrast` at most and change brightness by ± `brightness` × 255 at most."""
     import torch
 
     images = batch.images
@@ -157,7 +157,7 @@ def brightness_contrast(
 def mixup(batch: Batch, *, alpha: Annotated[float, Field(gt=0, le=10)] = 0.2) -> Batch:
     """Blend each image and its target with those of another image (Zhang et al. 2018).
 
-    The fraction of the first is drawn from Beta(`alpha`, `alpha`).
+    The weight of the first image is drawn from Beta(`alpha`, `alpha`).
     """
     import torch
     import torch.nn.functional as F
@@ -174,7 +174,7 @@ def mixup(batch: Batch, *, alpha: Annotated[float, Field(gt=0, le=10)] = 0.2) ->
 
 
 def _pixels(images: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-    """The pixels of each image [n, channels, height, width] at its `rows` [n, h] and `columns` [n, w]."""
+    """Gather from each image [n, channels, height, width] its own `rows` [n, h] and `columns` [n, w]."""
     import torch
 
     index = torch.arange(len(images), device=images.device)[:, None, None]
@@ -183,7 +183,7 @@ def _pixels(images: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> 
 
 
 def _reflect(index: torch.Tensor, size: int) -> torch.Tensor:
-    """Fold indices back into [0, size) by reflection that does not repeat the edge."""
+    """Map indices into [0, size) by reflection that does not repeat the edge pixel."""
     period = max(2 * (size - 1), 1)
     index = index.remainder(period)
     return index.minimum(period - index) if size > 1 else index * 0

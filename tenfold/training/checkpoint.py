@@ -1,9 +1,9 @@
-"""Checkpoints: everything that the rest of a training depends on, verified when it is read.
+"""Checkpoints: the full state of a training, verified when it is read.
 
-Every random draw follows from (seed, epoch, step) and every decision from the records, so a checkpoint
-is the weights, the optimizer's variables, the position, and the records so far. Arrays are in numpy's
-`.npz`, the rest in JSON; nothing is pickled. Each checkpoint is a directory of its own, written beside
-the older ones and renamed into place; `SHA256SUMS` holds the hash of each of its files.
+A checkpoint holds the weights, the optimizer's variables, the position and the records so far. That is enough:
+random numbers depend only on (seed, epoch, step), and decisions only on the records. Arrays are stored as
+numpy `.npz`, the rest as JSON; nothing is pickled. Each checkpoint is a directory, written under a temporary
+name and then renamed. Its `SHA256SUMS` holds the hash of each file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ KEPT = {"last": 2, "best": 1}
 
 @dataclass(frozen=True)
 class Position:
-    """How far a training has come: whole epochs, steps of the next one, what those steps summed up to; the phase."""
+    """The progress of a training: finished epochs, steps of the next epoch with their sums, and the phase (from 0)."""
 
     epoch: int
     step: int = 0
@@ -39,7 +39,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A position, the records of the epochs before it, and the variables (in Keras' order) at it."""
+    """The state at a position: the records of the finished epochs and all variables, in Keras' order."""
 
     position: Position
     records: list[dict[str, float]]
@@ -48,12 +48,12 @@ class Snapshot:
 
     @classmethod
     def of(cls, position: Position, records: list[dict[str, float]], model: Any, optimizer: Any) -> Snapshot:
-        """Take one of a model and its optimizer."""
+        """Copy the variables of a model and its optimizer."""
         slots = [np.asarray(variable.numpy()) for variable in optimizer.variables]
         return cls(position, list(records), model.get_weights(), slots)
 
     def restore(self, model: Any, optimizer: Any) -> None:
-        """Put the variables back."""
+        """Copy the variables into a model and its optimizer."""
         from tenfold.models.layers import put
 
         put(model, self.weights)
@@ -62,13 +62,13 @@ class Snapshot:
 
 
 def save(run: Run, kind: str, snapshot: Snapshot) -> None:
-    """Write a checkpoint of that kind ("last", "best") and remove all but the newest of the older ones.
+    """Write a checkpoint of a kind ("last", "best") and remove those that are no longer needed.
 
-    Later ones, which were found damaged when the training went on from one before them, are removed as well.
-    Raises StorageError; the checkpoints before are untouched then.
+    `KEPT` newest checkpoints stay. Checkpoints of a later position are removed too: they were damaged, and training
+    continued from an earlier one. Raises StorageError, and then leaves older checkpoints untouched.
     """
     name = f"checkpoints/{kind}-{snapshot.position.epoch:05d}-{snapshot.position.step:07d}"
-    if not _is_whole(run.path / name):
+    if not _is_intact(run.path / name):
         shutil.rmtree(run.path / name, ignore_errors=True)
         run.write_directory(name, lambda folder: _write(folder, snapshot))
     folders = _newest_first(run, kind)
@@ -78,7 +78,7 @@ def save(run: Run, kind: str, snapshot: Snapshot) -> None:
 
 
 def load(run: Run, kind: str, watcher: Watcher = SILENT) -> Snapshot:
-    """The newest checkpoint of that kind that is whole; the watcher is told of damaged newer ones.
+    """Load the newest intact checkpoint of a kind; tell the watcher about damaged newer ones.
 
     Raises RunError if there is none.
     """
@@ -87,13 +87,13 @@ def load(run: Run, kind: str, watcher: Watcher = SILENT) -> Snapshot:
         try:
             return _read(folder)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            watcher.notice(f"checkpoint {folder.name} is damaged ({error}); the one before it is used")
-    raise RunError(f"{run.path}: has no whole {kind} checkpoint ({len(found)} found, all damaged); train it anew"
-                   if found else f"{run.path}: has no {kind} checkpoint")
+            watcher.notice(f"checkpoint {folder.name} is damaged ({error}); using the one before it")
+    raise RunError(f"{run.path}: no intact {kind} checkpoint ({len(found)} found, all damaged); train the model again"
+                   if found else f"{run.path}: no {kind} checkpoint; expected one in checkpoints/")
 
 
 def has(run: Run, kind: str) -> bool:
-    """Whether there is a checkpoint of that kind, whole or not."""
+    """Whether a checkpoint of a kind exists, intact or damaged."""
     return bool(_newest_first(run, kind))
 
 
@@ -112,17 +112,17 @@ def _write(folder: Path, snapshot: Snapshot) -> None:
 
 
 def _read(folder: Path) -> Snapshot:
-    """Raises OSError, ValueError, KeyError or TypeError if anything in it is not as it was written."""
+    """Read and verify a checkpoint. Raises OSError, ValueError, KeyError or TypeError if it is damaged."""
     _verify(folder)
     state = json.loads((folder / STATE).read_text(encoding="utf-8"))
     with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
-        def those(prefix: str) -> list[np.ndarray]:
+        def group(prefix: str) -> list[np.ndarray]:
             return [arrays[f"{prefix}/{i}"] for i in range(sum(k.startswith(f"{prefix}/") for k in arrays.files))]
 
-        return Snapshot(Position(**state["position"]), state["records"], those("weights"), those("optimizer"))
+        return Snapshot(Position(**state["position"]), state["records"], group("weights"), group("optimizer"))
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_intact(folder: Path) -> bool:
     try:
         _verify(folder)
     except (OSError, ValueError):
@@ -131,10 +131,10 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _verify(folder: Path) -> None:
-    """Raise OSError or ValueError if a file is missing or not what its hash says."""
+    """Raise OSError or ValueError if a file is missing or does not match its hash."""
     sums = (folder / SUMS).read_bytes().decode("ascii")
     if sums != "".join(f"{_hash(folder / name)}  {name}\n" for name in (ARRAYS, STATE)):
-        raise ValueError("its files are not those that were written")
+        raise ValueError("a file does not match its hash in SHA256SUMS")
 
 
 def _hash(path: Path) -> str:

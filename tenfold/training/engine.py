@@ -1,7 +1,6 @@
-"""One training step: its randomness, the data on the device, memory layout, update and evaluation.
+"""One training step: random seeds, device, memory layout, update and evaluation.
 
-What depends on the hardware is decided here, in `machine.py` and in `models/layers.py`; recipes and models say
-nothing of it.
+Only this module, `machine.py` and `models/layers.py` depend on the hardware; recipes and models do not.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from tenfold.training.augment import Batch, augmented
 from tenfold.training.loader import Loader
 
 # ----------------------------------------------------------------------------------------------------
-# randomness: every draw is a function of (seed, epoch, step), so there is no state to lose
+# random numbers: they depend only on (seed, epoch, step), so no generator state has to be saved
 
 
 def derived_seed(*key: int) -> int:
-    """A 63-bit seed from the whole numbers of `key` (numpy's SeedSequence)."""
+    """Derive a 63-bit seed from non-negative integers (numpy's SeedSequence)."""
     return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
@@ -37,7 +36,7 @@ def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed Python, numpy and PyTorch for the body (initial weights), and put their states back after."""
+    """A context that seeds Python, numpy and PyTorch (for initial weights) and restores their states at its end."""
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     keras.utils.set_random_seed(seed)
     try:
@@ -55,13 +54,13 @@ def seeded(seed: int) -> Iterator[None]:
 def pixels(images: torch.Tensor) -> torch.Tensor:
     """uint8 [n, height, width, channels] → float32 [n, channels, height, width], channels_last in memory.
 
-    Features [n, d] are left as they are.
+    Features [n, d] are returned unchanged.
     """
     return images.permute(0, 3, 1, 2).float() if images.ndim == 4 else images
 
 
-def takes(model: Any, size: tuple[int, int]) -> bool:
-    """Whether a fast network can be shown images of that height and width, whatever it was built for."""
+def accepts(model: Any, size: tuple[int, int]) -> bool:
+    """Whether a fast network accepts images of a size (height, width) other than the one it was built for."""
     try:
         with torch.no_grad():
             model(torch.zeros(1, model.input_shape[1], *size), training=False)
@@ -71,10 +70,10 @@ def takes(model: Any, size: tuple[int, int]) -> bool:
 
 
 class Trainer:
-    """A fast network, its optimizer and its loss on a device: one step, one pass of evaluation.
+    """Runs training steps and evaluations of a fast network with its optimizer and loss on one device.
 
-    `class_weights` is float [classes] or None. State is the model's and the optimizer's variables, which are
-    moved to `device`; the loaders that a trainer is given put their batches there as well.
+    `class_weights` is float [classes] or None. The only state is the variables of the model and the optimizer, which
+    are moved to `device`. The loaders passed to the methods must put their batches on the same device.
     """
 
     def __init__(self, model: Any, optimizer: Any, section: TrainSection, classes: int,
@@ -92,16 +91,16 @@ class Trainer:
         self._parameters = [v.value for v in model.trainable_variables]
 
     def adapt(self, split: Loader, count: int = 5000) -> None:
-        """Show the first `count` images to the layers that take statistics of their input (whitening), in order."""
+        """Fit the layers that need statistics of their input (whitening) to the first `count` images, in order."""
         with torch.no_grad(), keras.device(self.device):
             for layer in self.model.layers:
                 if isinstance(layer, Whitening):
-                    before = keras.Model(self.model.inputs, layer.input)
-                    layer.adapt(before(pixels(some), training=False) for some in split.batches(100, count))
+                    earlier = keras.Model(self.model.inputs, layer.input)
+                    layer.adapt(earlier(pixels(batch), training=False) for batch in split.batches(100, count))
 
     def step(self, split: Loader, index: torch.Tensor, seed: int, epoch: int = 1,
              scale: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
-        """One update on the images `index` (int64 [b]) of a split, their sides scaled. Returns (loss, correct)."""
+        """Train on the images at `index` (int64 [b]) of a split, resized by `scale`: (loss, number correct)."""
         torch.default_generator.manual_seed(seed)
         if self.device == "cuda":
             torch.cuda.manual_seed(seed)
@@ -122,7 +121,7 @@ class Trainer:
 
     def _batch(self, split: Loader, index: torch.Tensor, epoch: int,
                scale: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """Augmented, scaled images and their targets; features are taken as they are."""
+        """Augmented and resized images with their targets; features are not augmented."""
         x, targets = pixels(split.images(index)), split.labels[index]
         if x.ndim == 2:
             return x, targets
@@ -138,7 +137,7 @@ class Trainer:
 
     def logits(self, split: Loader, batch_size: int,
                before: Callable[[int], None] = lambda done: None) -> torch.Tensor:
-        """Logits of a split's images in inference mode: float32 [n, classes]."""
+        """The logits of a split in inference mode: float32 [n, classes]; `before` as in `evaluate`."""
         found = []
         with torch.inference_mode(), keras.device(self.device):
             for number, batch in enumerate(split.batches(batch_size)):
@@ -150,7 +149,7 @@ class Trainer:
                  before: Callable[[int], None] = lambda done: None) -> tuple[float, float]:
         """(cross-entropy, accuracy) on a split, without augmentation, smoothing or class weights.
 
-        `before` is called before each batch with the number of images judged so far, and may raise to end it.
+        `before` is called before each batch with the number of images evaluated so far; it may raise to stop.
         """
         logits = self.logits(split, batch_size, before)
         hits = int((logits.argmax(1) == split.labels).sum())
@@ -158,13 +157,13 @@ class Trainer:
 
 
 def _move(variables: Iterable[Any], device: str) -> None:
-    """Put Keras variables onto a device; tensors of them that were taken before are not theirs any more."""
+    """Move Keras variables to a device; references to their old tensors become stale."""
     for variable in variables:
         value = variable._value.detach().to(device)
         variable._value = torch.nn.Parameter(value, requires_grad=variable._value.requires_grad)
 
 
 def batches(order: np.ndarray, batch_size: int) -> Sequence[torch.Tensor]:
-    """Split an order into batches of at most `batch_size` whose sizes differ by at most one image."""
+    """Split an order of images into batches of at most `batch_size`; sizes differ by at most one image."""
     count = -(-len(order) // batch_size)
     return torch.from_numpy(order).tensor_split(count)

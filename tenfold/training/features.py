@@ -1,8 +1,8 @@
-"""Features of a frozen backbone: computed once per image, kept on disk, mapped into memory.
+"""Features of a frozen backbone: computed once per image, cached on disk, read through a memory map.
 
-The file's name is the hash of all that the features depend on: the network and its weights (preprocessing
-and image size among them), the precision, the images, the augmentations of further views. An interrupted
-computation goes on where it stopped; a finished file is never written again.
+The file name is a hash of everything that determines the features: the network with its weights, preprocessing
+and image size, the precision, the images, and the augmentations of further views. An interrupted computation
+continues where it stopped; a finished file is never written again.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ from tenfold.storage.arrays import StoredArray
 from tenfold.training import engine
 from tenfold.training.augment import Batch, augmented
 
-BLOCK = 20  # batches between two notes of how far it has come
+BLOCK = 20  # batches between two saves of the progress
 
 
 @dataclass(frozen=True)
 class Features:
-    """In place of a split's pixels: `images` float32 [n, d], `labels` int64 [n]."""
+    """The features of a split instead of its pixels: `images` float32 [n, d], `labels` int64 [n]."""
 
     images: np.ndarray
     labels: np.ndarray
 
     def scaler(self) -> StandardScaler:
-        """Fitted to mean and deviation of each feature, a block at a time: the features may be larger than memory."""
-        found = StandardScaler()
+        """A scaler fitted to the features block by block, because they may be larger than memory."""
+        scaler = StandardScaler()
         for start in range(0, len(self.images), BATCH * BLOCK):
-            found.partial_fit(self.images[start:start + BATCH * BLOCK])
-        return found
+            scaler.partial_fit(self.images[start:start + BATCH * BLOCK])
+        return scaler
 
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """In place of a data set: features of its training images (all views) and of its validation images."""
+    """The features of a data set: of its training images (all views) and of its validation images."""
 
     train: Features
     validation: Features | None
@@ -57,9 +57,9 @@ class FeatureSet:
 
 @dataclass(frozen=True)
 class View:
-    """What is done to images before their features are computed: the first view (0) is the images as they are.
+    """A version of the images whose features are computed: view 0 is unchanged, further views are augmented.
 
-    Each further one is an epoch of its own to augmentations that change with the epoch.
+    The number of a view is the epoch for augmentations that depend on the epoch.
     """
 
     number: int = 0
@@ -67,12 +67,12 @@ class View:
     augment: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def of_dataset(network: Any, recipe: Recipe, dataset: Dataset, watcher: Watcher) -> FeatureSet:
-    """The features of a prepared data set's training and validation images, from the cache or into it.
+def dataset_features(network: Any, recipe: Recipe, dataset: Dataset, watcher: Watcher) -> FeatureSet:
+    """The features of a prepared data set's training and validation images, read from the cache or added to it.
 
-    `network` is a fast network from pixels to features [n, d]. Augmented copies (`train.augmented_copies`) are of
-    the training images alone, augmented as `train.augment` says. Raises StorageError if the disk has no room,
-    KeyboardInterrupt once `watcher.stop` returns true.
+    `network` is a fast network from pixels to features [n, d]. `train.augmented_copies` adds copies of the training
+    images, augmented by `train.augment`. Raises StorageError if the disk has too little space, and
+    KeyboardInterrupt when `watcher.stop` returns true.
     """
     key, section = _network_key(network), recipe.train
     copies = range(1, 1 + section.augmented_copies)
@@ -85,53 +85,54 @@ def of_dataset(network: Any, recipe: Recipe, dataset: Dataset, watcher: Watcher)
 
 
 def check_copies(recipe: Recipe) -> None:
-    """Raise UsageError if an augmentation mixes labels, which cached copies can't."""
+    """Raise UsageError if an augmentation mixes labels; cached copies keep the label of their image."""
     for name, options in recipe.train.augment.items() if recipe.train.augmented_copies else ():
         batch = Batch(torch.zeros(2, 3, 32, 32), torch.zeros(2, dtype=torch.int64), 2, torch.arange(2))
         if AUGMENTATIONS.get(name)(batch, **options).targets is not batch.targets:
-            raise UsageError(f"train.augmented_copies: {name} mixes labels, which cached copies can't; leave out "
-                             f"train.augment.{name} or set train.augmented_copies=0")
+            raise UsageError(f"train.augmented_copies: {name} mixes labels, and cached copies keep their label; "
+                             f"remove train.augment.{name} or set train.augmented_copies=0")
 
 
 def extract(network: Any, key: str, split: Split, view: View, watcher: Watcher) -> np.ndarray:
-    """Features of one view of a split: float32 [n, d], a copy-on-write memory map of the cache's file."""
-    drawn = (view.number, view.seed, view.augment) if view.number else 0
-    name = hashlib.sha256(repr((key, split.fingerprint(), drawn)).encode()).hexdigest()
+    """Features of one view of a split: float32 [n, d], a copy-on-write memory map of the cached file."""
+    augmentation = (view.number, view.seed, view.augment) if view.number else 0
+    name = hashlib.sha256(repr((key, split.fingerprint(), augmentation)).encode()).hexdigest()
     stored = StoredArray(feature_root() / f"{name}.npy", (len(split), network.output_shape[-1]), np.dtype(np.float32),
                          "set TENFOLD_CACHE to another directory")
 
     def rows(start: int, end: int) -> np.ndarray:
-        return of_batch(network, split.images[start:end], view, start)
+        return batch_features(network, split.images[start:end], view, start)
 
     def waiting() -> None:
-        watcher.notice("features: another process computes them; waiting")
+        watcher.notice("features: waiting for another process that computes them")
 
-    return stored.fill(rows, BATCH, BLOCK, waiting=waiting, stop=watcher.stop, progress=_told(len(split), watcher))
+    progress = _report_progress(len(split), watcher)
+    return stored.fill(rows, BATCH, BLOCK, waiting=waiting, stop=watcher.stop, progress=progress)
 
 
-def _told(count: int, watcher: Watcher) -> Callable[[int], None]:
-    """A progress function for the rows that are done, which tells the watcher."""
-    begun = False
+def _report_progress(count: int, watcher: Watcher) -> Callable[[int], None]:
+    """A function that passes the number of finished rows to the watcher."""
+    started = False
 
     def progress(done: int) -> None:
-        nonlocal begun
-        if done and not begun:
-            watcher.notice(f"features: going on after {done:,} of {count:,} images")
-        begun = True
+        nonlocal started
+        if done and not started:
+            watcher.notice(f"features: continuing after {done:,} of {count:,} images")
+        started = True
         watcher.on(Advance("features", done, count, "images"))
 
     return progress
 
 
 def _network_key(network: Any) -> str:
-    """What a network computes: its graph, its weights, the precision of its layers, in these versions.
+    """A hash of a network's graph, weights and layer precision, and of the versions of the packages that compute it.
 
-    Whether a layer is trained later changes nothing, so a probe and a fine-tuning share their features.
+    It ignores `trainable`, so that a probe and fine-tuning share their features.
     """
     numbers = {layer.name: f"layer {i}" for i, layer in enumerate(network.layers)}
 
     def numbered(value: Any) -> Any:
-        """The graph without names: Keras counts those it makes up through the life of a process."""
+        """The graph with layers numbered: names generated by Keras depend on what the process built before."""
         if isinstance(value, dict):
             return {key: numbered(item) for key, item in value.items() if key not in ("shared_object_id", "trainable")}
         if isinstance(value, (list, tuple)):
@@ -145,10 +146,10 @@ def _network_key(network: Any) -> str:
     return digest.hexdigest()
 
 
-def of_batch(network: Any, images: np.ndarray, view: View = View(), start: int = 0) -> np.ndarray:
+def batch_features(network: Any, images: np.ndarray, view: View = View(), start: int = 0) -> np.ndarray:
     """Features of a view of uint8 images [b, height, width, channels] in inference mode: float32 [b, d].
 
-    `start` is the place of the first of them in its split.
+    `start` is the position of the first image in its split.
     """
     with torch.inference_mode():
         x = engine.pixels(torch.from_numpy(np.require(images, requirements=["C", "W"])))

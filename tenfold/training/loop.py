@@ -1,4 +1,4 @@
-"""The epochs of one training: steps, records, checkpoints, and when it ends."""
+"""The training loop: steps, records of epochs, checkpoints and stopping."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from tenfold.training.checkpoint import Position, Snapshot
 from tenfold.training.loader import Loader
 
 
-class Stopped(Exception):  # noqa: N818  (no error: it was asked for)
-    """The training ended where it was asked to, with a checkpoint from which it can go on."""
+class Stopped(Exception):  # noqa: N818  (a request of the user, not an error)
+    """The training stopped on request, after it wrote a checkpoint to resume from."""
 
 
 class Loop:
-    """One training of one run, from the start or from a snapshot."""
+    """Trains one phase of a run, from the start or from a snapshot."""
 
     def __init__(self, recipe: Recipe, dataset: Any, run: Run, trainer: engine.Trainer,
                  callbacks: Sequence[Any] = (), watcher: Watcher = SILENT, phase: int | None = None,
                  before: Sequence[dict[str, float]] = ()) -> None:
-        """`dataset` is a Dataset or FeatureSet; `phase` (from 0) one of several, `before` the earlier ones' records."""
+        """`dataset` is a Dataset or FeatureSet, `phase` the phase number (from 0), `before` the earlier records."""
         self.section, self.batch_size = recipe.train, recipe.evaluate.batch_size
         self.run, self.trainer, self.watcher = run, trainer, watcher
-        trainer.model.compile(optimizer=trainer.optimizer)  # for callbacks that look for model.optimizer
+        trainer.model.compile(optimizer=trainer.optimizer)  # for callbacks that read model.optimizer
         self.listeners = engine.keras.callbacks.CallbackList(list(callbacks), model=trainer.model)
         self.train = Loader(dataset.train.images, dataset.train.labels, trainer.device)
         held_out = dataset.validation
         self.validation = None if held_out is None else Loader(held_out.images, held_out.labels, trainer.device)
         self.steps = -(-len(self.train) // self.section.batch_size)
-        self.phase, self.first = phase, len(before)
+        self.phase, self.earlier_epochs = phase, len(before)
         self.records: list[dict[str, float]] = list(before)
-        self.position = Position(self.first, phase=phase or 0)
+        self.position = Position(self.earlier_epochs, phase=phase or 0)
 
     _saved = 0.0
 
     def fit(self, snapshot: Snapshot | None) -> Iterator[dict[str, float]]:
-        """Train from a snapshot, or from the start, to the end; one record an epoch."""
+        """Train to the end, from a snapshot if there is one; yield one record per epoch."""
         self._start(snapshot)
         self.listeners.on_train_begin()
         yield from self._epochs()
         self.listeners.on_train_end()
 
     def _start(self, snapshot: Snapshot | None) -> None:
-        """Take up a snapshot, or keep the initial weights as the first checkpoint."""
+        """Restore a snapshot, or save the initial weights as the first checkpoint."""
         if snapshot is None:
             self.trainer.adapt(self.train)
             self._save("last")
@@ -60,7 +60,7 @@ class Loop:
         self.run.write_history(self.records)
 
     def _epochs(self) -> Iterator[dict[str, float]]:
-        while not self._ended():
+        while not self._is_finished():
             epoch = self.position.epoch + 1
             self.listeners.on_epoch_begin(epoch - 1)
             record = self._epoch(epoch)
@@ -68,7 +68,7 @@ class Loop:
             self.position = Position(epoch, phase=self.position.phase)
             self.run.write_history(self.records)
             self.listeners.on_epoch_end(epoch - 1, {k: v for k, v in record.items() if k != "epoch"})
-            # The best before the last: whatever is lost in between, the epoch is trained again to the same bits.
+            # Save best before last: after a kill in between, the epoch is trained again and gives the same bits.
             if self._is_best():
                 self._save("best")
             self._save("last")
@@ -76,18 +76,18 @@ class Loop:
             if self.trainer.model.stop_training:
                 return
 
-    def _ended(self) -> bool:
+    def _is_finished(self) -> bool:
         early = self.section.early_stopping
-        records = self.records[self.first:]
+        records = self.records[self.earlier_epochs:]
         return (len(records) >= self.section.epochs
                 or (early is not None and schedule.stops_early(records, early)))
 
     def _epoch(self, epoch: int) -> dict[str, float]:
-        """Train what is left of an epoch and validate: its record."""
+        """Train the remaining steps of an epoch, validate, and return its record."""
         optimizer, section = self.trainer.optimizer, self.section
-        if section.plateau and self.records[self.first:]:
+        if section.plateau and self.records[self.earlier_epochs:]:
             optimizer.learning_rate = schedule.plateau_learning_rate(
-                self.records[self.first:], section.plateau, section.learning_rate)
+                self.records[self.earlier_epochs:], section.plateau, section.learning_rate)
         order = engine.batches(engine.epoch_order(len(self.train), section.seed, epoch), section.batch_size)
         for i in range(self.position.step, len(order)):
             self._step(epoch, i, order[i])
@@ -107,14 +107,14 @@ class Loop:
         return record if self.phase is None else record | {"phase": self.phase + 1}
 
     def _step(self, epoch: int, i: int, index: Any) -> None:
-        """One step, counted; then a checkpoint if it is time for one or if the training is to stop."""
+        """Train one step and update the position; save a checkpoint when it is due or a stop is requested."""
         section, started = self.section, time.perf_counter()
         if section.schedule != "constant" or section.warmup > 0:
             self.trainer.optimizer.learning_rate = schedule.learning_rate(
-                section, (epoch - 1 - self.first) * self.steps + i, self.steps)
+                section, (epoch - 1 - self.earlier_epochs) * self.steps + i, self.steps)
         self.listeners.on_train_batch_begin(i)
         seed = engine.derived_seed(section.seed, epoch, i + 1)
-        scale = schedule.image_scale(section, epoch - self.first)
+        scale = schedule.image_scale(section, epoch - self.earlier_epochs)
         loss, hits = self.trainer.step(self.train, index, seed, epoch, scale)
         value = float(loss)
         before = self.position
@@ -125,17 +125,17 @@ class Loop:
             raise self._diverged(f"loss became {value}")
         self.listeners.on_train_batch_end(i, {"loss": value})
         self.watcher.on(Step(epoch, i + 1, self.steps, value))
-        self._stop_if_asked()
+        self._stop_if_requested()
         if time.monotonic() - self._saved > 60 * section.checkpoint_minutes:
             self._save("last")
 
     def _validating(self, done: int) -> None:
-        """So many validation images have been judged."""
+        """Report `done` validation images, and stop if requested."""
         assert self.validation is not None
         self.watcher.on(Advance("validate", done, len(self.validation), "images"))
-        self._stop_if_asked()
+        self._stop_if_requested()
 
-    def _stop_if_asked(self) -> None:
+    def _stop_if_requested(self) -> None:
         if self.watcher.stop():
             self._save("last")
             raise Stopped
@@ -147,7 +147,7 @@ class Loop:
         return schedule.best_epoch(self.records, *rule) == len(self.records) - 1
 
     def _save(self, kind: str) -> None:
-        """Write a checkpoint. Raises DivergedError in place of one whose weights are not finite."""
+        """Write a checkpoint. Raises DivergedError instead if the weights are not finite."""
         snapshot = Snapshot.of(self.position, self.records, self.trainer.model, self.trainer.optimizer)
         if not all(np.isfinite(values).all() for values in snapshot.weights):
             raise self._diverged("weights became infinite or NaN")
@@ -155,7 +155,7 @@ class Loop:
         self._saved = time.monotonic()
 
     def _diverged(self, what: str) -> DivergedError:
-        """The error for what was just found: it names the last step that was taken."""
+        """The error for a loss or weights that are not finite; it names the last step."""
         done, steps = self.position, self.steps
         epoch, step = (done.epoch + 1, done.step) if done.step else (done.epoch, steps)
         return DivergedError(
@@ -164,9 +164,9 @@ class Loop:
 
 
 def selection(section: TrainSection) -> tuple[str, float, int] | None:
-    """(monitor, min_delta, first epoch) by which the epoch of `model.keras` is chosen; None: the last epoch.
+    """(monitor, min_delta, first epoch) of the rule that selects the epoch of `model.keras`; None selects the last.
 
-    Early stopping that restores the best weights chooses by its own rule, else `train.checkpoint` does.
+    Early stopping with `restore_best_weights` sets the rule, otherwise `train.checkpoint` does.
     """
     early = section.early_stopping
     if early is not None and early.restore_best_weights:

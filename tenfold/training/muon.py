@@ -1,7 +1,7 @@
-"""Muon: momentum whose matrix is made orthogonal before each update (Keller Jordan et al. 2024).
+"""Muon: momentum that is orthogonalised before each update (Keller Jordan et al. 2024).
 
-A convolution kernel is taken as the matrix out × (height × width × in). Matrices of one shape go through
-Newton–Schulz together, in bfloat16 where the training computes in it.
+A convolution kernel is treated as the matrix out × (height × width × in). Matrices of the same shape are
+orthogonalised together by Newton–Schulz iterations, in bfloat16 if the training computes in bfloat16.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import torch
 
 from tenfold.backend import keras
 
-STEPS = 3  # of Newton–Schulz, as in airbench94: singular values need not come closer to one
+STEPS = 3  # of Newton–Schulz, as in airbench94; singular values only need to be near one
 
 
 def is_matrix(variable: Any) -> bool:
-    """Whether Muon updates it: kernels, but not those of the layer that gives the logits."""
+    """Whether Muon updates a variable: all kernels except that of the logits layer."""
     return len(variable.shape) in (2, 4) and "logits" not in variable.path
 
 
 def orthogonalised(matrices: torch.Tensor, steps: int = STEPS) -> torch.Tensor:
-    """The nearest semi-orthogonal matrices to [batch, rows, columns], roughly; same shape and dtype.
+    """Approximate the semi-orthogonal matrices nearest to [batch, rows, columns]; same shape and dtype.
 
-    Quintic Newton–Schulz iterations with Jordan's coefficients: singular values near the largest come to
-    0.7–1.2, those below a hundredth of it stay smaller.
+    Quintic Newton–Schulz iterations with Jordan's coefficients move singular values near the largest to 0.7–1.2;
+    those below a hundredth of the largest stay smaller.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = matrices.shape[1] > matrices.shape[2]
@@ -39,14 +39,14 @@ def orthogonalised(matrices: torch.Tensor, steps: int = STEPS) -> torch.Tensor:
 
 def updates(kernels: list[tuple[torch.Tensor, Any, torch.Tensor]], momentum: float, nesterov: bool,
             dtype: torch.dtype) -> Iterator[tuple[Any, torch.Tensor]]:
-    """(variable, orthogonalised direction as out × rest) of each kernel, given as (gradient, variable, its sum).
+    """(variable, orthogonalised update as out × rest) for each kernel, given as (gradient, variable, momentum buffer).
 
-    The sum of gradients, decayed by `momentum`, takes up the new one.
+    Each buffer is multiplied by `momentum`, then the gradient is added to it.
     """
     by_shape: dict[torch.Size, list[tuple[Any, torch.Tensor]]] = {}
-    for gradient, variable, total in kernels:
-        total.mul_(momentum).add_(gradient)
-        direction = gradient.add(total, alpha=momentum) if nesterov else total
+    for gradient, variable, buffer in kernels:
+        buffer.mul_(momentum).add_(gradient)
+        direction = gradient.add(buffer, alpha=momentum) if nesterov else buffer
         matrix = direction.reshape(-1, variable.shape[-1]).T
         by_shape.setdefault(matrix.shape, []).append((variable, matrix))
     for group in by_shape.values():
@@ -55,10 +55,10 @@ def updates(kernels: list[tuple[torch.Tensor, Any, torch.Tensor]], momentum: flo
 
 
 class FilterMuon(keras.optimizers.Muon):
-    """Keras' Muon for convolution kernels as well.
+    """Keras' Muon, extended to convolution kernels.
 
-    Vectors, and the layer that gives the logits, are left to Adam. Updates are scaled as in Moonlight
-    (Liu et al. 2025), so that Adam's learning rates fit.
+    Adam updates vectors and the logits layer. Updates are scaled as in Moonlight (Liu et al. 2025), so that learning
+    rates for Adam also work here.
     """
 
     def __init__(self, *args: Any, dtype: torch.dtype, **options: Any) -> None:
@@ -83,15 +83,15 @@ class FilterMuon(keras.optimizers.Muon):
 
 
 class NormalizedMuon(keras.optimizers.Optimizer):
-    """Muon with kernels of constant norm, and SGD with Nesterov momentum for all else, as in airbench94.
+    """Muon for kernels of constant norm, and SGD with Nesterov momentum for other variables, as in airbench94.
 
-    Before each update a kernel is scaled to the norm √out, so that the learning rate is the relative size
-    of an update; that needs batch normalisation after each kernel, and undoes weight decay of all but the
-    logits' layer. Vectors and that layer have learning rates of their own, which follow the schedule in
-    proportion. `rates` are (kernels, vectors, logits).
+    Before each update a kernel is scaled to the norm √out, so the learning rate is the relative size of an update.
+    This needs batch normalisation after each kernel, and it undoes weight decay except in the logits layer. Vectors
+    and the logits layer have their own learning rates, which follow the same schedule. `rates` are (kernels,
+    vectors, logits).
     """
 
-    REST_MOMENTUM = 0.85
+    SGD_MOMENTUM = 0.85
 
     def __init__(self, rates: tuple[float, float, float], momentum: float, weight_decay: float | None = None, *,
                  dtype: torch.dtype) -> None:
@@ -114,8 +114,8 @@ class NormalizedMuon(keras.optimizers.Optimizer):
                 kernels.append((gradient, variable, momentum))
             else:
                 own = rate * self._relative["logits" if "logits" in variable.path else "vectors"]
-                momentum.mul_(self.REST_MOMENTUM).add_(gradient)
-                variable.value.sub_(gradient.add(momentum, alpha=self.REST_MOMENTUM), alpha=own)
+                momentum.mul_(self.SGD_MOMENTUM).add_(gradient)
+                variable.value.sub_(gradient.add(momentum, alpha=self.SGD_MOMENTUM), alpha=own)
         for variable, update in updates(kernels, self._momentum, True, self._dtype):
             kernel = variable.value
             kernel.mul_(variable.shape[-1] ** 0.5 / kernel.norm())

@@ -1,8 +1,9 @@
-"""[E] The optimizers that a recipe can name, each a function that registers itself.
+"""The optimizers of recipes, each a function that registers itself.
 
-A function gets the learning rate and the dtype that the network computes in, and returns a Keras optimizer; its
-keyword-only parameters are its options in a recipe (`[train.optimizer]`). The engine is imported inside, so that
-recipes are checked without it. Weight decay is decoupled (Loshchilov & Hutter 2019) and spares vectors.
+A function takes the learning rate and the dtype in which the network computes, and returns a Keras optimizer. Its
+keyword-only parameters are its options in a recipe (`[train.optimizer]`). Keras is imported inside the functions,
+so that recipes can be validated without it. Weight decay is decoupled (Loshchilov & Hutter 2019) and does not
+apply to vectors.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ Momentum = Annotated[float, Field(ge=0, lt=1)]
 Decay = Annotated[float, Field(ge=0)]
 LearningRate = Annotated[float, Field(gt=0)]
 
-Makes = TypeVar("Makes", bound=Callable)
+MakesOptimizer = TypeVar("MakesOptimizer", bound=Callable)
 
 
-def keeps(slots: int) -> Callable[[Makes], Makes]:
-    """Decorator: how many variables the optimizer keeps for each variable of the model, at most."""
+def keeps(slots: int) -> Callable[[MakesOptimizer], MakesOptimizer]:
+    """Decorator: the maximum number of variables that the optimizer keeps per variable of the model."""
 
-    def declare(function: Makes) -> Makes:
+    def declare(function: MakesOptimizer) -> MakesOptimizer:
         function.slots = slots  # type: ignore[attr-defined]
         return function
 
@@ -38,12 +39,12 @@ def keeps(slots: int) -> Callable[[Makes], Makes]:
 
 
 def slots(section: OptimizerSection) -> int:
-    """How many variables an optimizer keeps for each one of the model, at most. Raises UnknownNameError."""
+    """The maximum number of variables that an optimizer keeps per variable of the model. Raises UnknownNameError."""
     return OPTIMIZERS.get(section.name).slots  # type: ignore[attr-defined]
 
 
 def make(section: TrainSection, dtype: torch.dtype | None = None) -> keras.optimizers.Optimizer:
-    """The optimizer of a recipe, for a network that computes in `dtype` (default: float32)."""
+    """Create the optimizer of a recipe for a network that computes in `dtype` (default: float32)."""
     import torch
 
     function = OPTIMIZERS.get(section.optimizer.name)
@@ -56,7 +57,7 @@ def make(section: TrainSection, dtype: torch.dtype | None = None) -> keras.optim
 @OPTIMIZERS.add("adam")
 @keeps(slots=2)
 def adam(learning_rate: float, dtype: torch.dtype, *, weight_decay: Decay = 0.0) -> keras.optimizers.Optimizer:
-    """Adam (Kingma & Ba 2015) with decoupled `weight_decay` on kernels; adam and adamw are the same."""
+    """Adam (Kingma & Ba 2015) with decoupled `weight_decay` on kernels; `adam` and `adamw` are the same."""
     from tenfold.training.adam import FusedAdam
 
     return FusedAdam(learning_rate, weight_decay=weight_decay or None)
@@ -66,7 +67,7 @@ def adam(learning_rate: float, dtype: torch.dtype, *, weight_decay: Decay = 0.0)
 @keeps(slots=1)
 def sgd(learning_rate: float, dtype: torch.dtype, *, momentum: Momentum = 0.9, nesterov: bool = True,
         weight_decay: Decay = 0.0) -> keras.optimizers.Optimizer:
-    """Stochastic gradient descent with `momentum` (`nesterov`: Nesterov's); `weight_decay` acts on kernels."""
+    """Stochastic gradient descent with `momentum`, optionally `nesterov`; `weight_decay` applies to kernels."""
     from tenfold.backend import keras
 
     return keras.optimizers.SGD(learning_rate, momentum, nesterov, weight_decay=weight_decay or None)
@@ -76,7 +77,7 @@ def sgd(learning_rate: float, dtype: torch.dtype, *, momentum: Momentum = 0.9, n
 @keeps(slots=2)
 def rmsprop(learning_rate: float, dtype: torch.dtype, *, momentum: Momentum = 0.9,
             weight_decay: Decay = 0.0) -> keras.optimizers.Optimizer:
-    """RMSprop (Hinton 2012) with `momentum`; `weight_decay` acts on kernels."""
+    """RMSprop (Hinton 2012) with `momentum`; `weight_decay` applies to kernels."""
     from tenfold.backend import keras
 
     return keras.optimizers.RMSprop(learning_rate, momentum=momentum, weight_decay=weight_decay or None)
@@ -88,7 +89,7 @@ def muon(learning_rate: float, dtype: torch.dtype, *, momentum: Momentum = 0.9, 
          weight_decay: Decay = 0.0) -> keras.optimizers.Optimizer:
     """Muon (Jordan et al. 2024) for kernels; Adam for vectors and the logits, at the same learning rate.
 
-    Updates are scaled so that learning rates that suit Adam suit Muon. `weight_decay` acts on kernels.
+    Updates are scaled so that learning rates for Adam also work for Muon. `weight_decay` applies to kernels.
     """
     from tenfold.training.muon import FilterMuon
 
@@ -102,11 +103,11 @@ def muon(learning_rate: float, dtype: torch.dtype, *, momentum: Momentum = 0.9, 
 def normalized_muon(learning_rate: float, dtype: torch.dtype, *, momentum: Momentum = 0.9,
                     vector_learning_rate: LearningRate = 1.0, logits_learning_rate: LearningRate = 1.0,
                     weight_decay: Decay = 0.0) -> keras.optimizers.Optimizer:
-    """Muon that keeps the norm of each kernel, as in airbench94; SGD with Nesterov momentum for all else.
+    """Muon with kernels of constant norm, as in airbench94; SGD with Nesterov momentum for other variables.
 
-    `train.learning_rate` is for kernels, `vector_learning_rate` for vectors (biases), `logits_learning_rate` for the
-    last layer; all follow the schedule. `weight_decay` acts on the kernel of the last layer alone, because the norm
-    of the others is kept.
+    `train.learning_rate` applies to kernels, `vector_learning_rate` to vectors (biases), `logits_learning_rate` to the
+    last layer; all follow the schedule. `weight_decay` affects only the kernel of the last layer, because other
+    kernels keep their norm.
     """
     from tenfold.training.muon import NormalizedMuon
 

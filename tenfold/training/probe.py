@@ -1,4 +1,4 @@
-"""The linear probe: scikit-learn's logistic regression on the features of a frozen backbone."""
+"""Linear probe: scikit-learn's logistic regression on the features of a frozen backbone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tenfold.models import weights
 from tenfold.progress import Watcher
 from tenfold.recipe import Recipe
 from tenfold.training import features
-from tenfold.training.transfer import feature_network, on_features
+from tenfold.training.transfer import feature_network, for_raw_features
 
 STRENGTHS = tuple(10.0**power for power in (-4, -3, -2, -1, 0, 1))  # C, the inverse of the regularisation
 ITERATIONS = 300
@@ -24,15 +24,15 @@ ITERATIONS = 300
 
 def fit(recipe: Recipe, dataset: Dataset, model: Any, class_weights: np.ndarray | None, watcher: Watcher,
         ) -> dict[str, float]:
-    """Fit the logits of a fast network, fresh from `build`, in one go: the record of the only epoch.
+    """Fit the logits layer of a fast network with initial weights; return the record of the only epoch.
 
-    `class_weights` are float [classes], by label, or None: all count the same.
-    The regularisation is the one of `STRENGTHS` with the least cross-entropy on validation (the first of
-    equals: the strongest). Features are standardised; that is folded into the weights of the logits.
+    `class_weights` are float [classes], or None for equal weights. The regularisation is the value in `STRENGTHS`
+    with the lowest cross-entropy on the validation split; ties go to the strongest. The features are standardised,
+    and the standardisation is folded into the weights of the logits layer.
     """
     weights.initialise(model, recipe.model, watcher)
-    found = features.of_dataset(feature_network(model), recipe, dataset, watcher)
-    assert found.validation is not None  # `training.check` has seen to it
+    found = features.dataset_features(feature_network(model), recipe, dataset, watcher)
+    assert found.validation is not None  # `training.check` requires it
     started = time.perf_counter()
     scaler = found.train.scaler()
     x, x_held = scaler.transform(found.train.images), scaler.transform(found.validation.images)
@@ -48,12 +48,12 @@ def fit(recipe: Recipe, dataset: Dataset, model: Any, class_weights: np.ndarray 
         if best is None or loss < best[0]:
             best = loss, strength, fitted
         else:
-            break  # the loss over the strength has one valley
+            break  # the loss has a single minimum over the strengths
     assert best is not None
     loss, strength, chosen = best
     if strength == STRENGTHS[-1]:
-        watcher.notice(f"probe: C = {strength:g} is the largest that is tried; training may bring more")
-    model.get_layer("logits").set_weights(_folded(chosen, scaler, count))
+        watcher.notice(f"probe: C = {strength:g} is the largest value tried; fine-tuning may be more accurate")
+    model.get_layer("logits").set_weights(_unscaled_weights(chosen, scaler, count))
     seconds = time.perf_counter() - started
     return {
         "epoch": 1, "seconds": seconds, "images_per_second": len(labels) / seconds, "learning_rate": 0.0,
@@ -63,7 +63,7 @@ def fit(recipe: Recipe, dataset: Dataset, model: Any, class_weights: np.ndarray 
 
 
 def _fits(x: np.ndarray, labels: np.ndarray, class_weights: np.ndarray | None) -> Iterator[tuple[float, Any]]:
-    """A logistic regression for each strength, from the strongest regularisation on, each started from the last."""
+    """(strength, fitted logistic regression), strongest regularisation first; each fit starts from the one before."""
     weight = None if class_weights is None else {label: class_weights[label] for label in np.unique(labels)}
     model = LogisticRegression(max_iter=ITERATIONS, warm_start=True, tol=1e-3, class_weight=weight)
     for strength in STRENGTHS:
@@ -72,20 +72,20 @@ def _fits(x: np.ndarray, labels: np.ndarray, class_weights: np.ndarray | None) -
 
 
 def _loss(fitted: Any, x: np.ndarray, labels: np.ndarray, classes: int) -> float:
-    """Mean cross-entropy over all classes; one without training images has no probability (clipped, as by sklearn)."""
+    """Mean cross-entropy; classes without training images get probability 0 (clipped by scikit-learn)."""
     found = fitted.predict_proba(x)
     probabilities = np.zeros((len(x), classes), found.dtype)
     probabilities[:, fitted.classes_] = found
     return float(log_loss(labels, probabilities, labels=np.arange(classes)))
 
 
-def _folded(fitted: Any, scaler: Any, classes: int) -> list[np.ndarray]:
-    """Kernel float32 [d, classes] and bias float32 [classes] on features as they are."""
+def _unscaled_weights(fitted: Any, scaler: Any, classes: int) -> list[np.ndarray]:
+    """Kernel float32 [d, classes] and bias float32 [classes] for features that are not standardised."""
     coefficients, intercept = fitted.coef_, fitted.intercept_
-    if len(fitted.classes_) == 2:  # scikit-learn keeps one logit, of the second class
+    if len(fitted.classes_) == 2:  # scikit-learn stores one logit, that of the second class
         coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
         intercept = np.concatenate([np.zeros_like(intercept), intercept])
-    kernel, bias = on_features(coefficients.T, intercept, scaler.mean_, scaler.scale_)
-    whole = np.zeros((kernel.shape[0], classes)), np.full(classes, -1e4)  # a class without images stays improbable
+    kernel, bias = for_raw_features(coefficients.T, intercept, scaler.mean_, scaler.scale_)
+    whole = np.zeros((kernel.shape[0], classes)), np.full(classes, -1e4)  # classes without images stay improbable
     whole[0][:, fitted.classes_], whole[1][fitted.classes_] = kernel, bias
     return [part.astype(np.float32) for part in whole]

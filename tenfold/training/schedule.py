@@ -1,7 +1,7 @@
 """Decisions of the training loop as pure functions of the recipe, the step and the records so far.
 
-A record is one epoch's mapping of values (`loss`, `val_loss`, …). Because nothing is remembered
-outside the records, a resumed training decides as the uninterrupted one would have.
+A record maps the names of one epoch's values (`loss`, `val_loss`, …) to numbers. The records are the only state, so
+a resumed training makes the same decisions as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Record = Mapping[str, float]
 
 
 def constant(progress: float) -> float:
-    """1 throughout."""
+    """Always 1."""
     return 1.0
 
 
@@ -35,7 +35,7 @@ def linear_decay(progress: float) -> float:
 
 
 def one_cycle(progress: float) -> float:
-    """From 1/25 up to 1 over the first 30 %, then down to 4e-6, both as half cosines (Smith & Topin 2018)."""
+    """From 1/25 to 1 in the first 30 %, then to 4e-6, both along half a cosine (Smith & Topin 2018)."""
     start, end, peak = 1 / 25, 1 / 25e4, 0.3
     if progress < peak:
         return 1 + (start - 1) * cosine(progress / peak)
@@ -50,7 +50,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 def learning_rate(section: TrainSection, step: int, steps_per_epoch: int) -> float:
     """The scheduled learning rate of a step (from 0), before any reduction on plateau.
 
-    `warmup` epochs rise linearly to the peak, then the schedule runs over the remaining steps.
+    It rises linearly to the peak during the `warmup` epochs; the schedule covers the remaining steps.
     """
     warmup = round(section.warmup * steps_per_epoch)
     if step < warmup:
@@ -61,10 +61,10 @@ def learning_rate(section: TrainSection, step: int, steps_per_epoch: int) -> flo
 
 
 def image_scale(section: TrainSection, epoch: int) -> float:
-    """The fraction of their sides to which an epoch (from 1) scales its images.
+    """The factor by which an epoch (from 1) resizes the sides of its images.
 
-    Progressive resizing (Howard 2018, in DAWNBench; Tan & Le 2021, "EfficientNetV2", section 4): small
-    images first. The list is stretched over the recipe's epochs; the last epoch has the last of it.
+    Progressive resizing trains on small images first (Howard 2018, in DAWNBench; Tan & Le 2021, "EfficientNetV2",
+    section 4). The list is spread over the epochs of the recipe; the last epoch uses the last value.
     """
     scales = section.image_scales
     return scales[-(-epoch * len(scales) // section.epochs) - 1] if scales else 1.0
@@ -74,9 +74,9 @@ def image_scale(section: TrainSection, epoch: int) -> float:
 
 
 def improves(value: float, best: float | None, monitor: str, min_delta: float) -> bool:
-    """Whether `value` is better than `best` by more than `min_delta`: up for accuracies, down for losses.
+    """Whether `value` is better than `best` by more than `min_delta`: higher for accuracies, lower for losses.
 
-    Compared in float32, as Keras' callbacks do, so that what is equal there is equal here.
+    Values are compared in float32, as in Keras' callbacks, so that ties are the same.
     """
     if best is None:
         return True
@@ -86,7 +86,7 @@ def improves(value: float, best: float | None, monitor: str, min_delta: float) -
 
 
 def best_epoch(records: Sequence[Record], monitor: str, min_delta: float = 0.0, start: int = 0) -> int | None:
-    """The index (from 0) of the best epoch: the first of equals, improving by more than `min_delta`."""
+    """The index (from 0) of the last epoch that improves on the earlier best by more than `min_delta`."""
     best, index = None, None
     for i, record in enumerate(records):
         if i >= start and monitor in record and improves(record[monitor], best, monitor, min_delta):
@@ -102,7 +102,7 @@ def stops_early(records: Sequence[Record], rule: EarlyStopping) -> bool:
 
 
 def plateau_learning_rate(records: Sequence[Record], rule: Plateau, initial: float) -> float:
-    """The learning rate that `keras.callbacks.ReduceLROnPlateau` has set after the last record."""
+    """The learning rate that `keras.callbacks.ReduceLROnPlateau` would set after the last record."""
     rate, best, wait, cooldown = initial, None, 0, 0
     for record in records:
         value = record[rule.monitor]

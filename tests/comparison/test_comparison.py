@@ -44,7 +44,7 @@ def runs(tmp_path, made):
 
 def changed(run, metric, value):
     """Give the run another value of a metric on the test split."""
-    metrics = run.metrics()
+    metrics = run.read_json("metrics.json")
     metrics["test"][metric]["value"] = value
     run.write_json("metrics.json", metrics)
 
@@ -205,7 +205,7 @@ def test_seeds_of_a_recipe_are_one_model_with_mean_and_deviation(tmp_path):
 
 def test_seeds_on_other_training_images_are_another_model(tmp_path, made):
     runs = [run_of(tmp_path, made[skill], "same", seed=seed) for seed, skill in enumerate(("good", "fair"))]
-    changed_data = runs[1].environment()
+    changed_data = runs[1].read_json("environment.json")
     changed_data["dataset"]["fingerprint"] = "beef" * 16
     runs[1].write_json("environment.json", changed_data)
     assert [row.model for row in compare(runs)] == [
@@ -228,7 +228,7 @@ def test_runs_of_other_test_images_are_groups_of_their_own(tmp_path, runs, made)
 
 def test_a_single_group_is_the_leaderboard(runs):
     groups = compare_groups(runs, left_out=["x is left out"])
-    assert groups.boards == (compare(runs, left_out=["x is left out"]),)
+    assert groups.boards == (dataclasses.replace(compare(runs), left_out=("x is left out",)),)
     assert groups.to_dict() == groups.boards[0].to_dict()
     assert groups.left_out == ()
     with pytest.raises(UsageError, match="no finished run to compare"):
@@ -347,7 +347,7 @@ def test_intervals_over_two_seeds_stay_within_what_is_possible(tmp_path):
 
 
 def test_predictions_of_other_images_leave_the_run_out(runs):
-    metrics = runs[1].metrics()
+    metrics = runs[1].read_json("metrics.json")
     metrics["test"]["count"] = 99
     runs[1].write_json("metrics.json", metrics)
     board = compare(runs)
@@ -378,7 +378,7 @@ def test_a_study_stands_for_its_runs_and_what_is_none_is_named(tmp_path, made):
     assert [run.path for run in found] == [run.path for run in inside]
     assert left_out == [f"killed-1 is left out: {tmp_path / 'killed-1'}: not a run directory (recipe.toml or "
                         "status.json is missing); expected one made by `tenfold train`"]
-    assert compare(found, left_out=left_out).left_out == tuple(left_out)
+    assert compare_groups(found, left_out=left_out).boards[0].left_out == tuple(left_out)
     assert [run.path for run in found_at([tmp_path])[0]] == [run.path for run in inside]
     with pytest.raises(RunError, match="killed-1"):
         found_at([tmp_path / "killed-1", tmp_path / "nothing"])

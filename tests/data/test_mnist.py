@@ -3,6 +3,8 @@
 import gzip
 import hashlib
 import struct
+import tracemalloc
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,7 +114,9 @@ def test_a_missing_file_and_a_wrong_label(root, access, arrays):
         (lambda content: b"\x00\x00\x08\x01" + content[4:], "begins with 00000801"),
         (lambda content: content[:-1], r"received 7,839 bytes after the header; expected 7,840 \(10×28×28\)"),
         (lambda content: content + b"\x00", "received more than 7,840"),
-        (lambda content: content[:4] + b"\xff" * 12, "expected 79,228,162"),
+        (lambda content: content[:4] + b"\xff" * 12, "asks for 79,228,162"),
+        (lambda content: content[:4] + struct.pack(">3I", 1 << 19, 1024, 1024), "asks for 549,755,813,888 bytes"),
+        (lambda content: content[:4] + struct.pack(">3I", 65536, 32, 33), "expected at most 67,108,864"),
     ],
 )
 @pytest.mark.parametrize("ending", ["", ".gz"])
@@ -145,8 +149,49 @@ def test_a_damaged_npz(root, access, arrays):
         open_layout(MNIST, access, SMALL)
     objects = np.empty(1, object)
     np.savez(path, x_train=objects, y_train=objects, x_test=objects, y_test=objects)
-    with pytest.raises(DataError, match="allow_pickle=False"):
+    with pytest.raises(DataError, match=r"x_train\.npy is object \[1\]"):
         open_layout(MNIST, access, SMALL)
+
+
+def write_members(path: Path, member: bytes, kind: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        for name in ("x_train", "y_train", "x_test", "y_test"):
+            archive.writestr(f"{name}.npy", member)
+    return path
+
+
+def npy(shape: str, dtype: str = "|u1", content: bytes = b"") -> bytes:
+    header = f"{{'descr': {dtype!r}, 'fortran_order': False, 'shape': {shape}, }}".ljust(117).encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + content
+
+
+@pytest.mark.parametrize(("member", "kind", "reason"), [
+    (npy("(549755813888,)"), zipfile.ZIP_STORED, r"is uint8 \[549755813888\] in 0 bytes"),
+    (npy("(3, -1)", content=bytes(3)), zipfile.ZIP_STORED, r"is uint8 \[3, -1\] in 3 bytes"),
+    (npy("(2,)", "|O", bytes(16)), zipfile.ZIP_STORED, "is object"),
+    (npy("(3,)"), zipfile.ZIP_BZIP2, "stored or deflated"),
+    (b"no array", zipfile.ZIP_STORED, "magic string"),
+], ids=["header", "negative", "objects", "bzip2", "nothing"])
+def test_a_hostile_npz(root, access, member, kind, reason):
+    write_members(root / "mnist.npz", member, kind)
+    with pytest.raises(DataError, match=reason) as caught:
+        open_layout(MNIST, access, SMALL)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_unpacks_to_far_more_than_the_data_set_is_not_unpacked(root, access, monkeypatch):
+    monkeypatch.setattr("tenfold.data.mnist.MOST", 4 << 20)
+    write_members(root / "mnist.npz", npy("(33554432,)", content=bytes(32 << 20)))
+    (root / "images.gz").write_bytes(gzip.compress(idx(np.zeros((64, 1024, 512), np.uint8)), 1))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=r"x_train\.npy unpacks to 33,554,560 bytes; expected at most 4,194,304"):
+            open_layout(MNIST, access, SMALL)
+        with pytest.raises(DataError, match="asks for 33,554,432 bytes"):
+            read_idx(root / "images.gz", 3)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_what_is_missing_is_fetched(tmp_path, root, access, arrays, server):

@@ -225,7 +225,7 @@ def test_a_file_that_keras_publishes_no_hash_of_is_known_by_its_own(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    with pytest.raises(FetchError, match="Keras publishes no hash to check a download by"):
+    with pytest.raises(FetchError, match="Keras publishes no hash to verify a download"):
         weights.obtain(section(name))
     assert "weights_sha256" not in weights.origin(section(name))
     path = weights.published(name).path

@@ -149,3 +149,10 @@ def test_recipes_are_checked_without_importing_the_engine() -> None:
     code = ("import sys; from tenfold.recipe import Recipe; Recipe.load('speed').replace({'train.optimizer': 'sgd'}); "
             "sys.exit(bool({'torch', 'keras'} & set(sys.modules)))")
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "{a = " * 5_000, "a." * 5_000 + "b = 1"],
+                         ids=["lists", "tables", "keys"])
+def test_a_recipe_nested_without_end_is_refused_in_one_line(text: str) -> None:
+    with pytest.raises(RecipeError, match=r"^recipe deep: no valid TOML: [^\n]*$"):
+        Recipe.loads(text, name="deep")

@@ -71,6 +71,22 @@ def test_a_damaged_history_is_named(tmp_path: Path, damage: Callable[[str], str]
         run.history()
 
 
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_a_json_file_nested_without_end_is_named(opening: str, tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "x")
+    for name, read in (("status.json", run.status), ("metrics.json", run.metrics)):
+        (run.path / name).write_text(opening * 100_000, encoding="utf-8")
+        with pytest.raises(RunError, match=rf"^[^\n]*{name}: damaged \(no valid JSON\)$"):
+            read()
+
+
+def test_a_recipe_nested_without_end_is_named(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "x")
+    (run.path / "recipe.toml").write_text("a = " + "[" * 100_000, encoding="utf-8")
+    with pytest.raises(RunError, match=r"^[^\n]*recipe\.toml: damaged \([^\n]*no valid TOML[^\n]*\)$"):
+        run.recipe()
+
+
 def test_a_json_file_that_lacks_a_key_is_named(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "x")
     run.write_json("calibration.json", {"temperature": 1.0})

@@ -11,7 +11,7 @@ import pytest
 
 from tenfold.errors import DataError, StorageError
 from tenfold.storage.arrays import StoredArray
-from tenfold.storage.locks import beside, locked
+from tenfold.storage.locks import lock_path, locked
 
 COUNT, BLOCK = 50, 8
 
@@ -109,7 +109,7 @@ def test_too_little_room_is_told_before_anything_is_read(
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
     reader = Reader(images)
-    with pytest.raises(StorageError, match=r"50 of 50 rows are missing and take 4,500 bytes, and 1,000 are free; "
+    with pytest.raises(StorageError, match=r"50 of 50 rows are missing and take 4,500 bytes; 1,000 are free: "
                                            r"free some space there or set THIS$"):
         stored.fill(reader, BLOCK)
     assert not reader.asked
@@ -120,7 +120,7 @@ def test_two_at_once_fill_it_once(stored: StoredArray, images: np.ndarray) -> No
     told, reader = threading.Event(), Reader(images)
     found: list[np.ndarray] = []
     stored.path.parent.mkdir()
-    with locked(beside(stored.path)):
+    with locked(lock_path(stored.path)):
         threads = [threading.Thread(target=lambda: found.append(stored.fill(reader, BLOCK, waiting=told.set)))
                    for _ in range(2)]
         for thread in threads:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tenfold.errors import RunError, StorageError
-from tenfold.storage.locks import beside, is_held, locked
+from tenfold.storage.locks import is_held, lock_path, locked
 
 DISKS = [None, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP]
 
@@ -60,7 +60,7 @@ def holder(file: Path, disk: int | None) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_another_waits_and_is_told(tmp_path: Path, disk: int | None) -> None:
-    file = beside(tmp_path / "thing")
+    file = lock_path(tmp_path / "thing")
     told, order = threading.Event(), []
 
     def second() -> None:

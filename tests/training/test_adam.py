@@ -11,6 +11,7 @@ from tenfold.models import build
 from tenfold.recipe import Recipe
 from tenfold.training import engine
 from tenfold.training.adam import FusedAdam
+from tenfold.training.loader import Loader
 
 SHAPES = ((64, 32), (32,))
 
@@ -40,7 +41,7 @@ def test_fused_adam_takes_the_steps_of_keras_adam(size: float, decay: float | No
 def test_fused_adam_takes_the_steps_of_keras_adam_on_a_convnet() -> None:
     section = Recipe.from_dict({"model": {"name": "cnn", "filters": [8, 16], "dense": [16]}})
     rng = np.random.default_rng(0)
-    split = engine.Resident.of(rng.integers(0, 256, (32, 8, 8, 3), np.uint8), np.arange(32) % 4)
+    split = Loader(rng.integers(0, 256, (32, 8, 8, 3), np.uint8), np.arange(32) % 4)
     reached = []
     for kind in (FusedAdam, keras.optimizers.Adam):
         with engine.seeded(0):

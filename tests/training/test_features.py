@@ -18,7 +18,7 @@ from tenfold.data.dataset import Provenance, Split
 from tenfold.errors import StorageError
 from tenfold.progress import SILENT
 from tenfold.storage import arrays
-from tenfold.storage.locks import beside, locked
+from tenfold.storage.locks import lock_path, locked
 from tenfold.training import features
 from tenfold.training.features import View, extract
 
@@ -67,11 +67,11 @@ def test_rows_of_an_older_part_do_not_pass_for_those_of_a_new_one(
 ) -> None:
     extract(network, "key", split, View(), SILENT)
     part_of(only(cache), 0, said=200, width=2)
-    batch = features.of_batch
-    monkeypatch.setattr(features, "of_batch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    batch = features.batch_features
+    monkeypatch.setattr(features, "batch_features", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         extract(network, "key", split, View(), SILENT)
-    monkeypatch.setattr(features, "of_batch", batch)
+    monkeypatch.setattr(features, "batch_features", batch)
     assert extract(network, "key", split, View(), SILENT) == expected
 
 
@@ -105,10 +105,10 @@ def test_who_waits_for_another_process_says_so_and_can_be_stopped(
     extract(network, "key", split, View(), SILENT)
     path, listen = only(cache), Listen(lambda said: len(said) > 0)
     path.unlink()
-    with locked(beside(path)), pytest.raises(KeyboardInterrupt):
+    with locked(lock_path(path)), pytest.raises(KeyboardInterrupt):
         extract(network, "key", split, View(), listen)
-    assert listen.said == ["features: another process computes them; waiting"]
-    with locked(beside(path)):
+    assert listen.said == ["features: waiting for another process that computes them"]
+    with locked(lock_path(path)):
         told = threading.Event()
         found: list[np.ndarray] = []
         waiting = threading.Thread(target=lambda: found.append(
@@ -151,11 +151,11 @@ def test_going_on_needs_room_for_what_is_missing(
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     with monkeypatch.context() as patch:
         patch.setattr("tenfold.storage.room.allocated", lambda _: 1200)
-        with pytest.raises(StorageError, match=r"150 of 250 rows are missing and take 1,800 bytes, and 1,000 are free"):
+        with pytest.raises(StorageError, match=r"150 of 250 rows are missing and take 1,800 bytes; 1,000 are free"):
             extract(network, "key", split, View(), SILENT)
     listen = Listen()
     assert extract(network, "key", split, View(), listen) == expected  # all of it is reserved
-    assert listen.said[0] == "features: going on after 100 of 250 images"
+    assert listen.said[0] == "features: continuing after 100 of 250 images"
 
 
 def test_a_network_is_known_by_what_it_computes(monkeypatch: pytest.MonkeyPatch) -> None:

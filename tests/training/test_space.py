@@ -32,13 +32,13 @@ def test_the_estimate_holds_every_optimizer(optimizer: str, tmp_path: Path) -> N
     estimate = space.needed(recipe, dataset, Summary.of(recipe.model, dataset.shape, 10).parameters)
     # What is kept, and one more checkpoint and model while they are written.
     newest = max((run.path / "checkpoints").glob("last-*"))
-    peak = space.taken(run.path) + space.taken(newest) + (run.path / "model.keras").stat().st_size
+    peak = space.used(run.path) + space.used(newest) + (run.path / "model.keras").stat().st_size
     assert peak <= estimate < 1.7 * peak  # Muon has two variables only for what it leaves to Adam
 
 
 def test_too_little_room_is_refused_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 10**9, 1_000_000))
-    with pytest.raises(StorageError, match=r"^\S+: 1\.0 MB free, and the run needs up to [\d.]+ MB; free some[^\n]+$"):
+    with pytest.raises(StorageError, match=r"^\S+: 1\.0 MB free; the run needs up to [\d.]+ MB: free some[^\n]+$"):
         tenfold.train(RECIPE, runs=tmp_path / "not" / "yet")
     assert not list(tmp_path.iterdir())
 
@@ -47,4 +47,4 @@ def test_what_is_there_already_need_not_fit_again(tmp_path: Path, monkeypatch: p
     run = tenfold.train(RECIPE, runs=tmp_path)
     tenfold.resume(run, epochs=2, watcher=(listen := Listen()))
     needed = next(line for line in listen.said if line.startswith("disk: up to "))
-    assert float(needed.split()[3]) < space.taken(run.path) / 1e6
+    assert float(needed.split()[3]) < space.used(run.path) / 1e6

@@ -58,8 +58,8 @@ def test_two_phases_make_one_run(source: Run, tmp_path: Path) -> None:
     listen = Listen()
     run = tenfold.train(recipe(source, train={"checkpoint": "none"}), runs=tmp_path, watcher=listen)
     assert [line for line in listen.said if line.startswith("phase")] == [
-        "phase 1 of 2: the logits on cached features, at most 3 epochs",
-        "phase 2 of 2: the logits and all 4 stages of the backbone, at most 2 epochs"]
+        "phase 1 of 2: the logits layer on cached features, at most 3 epochs",
+        "phase 2 of 2: the logits layer and all 4 stages of the backbone, at most 2 epochs"]
     assert "each stage at 0.5 of the one after it" in (run.path / "report.html").read_text(encoding="utf-8")
     history = run.history()
     assert [record["phase"] for record in history] == [1, 1, 1, 2, 2]
@@ -152,7 +152,7 @@ def test_an_interrupted_computation_of_features_goes_on(
     whole = tenfold.train(tuned, runs=tmp_path)
     kept = {path.name: np.load(path) for path in cache.glob("*.npy")}
     shutil.rmtree(cache)
-    calls, batch = [], features.of_batch
+    calls, batch = [], features.batch_features
 
     def broken(*arguments: Any) -> np.ndarray:
         calls.append(1)
@@ -161,12 +161,12 @@ def test_an_interrupted_computation_of_features_goes_on(
         return batch(*arguments)
 
     monkeypatch.setattr(features, "BLOCK", 1)
-    monkeypatch.setattr(features, "of_batch", broken)
+    monkeypatch.setattr(features, "batch_features", broken)
     with pytest.raises(KeyboardInterrupt):
         tenfold.train(tuned, runs=tmp_path, name="broken")
     listen = Listen()
     run = resume(Run.open(tmp_path / "broken-1"), watcher=listen)
-    assert [line for line in listen.said if "going on after 200 of 270" in line]
+    assert [line for line in listen.said if "continuing after 200 of 270" in line]
     assert all(np.array_equal(np.load(cache / name), value) for name, value in kept.items())
     assert run.metrics()["test"]["accuracy"] == whole.metrics()["test"]["accuracy"]
 
@@ -219,7 +219,7 @@ def test_a_probe_takes_a_class_that_is_in_validation_alone(source: Run, monkeypa
     x, labels = rng.normal(size=(60, 4)).astype(np.float32), np.arange(60) % 2
     cached = features.FeatureSet(features.Features(x + 2 * labels[:, None].astype(np.float32), labels),
                                  features.Features(x[:30], np.arange(30) % 3))
-    monkeypatch.setattr("tenfold.training.features.of_dataset", lambda *_: cached)
+    monkeypatch.setattr("tenfold.training.features.dataset_features", lambda *_: cached)
     monkeypatch.setattr("tenfold.models.weights.initialise", lambda *_: None)
     monkeypatch.setattr("tenfold.training.probe.feature_network", lambda model: model)
     inputs = keras.Input((4,))

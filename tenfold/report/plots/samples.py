@@ -16,9 +16,9 @@ SEED = 0
 NAME = 17  # columns of a class name under an image
 
 
-def sample_indices(count: int, most: int, seed: int = SEED) -> np.ndarray:
-    """Up to `most` of `count` indices, drawn without repetition (int64, ascending)."""
-    return np.sort(np.random.default_rng(seed).permutation(count)[:most])
+def sample_indices(count: int, most: int) -> np.ndarray:
+    """Up to `most` of `count` indices, drawn without repetition (int64, ascending), the same each time."""
+    return np.sort(np.random.default_rng(SEED).permutation(count)[:most])
 
 
 def guess_cell(image: np.ndarray, guess: Guess, classes: Sequence[str]) -> Cell:

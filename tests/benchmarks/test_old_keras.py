@@ -1,0 +1,38 @@
+"""Files for older versions of Keras: written with what is expected of them, and judged by it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.old_keras import contender, report, write
+from benchmarks.side_by_side import PROGRAMS
+
+
+def test_what_is_written_is_what_the_present_keras_predicts(tmp_path: Path) -> None:
+    (files := tmp_path / "files").mkdir()
+    write(files, ["mlp"])
+    (files / "broken.keras").write_bytes(b"")
+    (files / "broken.npz").write_bytes((files / "mlp.npz").read_bytes())
+    run = subprocess.run([sys.executable, PROGRAMS / "keras_load.py", files], capture_output=True, text=True,
+                         env={"KERAS_BACKEND": "torch", "CUDA_VISIBLE_DEVICES": "", "HOME": str(tmp_path)})
+    assert not run.returncode, run.stderr
+    lines, good = report(json.loads(run.stdout.splitlines()[-1]))
+    assert not good
+    assert [line.split(": ", 2)[1] for line in lines] == ["broken", "mlp"]
+    assert "NOT THE SAME: " in lines[0]
+    assert "differs by" in lines[1]
+    assert "NOT THE SAME" not in lines[1]
+
+
+def test_another_prediction_is_not_the_same() -> None:
+    lines, good = report({"version": "3.4.1", "backend": "jax", "differences": {"mlp": 0.1}})
+    assert (lines, good) == (["keras 3.4.1 on jax: mlp: NOT THE SAME: differs by 1.0e-01"], False)
+
+
+def test_each_version_has_an_environment_of_its_own(tmp_path: Path) -> None:
+    found = contender("3.4", tmp_path)
+    assert found.environment.name == "keras-3.4"
+    assert found.environment.requirements[0] == "keras==3.4.*"

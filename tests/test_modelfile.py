@@ -1,0 +1,107 @@
+"""`model.keras`: its configuration names no setting that older versions of Keras do not know."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from tenfold import modelfile
+from tenfold.backend import keras
+from tenfold.errors import RunError
+from tenfold.foreign.load import without_memory
+from tenfold.models import build
+from tenfold.recipe import Recipe
+
+MODELS: dict[str, dict[str, Any]] = {
+    "mlp": {"name": "mlp"},
+    "cnn": {"name": "cnn", "image_size": 48},
+    "speednet": {"name": "speednet"},
+    "pretrained": {"name": "pretrained", "backbone": "MobileNetV3Small", "weights": "none", "trainable": "none"},
+}
+
+
+def settings(value: Any) -> Iterator[tuple[str, Any]]:
+    """Every key and value of a configuration, however deep."""
+    if isinstance(value, dict):
+        yield from value.items()
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from settings(each)
+
+
+def network() -> keras.Model:
+    inputs = x = keras.Input((16, 16, 3))
+    x = keras.layers.Resizing(8, 8)(x)
+    x = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(x))
+    return keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(x)))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_no_model_names_a_setting_that_older_versions_do_not_know(name: str) -> None:
+    with without_memory():
+        model = build(Recipe.from_dict({"model": MODELS[name]}).model, (32, 32, 3), 3)
+    whole = keras.saving.serialize_keras_object(model)
+    assert modelfile.ADDED.keys() & {key for key, _ in settings(whole)}, "nothing to leave out"
+    left = json.loads(modelfile.for_older_keras(json.dumps(whole)))
+    assert not modelfile.ADDED.keys() & {key for key, _ in settings(left)}
+
+
+def test_a_saved_file_keeps_everything_else(tmp_path: Path) -> None:
+    model, facts = network(), {"classes": ["ä", "b"], "shape": [16, 16, 3]}
+    modelfile.save(model, tmp_path / "model.keras", facts)
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        assert archive.namelist() == ["metadata.json", "config.json", "model.weights.h5", "tenfold.json"]
+        found = json.loads(archive.read("config.json"))
+    assert not modelfile.ADDED.keys() & {key for key, _ in settings(found)}
+    assert modelfile.facts(tmp_path / "model.keras") == facts
+    loaded = modelfile.load(tmp_path / "model.keras")
+    model.save(tmp_path / "whole.keras")
+    assert loaded.get_config() == keras.saving.load_model(tmp_path / "whole.keras").get_config()
+    assert all(np.array_equal(a, b) for a, b in zip(loaded.get_weights(), model.get_weights(), strict=True))
+
+
+def test_a_saved_hdf5_file_names_none_of_them_either(tmp_path: Path) -> None:
+    model = network()
+    modelfile.save_h5(model)(tmp_path / "model.h5")
+    with h5py.File(tmp_path / "model.h5") as file:
+        found = json.loads(file.attrs["model_config"])
+    assert not modelfile.ADDED.keys() & {key for key, _ in settings(found)}
+    loaded = keras.saving.load_model(tmp_path / "model.h5", compile=False)
+    assert all(np.array_equal(a, b) for a, b in zip(loaded.get_weights(), model.get_weights(), strict=True))
+
+
+def test_what_is_not_at_its_default_stays() -> None:
+    layers = [keras.layers.BatchNormalization(renorm=True, renorm_momentum=0.5), keras.layers.Resizing(
+        8, 8, antialias=True), keras.layers.Dense(2, kernel_initializer=keras.initializers.HeNormal(input_axes=[0]))]
+    for layer in layers:
+        config = keras.saving.serialize_keras_object(layer)
+        again = keras.saving.deserialize_keras_object(json.loads(modelfile.for_older_keras(json.dumps(config))))
+        assert keras.saving.serialize_keras_object(again)["config"] == config["config"]
+
+
+def test_what_is_no_setting_of_a_layer_stays() -> None:
+    config = {"class_name": "Functional", "config": {"layers": [{"inbound_nodes": [{"kwargs": {"antialias": False}}]}]}}
+    assert json.loads(modelfile.for_older_keras(json.dumps(config))) == config
+
+
+def test_what_is_left_out_is_the_default_of_the_present_keras() -> None:
+    """Else a file would load as another model than was saved."""
+    defaults = {}
+    for kind in (keras.layers.Resizing, keras.layers.MultiHeadAttention, keras.layers.BatchNormalization,
+                 keras.layers.Dense, keras.initializers.VarianceScaling):
+        defaults |= {name: each.default for name, each in inspect.signature(kind.__init__).parameters.items()}
+    assert {name: defaults[name] for name in modelfile.ADDED} == modelfile.ADDED
+
+
+def test_facts_nested_without_end_are_damaged(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        archive.writestr("tenfold.json", "[" * 100_000)
+    with pytest.raises(RunError, match=r"^[^\n]*no readable tenfold\.json\)$"):
+        modelfile.facts(tmp_path / "model.keras")
