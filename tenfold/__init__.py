@@ -1,6 +1,6 @@
-"""Tenfold: labelled images in, a classifier that you can trust out.
+"""Tenfold turns labelled images into an image classifier.
 
-`import tenfold` is light: the engine is imported by the first call that needs it.
+`import tenfold` is fast: the first call that needs Keras and PyTorch imports them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULES = {
     "train": "tenfold.jobs",
     "resume": "tenfold.jobs",
     "Watcher": "tenfold.progress",
@@ -26,7 +26,7 @@ _HOMES = {
     "Run": "tenfold.run",
     "TenfoldError": "tenfold.errors",
 }
-__all__ = ["__version__", *_HOMES]
+__all__ = ["__version__", *_MODULES]
 
 if TYPE_CHECKING:
     from tenfold.comparison import compare as compare
@@ -46,9 +46,9 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'tenfold' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(importlib.import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

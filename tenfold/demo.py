@@ -1,4 +1,4 @@
-"""The main job in two minutes, offline: three small models on real handwritten digits, compared."""
+"""The demonstration: train and compare three small models on handwritten digits, in two minutes and offline."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ STUDY = "quick"
 
 
 def demo(runs: Path, watcher: Watcher | None = None) -> Outcome:
-    """Train, evaluate and compare the three small models of the study `quick` in `runs`."""
+    """Train, evaluate and compare the models of the study `quick`; its directory goes into `runs`."""
     return conduct(STUDY, runs=runs, watcher=watcher)

@@ -1,4 +1,4 @@
-"""What a result was made with: versions, machine, engine, data. Recorded in runs, shown by `doctor`."""
+"""Versions, machine, engine settings and data: recorded in runs and shown by `tenfold doctor`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIBRARIES = (
 
 
 def versions() -> dict[str, str]:
-    """Python's and the libraries' versions, without importing them."""
+    """The versions of Python and the libraries, without importing them."""
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
@@ -32,7 +32,7 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """The commit of the working directory, with "+changes" where tracked files differ; None outside git."""
+    """The commit of the working directory, with "+changes" if tracked files differ; None outside a git repository."""
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"],
@@ -53,7 +53,7 @@ def describe(dataset: Dataset, engine_choice: dict[str, Any], seed: int, paramet
 
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:
-    """Name, URI, classes, shape, fingerprint, and of each split its count and where it came from."""
+    """Name, URI, classes, shape and fingerprint of a data set; count and source of each split."""
     return {
         "name": dataset.name, "uri": dataset.uri, "classes": list(dataset.classes), "shape": list(dataset.shape),
         "fingerprint": dataset.fingerprint(),
@@ -67,7 +67,7 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
 
 
 def extras() -> dict[str, str]:
-    """Each optional extra of Tenfold: "installed", or the command that installs what is missing."""
+    """Each optional extra of Tenfold: "installed", or the missing packages and the command that installs them."""
     found: dict[str, str] = {}
     for name in importlib.metadata.metadata("tenfold").get_all("Provides-Extra") or []:
         if name == "dev":
@@ -91,7 +91,7 @@ def _installed(name: str) -> bool:
 
 
 def diagnose() -> dict[str, Any]:
-    """What `tenfold doctor` shows: machine, engine, versions, data sets, extras that are missing."""
+    """The output of `tenfold doctor`: machine, engine settings, versions, extras and data sets."""
     from tenfold.data import catalogue, data_root
 
     places = {name: entry["where"] or "not here" for name, entry in catalogue().items()}
@@ -105,7 +105,7 @@ def diagnose() -> dict[str, Any]:
 
 
 def _engine() -> dict[str, str]:
-    """What a process computes with here, or why it can't."""
+    """The engine settings on this machine, or the reason why it can't run."""
     notes: list[str] = []
     try:
         machine.check(notes.append)

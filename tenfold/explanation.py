@@ -1,4 +1,4 @@
-"""Why a model says what it says: `explanations/` of a run, for its errors or for images of one's own."""
+"""Explain a run's errors or given images with Grad-CAM, and write the pictures to `explanations/` of the run."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from tenfold.run import Run
 
 ERRORS, IMAGES = "explanations/errors", "explanations/images"
 GALLERY = 5  # images of each kind in the gallery of a class
-PAIRS = 200  # confused pairs that are listed
-GALLERIES = 50  # classes that have one: those with the most missed images
+PAIRS = 200  # most confused pairs in the list
+GALLERIES = 50  # most classes with a gallery: those with the most misclassified images
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What was written: the directory with its PNG files, `index.html` and `index.json` (in `entries`).
+    """A written explanation: the directory with PNG files, `index.html` and `index.json` (its content: `entries`).
 
-    unread: why a file could not be read, for each that could not.
+    unread: the reasons why files could not be read, one for each such file.
     """
 
     path: Path
@@ -46,23 +46,23 @@ class Explanation:
 
     @property
     def index(self) -> Path:
-        """The page that shows everything."""
+        """The page with all pictures."""
         return self.path / "index.html"
 
 
 def explain(run: Run, images: Iterable[str | Path] = (), *, most: int = 12, neighbours: int = 5,
             watcher: Watcher | None = None) -> Explanation:
-    """Explain image files by Grad-CAM or, without any, the run's errors on its test (else validation) split.
+    """Explain image files with Grad-CAM or, without any, the run's errors on its test (or else validation) split.
 
-    For images, which need nothing but the run, a picture each goes into `explanations/images/`: Grad-CAM of the
-    predicted class and of the runner-up. For errors, `explanations/errors/` gets the `most` most and least
-    confident errors, each with its Grad-CAM of the predicted and the true class and the `neighbours` training images
-    nearest by the penultimate features (0: none), a gallery of every class, and the confused pairs. What these
-    directories held before is replaced.
+    Images: `explanations/images/` gets a picture for each, with Grad-CAM of the two most probable classes. This needs
+    only the run. Errors: `explanations/errors/` gets the `most` most and the `most` least confident errors, a gallery
+    of every class and the confused pairs. Each error is shown with Grad-CAM of the predicted and the true class and
+    with the `neighbours` training images nearest in the penultimate features (0: none). The former content of these
+    directories is replaced.
 
-    The data set of the run is looked for as its recipe names it, and has to be the one it was trained with.
-    Raises UsageError for images that do not exist or a model without a convolution (for errors it is done without),
-    RunError if the run lacks its model or predictions or its data set has changed, DataError if that is not to be had.
+    Errors need the data set of the run's recipe, unchanged since training. Raises UsageError if images do not exist or
+    the model has no convolution (errors are then shown without Grad-CAM), RunError if the model or the predictions are
+    missing or the data set has changed, DataError if the data set is not available.
     """
     watcher = watcher or default_watcher()
     machine.configure("float32")
@@ -119,10 +119,10 @@ def _explain_errors(run: Run, most: int, neighbours: int, watcher: Watcher) -> E
     if explained and not explained[0].heats:
         notes.append("The model has no convolution, so there is no Grad-CAM.")
     if len(dataset.classes) > GALLERIES:
-        notes.append(f"Galleries are shown of the {GALLERIES} classes with the most missed images.")
+        notes.append(f"Galleries are shown for the {GALLERIES} classes with the most misclassified images.")
     pairs = confused_pairs(confusion_matrix(Predictions(labels, p)))
     if len(pairs) > PAIRS:
-        notes.append(f"Of {len(pairs):,} confused pairs the {PAIRS} with the most images are listed.")
+        notes.append(f"The list shows the {PAIRS} of {len(pairs):,} confused pairs with the most images.")
     return _write(run, ERRORS, f"Errors on the {split} split", shown, dataset.classes, pairs[:PAIRS], notes)
 
 
@@ -155,8 +155,8 @@ def _judged(run: Run, dataset: Dataset) -> tuple[str, Predicted]:
             return split, found
         if dataset.splits().get(split):
             break
-    raise RunError(f"{run.path}: has no predictions of its {split} split to explain; `tenfold evaluate {run.path}` "
-                   "makes them")
+    raise RunError(f"{run.path}: the run has no predictions of its {split} split; create them with `tenfold evaluate "
+                   f"{run.path}`")
 
 
 def _with_neighbours(model: Any, explained: Sequence[Explained], dataset: Dataset, count: int,

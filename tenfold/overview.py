@@ -1,4 +1,4 @@
-"""What a recipe would build on a data set, and what is in a data set: shown, not trained."""
+"""Overviews without training: the network of a recipe, the content of a data set, the runs in a directory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def network(
     recipe: Recipe, source: str, watcher: Watcher = SILENT
 ) -> tuple[tuple[int, int, int], list[str], Summary, str]:
-    """(image shape, classes, summary, table of layers) of the network that a recipe builds for a data set."""
+    """(image shape, class names, summary, table of layers) of a recipe's network for a data set."""
     from tenfold.models.summary import Summary, layer_table
 
     recipe = with_source(recipe, source)
@@ -33,7 +33,7 @@ def network(
 
 
 def show_data(recipe: Recipe, watcher: Watcher, *, prepared: bool) -> tuple[Dataset, dict[str, Any]]:
-    """(data set, summary) of a recipe's source: as the source has it or, `prepared`, as the recipe trains on it."""
+    """(data set, summary) of a recipe's source, with the splits of the source or, if `prepared`, of the recipe."""
     dataset = open_data(recipe, watcher)
     if prepared:
         dataset = prepare(dataset, recipe.data)
@@ -41,12 +41,12 @@ def show_data(recipe: Recipe, watcher: Watcher, *, prepared: bool) -> tuple[Data
 
 
 def list_runs(root: Path) -> list[dict[str, Any]]:
-    """Every run in a folder and in the studies in it: run, data, status, epochs, test accuracy, age in seconds.
+    """All runs in a directory and in its studies: run, data, status, epochs, test accuracy, age in seconds.
 
-    A run with damaged files has the status "damaged". Raises UsageError if there is no such folder.
+    A run with damaged files has the status "damaged". Raises UsageError if there is no such directory.
     """
     if not root.is_dir():
-        raise UsageError(f"{root}: no such folder; expected one that holds runs, as `tenfold train --runs` makes it")
+        raise UsageError(f"{root}: no such directory; expected one with runs, made by `tenfold train --runs DIR`")
     folders = [root, *sorted(path for path in root.glob("[!.]*/") if not (path / "status.json").exists())]
     return [_facts(run, root) for folder in folders for run in Run.list(folder)]
 
@@ -65,9 +65,9 @@ def _facts(run: Run, root: Path) -> dict[str, Any]:
 
 
 def write_class_grid(dataset: Dataset, path: Path, per_class: int, seed: int) -> None:
-    """Write a PNG with seeded random training examples of each class. Raises StorageError, UsageError."""
+    """Write a PNG with random training examples of each class, chosen by `seed`. Raises StorageError, UsageError."""
     if path.suffix.lower() != ".png":
-        raise UsageError(f"--png: received {path}; expected a file name that ends in .png")
+        raise UsageError(f"--png: received {path}; expected a file name ending in .png")
     from tenfold.report.plots import class_grid
 
     figure = class_grid(dataset.train.images, dataset.train.labels, dataset.classes, per_class, seed)

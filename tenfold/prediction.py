@@ -1,4 +1,4 @@
-"""Prediction: images in, probabilities out, from a finished run alone."""
+"""Predict the class probabilities of images with a finished run; nothing else is needed."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from tenfold.errors import ImageError
 from tenfold.run import Run, State
 from tenfold.runtimes import BATCH, Predictor, open_predictor
 
-TOLERATED = 0.05  # fraction of images that may lie outside of the training images' ranges without a word
+TOLERATED = 0.05  # fraction of images that may lie outside the ranges of the training images without a warning
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of one image file, or why the file could not be read."""
+    """The prediction for an image file, or the reason why the file could not be read."""
 
     path: Path
     label: str | None
     probabilities: dict[str, float]
     error: str | None = None
-    unlike: bool = False  # darker, brighter or of another contrast than the training images
+    unlike: bool = False  # brightness or contrast outside the range of the training images
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for CSV and JSON: path, label, probability, error and one `p_<class>` each."""
+        """Plain values for CSV and JSON: path, label, probability, error and one `p_<class>` per class."""
         best = self.probabilities.get(self.label) if self.label else None
         columns = {f"p_{name}": p for name, p in self.probabilities.items()}
         return {"path": str(self.path), "label": self.label, "probability": best, "error": self.error, **columns}
@@ -38,12 +38,11 @@ class Prediction:
 def predict(run: Run, paths: Iterable[str | Path], batch_size: int = BATCH) -> list[Prediction]:
     """Classify image files and all images in folders (recursively), in order.
 
-    Images of any size and mode are converted to the model's size and channels. A file that is named
-    twice is answered twice. A file that can't be read gives a Prediction with its `error`; the others
-    are still classified. Raises UsageError for a path that does not exist or a folder without images,
-    RunError if the run has no model.
+    Images of any size and mode are converted to the model's size and channels. Each file gets a Prediction, even if
+    it is named twice. If a file can't be read, its Prediction has an `error` and the other files are still classified.
+    Raises UsageError for a path that does not exist or a folder without images, RunError if the run has no model.
     """
-    from tenfold import modelfile  # it imports the engine
+    from tenfold import modelfile  # imports Keras and PyTorch
 
     files = list(image_files(paths))
     predictor = open_predictor(run)
@@ -55,17 +54,17 @@ def predict(run: Run, paths: Iterable[str | Path], batch_size: int = BATCH) -> l
 
 
 def cautions(run: Run, predictions: Sequence[Prediction]) -> list[str]:
-    """Sentences on why predictions may be worth little: an unfinished run, images unlike the training images."""
+    """Warnings about unreliable predictions: the run is unfinished, or the images are unlike the training images."""
     found = []
     status = run.status()
     if status.state is not State.FINISHED:
         reason = f" ({status.reason})" if status.reason else ""
-        found.append(f"the run's status is {status.state.value!r}{reason}: its training is not complete")
+        found.append(f"the run's status is {status.state.value!r}{reason}: its training is incomplete")
     read = [each for each in predictions if each.error is None]
     strange = [each for each in read if each.unlike]
     if len(strange) > TOLERATED * len(read):
         found.append(f"{len(strange):,} of {len(read):,} images are unlike the training images in brightness or "
-                     f"contrast ({strange[0].path.name} first): their probabilities may mean nothing")
+                     f"contrast (the first is {strange[0].path.name}): their probabilities may be meaningless")
     return found
 
 

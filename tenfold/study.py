@@ -1,7 +1,7 @@
-"""Studies: a list of models, each trained with one or more seeds on the same data, and their comparison.
+"""Studies: train a list of models, each with one or more seeds on the same data, and compare them.
 
-A study is a TOML file (the shipped ones lie in `tenfold/studies/`). Its state is its runs: going on with an
-interrupted study means looking which runs are there.
+A study is a TOML file (the shipped ones are in `tenfold/studies/`). Its only state is its runs: an interrupted study
+resumes from the runs in its directory.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tenfold.storage.files import write_whole
 
 
 class Entry(BaseModel):
-    """One model: a recipe's name or file with changes, or a recipe's sections written out."""
+    """A model of a study: the name or file of a recipe with changes, or the sections of a recipe."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
@@ -46,11 +46,11 @@ class Entry(BaseModel):
 
     @property
     def title(self) -> str:
-        """What the model is called: its runs are named after it."""
+        """The name of the model, also used for its runs."""
         return self.name or (self.recipe and Path(self.recipe.removesuffix(".toml")).name) or "unnamed"
 
     def resolve(self, data: Mapping[str, Any]) -> Recipe:
-        """The recipe, with the study's `data` keys before the entry's own. Raises UnknownNameError, RecipeError."""
+        """The recipe, with the study's `data` keys, then those of the entry. Raises UnknownNameError, RecipeError."""
         own = {"data": {**data, **self.data}, "model": self.model, "train": self.train, "evaluate": self.evaluate}
         tree: dict[str, Any] = Recipe.load(self.recipe).to_dict() if self.recipe else {}
         if "name" in self.model and self.model["name"] != tree.get("model", {}).get("name"):
@@ -64,7 +64,7 @@ class Entry(BaseModel):
 
 
 def _by_key(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The values of a table and of the tables in it, by dotted key: TOML reads `train.epochs = 3` as nested tables."""
+    """The values of nested tables by dotted key, because TOML reads `train.epochs = 3` as nested tables."""
     found: dict[str, Any] = {}
     for key, value in table.items():
         found |= _by_key(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
@@ -72,7 +72,7 @@ def _by_key(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 class Study(BaseModel):
-    """What is compared: models, on which data, with how many seeds, ranked by which metric."""
+    """A study: the models to compare, the data, the number of seeds, and the metric `by` which they are ranked."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -90,7 +90,7 @@ class Study(BaseModel):
         try:
             study = cls.model_validate({"name": name, "title": _title(content), **tomllib.loads(content)})
         except (tomllib.TOMLDecodeError, RecursionError) as error:
-            raise RecipeError(f"study {name}", [f"no valid TOML: {error}"]) from None
+            raise RecipeError(f"study {name}", [f"invalid TOML: {error}"]) from None
         except ValidationError as error:
             raise RecipeError(f"study {name}", explain(error, cls)) from None
         check_name(study.name)
@@ -100,7 +100,7 @@ class Study(BaseModel):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a study came to: its directory, leaderboard and page, and sentences on models that could not run."""
+    """The result of a study: its directory, leaderboard and page, and a sentence for each model that was skipped."""
 
     path: Path
     board: Leaderboard
@@ -114,12 +114,12 @@ def shipped_studies() -> dict[str, str]:
 
 
 def titles() -> dict[str, str]:
-    """What each shipped study is: name → one line."""
+    """The description of each shipped study: name → one line."""
     return {name: _title(text) for name, text in shipped_studies().items()}
 
 
 def read(name_or_path: str | Path) -> tuple[str, str]:
-    """(name, TOML text) of a shipped study or of a file. Raises UnknownNameError, UsageError."""
+    """(name, TOML text) of a shipped study or a file. Raises UnknownNameError, UsageError."""
     return text_of("study", "studies", name_or_path)
 
 
@@ -132,13 +132,15 @@ def _title(text: str) -> str:
 def conduct(study: Study | str | Path, data: str | None = None, seeds: int | None = None, *, by: str | None = None,
             runs: str | Path = "runs", resume: bool = False, overrides: Sequence[str] = (),
             watcher: Watcher | None = None) -> Outcome:
-    """Train and evaluate what a study lists, first every model with the first seed, and write the comparison.
+    """Train and evaluate the models of a study, all models with the first seed first, and write the comparison.
 
-    The runs, `comparison.html`, `.json` and `.csv` go into `<runs>/<study>-<data>-<number>/`: a new one or,
-    with `resume`, the last one if there is one, where finished runs are kept, begun ones resumed and missing
-    ones made. `overrides` are `key=value` for the recipes of all models. A model that can't be had or trained is
-    skipped and named. Raises UsageError if none can, or if
-    what the study lists is not right, before anything is made; StorageError.
+    The runs, `comparison.html`, `.json` and `.csv` go into a new directory `<runs>/<study>-<data>-<number>/`. With
+    `resume`, the last such directory is used, if there is one: finished runs are kept, unfinished runs are resumed and
+    missing runs are created. `overrides` are `key=value` words for the recipes of all models. A model that can't be
+    trained is skipped and named.
+
+    Raises UsageError if the study is invalid, before anything is written, or if no model could be trained;
+    StorageError.
     """
     watcher = watcher or default_watcher()
     machine.check()
@@ -147,52 +149,53 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
     recipes = _recipes(study, data, overrides)
     folder = _folder(Path(runs), f"{study.name}-{_data_name(recipes)}", resume)
     failed: dict[tuple[str, str], list[str]] = {}
-    made = _made(folder, recipes, watcher)
+    existing = _existing_runs(folder, recipes, watcher)
     finished: list[Run] = []
     rounds = zip(*(jobs.seeds(recipe, seeds or study.seeds) for recipe in recipes), strict=True)
-    planned = [recipe for of_one_seed in rounds for recipe in of_one_seed]
+    planned = [recipe for one_round in rounds for recipe in one_round]
     for recipe in planned:
         try:
-            finished.append(_run_of(recipe, made.get(recipe.dumps()), folder, watcher))
+            finished.append(_finished_run(recipe, existing.get(recipe.dumps()), folder, watcher))
         except StorageError:
             raise
         except TenfoldError as error:
             reason = _in_one_line(error)
             failed.setdefault((recipe.name, reason), []).append(str(recipe.train.seed))
             watcher.notice(f"{recipe.name} (seed {recipe.train.seed}) is skipped: {reason}")
-    skipped = tuple(f"{name} (seed{'s' * (len(those) > 1)} {', '.join(those)}) is skipped: {reason}"
-                    for (name, reason), those in failed.items())
+    skipped = tuple(f"{name} (seed{'s' * (len(failed_seeds) > 1)} {', '.join(failed_seeds)}) is skipped: {reason}"
+                    for (name, reason), failed_seeds in failed.items())
     if not finished:
         with contextlib.suppress(OSError):
-            folder.rmdir()  # if it is empty
+            folder.rmdir()  # succeeds only if it is empty
         raise UsageError("; ".join([f"study {study.name}: none of its models could be trained", *skipped]))
-    asked = {recipe.dumps() for recipe in planned}
-    others = [run.name for text, run in made.items() if text not in asked]
-    old = (f"{', '.join(others)}: in {folder.name} too, and not of what the study asks for now",) if others else ()
+    planned_texts = {recipe.dumps() for recipe in planned}
+    others = [run.name for text, run in existing.items() if text not in planned_texts]
+    old = (f"{', '.join(others)}: in {folder.name}, but not part of the study as it is now",) if others else ()
     board = compare(finished, by or study.by)
     board = Leaderboard(board.rows, board.by, (*skipped, *old, *board.left_out), board.pairs)
     return Outcome(folder, board, _write(board, folder), skipped)
 
 
 def _recipes(study: Study, data: str | None, overrides: Sequence[str] = ()) -> list[Recipe]:
-    """The recipes of a study, on one data set. Raises UsageError for what can't be meant."""
-    recipes, wrong = [], []
+    """The recipes of a study, all on one data set. Raises UsageError if the study is invalid."""
+    recipes, problems = [], []
     for entry in study.models:
         try:
             check_name(entry.title)
             recipes.append(text.recipe(entry.resolve(study.data).to_dict(), overrides, name=entry.title))
         except UsageError as error:
-            wrong.append(f"{entry.title}: {_in_one_line(error)}")
-    if wrong:
-        raise UsageError("; ".join([f"study {study.name}: not all of its models are right", *wrong]))
+            problems.append(f"{entry.title}: {_in_one_line(error)}")
+    if problems:
+        raise UsageError("; ".join([f"study {study.name}: some of its models are invalid", *problems]))
     names = [recipe.name for recipe in recipes]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise UsageError(f"study {study.name}: {', '.join(twice)}: the name of more than one model; give each its "
-                         "`name`, or `seeds` for more runs of one")
+        raise UsageError(f"study {study.name}: {', '.join(twice)}: several models have this name; give each its own "
+                         "`name`, or set `seeds` to train one model several times")
     sources = dict.fromkeys(recipe.data.source for recipe in recipes)
     if data is None and len(sources) > 1:
-        raise UsageError(f"study {study.name}: its recipes are on different data ({', '.join(sources)}); give --data")
+        raise UsageError(f"study {study.name}: its recipes use different data sets ({', '.join(sources)}); expected "
+                         "one; give --data")
     return [with_source(recipe, data or next(iter(sources))) for recipe in recipes]
 
 
@@ -205,38 +208,38 @@ def _data_name(recipes: list[Recipe]) -> str:
 
 
 def _folder(runs: Path, name: str, resume: bool) -> Path:
-    """The directory of the study: with `resume` the last one, if there is one; else the next free number."""
-    there = numbers(runs, name)
-    return runs / f"{name}-{there[-1]}" if resume and there else make_numbered(runs, name)
+    """The directory of the study: with `resume` the last existing one, otherwise a new one with the next number."""
+    existing = numbers(runs, name)
+    return runs / f"{name}-{existing[-1]}" if resume and existing else make_numbered(runs, name)
 
 
-def _made(folder: Path, recipes: list[Recipe], watcher: Watcher) -> dict[str, Run]:
-    """Runs of a study by the text of their recipes; damaged ones are passed over.
+def _existing_runs(folder: Path, recipes: list[Recipe], watcher: Watcher) -> dict[str, Run]:
+    """The runs in a study's directory by the text of their recipes; damaged runs are skipped.
 
-    Raises UsageError if they are on another data set.
+    Raises UsageError if they use another data set.
     """
     found, source = {}, recipes[0].data.source
     for run in Run.list(folder):
         try:
             recipe = run.recipe()
         except RunError as error:
-            watcher.notice(f"{run.name} is passed over: {_in_one_line(error)}")
+            watcher.notice(f"{run.name} is skipped: {_in_one_line(error)}")
             continue
         if recipe.data.source != source:
-            raise UsageError(f"{folder}: its runs are on {recipe.data.source}, not on {source}; go on with --data "
-                             f"{recipe.data.source}, or leave out --resume to begin anew")
+            raise UsageError(f"{folder}: its runs use the data set {recipe.data.source}; received {source}; resume it "
+                             f"with --data {recipe.data.source}, or leave out --resume to start a new study")
         found[recipe.dumps()] = run
     return found
 
 
-def _run_of(recipe: Recipe, made: Run | None, folder: Path, watcher: Watcher) -> Run:
-    """The finished run of a recipe: the one that is there, resumed if it has to be, or a new one."""
-    if made is None:
+def _finished_run(recipe: Recipe, existing: Run | None, folder: Path, watcher: Watcher) -> Run:
+    """The finished run of a recipe: the existing one, resumed if necessary, or a new one."""
+    if existing is None:
         return jobs.train(recipe, runs=folder, name=recipe.name, watcher=watcher)
-    if made.status().state is State.FINISHED:
-        watcher.notice(f"{made.name}: is finished")
-        return made
-    return jobs.resume(made, watcher=watcher)
+    if existing.status().state is State.FINISHED:
+        watcher.notice(f"{existing.name} is already finished")
+        return existing
+    return jobs.resume(existing, watcher=watcher)
 
 
 def _write(board: Leaderboard, folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What the command prints on standard output: tables and results."""
+"""Print results and tables on standard output."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from tenfold.prediction import Prediction
 
 
-WIDEST = 10_000  # columns, where nobody looks at a terminal
+UNLIMITED_WIDTH = 10_000  # columns, for files and pipes
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        raise BrokenPipeError  # Rich would exit with 1; what it means is the command's to say
+        raise BrokenPipeError  # Rich would exit with 1; the command decides the exit code
 
 
 def _console() -> Console:
-    """Standard output: as wide as the terminal; in files and pipes as wide as any table."""
-    return _Console(highlight=False, width=None if sys.stdout.isatty() else WIDEST)
+    """Standard output: as wide as the terminal; in files and pipes wide enough for any table."""
+    return _Console(highlight=False, width=None if sys.stdout.isatty() else UNLIMITED_WIDTH)
 
 
 def _print(*things: Any) -> None:
@@ -53,8 +53,8 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def print_verdict(run: Run) -> None:
-    """The metrics of a finished run and where its report lies."""
+def print_results(run: Run) -> None:
+    """Print the metrics of a finished run and the path of its report."""
     metrics = run.metrics()
     table = _table("metric", *(f">{escape(name)}" for name in metrics))
     for name in METRICS.names():
@@ -74,7 +74,7 @@ def print_verdict(run: Run) -> None:
 
 
 def print_calibration(calibration: Mapping[str, Any]) -> None:
-    """The fitted temperature and what it changes on each split."""
+    """Print the fitted temperature and the metrics of each split before and after."""
     from tenfold.report import facts
 
     _print(f"\n{facts.temperature(calibration)}")
@@ -85,7 +85,7 @@ def print_calibration(calibration: Mapping[str, Any]) -> None:
 
 
 def print_corruptions(corruptions: Mapping[str, Any]) -> None:
-    """Accuracy by corruption and severity, and the mean of all."""
+    """Print the accuracy by corruption and severity, and the overall mean."""
     from tenfold.report import facts
 
     table = _table("corruption", *(f">{severity}" for severity in (1, 2, 3, 4, 5)))
@@ -96,7 +96,7 @@ def print_corruptions(corruptions: Mapping[str, Any]) -> None:
 
 
 def print_groups(groups: Groups) -> None:
-    """A leaderboard for each group of models that can be compared; what was left out, and why."""
+    """Print a leaderboard for each group of comparable models, then the runs left out and the reasons."""
     for number, board in enumerate(groups.boards, 1):
         if len(groups.boards) > 1:
             title = ", ".join(f"{name} {value}" for name, value in about(board)[:2])
@@ -109,7 +109,7 @@ def print_groups(groups: Groups) -> None:
 
 
 def print_over_seeds(row: Row) -> None:
-    """What several seeds of a recipe come to together."""
+    """Print the results of a recipe over several seeds."""
     _print(f"\n[bold]{escape(row.model)} over {len(row.runs)} seeds, test split[/bold]")
     header, body = seed_table(row)
     table = _table(*header)
@@ -121,27 +121,29 @@ def print_over_seeds(row: Row) -> None:
 
 
 def print_leaderboard(board: Leaderboard) -> None:
-    """Models, best first; the tests of their differences; what was left out, and why."""
+    """Print the models, best first, the tests of their differences, and the runs left out with the reasons."""
     hidden = _print_fitted(*leaderboard(board))
     if board.pairs:
         _print("\n[bold]differences on the same test images[/bold]")
         hidden += _print_fitted(*pair_table(board))
-        _print("[dim]brackets: 95 % intervals; p-values: Holm's, over McNemar's for accuracy of single runs[/dim]")
+        _print("[dim]brackets: 95 % confidence intervals; p-values: Holm-corrected, from McNemar's test for the "
+               "accuracy of single runs[/dim]")
     if hidden:
-        _print(f"[dim]no room for {escape(', '.join(dict.fromkeys(hidden)))} (see `tenfold compare --json`)[/dim]")
+        _print(f"[dim]columns left out for lack of space: {escape(', '.join(dict.fromkeys(hidden)))} "
+               "(see `tenfold compare --json`)[/dim]")
     for sentence in board.notes:
         _print(f"[yellow]{escape(sentence)}[/yellow]")
     for sentence in board.left_out:
         _print(f"[dim]{escape(sentence)}[/dim]")
 
 
-WORDS = ("model", "tied", "better", "than")  # columns of a comparison that hold words; the others hold numbers
+TEXT_COLUMNS = ("model", "tied", "better", "than")  # columns of a comparison that hold text; the others hold numbers
 
 
 def _print_fitted(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
-    """Print a table without the columns that the terminal has no room for; returns their names."""
+    """Print a table without the columns that do not fit into the terminal; return the names of these columns."""
     keep, hidden = _fitting(header, body, _console().width)
-    table = _table(*(header[i] if header[i] in WORDS else f">{header[i]}" for i in keep))
+    table = _table(*(header[i] if header[i] in TEXT_COLUMNS else f">{header[i]}" for i in keep))
     for row in body:
         table.add_row(*(escape(row[i]) for i in keep))
     _print(table)
@@ -149,7 +151,10 @@ def _print_fitted(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[
 
 
 def _fitting(header: Sequence[str], body: Sequence[Sequence[str]], width: int) -> tuple[list[int], list[str]]:
-    """(columns that fit into `width`, names of those that don't); after the first four the last go first."""
+    """(indices of the columns that fit into `width`, names of the others).
+
+    The first four columns are always kept; the last ones are dropped first.
+    """
     widths = [max(len(name), *(len(row[i]) for row in body)) for i, name in enumerate(header)]
     keep = list(range(len(header)))
     while len(keep) > 4 and sum(widths[i] + 2 for i in keep) - 2 > width:
@@ -158,7 +163,7 @@ def _fitting(header: Sequence[str], body: Sequence[Sequence[str]], width: int) -
 
 
 def print_predictions(predictions: Sequence[Prediction]) -> None:
-    """A row for each image: the class and its probability, and the runner-up."""
+    """Print a row for each image: the two most probable classes with their probabilities."""
     table = _table("image", "class", ">probability", "next", ">probability")
     for prediction in predictions:
         if prediction.error:
@@ -171,7 +176,7 @@ def print_predictions(predictions: Sequence[Prediction]) -> None:
 
 
 def print_explanation(explanation: Explanation) -> None:
-    """A row for each image or error that was explained, and where the pictures lie."""
+    """Print a row for each explained image or error, and the path of the index page."""
     explained = [entry for entry in explanation.entries if "predicted" in entry]
     errors = any("true" in entry for entry in explained)
     table = _table("picture", "true" if errors else "image", "predicted", ">probability")
@@ -184,12 +189,12 @@ def print_explanation(explanation: Explanation) -> None:
 
 
 def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows as CSV; the columns of the first readable row, then any others."""
+    """Print rows as CSV, with every column that occurs in a row."""
     print(csvfile.text(rows), end="")
 
 
 def print_recipes(facts: Mapping[str, Mapping[str, str]]) -> None:
-    """A line for each shipped recipe, within 80 columns: its measured accuracy and seconds, and what it is."""
+    """Print a line of at most 80 columns for each shipped recipe: measured accuracy and seconds, description."""
     table = _table("recipe", "accuracy", ">seconds")
     table.add_column("description", no_wrap=True, overflow="ellipsis", max_width=80 - 44)
     for name, header in facts.items():
@@ -198,13 +203,13 @@ def print_recipes(facts: Mapping[str, Mapping[str, str]]) -> None:
         table.add_row(name, escape(accuracy), escape(seconds if seconds[:1].isdigit() else "–"),
                       escape(header["title"]))
     _print(table)
-    _print("[dim]`tenfold recipes NAME` shows all of a recipe[/dim]")
+    _print("[dim]`tenfold recipes NAME` shows the whole recipe[/dim]")
 
 
 def print_runs(rows: Sequence[Mapping[str, Any]]) -> None:
-    """A line for each run: its data, status, test accuracy and age."""
+    """Print a line for each run: its data, status, test accuracy and age."""
     if not rows:
-        _print("no runs here; `tenfold train RECIPE --data DATA` makes one")
+        _print("no runs here; create one with `tenfold train RECIPE --data DATA`")
         return
     table = _table("run", "data", "status", ">epochs", "test accuracy", "age")
     for row in rows:
@@ -215,7 +220,7 @@ def print_runs(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _age(seconds: float) -> str:
-    """A time ago in its largest unit."""
+    """An age in its largest unit, as in "3 hours ago"."""
     for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= length:
             count = int(seconds // length)
@@ -224,24 +229,24 @@ def _age(seconds: float) -> str:
 
 
 def print_studies(titles: Mapping[str, str]) -> None:
-    """A row for each shipped study: what it compares."""
-    table = _table("study", "what it compares")
+    """Print a row for each shipped study: name and description."""
+    table = _table("study", "description")
     for name, title in titles.items():
         table.add_row(name, escape(title))
     _print(table)
 
 
 def print_catalogue(found: Mapping[str, Mapping[str, Any]], root: Path) -> None:
-    """A row for each data set that can be named."""
-    table = _table("data set", "what it is", "where")
+    """Print a row for each known data set: name, description, location."""
+    table = _table("data set", "description", "location")
     for name, entry in found.items():
         table.add_row(name, escape(entry["description"]), escape(entry["where"] or "not here"))
     _print(table)
-    _print(f"\nlooked for in {escape(str(root))} (TENFOLD_DATA names another directory)")
+    _print(f"\ndirectory searched: {escape(str(root))} (set TENFOLD_DATA to use another one)")
 
 
 def print_dataset(dataset: Dataset, summary: Mapping[str, Any], png: Path) -> None:
-    """Counts per class and split, pixel statistics, provenance."""
+    """Print counts per class and split, pixel statistics and the source of each split."""
     splits = dataset.splits()
     height, width, channels = dataset.shape
     _print(f"[bold]{escape(dataset.name)}[/bold]  {len(dataset.classes)} classes, "
@@ -263,7 +268,7 @@ def _numbers(values: Sequence[float]) -> str:
 
 
 def print_findings(findings: Mapping[str, Mapping[str, Any]]) -> None:
-    """Sections of keys and values."""
+    """Print sections of keys and values."""
     for section, facts in findings.items():
         _print(f"[bold]{escape(section)}[/bold]")
         width = max(map(len, facts), default=0)

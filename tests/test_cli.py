@@ -295,7 +295,7 @@ def test_runs_on_other_test_images_get_a_table_of_their_own(run: Path, tmp_path:
     assert len(json.loads(_good("compare", *both, "--json"))["groups"]) == 2
     refused = _tenfold("compare", *both, "--html", tmp_path / "page.html")
     assert refused.exit_code == 2
-    assert "received runs on 2 kinds of test images" in refused.stderr
+    assert "received runs on 2 different sets of test images" in refused.stderr
 
 
 def test_a_narrow_terminal_gets_whole_columns(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,7 +304,7 @@ def test_a_narrow_terminal_gets_whole_columns(run: Path, monkeypatch: pytest.Mon
     assert note.startswith("Two seeds say little")
     assert {"model", "ROC-AUC", "tied"} <= set(header.split())
     assert "parameters" not in header
-    assert hidden.startswith("no room for ")
+    assert hidden.startswith("columns left out for lack of space: ")
     assert "parameters" in hidden
     assert all(len(each) <= 80 for each in (header, line))
 
@@ -328,7 +328,8 @@ def test_evaluating_finds_temperature_robustness_and_other_data(copy: Path) -> N
     (copy / "calibration.json").write_text("{}")
     refused = _tenfold("evaluate", copy)
     assert refused.exit_code == 1
-    assert f"(it lacks temperature, before, after); `tenfold evaluate {copy} --calibrate` renews it" in refused.output
+    assert "(missing temperature, before, after)" in refused.output
+    assert f"`tenfold evaluate {copy} --calibrate` writes it again" in refused.output
     _good("evaluate", copy, "--calibrate")
 
 
@@ -462,7 +463,7 @@ def test_predict_refuses_what_holds_no_image(run: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_name_that_is_no_directory_name_is_refused(elsewhere: Path) -> None:
-    assert "can't be a directory" in _refused(2, *TRAIN, "--name", "../x")
+    assert "run name '../x' is invalid" in _refused(2, *TRAIN, "--name", "../x")
     assert not list(elsewhere.iterdir())
 
 

@@ -123,7 +123,7 @@ def test_a_model_without_convolution_is_refused_for_images_and_explained_without
 
 def test_lost_predictions_of_the_test_split_are_not_made_up_for_by_validation(run: Run) -> None:
     (run.path / "predictions/test.parquet").unlink()
-    with pytest.raises(RunError, match="no predictions of its test split to explain; `tenfold evaluate"):
+    with pytest.raises(RunError, match="no predictions of its test split; create them with `tenfold evaluate"):
         tenfold.explain(run)
 
 

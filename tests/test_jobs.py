@@ -22,7 +22,7 @@ from tenfold.errors import DivergedError, RecipeError, RunError, StorageError, U
 from tenfold.jobs import seeds
 from tenfold.recipe import Recipe
 from tenfold.run import Run
-from tenfold.terminal import print_verdict
+from tenfold.terminal import print_results
 
 RECIPE = {
     "data": {"source": "shapes:train=400,test=120,seed=1"},
@@ -274,7 +274,7 @@ def test_three_classes_of_real_cifar10(
 ) -> None:
     recipe = Recipe.load("three-class", {"data.train_size": 1500, "train.epochs": 2, "data.validation": 300})
     run = tenfold.train(recipe, runs=tmp_path)
-    print_verdict(run)
+    print_results(run)
     partial = run.environment()["dataset"]["splits"]["test"]["partial"]
     assert ("PARTIAL" in capsys.readouterr().out) == partial
     assert run.classes() == ("cat", "dog", "ship")

@@ -109,16 +109,16 @@ def test_a_study_that_can_not_be_meant_is_refused_before_anything_is_written(fil
     with pytest.raises(UnknownNameError, match="did you mean 'six-models'"):
         conduct("six-model", runs=runs)
     file.write_text("[[models]]\nrecipe = 'mlp'\n" * 2, encoding="utf-8")
-    with pytest.raises(UsageError, match="mlp: the name of more than one model"):
+    with pytest.raises(UsageError, match="mlp: several models have this name"):
         conduct(file, "digits", runs=runs)
     for text, reason in (("models = 3", "models: received 3"),
                          ("[[models]]\nrecipee = 'x'", "unknown key 'recipee'; did you mean 'recipe'"),
-                         ("models =", "no valid TOML"), ("models = []", "models: received")):
+                         ("models =", "invalid TOML"), ("models = []", "models: received")):
         file.write_text(text, encoding="utf-8")
         with pytest.raises(RecipeError, match=reason):
             conduct(file, runs=runs)
     file.write_text("[[models]]\nrecipe = 'mlp'\n[[models]]\nrecipe = 'gone'", encoding="utf-8")
-    with pytest.raises(UsageError, match="not all of its models are right; gone: unknown recipe"):
+    with pytest.raises(UsageError, match="some of its models are invalid; gone: unknown recipe"):
         conduct(file, runs=runs)
     file.write_text("by = 'acuracy'\n[[models]]\nrecipe = 'mlp'", encoding="utf-8")
     with pytest.raises(UnknownNameError, match="did you mean 'accuracy'"):
@@ -133,14 +133,15 @@ def test_a_recipe_may_be_a_file_and_its_runs_are_named_after_it(file: Path, tmp_
     outcome = conduct(file, "shapes:train=60,test=30", runs=tmp_path / "runs")
     assert [row.runs for row in outcome.board] == [("tiny-1",)]
     assert outcome.skipped == ()
-    with pytest.raises(UsageError, match="its runs are on shapes:train=60,test=30, not on shapes:train=60,test=40"):
+    words = "its runs use the data set shapes:train=60,test=30; received shapes:train=60,test=40"
+    with pytest.raises(UsageError, match=words):
         conduct(file, "shapes:train=60,test=40", runs=tmp_path / "runs", resume=True)
     file.write_text(f"[[models]]\nrecipe = '{tmp_path / 'tiny.toml'}'\nset = ['model.hidden=5']", encoding="utf-8")
     changed = conduct(file, "shapes:train=60,test=30", runs=tmp_path / "runs", resume=True)
     assert [row.runs for row in changed.board] == [("tiny-2",)]
-    assert "tiny-1: in pair-shapes-1 too, and not of what the study asks for now" in changed.board.left_out
+    assert "tiny-1: in pair-shapes-1, but not part of the study as it is now" in changed.board.left_out
     file.write_text("[[models]]\nrecipe = 'cnn2'\n[[models]]\nname = 'cnn2'\nrecipe = 'mlp'", encoding="utf-8")
-    with pytest.raises(UsageError, match="cnn2: the name of more than one model"):
+    with pytest.raises(UsageError, match="cnn2: several models have this name"):
         conduct(file, "digits", runs=tmp_path / "none")
     file.write_text("[[models]]\nrecipe = 'mlp'\nname = 'two words'", encoding="utf-8")
     with pytest.raises(UsageError, match="two words"):
@@ -150,7 +151,7 @@ def test_a_recipe_may_be_a_file_and_its_runs_are_named_after_it(file: Path, tmp_
 
 def test_recipes_on_different_data_need_to_be_told_which(file: Path, tmp_path: Path) -> None:
     file.write_text("[[models]]\nrecipe = 'cnn2'\n[[models]]\nrecipe = 'mnist-cnn'", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"on different data \(cifar10, mnist\); give --data"):
+    with pytest.raises(UsageError, match=r"different data sets \(cifar10, mnist\); expected one; give --data"):
         conduct(file, runs=tmp_path / "runs")
 
 

@@ -1,7 +1,7 @@
-"""The command: each function parses, makes one library call and prints. No logic of its own.
+"""The command line: each function parses its arguments, makes one library call and prints the result.
 
-Results go to standard output, progress to standard error. Exit codes: 0 done, 1 a failure, 2 a usage
-mistake, 3 the disk is full, read-only or gone, 130 interrupted.
+Results go to standard output, progress to standard error. Exit codes: 0 success, 1 failure, 2 invalid
+request, 3 the disk is full, read-only or gone, 130 interrupted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What all commands share: the application, options that several take, errors as one line and an exit code."""
+"""Shared by all commands: the application, common options, errors as one line and an exit code."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="tenfold", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Turn labelled images into a classifier you can trust: trained fast on ordinary processors, "
-         "judged honestly, offline.",
+    help="Turn labelled images into an image classifier: train, evaluate and compare models on ordinary "
+         "processors, offline.",
 )
-data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at data sets and fetch them.")
+data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show and download data sets.")
 app.add_typer(data_app, name="data")
 
-DATA = "A data set's name or URI; `tenfold data list` shows them."
-Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", help="The directory that holds the runs.")]
-Name = Annotated[str | None, typer.Option("--name", help="The run's name; a number is appended.")]
+DATA = "Name or URI of a data set; see `tenfold data list`."
+Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", help="Directory for the runs.")]
+Name = Annotated[str | None, typer.Option("--name", help="Name of the run; a number is appended.")]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe's key, as in train.epochs=20; repeatable."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe key, as in train.epochs=20; repeatable."),
 ]
 Data = Annotated[str | None, typer.Option("--data", metavar="DATA", help=DATA)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -45,7 +45,7 @@ def command(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function as a command that turns errors into one line and an exit code.
 
-    `short` stands in the list of commands where the first line of the docstring is too long for it.
+    `short` is the description in the list of commands; by default, the docstring's first line.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,13 +58,13 @@ def command(
                 _fail(str(error), error.exit_code)
             except KeyboardInterrupt:
                 _fail("interrupted", 130)
-            except BrokenPipeError:  # the reader of our output has gone, as in `tenfold recipes | head -1`
+            except BrokenPipeError:  # the reader has closed the pipe, as in `tenfold recipes | head -1`
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             except typer.Exit:
                 raise
             except Exception as error:
                 reason = str(error).splitlines()[0] if str(error) else ""
-                _fail(f"unexpected {type(error).__name__}: {reason} (`tenfold --debug …` shows where)", 1)
+                _fail(f"unexpected {type(error).__name__}: {reason} (`tenfold --debug …` shows the traceback)", 1)
 
         group.command(name, short_help=short)(run)
         return function
@@ -73,7 +73,7 @@ def command(
 
 
 def watching() -> LineWatcher:
-    """The watcher of a command, on standard error: a context manager."""
+    """A context manager that shows a command's progress on standard error."""
     from tenfold.progress.bars import terminal_watcher
 
     return terminal_watcher()
@@ -104,7 +104,7 @@ def options(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
-    """What comes before the command."""
+    """The options that come before the command's name."""
     global _debug
     _debug = debug
     if version:

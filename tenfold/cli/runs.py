@@ -1,4 +1,4 @@
-"""Commands that make runs and read them."""
+"""Commands that create runs and work with them."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from tenfold.run import Run
 
 
-@command(app, short="Train a recipe, evaluate it, write its report.")
+@command(app, short="Train a recipe, evaluate the model, write a report.")
 def train(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name or a TOML file.")],
     data: Data = None,
     set_: Set = None,
-    weights: Annotated[str | None, typer.Option("--weights", metavar="FILE", help="The weights that a pretrained "
-                       "backbone starts from: .weights.h5, .h5 or .keras.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Train this many times, with seeds that count up.")] = 1,
+    weights: Annotated[str | None, typer.Option("--weights", metavar="FILE", help="Initial weights of a pretrained "
+                       "backbone: a .weights.h5, .h5 or .keras file.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Train this many times, with consecutive seeds.")] = 1,
     runs: Runs = Path("runs"),
     name: Name = None,
-    csv: Annotated[bool, typer.Option("--csv", help="Write predictions as CSV as well.")] = False,
-    h5: Annotated[bool, typer.Option("--h5", help="Write the model as model.h5 as well.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run of that name and recipe, if there "
+    csv: Annotated[bool, typer.Option("--csv", help="Also write the predictions as CSV.")] = False,
+    h5: Annotated[bool, typer.Option("--h5", help="Also write the model as model.h5.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the newest run with that name and recipe, if there "
                                          "is one; keep it if it is finished.")] = False,
 ) -> None:
-    """Train a recipe, evaluate it and write its report: one run directory."""
+    """Train a recipe, evaluate the model and write a report, all in one run directory."""
     from tenfold import jobs
     from tenfold.recipe import text
 
@@ -40,62 +40,62 @@ def train(
     for each in jobs.seeds(text.load(recipe, set_ or (), given), seeds):
         with watching() as watcher:
             trained.append(jobs.train(each, runs=runs, name=name, csv=csv, h5=h5, resume=resume, watcher=watcher))
-        _print_verdict(trained[-1])
+        _print_results(trained[-1])
     if len(trained) > 1:
         _print_over_seeds(trained)
 
 
 @command(app, short="Fit a linear classifier on a backbone's features.")
 def probe(
-    backbone: Annotated[str, typer.Argument(metavar="BACKBONE", help="A name in keras.applications, run:DIRECTORY or "
+    backbone: Annotated[str, typer.Argument(metavar="BACKBONE", help="A model of keras.applications, run:DIRECTORY or "
                                             "file:PATH.")],
     data: Data = None,
     set_: Set = None,
     runs: Runs = Path("runs"),
     name: Name = None,
 ) -> None:
-    """Fit a logistic regression on a frozen backbone's features: the quickest baseline, a run like any other."""
+    """Fit a logistic regression on a frozen backbone's features: the quickest baseline. It makes an ordinary run."""
     from tenfold import jobs
     from tenfold.recipe import text
 
     recipe = text.recipe(jobs.probe_sections(backbone), set_ or (), name="probe")
     with watching() as watcher:
         run = jobs.train(recipe, data, runs=runs, name=name, watcher=watcher)
-    _print_verdict(run)
+    _print_results(run)
 
 
-@command(app, short="Go on with a run that was stopped or killed.")
+@command(app, short="Resume a run that was stopped or killed.")
 def resume(
     run: RunPath,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Train to this many epochs, more than before.")] = None,
-    csv: Annotated[bool, typer.Option("--csv", help="Write predictions as CSV as well.")] = False,
-    h5: Annotated[bool, typer.Option("--h5", help="Write the model as model.h5 as well.")] = False,
+    epochs: Annotated[int | None, typer.Option(min=1, help="New total number of epochs, more than before.")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Also write the predictions as CSV.")] = False,
+    h5: Annotated[bool, typer.Option("--h5", help="Also write the model as model.h5.")] = False,
 ) -> None:
-    """Go on with a run that was stopped or died, to the same bits as if it had never been interrupted."""
+    """Resume a run that was stopped or killed. The weights are bit-identical to those of an uninterrupted run."""
     from tenfold import jobs
     from tenfold.run import Run
 
     with watching() as watcher:
         resumed = jobs.resume(Run.open(run), epochs, csv=csv, h5=h5, watcher=watcher)
-    _print_verdict(resumed)
+    _print_results(resumed)
 
 
-@command(app, short="Score a run again and renew its report.")
+@command(app, short="Evaluate a run again and update its report.")
 def evaluate(
     run: RunPath,
-    split: Annotated[list[str] | None, typer.Option("--split", help="A split to score; repeatable. "
-                                                    "Default: validation and test, of other data test.")] = None,
-    data: Annotated[str | None, typer.Option("--data", metavar="DATA", help="Score on another data set.")] = None,
-    tta: Annotated[str | None, typer.Option("--tta", metavar="VIEWS", help="Test-time augmentation, scored as well: "
-                                            "none, mirror or mirror-translate; default: the recipe's.")] = None,
-    calibrate: Annotated[bool, typer.Option("--calibrate", help="Fit a temperature on validation, and score "
-                                            "before and after.")] = False,
-    corruptions: Annotated[bool, typer.Option("--corruptions", help="Score the test images under ten corruptions at "
+    split: Annotated[list[str] | None, typer.Option("--split", help="Split to evaluate; repeatable. "
+                                                    "Default: validation and test; with --data: test.")] = None,
+    data: Annotated[str | None, typer.Option("--data", metavar="DATA", help="Evaluate on another data set.")] = None,
+    tta: Annotated[str | None, typer.Option("--tta", metavar="VIEWS", help="Evaluate with test-time augmentation too: "
+                                            "none, mirror or mirror-translate. Default: the recipe's.")] = None,
+    calibrate: Annotated[bool, typer.Option("--calibrate", help="Fit a temperature on the validation split; "
+                                            "show the metrics before and after.")] = False,
+    corruptions: Annotated[bool, typer.Option("--corruptions", help="Evaluate on test images with ten corruptions at "
                                               "five severities.")] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Write predictions as CSV as well.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Also write the predictions as CSV.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Score a run's model on its own data set again, or on another one, and renew its report."""
+    """Evaluate a run's model again, on its own data set or on another one, and update its report."""
     from tenfold import jobs, terminal
     from tenfold.run import Run
 
@@ -108,19 +108,19 @@ def evaluate(
                 for name, asked in (("calibration", calibrate), ("corruptions", corruptions)) if asked}
         print(json.dumps({**metrics, **more}, indent=2, ensure_ascii=False))
         return
-    _print_verdict(opened)
+    _print_results(opened)
     if calibrate:
         terminal.print_calibration(opened.calibration())
     if corruptions:
         terminal.print_corruptions(opened.corruptions())
 
 
-@command(app, "runs", short="List the runs in a folder.")
+@command(app, "runs", short="List the runs in a directory.")
 def list_runs(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="A folder that holds runs.")] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Directory that holds the runs.")] = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
-    """List the runs in a folder and in its studies: data, status, epochs, test accuracy, age."""
+    """List the runs in a directory and in its studies: data, status, epochs, test accuracy, age."""
     from tenfold import overview, terminal
 
     rows = overview.list_runs(folder)
@@ -132,13 +132,13 @@ def list_runs(
 
 @command(app, short="Rank models and test their differences.")
 def compare(
-    run: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Run directories, and those of studies.")],
+    run: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Run directories and study directories.")],
     by: Annotated[str, typer.Option("--by", metavar="METRIC", help="The metric to rank by.")] = "roc_auc",
-    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the leaderboard's page.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the leaderboard as HTML.")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Rank models judged on the same test images, and test their differences; other test images, another table."""
+    """Rank models and test their differences. Models evaluated on different test images get separate tables."""
     from tenfold import comparison, terminal
 
     _one_format(csv, as_json)
@@ -146,8 +146,8 @@ def compare(
     groups = comparison.compare_groups(runs, by, left_out)
     if html:
         if len(groups.boards) > 1:
-            raise UsageError(f"--html: received runs on {len(groups.boards)} kinds of test images; expected one, for a "
-                             "page holds one leaderboard; give the runs of one table alone")
+            raise UsageError(f"--html: received runs on {len(groups.boards)} different sets of test images; expected "
+                             "one; give only the runs of one table")
         comparison.write_html(groups.boards[0], html)
     if as_json:
         print(json.dumps(groups.to_dict(), indent=2, ensure_ascii=False))
@@ -159,19 +159,19 @@ def compare(
 
 @command(app, short="Train a list of recipes and compare them.")
 def study(
-    study: Annotated[str | None, typer.Argument(metavar="[NAME|FILE]", help="A shipped study or a TOML file; none: "
-                                                "list the shipped ones.")] = None,
+    study: Annotated[str | None, typer.Argument(metavar="[NAME|FILE]", help="Shipped study or TOML file; without it, "
+                                                "list the shipped studies.")] = None,
     data: Data = None,
-    seeds: Annotated[int | None, typer.Option(min=1, max=1000, help="Train each this many times.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, max=1000, help="Train each model this many times.")] = None,
     by: Annotated[str | None, typer.Option("--by", metavar="METRIC", help="The metric to rank by.")] = None,
     set_: Set = None,
     show: Annotated[bool, typer.Option("--show", help="Print the study's TOML and exit.")] = False,
     resume: Annotated[bool, typer.Option(
-        "--resume", help="Go on with the last study of that name, if there is one.")] = False,
+        "--resume", help="Resume the last study with that name, if there is one.")] = False,
     runs: Runs = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
-    """Train and evaluate a list of recipes on the same data and compare them; interrupted, it can be resumed."""
+    """Train and evaluate a list of recipes on the same data and compare them."""
     from tenfold import terminal
     from tenfold.study import conduct, read, titles
 
@@ -224,21 +224,21 @@ def predict(
         raise typer.Exit(1)
 
 
-@command(app, short="Show where a model looks: Grad-CAM of errors or images.")
+@command(app, short="Explain errors or images with Grad-CAM.")
 def explain(
     run: RunPath,
     images: Annotated[list[Path] | None, typer.Argument(metavar="[IMAGE…]", help="Image files and folders of images; "
-                                                        "none: the run's errors.")] = None,
-    most: Annotated[int, typer.Option(min=1, max=99, help="Errors of each kind to explain.")] = 12,
-    neighbours: Annotated[int, typer.Option(min=0, max=20, help="Nearest training images of each error.")] = 5,
+                                                        "without any: the run's errors.")] = None,
+    most: Annotated[int, typer.Option(min=1, max=99, help="Number of most and of least confident errors.")] = 12,
+    neighbours: Annotated[int, typer.Option(min=0, max=20, help="Nearest training images per error.")] = 5,
     as_json: AsJson = False,
 ) -> None:
-    """Explain images by Grad-CAM or, without any, a run's errors; its data set is looked for as its recipe names it."""
+    """Explain images with Grad-CAM or, without any, the run's errors. Errors need the data set of the run's recipe."""
     from tenfold.run import Run
     from tenfold.terminal import print_explanation
 
     opened = Run.open(run)
-    from tenfold.explanation import explain as explain_run  # the engine, once it is needed
+    from tenfold.explanation import explain as explain_run  # imports Keras and PyTorch
 
     with watching() as watcher:
         result = explain_run(opened, images or (), most=most, neighbours=neighbours, watcher=watcher)
@@ -266,7 +266,7 @@ def _print_over_seeds(runs: list[Run]) -> None:
         terminal.print_over_seeds(row)
 
 
-def _print_verdict(run: Run) -> None:
+def _print_results(run: Run) -> None:
     from tenfold import terminal
 
-    terminal.print_verdict(run)
+    terminal.print_results(run)

@@ -1,4 +1,4 @@
-"""Commands that show what there is: recipes, data sets, this machine, a demonstration."""
+"""Commands that show recipes, data sets and the machine, and the demonstration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tenfold.errors import UsageError
 
 @command(app, short="List the shipped recipes, or show one.")
 def recipes(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A recipe to show; none: list them all.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Recipe to show; without it, list all.")] = None,
     data: Data = None,
     set_: Set = None,
     as_json: AsJson = False,
@@ -52,9 +52,9 @@ def recipes(
               f"({shape[0]}×{shape[1]}×{shape[2]})")
 
 
-@command(data_app, "list", short="List the data sets and where each lies.")
+@command(data_app, "list", short="List the data sets and their locations.")
 def data_list(as_json: AsJson = False) -> None:
-    """List the data sets that can be named, and where each lies on this machine."""
+    """List the known data sets and their locations on this machine."""
     from tenfold import terminal
     from tenfold.data import catalogue, data_root
 
@@ -65,16 +65,16 @@ def data_list(as_json: AsJson = False) -> None:
         terminal.print_catalogue(found, data_root())
 
 
-@command(data_app, "show", short="Show counts, pixel statistics and a picture.")
+@command(data_app, "show", short="Show counts, pixel statistics and examples.")
 def data_show(
     data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)],
     set_: Set = None,
-    png: Annotated[Path | None, typer.Option("--png", metavar="FILE", help="Where the grid of examples goes.")] = None,
-    per_class: Annotated[int, typer.Option(min=1, max=100, help="Examples of each class in the grid.")] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the examples drawn.")] = 0,
+    png: Annotated[Path | None, typer.Option("--png", metavar="FILE", help="File for the grid of examples.")] = None,
+    per_class: Annotated[int, typer.Option(min=1, max=100, help="Examples per class in the grid.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for choosing the examples.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Show counts per class and split, pixel statistics, and write a grid of examples (default: NAME.png)."""
+    """Show counts per class and split and pixel statistics; write a grid of examples (default: NAME.png)."""
     from tenfold import overview, terminal
     from tenfold.recipe import text
 
@@ -91,7 +91,7 @@ def data_show(
 
 @command(data_app, "fetch", short="Download a public data set.")
 def data_fetch(data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)]) -> None:
-    """Download a public data set into TENFOLD_DATA, unless it is there already."""
+    """Download a public data set into TENFOLD_DATA, unless it is already there."""
     from tenfold.data import open_dataset
 
     with watching() as watcher:
@@ -114,9 +114,9 @@ def demo(runs: Runs = Path("runs")) -> None:
         print(f"report      {result.path / row.runs[0] / 'report.html'}")
 
 
-@command(app, short="Show the machine, the engine's choices, versions and data.")
+@command(app, short="Show the machine, engine settings, versions and data.")
 def doctor(as_json: AsJson = False) -> None:
-    """Show the machine, what the engine chose and why, versions, data sets and missing extras."""
+    """Show the machine, the engine's settings and the reasons, versions, data sets and missing extras."""
     from tenfold import terminal
     from tenfold.environment import diagnose
 

@@ -1,6 +1,6 @@
-"""Data: labelled images from a name or URI, as `Dataset` values with up to three splits.
+"""Data sets: open labelled images by name or URI, as `Dataset` values with up to three splits.
 
-A source registers the function that opens it, which takes what stands after the name in the URI:
+A source registers the function that opens it. The function receives the options, the part of the URI after the name:
 
     @DATASETS.add("digits")
     @source(where=lambda root: "scikit-learn")
@@ -26,14 +26,13 @@ __all__ = ["Dataset", "Provenance", "Split", "catalogue", "data_root", "open_dat
 def open_dataset(
     uri: str, root: str | Path | None = None, fetch: bool = False, watcher: Watcher = SILENT,
 ) -> Dataset:
-    """The data set that `uri` (`NAME` or `NAME:OPTIONS`) names, with the splits that its source has.
+    """Open the data set `uri` (`NAME` or `NAME:OPTIONS`), with the splits of its source.
 
-    `root` is the directory to look in (default: `data_root()`), which is written to only if `fetch`
-    is true and something has to be downloaded. `watcher` is told of downloads and of decoding.
+    `root` is the directory with the data sets (default: `data_root()`). It is written only if `fetch` is true and a
+    download is necessary. `watcher` receives the progress of downloads and of decoding.
 
-    Raises UnknownNameError for an unknown name, UsageError for options the source does not take,
-    DataError for files that are missing, damaged or do not fit, FetchError for a failed download,
-    StorageError where a download can't be written.
+    Raises UnknownNameError for an unknown name, UsageError for invalid options, DataError for missing, damaged or
+    unsuitable files, FetchError for a failed download, StorageError if a download can't be written.
     """
     name, _, options = uri.partition(":")
     if name not in DATASETS:
@@ -45,9 +44,9 @@ def open_dataset(
 
 
 def catalogue(root: str | Path | None = None) -> dict[str, dict[str, Any]]:
-    """For every data set by name: its `description`, and `where` it lies (None: not on this machine).
+    """The `description` and the location (`where`; None: not on this machine) of every data set, by name.
 
-    Only looks which files there are; `open_dataset` finds out whether they are whole.
+    Checks only which files exist; `open_dataset` checks their content.
     """
     directory = data_root() if root is None else Path(root).expanduser()
     sources = {name: _source(name) for name in DATASETS.names()}

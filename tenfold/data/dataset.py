@@ -1,4 +1,4 @@
-"""The values that every source produces and everything downstream consumes."""
+"""The values that every data source produces: `Dataset`, `Split` and `Provenance`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a split came from: `source` in words; `expected` images where the official count is known.
+    """The origin of a split.
 
-    `from_partial` marks images chosen from a split that was itself partial: `source` says which; `held_out`
-    marks a split that a recipe took out of train, where the source has no official one.
+    source: description in words; expected: official number of images, if known; from_partial: the images were selected
+    from a partial split; held_out: a recipe held the split out of the training images, because the source has none.
     """
 
     source: str
@@ -28,11 +28,11 @@ class Provenance:
     held_out: bool = False
 
     def partial(self, count: int) -> bool:
-        """Whether `count` images are fewer than the official split holds, or were chosen from fewer."""
+        """Whether `count` images are fewer than in the official split, or were selected from a partial split."""
         return self.from_partial or (self.expected is not None and count < self.expected)
 
     def describe(self, count: int) -> str:
-        """The source in words, and how much of the official split it is where that is not all."""
+        """The source in words; for a partial split also the number of official images present."""
         if self.expected is not None and count < self.expected:
             return f"{self.source}: PARTIAL, {count:,} of {self.expected:,} images"
         return self.source
@@ -42,8 +42,9 @@ class Provenance:
 class Split:
     """Labelled images: `images` uint8 [n, height, width, channels] and `labels` int64 [n].
 
-    Images may be an array, a memory map, a view of either (see `Images`), and larger than memory. `groups` int64 [n]
-    says which images belong together (None: each stands for itself). Raises DataError if they are anything else.
+    Images may be an array, a memory map or a view of either (see `Images`), and larger than memory. `groups` int64 [n]
+    gives the group of each image, such as all images of one patient (None: no groups). Raises DataError for other
+    dtypes or shapes.
     """
 
     images: Images
@@ -66,17 +67,17 @@ class Split:
         return len(self.labels)
 
     def take(self, indices: np.ndarray, source: str | None = None) -> Split:
-        """The images at `indices` (int [m]), in that order, with a word on where they come from; none is copied.
+        """A split with the images at `indices` (int [m]), in that order, without copying pixels.
 
-        With a `source` of their own the images are no longer measured against the official count,
-        but the split stays partial if this one is.
+        A new `source` describes the selection: the official count no longer applies, but the split stays partial if
+        this one is.
         """
         provenance = self.provenance if source is None else Provenance(source, from_partial=self.partial)
         groups = None if self.groups is None else self.groups[indices]
         return Split(View(self.images, indices), self.labels[indices], provenance, groups)
 
     def fingerprint(self) -> str:
-        """SHA-256 over the shape, labels and pixels, in order (hex). Reads all images once, when first asked."""
+        """SHA-256 (hex) of shape, labels and pixels, in order. The first call reads all images."""
         return self._fingerprint
 
     @cached_property
@@ -85,16 +86,16 @@ class Split:
 
     @property
     def partial(self) -> bool:
-        """Whether the source lacks some of the images that the official split holds."""
+        """Whether images of the official split are missing."""
         return self.provenance.partial(len(self))
 
     def describe(self) -> str:
-        """Where the images come from, in words, and whether that is all of them."""
+        """The source of the images in words, and whether the split is partial."""
         return self.provenance.describe(len(self))
 
 
 def content_hash(images: Images, labels: np.ndarray) -> str:
-    """SHA-256 over the shape of the images, the labels and the pixels, in order (hex)."""
+    """SHA-256 (hex) of the shape of the images, the labels and the pixels, in order."""
     digest = hashlib.sha256(repr(images.shape).encode())
     digest.update(np.ascontiguousarray(labels).data)
     for block in blocks(images):
@@ -104,7 +105,7 @@ def content_hash(images: Images, labels: np.ndarray) -> str:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A named, labelled set of images in up to three splits (None: the source has no such split)."""
+    """A named set of labelled images in up to three splits (None: the data set has no such split)."""
 
     name: str
     uri: str
@@ -118,7 +119,7 @@ class Dataset:
         if len(self.classes) < 2:
             raise DataError(f"data set {self.name} has {len(self.classes)} class; expected at least 2")
         if len(set(self.classes)) < len(self.classes):
-            raise DataError(f"data set {self.name} names a class twice: {', '.join(self.classes)}")
+            raise DataError(f"data set {self.name} has a class twice: {', '.join(self.classes)}; expected each once")
         for name, split in self.splits().items():
             if split.images.shape[1:] != self.shape:
                 raise DataError(f"{self.name}: {name} images are {split.images.shape[1:]}; "
@@ -134,11 +135,11 @@ class Dataset:
         return height, width, channels
 
     def splits(self) -> dict[str, Split]:
-        """The splits that exist, by name, in the order train, validation, test."""
+        """The existing splits by name, in the order train, validation, test."""
         present = ((name, getattr(self, name)) for name in SPLITS)
         return {name: split for name, split in present if split is not None}
 
     def fingerprint(self) -> str:
-        """SHA-256 over the class names and the fingerprints of all splits, in order (hex)."""
+        """SHA-256 (hex) of the class names and the fingerprints of all splits, in order."""
         parts = [(name, split.fingerprint()) for name, split in self.splits().items()]
         return hashlib.sha256(repr((self.classes, parts)).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The digits that come with scikit-learn: the data set that is always there."""
+"""The handwritten digits of scikit-learn, a data set that is always available."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tenfold.data.options import take_no_options
 from tenfold.data.source import Access, source
 from tenfold.registry import DATASETS
 
-HIGHEST = 16  # the value of full ink in scikit-learn's copy
+HIGHEST = 16  # pixel value of full ink in scikit-learn's copy
 
 
 @DATASETS.add("digits")
@@ -17,8 +17,8 @@ HIGHEST = 16  # the value of full ink in scikit-learn's copy
 def digits(options: str, access: Access) -> Dataset:
     """Digits: 1,797 handwritten digits of 8×8 pixels, from scikit-learn; nothing to download.
 
-    Ink 0–16 is scaled to 0–255. There is no test split: the recipe holds one out. Raises UsageError
-    for options.
+    Pixel values 0–16 are scaled to 0–255. There is no test split: the recipe holds one out. Raises UsageError if
+    options are given.
     """
     take_no_options("digits", options)
     from sklearn.datasets import load_digits

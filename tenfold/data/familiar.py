@@ -1,4 +1,4 @@
-"""How bright and how contrasty training images are, and which images lie outside of that."""
+"""Ranges of brightness and contrast of the training images, and which other images lie outside."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 
 from tenfold.data.view import Images
 
-SAMPLE = 5000  # training images, at most, whose statistics are taken
-MARGIN = 0.1  # of a range, by which an image may lie outside of it
+SAMPLE = 5000  # training images used for the ranges: at least this many, if there are that many
+MARGIN = 0.1  # tolerance outside a range, as a fraction of the range
 
 
 def pixel_ranges(images: Images) -> dict[str, list[float]]:
-    """Between which values the means and the standard deviations of nearly all images lie, on the scale 0–255.
+    """Ranges of the pixel mean and the pixel standard deviation of the images, on the scale 0–255.
 
-    images: uint8 [n, h, w, c], of which at most 5,000 are read, evenly spaced. Gives "mean" and "sd", each [0.1 %
-    quantile, 99.9 % quantile] over the images.
+    images: uint8 [n, h, w, c]; 5,000 to 9,999 of them, evenly spaced, are read, or all if there are fewer. Returns
+    "mean" and "sd", each [0.1 % quantile, 99.9 % quantile] over the images.
     """
     step = max(1, len(images) // SAMPLE)
     means, deviations = _statistics(images[np.arange(0, len(images), step)])
@@ -27,16 +27,16 @@ def pixel_ranges(images: Images) -> dict[str, list[float]]:
 
 
 def unlike(images: np.ndarray, ranges: Mapping[str, Sequence[Any]]) -> np.ndarray:
-    """Which of the images uint8 [n, h, w, c] lie outside of the ranges by more than a tenth of them: bool [n]."""
+    """Which of the images uint8 [n, h, w, c] lie outside the ranges by more than a tenth of a range: bool [n]."""
     outside = np.zeros(len(images), bool)
     for values, name in zip(_statistics(images), ("mean", "sd"), strict=True):
         low, high = (float(value) for value in ranges[name])
-        margin = MARGIN * (high - low) + 1  # a grey level for images that are all alike
+        margin = MARGIN * (high - low) + 1  # one grey level more, in case the training images are all alike
         outside |= (values < low - margin) | (values > high + margin)
     return outside
 
 
 def _statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of the pixels of each image: float64 [n] twice."""
+    """(mean, standard deviation) of the pixels of each image: two float64 [n]."""
     flat = images.reshape(len(images), math.prod(images.shape[1:]))
     return flat.mean(axis=1, dtype=np.float64), flat.std(axis=1, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Downloads that can be trusted: resumed, checked by SHA-256, never half a file under its final name."""
+"""Reliable downloads: resumable, checked by SHA-256; a file gets its final name only when it is complete."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tenfold.progress import SILENT, Watcher
 from tenfold.storage.files import put_in_place, storing
 from tenfold.storage.locks import lock_path, locked
 
-ATTEMPTS = 5  # requests for one file; another is made only if the last one brought something
+ATTEMPTS = 5  # most requests for one file; a request is repeated only if the last one received data
 BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A file on the web: where it is, the SHA-256 (hex) it must have, its size in bytes."""
+    """A file on the web: its URL, expected SHA-256 (hex) and size in bytes."""
 
     url: str
     sha256: str
@@ -36,25 +36,25 @@ class Archive:
 
     @property
     def name(self) -> str:
-        """The file's own name, the last part of its URL."""
+        """The file name, the last part of the URL."""
         return self.url.rpartition("/")[2]
 
     def fetch(self, folder: Path, access: Access) -> Path:
-        """Download the file into `folder`, unless it is there; return its path. As `fetch` below."""
+        """Download the file into `folder` with `fetch`, unless it is already there; return its path."""
         return fetch(self.url, folder / self.name, self.sha256, access.watcher)
 
 
 def fetch(
     url: str, destination: str | Path, sha256: str, watcher: Watcher = SILENT, timeout: float = 30
 ) -> Path:
-    """Download `url` to the file `destination`, unless it is there already; return its path.
+    """Download `url` to the file `destination`, unless it is already there; return its path.
 
-    What arrives is kept in `DESTINATION.part` and taken up there by the next call; it gets its final
-    name only after its SHA-256 (hex) proved right. `watcher` is told of the bytes so far;
-    `timeout` is the longest silence of the server, in seconds. Two processes download once.
+    Data are stored in `DESTINATION.part`, where the next call resumes. The file gets its final name only if its
+    SHA-256 (hex) is correct. `watcher` receives the number of bytes so far. `timeout` is the longest wait for data
+    from the server, in seconds. If two processes call this at the same time, only one downloads.
 
-    Raises FetchError if the server can't be reached, stalls or sends bytes with another hash (those
-    are removed), StorageError if the disk can't be written.
+    Raises FetchError if the server can't be reached, stalls or sends data with another hash (these are removed),
+    StorageError if the disk can't be written.
     """
     destination = Path(destination)
     if destination.exists():
@@ -72,18 +72,18 @@ def fetch(
             with storing(part, ADVICE):
                 part.unlink()
             raise FetchError(f"{url}: received a file with {digest_name(sha256)} {received}; expected {sha256}; it "
-                             f"was removed: try again, or put the right {destination.name} at {destination}")
+                             f"was removed; try again, or put the correct {destination.name} at {destination}")
         with storing(destination, ADVICE):
             put_in_place(part, destination)
     return destination
 
 
 def extract(archive: str | Path, members: Iterable[str], destination: str | Path) -> Path:
-    """Unpack from a tar file the `members` of one folder, as the folder `destination`; return its path.
+    """Unpack `members` of one folder in a tar file as the folder `destination`; return its path.
 
-    A member is named as in the archive, `FOLDER/FILE`. Only these are read; they are written beside
-    and the folder is renamed when it is complete. If the folder exists already, nothing is done.
-    Raises FetchError if the archive is damaged, lacks a member or would write elsewhere, StorageError.
+    Members are named as in the archive, `FOLDER/FILE`; others are ignored. The folder gets its final name only when it
+    is complete. If it already exists, nothing is done. Raises FetchError if the archive is damaged, a member is
+    missing or its path points outside the folder; StorageError.
     """
     archive, destination, members = Path(archive), Path(destination), list(members)
     if destination.exists():
@@ -97,7 +97,7 @@ def extract(archive: str | Path, members: Iterable[str], destination: str | Path
             for name in members:
                 member = tar.getmember(name)
                 if not member.isreg():
-                    raise FetchError(f"{archive}: {name} is no regular file; expected the official archive")
+                    raise FetchError(f"{archive}: {name} is not a regular file; expected the official archive")
                 tar.extract(member, part, filter="data")
     except KeyError as error:
         shutil.rmtree(part, ignore_errors=True)
@@ -109,7 +109,7 @@ def extract(archive: str | Path, members: Iterable[str], destination: str | Path
         if isinstance(error, OSError) and error.errno is not None:
             with storing(destination, ADVICE):
                 raise
-        raise FetchError(f"{archive} can't be unpacked: {error}; remove it and fetch it again") from None
+        raise FetchError(f"{archive} can't be unpacked: {error}; remove it and download it again") from None
     with storing(destination, ADVICE):
         for folder in {Path(name).parts[0] for name in members}:
             os.replace(part / folder, destination)
@@ -118,29 +118,29 @@ def extract(archive: str | Path, members: Iterable[str], destination: str | Path
 
 
 def digest_of(path: Path, like: str) -> str:
-    """The hash of a file, in hex, of the kind that `like` is: SHA-256, or MD5 if it has 32 digits."""
+    """The hash of a file (hex), of the same kind as `like`: SHA-256, or MD5 if it has 32 digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5" if len(like) == 32 else "sha256").hexdigest()
 
 
 def digest_name(digest: str) -> str:
-    """What kind of hash it is, in words."""
+    """The name of the hash function of `digest`."""
     return "MD5" if len(digest) == 32 else "SHA-256"
 
 
 def verified(path: Path, url: str, sha256: str) -> Path:
-    """The path, if the file has that SHA-256 (or MD5). Raises FetchError."""
+    """Return the path if the file has that SHA-256 (or MD5). Raises FetchError otherwise."""
     received = digest_of(path, sha256)
     if received != sha256:
-        raise FetchError(f"{path} has {digest_name(sha256)} {received}; expected {sha256}, the file at {url}; remove "
-                         "it or put the right one in its place")
+        raise FetchError(f"{path} has {digest_name(sha256)} {received}; expected {sha256} as at {url}; remove "
+                         "it or replace it with the correct file")
     return path
 
 
 def _download(
     url: str, part: Path, destination: Path, sha256: str, watcher: Watcher, timeout: float
 ) -> None:
-    """Bring `part` to its end, in more than one request if the connection breaks on the way."""
+    """Complete the file `part`, with further requests if the connection breaks."""
     for attempt in range(ATTEMPTS):
         before = _size(part)
         try:
@@ -154,7 +154,7 @@ def _download(
 
 
 def _transfer(url: str, part: Path, sha256: str, watcher: Watcher, timeout: float) -> None:
-    """One request, and what it brings into `part`. Raises OSError or HTTPException when it breaks."""
+    """Make one request and append its data to `part`. Raises OSError or HTTPException if the connection breaks."""
     response, have = _request(url, part, sha256, timeout)
     if response is None:
         return
@@ -170,8 +170,8 @@ def _transfer(url: str, part: Path, sha256: str, watcher: Watcher, timeout: floa
                     watcher.advance("download", have, total, "bytes")
                 file.flush()
                 os.fsync(file.fileno())
-        except _Broken as broken:
-            raise broken.error from None
+        except _NetworkError as error:
+            raise error.cause from None
     if total is not None and have < total:
         raise ConnectionError(f"the connection ended after {have:,} of {total:,} bytes")
 
@@ -179,7 +179,7 @@ def _transfer(url: str, part: Path, sha256: str, watcher: Watcher, timeout: floa
 def _request(
     url: str, part: Path, sha256: str, timeout: float
 ) -> tuple[http.client.HTTPResponse | None, int]:
-    """The server's answer and the offset at which its bytes belong; no answer if `part` is complete."""
+    """The server's response and the offset of its data in the file; no response if `part` is complete."""
     have = _size(part)
     request = urllib.request.Request(url, headers={"User-Agent": "tenfold", "Accept-Encoding": "identity"})
     if have:
@@ -194,7 +194,7 @@ def _request(
             return None, have
         return _from_the_start(url, part, sha256, timeout)
     if not have or response.status != http.HTTPStatus.PARTIAL_CONTENT:
-        return response, 0  # everything, be it because the server ignores ranges
+        return response, 0  # the whole file: nothing is there yet, or the server ignores ranges
     if not re.match(rf"bytes {have}-", response.headers.get("Content-Range", "")):
         response.close()
         return _from_the_start(url, part, sha256, timeout)
@@ -209,24 +209,24 @@ def _from_the_start(
     return _request(url, part, sha256, timeout)
 
 
-class _Broken(Exception):  # noqa: N818  it never leaves this file
-    """An error of the network, on its way through a block in which errors are the disk's."""
+class _NetworkError(Exception):
+    """Wraps a network error, so that `storing` does not report it as an error of the disk."""
 
-    def __init__(self, error: Exception) -> None:
-        super().__init__(error)
-        self.error = error
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(cause)
+        self.cause = cause
 
 
 def _receive(response: http.client.HTTPResponse) -> bytes:
-    """What the server has sent by now, empty at the end."""
+    """The data received so far from the server; empty at the end."""
     try:
         return response.read1(BLOCK)
     except (OSError, http.client.HTTPException) as error:
-        raise _Broken(error) from None
+        raise _NetworkError(error) from None
 
 
 def _reason(error: Exception, timeout: float) -> str:
-    """Why a transfer ended, in words."""
+    """The reason why a transfer failed, in words."""
     if isinstance(error, urllib.error.HTTPError):
         return f"the server answered {error.code} {error.reason}"
     cause = error.reason if isinstance(error, urllib.error.URLError) else error

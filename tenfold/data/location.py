@@ -1,4 +1,4 @@
-"""Where data sets are looked for and kept."""
+"""The directories for data sets and caches."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 import platformdirs
 
-ADVICE = "set TENFOLD_DATA to another directory"  # where a data set can't be kept
+ADVICE = "set TENFOLD_DATA to another directory"  # advice if a data set can't be written
 
 
 def data_root() -> Path:
-    """The directory named by `TENFOLD_DATA`, else `tenfold` in the platform's cache directory.
+    """The directory of the data sets: `$TENFOLD_DATA`, or else `tenfold` in the platform's cache directory.
 
-    That is `$XDG_CACHE_HOME` or `~/.cache` on Linux, `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on
-    Windows. The directory need not exist, and is not made here.
+    The cache directory is `$XDG_CACHE_HOME` or `~/.cache` on Linux, `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on
+    Windows. The returned directory may not exist; it is not created here.
     """
     chosen = os.environ.get("TENFOLD_DATA")
     if chosen:
@@ -23,16 +23,16 @@ def data_root() -> Path:
 
 
 def feature_root() -> Path:
-    """Where features of frozen backbones are kept: `$TENFOLD_CACHE`, else `tenfold` in the platform's cache.
+    """The cache for features of frozen backbones, in `$TENFOLD_CACHE` or else `tenfold` in the platform's cache.
 
-    Whatever lies there can be made again: it may be removed at any time.
+    It may be deleted at any time; the features are then computed again.
     """
     chosen = os.environ.get("TENFOLD_CACHE")
     return (Path(chosen).expanduser() if chosen else _cache()) / "features"
 
 
 def keras_cache() -> Path:
-    """The directory in which Keras keeps the data sets it has downloaded: `$KERAS_HOME` or `~/.keras`."""
+    """The directory of the data sets downloaded by Keras, in `$KERAS_HOME` or `~/.keras`."""
     home = os.environ.get("KERAS_HOME")
     return (Path(home).expanduser() if home else Path.home() / ".keras") / "datasets"
 

@@ -11,14 +11,14 @@ from tenfold.errors import UsageError, unknown
 
 @dataclass(frozen=True)
 class Option:
-    """A number with its default and its limits; a default that is an int asks for whole numbers."""
+    """A numeric option with its default and limits. If the default is an int, only whole numbers are valid."""
 
     default: int | float
     lowest: int | float
     highest: int | float
 
     def parse(self, text: str) -> int | float | None:
-        """The value that `text` gives, None if it is no such number or out of the limits."""
+        """The value of `text`; None if it is not a number of that type or outside the limits."""
         try:
             value = int(text) if isinstance(self.default, int) else float(text)
         except ValueError:
@@ -26,15 +26,15 @@ class Option:
         return value if math.isfinite(value) and self.lowest <= value <= self.highest else None
 
     def describe(self) -> str:
-        """The values that are accepted, in words."""
+        """The valid values, in words."""
         kind = "a whole number" if isinstance(self.default, int) else "a number"
         return f"{kind} from {self.lowest} to {self.highest}"
 
 
 def parse_options(source: str, text: str, options: Mapping[str, Option]) -> dict[str, int | float]:
-    """The values of all options of `source`: those that `text` (`key=value,key=value`) gives, else defaults.
+    """The values of all options of `source`, from `text` (`key=value,key=value`) or by default.
 
-    Raises UsageError with every mistake in one line: unknown or repeated keys, values out of limits.
+    Raises UsageError with all errors in one line: unknown or repeated keys, invalid values.
     """
     values = {key: option.default for key, option in options.items()}
     given: set[str] = set()
@@ -58,7 +58,6 @@ def parse_options(source: str, text: str, options: Mapping[str, Option]) -> dict
 
 
 def take_no_options(source: str, text: str) -> None:
-    """Raises UsageError if there is anything after the name of a source that has no options."""
+    """Raise UsageError if options are given for a source that has none."""
     if text.strip():
-        raise UsageError(f"data set {source} takes no options, received {text.strip()!r}; "
-                         f"write {source!r} alone")
+        raise UsageError(f"data set {source} has no options; received {text.strip()!r}; expected only {source!r}")

@@ -1,8 +1,8 @@
-"""Drawn shapes: a data set made on the spot, as easy or as hard as it is asked to be.
+"""Shapes: a generated data set of adjustable difficulty.
 
-A shape is a signed distance function in its own coordinates, where it fills about the unit circle;
-its edge is the zero line, blended over one pixel. Position, size, turn, deformation, colours and
-clutter are drawn for each image; `difficulty` widens their ranges and narrows the contrast.
+A shape is a signed distance function in its own coordinates, where it fills roughly the unit circle. Its edge is the
+zero line, blended over one pixel. Position, size, rotation, deformation, colours and clutter are random for each
+image; `difficulty` widens their ranges and lowers the contrast.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ OPTIONS = {
     "test": Option(1000, 10, 1_000_000),
     "size": Option(32, 8, 256),
 }
-BLOBS = 4  # pieces of clutter that an image has at most
+BLOBS = 4  # most pieces of clutter in an image
 CHUNK_PIXELS = 1 << 19  # pixels drawn at a time
 
 
 @DATASETS.add("shapes")
-@source(where=lambda root: "drawn on the spot")
+@source(where=lambda root: "generated on demand")
 def shapes(options: str, access: Access) -> Dataset:
-    """Shapes: drawn RGB images in ten classes; options difficulty (0 to 1), seed, train, test, size.
+    """Shapes: generated RGB images in ten classes; options difficulty (0 to 1), seed, train, test, size.
 
-    As in `shapes:difficulty=0.5,seed=0,train=5000,test=1000,size=32`, which are the defaults. The same
-    options give the same images; train and test come from independent random streams, and the classes
-    are balanced. Raises UsageError with every mistake in the options.
+    The defaults are `shapes:difficulty=0.5,seed=0,train=5000,test=1000,size=32`. The same options give the same
+    images. Train and test come from independent random streams, and the classes are balanced. Raises UsageError with
+    all errors in the options.
     """
     chosen = parse_options("shapes", options, OPTIONS)
     difficulty, size, seed = float(chosen["difficulty"]), int(chosen["size"]), int(chosen["seed"])
@@ -50,7 +50,7 @@ def shapes(options: str, access: Access) -> Dataset:
 
 
 def draw(count: int, size: int, difficulty: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """`count` images uint8 [count, size, size, 3] and their labels int64 [count], classes balanced."""
+    """Draw `count` images: uint8 [count, size, size, 3] and labels int64 [count], with balanced classes."""
     labels = rng.permutation(np.arange(count, dtype=np.int64) % len(SHAPES))
     scene = _Scene(count, rng)
     images = np.empty((count, size, size, 3), np.uint8)
@@ -65,7 +65,7 @@ def draw(count: int, size: int, difficulty: float, rng: np.random.Generator) -> 
 
 
 class _Scene:
-    """The random numbers behind `count` images, each uniform in 0 to 1, and what is drawn from them."""
+    """The random numbers of `count` images, each uniform from 0 to 1; draws the images from them."""
 
     def __init__(self, count: int, rng: np.random.Generator) -> None:
         def uniform(*shape: int) -> np.ndarray:
@@ -79,9 +79,9 @@ class _Scene:
     def render(
         self, chosen: np.ndarray, distance: Distance, size: int, difficulty: float, noise: np.ndarray
     ) -> np.ndarray:
-        """The images `chosen` (int [m]) with one kind of shape: uint8 [m, size, size, 3].
+        """Draw the images `chosen` (int [m]), all with the same kind of shape: uint8 [m, size, size, 3].
 
-        `noise` is float32 [m, size, size, 3], triangular in -1 to 1.
+        `noise` is float32 [m, size, size, 3], triangularly distributed from -1 to 1.
         """
         axis = (np.arange(size, dtype=np.float32) + np.float32(0.5)) * np.float32(2 / size) - 1
         y, x = np.broadcast_arrays(axis[None, :, None], axis[None, None, :])
@@ -101,7 +101,7 @@ class _Scene:
         return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
 
     def _colours(self, chosen: np.ndarray, difficulty: float) -> tuple[np.ndarray, np.ndarray]:
-        """Background and shape colours, float [m, 3]: far apart when easy, close when hard."""
+        """Background and shape colours, two float [m, 3]: low difficulty gives high contrast."""
         ground = 40 + 175 * self.ground[chosen]
         away = np.where(ground.mean(axis=1, keepdims=True) > 127.5, -1, 1)
         contrast = 130 - 65 * difficulty
@@ -110,7 +110,7 @@ class _Scene:
     def _coordinates(
         self, chosen: np.ndarray, x: np.ndarray, y: np.ndarray, difficulty: float
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The pixels in each shape's own coordinates, [m, size, size] twice, and its unit in half widths."""
+        """The pixels in each shape's own coordinates, two [m, size, size], and its unit in half image widths."""
         centre = (self.centre[chosen] - 0.5) * (0.2 + 0.6 * difficulty)
         unit = _column(0.66 - (0.05 + 0.2 * difficulty) * self.scale[chosen])
         angle = (self.turn[chosen] - 0.5) * np.float32(2 * np.pi * (0.03 + 0.97 * difficulty))
@@ -128,7 +128,7 @@ class _Scene:
         self, picture: np.ndarray, chosen: np.ndarray, i: int, x: np.ndarray, y: np.ndarray,
         difficulty: float, on_top: bool,
     ) -> None:
-        """Blend a spot or a bar of another colour into `picture`, where the image has an `i`-th one."""
+        """Blend a spot or bar of another colour into those images of `picture` that have an `i`-th one."""
         place, colour = self.blobs[chosen, i], self.blob_colour[chosen, i]
         dx, dy = x - _column(2.2 * place[:, 0] - 1.1), y - _column(2.2 * place[:, 1] - 1.1)
         angle = place[:, 2] * np.float32(np.pi)
@@ -144,7 +144,7 @@ class _Scene:
 
 
 def _column(values: np.ndarray) -> np.ndarray:
-    """[m] as [m, 1, 1], to go with [m, size, size]."""
+    """Reshape [m] to [m, 1, 1], to broadcast with [m, size, size]."""
     return values.astype(np.float32)[:, None, None]
 
 
@@ -157,7 +157,7 @@ def _radius(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _sides(u: np.ndarray, v: np.ndarray, count: int, height: float) -> np.ndarray:
-    """Distances to the sides of a regular polygon, [count, m, size, size]; `height` from centre to side."""
+    """Distances to the sides of a regular polygon, [count, m, size, size]; `height` is from centre to side."""
     turns = 2 * np.pi * np.arange(count) / count
     return np.stack([np.float32(np.sin(t)) * u - np.float32(np.cos(t)) * v - height for t in turns])
 
@@ -167,7 +167,7 @@ def _box(u: np.ndarray, v: np.ndarray, width: float, height: float) -> np.ndarra
 
 
 def _bands(u: np.ndarray, period: float) -> np.ndarray:
-    """Parallel bands, half of each `period` inside."""
+    """Parallel bands; half of each `period` is inside."""
     return (abs(u / period - np.floor(u / period) - 0.5) - 0.25) * period
 
 

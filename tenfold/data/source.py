@@ -1,4 +1,4 @@
-"""What a source of data is: a function that opens it, and one that says where it lies."""
+"""A data source: a function that opens the data set, and one that locates its files."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tenfold.progress import SILENT, Watcher
 
 @dataclass(frozen=True)
 class Access:
-    """How to come by the files of a data set.
+    """Access to the files of a data set.
 
-    `root` is the directory where data sets lie and are kept, `fetch` whether what is missing may be
-    downloaded into it. `watcher` is told of what takes long.
+    root: directory of the data sets; fetch: whether missing files may be downloaded into it; watcher: receives the
+    progress of downloads and decoding.
     """
 
     root: Path
@@ -25,7 +25,7 @@ class Access:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the files of a data set lie: which layout, which folder or file, and how to call it."""
+    """The location of a data set's files: their layout, the folder or file, and a description in words."""
 
     layout: str
     path: Path
@@ -34,17 +34,17 @@ class Place:
 
 @dataclass(frozen=True)
 class Source:
-    """A named data set, or a family of them that options tell apart.
+    """A named data set, or a family of data sets distinguished by options.
 
-    `open` takes what stands after the name in the URI and an `Access`; `where` takes the root and
-    says where the files lie, None if they are not on this machine.
+    open: takes the options (the part of the URI after the name) and an `Access`; where: takes the root and returns the
+    location of the files, None if they are not on this machine.
     """
 
     open: Callable[[str, Access], Dataset]
     where: Callable[[Path], str | None]
 
     def __call__(self, options: str, access: Access) -> Dataset:
-        """The data set; raises as `open` does."""
+        """Open the data set. Raises the same errors as `open`."""
         return self.open(options, access)
 
     @property
@@ -54,5 +54,5 @@ class Source:
 
 
 def source(where: Callable[[Path], str | None]) -> Callable[[Callable[[str, Access], Dataset]], Source]:
-    """Decorator: make a `Source` of the function that opens it."""
+    """Decorator: turn the function that opens a data set into a `Source`."""
     return lambda opener: Source(opener, where)

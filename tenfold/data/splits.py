@@ -1,5 +1,7 @@
-"""From the splits that a source has to the splits that a recipe asks for: class subsets, held-out
-splits and training subsets, all stratified and seeded, with every count exact."""
+"""Make a recipe's splits from those of the source: class subsets, held-out splits and training subsets.
+
+Selections are stratified and seeded, and their counts are exact.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,13 @@ from tenfold.recipe import DataSection
 
 
 def prepare(dataset: Dataset, section: DataSection) -> Dataset:
-    """The data set that a recipe's `[data]` section asks for: always a train split, the others as it says.
+    """The data set with the splits of a recipe's `[data]` section.
 
-    In this order: only `section.classes`, relabelled in that order; a test split held out of train if
-    the source has none; a validation split likewise; `section.train_size` of the images that are left.
-    Held-out splits and subsets are stratified and chosen by `section.seed`; images keep their order.
+    In this order: keep only `section.classes`, relabelled in that order; hold a test split out of train if the source
+    has none; hold out a validation split likewise; keep `section.train_size` of the remaining training images.
+    Held-out splits and subsets are stratified and selected with `section.seed`; images keep their order.
 
-    Raises UsageError for an unknown class, and for a request that the data can't meet.
+    Raises UsageError for an unknown class and for sizes that the data can't provide.
     """
     if section.classes:
         dataset = select_classes(dataset, section.classes)
@@ -36,9 +38,9 @@ def prepare(dataset: Dataset, section: DataSection) -> Dataset:
 
 
 def select_classes(dataset: Dataset, classes: Sequence[str]) -> Dataset:
-    """Only the images of `classes`, labelled 0, 1, … in the order given.
+    """The data set with only the images of `classes`, labelled 0, 1, … in the given order.
 
-    Raises UsageError for an unknown class, for fewer than two, or for one given twice.
+    Raises UsageError for an unknown or repeated class and for fewer than two classes.
     """
     for name in classes:
         if name not in dataset.classes:
@@ -58,51 +60,51 @@ def select_classes(dataset: Dataset, classes: Sequence[str]) -> Dataset:
         indices = np.flatnonzero(new[split.labels] >= 0)
         if not len(indices):
             raise UsageError(f"data.classes: the {name} split has no image of {', '.join(classes)}; "
-                             "choose classes that it has")
+                             "choose other classes")
         chosen = split.take(indices, f"{split.describe()}, {len(classes)} of {len(dataset.classes)} classes")
         splits[name] = replace(chosen, labels=new[chosen.labels])
     return replace(dataset, classes=tuple(classes), **splits)
 
 
 def stratified(labels: np.ndarray, size: int, rng: np.random.Generator, leave: int = 0) -> np.ndarray:
-    """Indices (int64 [size], ascending) of images chosen so that classes keep their proportions.
+    """Indices (int64 [size], ascending) of a stratified selection: classes keep their proportions.
 
-    `labels` is int64 [n]. Every class gives at least one image if `size` is at least the number of
-    classes, and keeps at least `leave` (as long as it has more than that). Raises ValueError if there
-    are fewer than `size` images to choose from.
+    `labels` is int64 [n]. If `size` is at least the number of classes, at least one image of every class is selected.
+    At least `leave` images of every class remain (or all, if it has fewer). Raises ValueError if fewer than `size`
+    images are available.
     """
     counts = np.bincount(labels)
-    share = allocate(counts, size, np.maximum(counts - leave, 0))
-    chosen = [rng.permutation(np.flatnonzero(labels == label))[:number] for label, number in enumerate(share)]
+    allocated = allocate(counts, size, np.maximum(counts - leave, 0))
+    chosen = [rng.permutation(np.flatnonzero(labels == label))[:number] for label, number in enumerate(allocated)]
     return np.sort(np.concatenate(chosen))
 
 
 def allocate(counts: np.ndarray, size: int, highest: np.ndarray) -> np.ndarray:
-    """`size` divided over classes of `counts` images (int [k]) by largest remainder: int64 [k].
+    """Distribute `size` over classes with `counts` images (int [k]) by the largest-remainder method: int64 [k].
 
-    No class gets more than its `highest`, and each that may have one gets at least one where `size` is
-    enough for all. Raises ValueError if `size` is more than the sum of `highest`.
+    No class gets more than its `highest`. If `size` is at least the number of classes, every class gets at least one,
+    unless its `highest` is 0. Raises ValueError if `size` exceeds the sum of `highest`.
     """
     if size > highest.sum():
         raise ValueError(f"{size} of {highest.sum()} images")
     total = int(counts.sum())
     lowest = np.minimum(highest, 1 if size >= (counts > 0).sum() else 0)
-    share = np.clip(size * counts // max(total, 1), lowest, highest)
-    while (missing := size - int(share.sum())) != 0:
-        # What a class is short of its due, in units of 1/total image: exact, unlike a fraction.
-        short = size * counts - share * total
-        able = share < highest if missing > 0 else share > lowest
-        order = np.argsort(-short if missing > 0 else short, kind="stable")
-        share[order[able[order]][: abs(missing)]] += 1 if missing > 0 else -1
-    return share
+    allocated = np.clip(size * counts // max(total, 1), lowest, highest)
+    while (missing := size - int(allocated.sum())) != 0:
+        # Difference between the proportional number and the allocated one, in units of 1/total image: exact integers.
+        remainder = size * counts - allocated * total
+        adjustable = allocated < highest if missing > 0 else allocated > lowest
+        order = np.argsort(-remainder if missing > 0 else remainder, kind="stable")
+        allocated[order[adjustable[order]][: abs(missing)]] += 1 if missing > 0 else -1
+    return allocated
 
 
 def summary(dataset: Dataset) -> dict[str, Any]:
-    """What `tenfold data show` shows: plain values, ready for JSON.
+    """The output of `tenfold data show`, as plain values for JSON.
 
-    Name, URI, classes and shape of the data set; for each split the number of images, where they come
-    from, whether that is partial, images per class, and mean and standard deviation (population) of
-    the pixels of each channel, on the scale 0–255.
+    Name, URI, classes and shape of the data set. For each split: the number of images, their source, whether the split
+    is partial, the images per class, and mean and population standard deviation of the pixels per channel, on the
+    scale 0–255.
     """
     return {
         "name": dataset.name,
@@ -128,7 +130,7 @@ def _summarise(split: Split, classes: Sequence[str]) -> dict[str, Any]:
 
 
 def channel_statistics(images: Images) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation (population) of each channel of uint8 [n, h, w, c]: float64 [c] twice."""
+    """(mean, population standard deviation) of each channel of uint8 images [n, h, w, c]: two float64 [c]."""
     channels = images.shape[3]
     histogram = np.zeros((channels, 256), np.int64)
     for block in blocks(images):
@@ -143,18 +145,18 @@ def channel_statistics(images: Images) -> tuple[np.ndarray, np.ndarray]:
 # ----------------------------------------------------------------------------------------------------
 
 
-def _hold_out(dataset: Dataset, name: str, share: float, seed: int, stream: int) -> Dataset:
-    """`dataset` with the split `name` taken out of its train split."""
+def _hold_out(dataset: Dataset, name: str, amount: float, seed: int, stream: int) -> Dataset:
+    """`dataset` with a split `name` held out of train. `amount` is a fraction, or from 1 a number of images."""
     train, key = dataset.train, f"data.{name}"
-    size = round(share * len(train)) if share < 1 else int(share)
-    spare = int(np.maximum(np.bincount(train.labels) - 1, 0).sum())
+    size = round(amount * len(train)) if amount < 1 else int(amount)
+    most = int(np.maximum(np.bincount(train.labels) - 1, 0).sum())
     if size == 0:
-        raise UsageError(f"{key}: received {share:g} of {len(train):,} training images, which is none; "
+        raise UsageError(f"{key}: received {amount:g} of {len(train):,} training images, which is none; "
                          f"expected at least one image; set {key} to a number of images, or "
                          "to 0 for no split")
-    if size > spare:
-        raise UsageError(f"{key}: received {share:g}, that is {size:,} of {len(train):,} training images; "
-                         f"expected at most {spare:,}, so that each class keeps one in train; lower {key}")
+    if size > most:
+        raise UsageError(f"{key}: received {amount:g}, that is {size:,} of {len(train):,} training images; "
+                         f"expected at most {most:,}, so that train keeps one of each class; lower {key}")
     held = stratified(train.labels, size, np.random.default_rng([seed, stream]), leave=1)
     rest = np.setdiff1d(np.arange(len(train)), held, assume_unique=True)
     words = f"{size:,} images, stratified, seed {seed}"
@@ -167,12 +169,11 @@ def _hold_out(dataset: Dataset, name: str, share: float, seed: int, stream: int)
 
 
 def _subset(train: Split, size: int, seed: int, stream: int) -> Split:
-    """`size` of the training images."""
+    """A stratified subset of `size` training images."""
     present = len(np.unique(train.labels))
     if not present <= size <= len(train):
         raise UsageError(f"data.train_size: received {size:,}; expected {present:,} (one for each class) to "
-                         f"{len(train):,} (the training images after the held-out splits); "
-                         "set it within these")
+                         f"{len(train):,} (the training images left after holding out splits)")
     if size == len(train):
         return train
     chosen = stratified(train.labels, size, np.random.default_rng([seed, stream]))

@@ -1,4 +1,4 @@
-"""Images that may be larger than memory: an array, a memory map, or a view of chosen rows of either."""
+"""Images that may be larger than memory: an array, a memory map, or a view of selected rows of either."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-BLOCK = 16 << 20  # bytes of images that are read at a time
+BLOCK = 16 << 20  # bytes of images read at a time
 
 
 class Images(Protocol):
-    """Images [n, height, width, channels], or features [n, d], of which only what is asked for is read.
+    """Images [n, height, width, channels], or features [n, d]; indexing reads only the requested rows.
 
-    Indexing takes one index: a slice or an int array gives an array of those rows, in that order; an int gives one
-    row. Arrays and memory maps do this, and so may anything else. An array that is given may be read-only.
+    A slice or an int array gives an array of those rows, in that order; an int gives one row. NumPy arrays and memory
+    maps satisfy this protocol. Returned arrays may be read-only.
     """
 
     @property
@@ -30,9 +30,9 @@ class Images(Protocol):
 
 
 class View:
-    """Chosen rows of images, gathered when they are read; a view of a view is one of its base.
+    """Selected rows of images, read on access. A view of a view refers directly to the base images.
 
-    `rows` are int [m], in any order. Raises IndexError for a row that is not there. `np.asarray` gathers all of them.
+    `rows` is int [m], in any order. Raises IndexError for a row that does not exist. `np.asarray` reads all rows.
     """
 
     def __init__(self, images: Images, rows: np.ndarray) -> None:
@@ -56,12 +56,12 @@ class View:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
-            raise ValueError("a view of images can't become an array without a copy")
+            raise ValueError("a view of images can't be converted to an array without a copy")
         return np.asarray(self[:], dtype)
 
 
 def blocks(images: Images) -> Iterator[np.ndarray]:
-    """The images in order, as many at a time as fit into 16 MiB (one at least)."""
+    """The images in order, in blocks of up to 16 MiB (at least one image)."""
     size = math.prod(images.shape[1:]) * images.dtype.itemsize
     count = max(1, BLOCK // max(1, size))
     for start in range(0, len(images), count):

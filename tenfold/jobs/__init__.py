@@ -1,4 +1,4 @@
-"""Jobs: recipe + data → fit → validate → finish, which leaves one run directory; and what is done with it later."""
+"""Jobs: train a recipe on data into a run directory (fit → validate → finish), resume a run, evaluate it again."""
 
 from tenfold.jobs.evaluating import evaluate
 from tenfold.jobs.resuming import resume

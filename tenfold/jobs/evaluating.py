@@ -1,4 +1,4 @@
-"""Judging a run again: on its own data set, on another one, calibrated, on corrupted images."""
+"""Evaluate a run again: on its own data set, on another one, calibrated, on corrupted images."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ from tenfold.run import Run
 def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False, *, splits: Sequence[str] = (),
              data: str | None = None, tta: str | None = None, calibrate: bool = False,
              corruptions: bool = False) -> dict[str, Any]:
-    """Score a run's model again on the data set it was trained with, and renew its report.
+    """Evaluate a run's model again on the data set it was trained on, and update its report.
 
-    splits: those to score (default: validation and test). With `data`, a data set's name or URI, its split
-    (default: test) is scored beside them, under `<data set>-<split>`. `tta` is test-time augmentation in place
-    of the recipe's (`evaluate.tta`), scored beside them under `<split>_tta`. `calibrate` fits a temperature on the
-    validation predictions and writes `calibration.json`; `corruptions` scores the corrupted test images and
-    writes `corruptions.json`. Returns the metrics: split → metric → {"value", "low", "high"}. Raises
-    RunError if the data set's content is no longer what it was, UsageError for a split that is not there,
-    RecipeError for a `tta` that is none.
+    splits: the splits to evaluate (default: validation and test). data: name or URI of another data set to evaluate on
+    instead; its split (default: test) is stored as `<data set>-<split>`. tta: test-time augmentation, instead of the
+    recipe's `evaluate.tta`; its results are stored as `<split>_tta`. calibrate: fit a temperature on the validation
+    predictions and write `calibration.json`. corruptions: evaluate on corrupted test images and write
+    `corruptions.json`.
+
+    Returns the metrics: split → metric → {"value", "low", "high"}. Raises RunError if the content of the data set has
+    changed, UsageError for an unknown split, RecipeError for an unknown `tta`.
     """
     how = run.recipe().replace({} if tta is None else {"evaluate.tta": tta}).evaluate
     watcher = watcher or default_watcher()
@@ -36,11 +37,11 @@ def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False, *, spl
     dataset = own_data(run, watcher)
     other = None if data is None else open_dataset(data, fetch=True, watcher=watcher)
     with run.writing():
-        _judge(run, dataset, other, splits, csv, how, watcher)
+        _evaluate_splits(run, dataset, other, splits, csv, how, watcher)
         if calibrate:
             from tenfold.evaluation.calibration import calibrate as fit
 
-            watcher.notice(f"temperature fitted on validation: {fit(run)['temperature']:.3f}")
+            watcher.notice(f"temperature fitted on the validation split: {fit(run)['temperature']:.3f}")
         if corruptions:
             from tenfold.evaluation import score_corruptions
 
@@ -49,9 +50,9 @@ def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False, *, spl
     return run.metrics()
 
 
-def _judge(run: Run, dataset: Dataset, other: Dataset | None, splits: Sequence[str], csv: bool,
-           how: EvaluateSection, watcher: Watcher) -> None:
-    """Score splits of the run's own data set, or of another one in place of it."""
+def _evaluate_splits(run: Run, dataset: Dataset, other: Dataset | None, splits: Sequence[str], csv: bool,
+                     how: EvaluateSection, watcher: Watcher) -> None:
+    """Evaluate splits of the run's own data set or, if given, of the other one."""
     from tenfold import evaluation
 
     if other is not None:

@@ -1,4 +1,4 @@
-"""A job as a value: what is trained on which data, for whom; and the plan, once it is known that it can be done."""
+"""A training job, and its plan once the recipe, the data and the disk have been checked."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """What is trained and reported, on which prepared data, and who is told.
+    """A recipe to train on a prepared data set, and how to report it.
 
-    callbacks: `keras.callbacks.Callback`s; watcher: asks the job to stop after an interrupt as well; csv, h5: also
-    write predictions as CSV, the model as HDF5.
+    callbacks: `keras.callbacks.Callback`s; watcher: also asks the job to stop after an interrupt; csv: also write the
+    predictions as CSV; h5: also write the model as HDF5.
     """
 
     recipe: Recipe
@@ -34,7 +34,7 @@ class Job:
 
 
 class Interruptible(Watcher):
-    """A watcher that also asks to stop once an interrupt has asked."""
+    """A watcher that also asks the work to stop after an interrupt."""
 
     def __init__(self, watcher: Watcher, interrupt: Interrupt) -> None:
         self._watcher, self._interrupt = watcher, interrupt
@@ -48,16 +48,16 @@ class Interruptible(Watcher):
 
 @dataclass(frozen=True)
 class Plan:
-    """The network that is trained, and where its first weights come from."""
+    """The size of the network to train, and the origin of its initial weights."""
 
     summary: Summary
     origin: dict[str, Any]
 
     @classmethod
     def of(cls, job: Job, directory: Path, already: int = 0) -> Plan:
-        """The plan of a job that can be done and has room in `directory`, which holds `already` bytes of it.
+        """Check a job and its disk space in `directory`, where it already takes `already` bytes, and plan it.
 
-        Downloads published weights that are missing. Raises a TenfoldError before anything is written.
+        Downloads missing published weights. Raises a TenfoldError before anything is written.
         """
         from tenfold.models import obtain, origin
         from tenfold.models.summary import Summary

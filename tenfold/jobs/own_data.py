@@ -1,4 +1,4 @@
-"""The data set of a recipe, and of a run: opened, prepared, and checked against what the run recorded."""
+"""The data set of a recipe or a run: open it, prepare it, and check it against the run's fingerprint."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from tenfold.run import Run
 
 
 def with_source(recipe: Recipe, source: str) -> Recipe:
-    """The recipe on another data set."""
+    """The recipe with another data set."""
     return recipe.replace({"data.source": source})
 
 
 def open_data(recipe: Recipe, watcher: Watcher = SILENT, *, fetch: bool = True) -> Dataset:
-    """The recipe's data set with the splits of its source; with `fetch`, missing public data are downloaded."""
+    """The recipe's data set with the splits of its source. `fetch`: download missing public data."""
     return open_dataset(recipe.data.source, fetch=fetch, watcher=watcher)
 
 
 def prepared(recipe: Recipe, data: Dataset | None, watcher: Watcher) -> Dataset:
-    """The data set with the splits of the recipe. Says how large they are, where they come from, which are partial."""
+    """The data set with the splits of the recipe. Reports the size and source of each, and whether it is partial."""
     dataset = prepare(data or open_data(recipe, watcher), recipe.data)
     for split, value in dataset.splits().items():
         watcher.notice(f"{split}: {len(value):,} images ({value.describe()})")
@@ -30,7 +30,7 @@ def prepared(recipe: Recipe, data: Dataset | None, watcher: Watcher) -> Dataset:
 
 
 def own_data(run: Run, watcher: Watcher) -> Dataset:
-    """The prepared data set that a run was made with; nothing is downloaded.
+    """The prepared data set that a run was trained on. Nothing is downloaded.
 
     Raises RunError if its content has changed, DataError if it is not on this machine.
     """
@@ -41,10 +41,10 @@ def own_data(run: Run, watcher: Watcher) -> Dataset:
 
 
 def check_data(run: Run, dataset: Dataset) -> None:
-    """Raise RunError if a run was made with other data."""
+    """Raise RunError if a run was trained on other data."""
     if not run.has("environment.json"):
-        return  # it died before it could note its data
+        return  # it died before it recorded its data
     recorded = run.environment().fingerprint
     if dataset.fingerprint() != recorded:
         raise RunError(f"{run.path}: the data set {dataset.uri} has changed since training (fingerprint "
-                       f"{dataset.fingerprint()[:12]}, expected {recorded[:12]}); restore it to go on with this run")
+                       f"{dataset.fingerprint()[:12]}, expected {recorded[:12]}); restore it to continue this run")

@@ -1,4 +1,4 @@
-"""Going on with a run that was stopped, died or failed."""
+"""Resume a run that was stopped, died or failed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tenfold.run import Run, State
 
 def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *, csv: bool = False, h5: bool = False,
            watcher: Watcher | None = None) -> Run:
-    """Go on with a run that was stopped, died or failed, to the same bits as if it had never been interrupted.
+    """Resume a run that was stopped, died or failed. The weights are bit-identical to those of an uninterrupted run.
 
-    `epochs` raises the recipe's number of epochs, for a finished run too. Raises RunError if the run is
-    finished, is being written by another process, or if its data set has changed.
+    `epochs` raises the recipe's number of epochs; with it, a finished run can be resumed too. Raises RunError if the
+    run is finished, if another process is writing it, or if its data set has changed.
     """
     watcher = watcher or default_watcher()
     machine.check(watcher.notice)
@@ -33,15 +33,16 @@ def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *
                              f"{recipe.train.epochs}, and its status is {state.value!r}")
         recipe = recipe.replace({"train.epochs": epochs})
     elif state is State.FINISHED:
-        raise RunError(f"{run.path}: is finished; give --epochs (more than {recipe.train.epochs}) to train it further")
+        raise RunError(f"{run.path}: the run is finished; give --epochs (more than {recipe.train.epochs}) to train it "
+                       "further")
     with Interrupt() as interrupt:
         watcher = Interruptible(watcher, interrupt)
         dataset = prepared(recipe, None, watcher)
-        return go_on(Job(recipe, dataset, callbacks, watcher, interrupt, csv, h5), run)
+        return continue_run(Job(recipe, dataset, callbacks, watcher, interrupt, csv, h5), run)
 
 
-def go_on(job: Job, run: Run) -> Run:
-    """Do the rest of a job in its run."""
+def continue_run(job: Job, run: Run) -> Run:
+    """Run the remaining steps of a job in its run directory."""
     from tenfold.training import checkpoint, space
 
     check_data(run, job.dataset)

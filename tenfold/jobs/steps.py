@@ -1,4 +1,4 @@
-"""The steps of a job in its run: fit, then validate, then finish. Only the last one touches the test split."""
+"""The steps of a job: fit, then validate, then finish. Only the last one uses the test split."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def do(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> None:
-    """All steps, from a snapshot or from the start; however they end, the run's status says so.
+    """Run all steps, from a snapshot or from the start, and record in the run's status how they ended.
 
-    The run's journal is told as well, so that another process can follow.
+    Events also go to the run's journal, so that another process can follow.
     """
     job = replace(job, watcher=Together([job.watcher, Journal(run.path / NAME)]))
     try:
@@ -42,16 +42,16 @@ def do(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> None
 
 
 def fit(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> None:
-    """Train, from a snapshot or from the start: the run then holds history, checkpoints and `model.keras`."""
+    """Train, from a snapshot or from the start, and write history, checkpoints and `model.keras`."""
     recipe, dataset = job.recipe, job.dataset
     first, summary = plan.origin, plan.summary
     if snapshot is not None and run.environment().get("pretrained") != first.get("pretrained"):
         raise RunError(f"{run.path}: the backbone {first['pretrained']['backbone']} or its weights have changed since "
-                       "training began; put them back to go on with this run")
+                       "training began; restore them to continue this run")
     run.write_recipe(recipe)
     run.write_status(State.RUNNING)
     run.remove(*stale_after("model"))
-    from tenfold import environment  # after what makes the directory a run
+    from tenfold import environment  # imported after writing the files that make the directory a run
     from tenfold.training import fit as train
 
     machine = configure(recipe.train.precision)
@@ -66,7 +66,7 @@ def fit(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> Non
 
 
 def validate(job: Job, run: Run) -> None:
-    """Score the best epoch on the validation split."""
+    """Evaluate the best epoch on the validation split."""
     from tenfold import modelfile
     from tenfold.evaluation import score_run
 
@@ -77,7 +77,7 @@ def validate(job: Job, run: Run) -> None:
 
 
 def finish(job: Job, run: Run) -> None:
-    """Score the best epoch on the test split, measure its speed and write the report: the run is finished."""
+    """Evaluate the best epoch on the test split, measure its speed, write the report and finish the run."""
     from tenfold import modelfile
     from tenfold.evaluation import score_run
 
@@ -90,12 +90,12 @@ def finish(job: Job, run: Run) -> None:
     end = Status({"status": State.FINISHED.value, "reason": "", "epochs": len(records),
                   "seconds": sum(record["seconds"] for record in records)})
     write_report(run, job.dataset, end, job.watcher)
-    run.write_json("status.json", end)  # the last of all: a run that says it is finished is whole
+    run.write_json("status.json", end)  # written last, so that a finished run is always complete
     job.watcher.on(Finished(str(run.path)))
 
 
 def time(run: Run, dataset: Dataset) -> None:
-    """Measure how fast the model predicts, on the split it is judged on, and write `inference.json`."""
+    """Measure the model's prediction speed on the test or validation split, and write `inference.json`."""
     from tenfold.evaluation import time_run
 
     split = dataset.test or dataset.validation
@@ -105,9 +105,9 @@ def time(run: Run, dataset: Dataset) -> None:
 
 def write_report(run: Run, dataset: Dataset, status: Status | None = None,
                  watcher: Watcher = SILENT) -> Path:
-    """Draw the plots of a run, write its `report.html` and `MODEL_CARD.md`; `dataset` is prepared.
+    """Draw the plots of a run and write its `report.html` and `MODEL_CARD.md`. `dataset` must be prepared.
 
-    They show `status`, which the run is about to have, or the one it has.
+    `status` is the status to show, for a run whose status is not written yet; default: the run's current status.
     """
     from tenfold.material import gather
     from tenfold.report import report

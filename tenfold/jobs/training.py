@@ -1,4 +1,4 @@
-"""Training a recipe on a data set: a complete run."""
+"""Train a recipe on a data set into a complete run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tenfold.interrupt import Interrupt
 from tenfold.jobs import steps
 from tenfold.jobs.job import Interruptible, Job, Plan
 from tenfold.jobs.own_data import check_data, prepared, with_source
-from tenfold.jobs.resuming import go_on
+from tenfold.jobs.resuming import continue_run
 from tenfold.progress import Watcher
 from tenfold.progress.notebook import default_watcher
 from tenfold.recipe import Recipe
@@ -26,18 +26,17 @@ def train(
     runs: str | Path = "runs", name: str | None = None, csv: bool = False, h5: bool = False, resume: bool = False,
     watcher: Watcher | None = None,
 ) -> Run:
-    """Train a recipe on a data set, evaluate the best model and write the report: a complete run.
+    """Train a recipe on a data set, evaluate the best model and write the report. Returns the complete run.
 
-    `recipe` is a Recipe, a shipped recipe's name or a TOML file; `data` a Dataset, a data set's name or
-    URI, or None for the recipe's own source. `callbacks` are `keras.callbacks.Callback`s. The run is
-    `runs/<name>-<number>`, by default named after the recipe and the data set. `csv` writes predictions
-    as CSV as well, `h5` the model as `model.h5`. What names missing public data has it downloaded.
-    `resume` goes on with the newest run of that name and recipe that was stopped, died or failed, and keeps
-    one that is finished, if there is one.
+    recipe: a Recipe, the name of a shipped recipe or a TOML file. data: a Dataset, the name or URI of a data set, or
+    None for the recipe's own source; missing public data are downloaded. callbacks: `keras.callbacks.Callback`s.
+    runs, name: the run directory is `<runs>/<name>-<number>`; the default name is that of recipe and data set. csv:
+    also write the predictions as CSV. h5: also write the model as `model.h5`. resume: if there is a run with that name
+    and recipe, resume the newest one that was stopped, died or failed, or return it if it is finished.
 
-    Raises a TenfoldError: before anything is written if the input is wrong or the disk has too little
-    room; DivergedError if the loss became NaN or infinite (the run then has status "diverged" and its last
-    finite weights); StorageError if the disk fails on the way (the last checkpoint is kept).
+    Raises a TenfoldError before anything is written if the input is invalid or the disk space is too small;
+    DivergedError if the loss became NaN or infinite (the run then has the status "diverged" and its last finite
+    weights); StorageError if the disk fails during training (the last checkpoint is kept).
     """
     watcher = watcher or default_watcher()
     machine.check(watcher.notice)
@@ -51,21 +50,21 @@ def train(
         dataset = prepared(recipe, data if isinstance(data, Dataset) else None, watcher)
         job = Job(recipe, dataset, callbacks, watcher, interrupt, csv, h5)
         name = name or f"{recipe.name}-{dataset.name}"
-        found = _begun(runs, name, recipe) if resume else None
+        found = _newest_run(runs, name, recipe) if resume else None
         if found is None:
             return _start(job, Path(runs), name)
         if found.status().state is State.FINISHED:
             check_data(found, dataset)
-            watcher.notice(f"{found.path} is finished already")
+            watcher.notice(f"{found.path} is already finished")
             return found
-        return go_on(job, found)
+        return continue_run(job, found)
 
 
 def probe(backbone: str, data: Dataset | str | None = None, overrides: Mapping[str, Any] | None = None, *,
           runs: str | Path = "runs", name: str | None = None, watcher: Watcher | None = None) -> Run:
-    """Fit a logistic regression on the features of a frozen backbone: a complete run, as `train` makes them.
+    """Fit a logistic regression on the features of a frozen backbone. Returns a complete run, like `train`.
 
-    `backbone` is what `model.backbone` takes, `overrides` are values of the recipe by key. Raises as `train` does.
+    backbone: a value of `model.backbone`. overrides: values of the recipe by key. Raises the same errors as `train`.
     """
     recipe = Recipe.from_dict(probe_sections(backbone), name="probe", overrides=overrides)
     return train(recipe, data, runs=runs, name=name, watcher=watcher)
@@ -78,12 +77,12 @@ def probe_sections(backbone: str) -> dict[str, Any]:
 
 
 def seeds(recipe: Recipe, count: int) -> list[Recipe]:
-    """The recipe `count` times, with the seeds that follow its own."""
+    """The recipe with `count` consecutive seeds, starting with its own."""
     return [recipe.replace({"train.seed": recipe.train.seed + i}) for i in range(count)]
 
 
-def _begun(runs: str | Path, name: str, recipe: Recipe) -> Run | None:
-    """The newest run of that name and recipe that is finished or can be resumed; unreadable ones are passed over."""
+def _newest_run(runs: str | Path, name: str, recipe: Recipe) -> Run | None:
+    """The newest run with that name and recipe that is finished or can be resumed; unreadable runs are skipped."""
     for run in reversed(Run.list(runs)):
         with contextlib.suppress(RunError):
             state = run.status().state
@@ -94,7 +93,7 @@ def _begun(runs: str | Path, name: str, recipe: Recipe) -> Run | None:
 
 
 def _start(job: Job, runs: Path, name: str) -> Run:
-    """Make a run and do the job there."""
+    """Create a run directory and do the job in it."""
     plan = Plan.of(job, runs)
     run = Run.create(runs, name, job.recipe)
     with run.writing():

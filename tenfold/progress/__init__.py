@@ -1,8 +1,8 @@
-"""How work goes: one vocabulary of events, and those who watch.
+"""Progress: events, and the watchers that receive them.
 
-Work tells a `Watcher` what happens, in frozen events of names and numbers that become JSON as they are. What is shown
-is made of them by the watcher: a live bar on a terminal, lines elsewhere, an HTML bar in a notebook, a journal in the
-run from which another process can follow.
+Functions report progress to a `Watcher` as frozen events, which convert to JSON directly. The watcher decides how to
+show them: a live bar on a terminal, lines elsewhere, an HTML bar in a notebook. A journal in the run directory lets
+another process follow the run.
 """
 
 from tenfold.progress.events import (

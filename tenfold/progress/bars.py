@@ -1,4 +1,4 @@
-"""A live bar on a terminal, by Rich."""
+"""A live progress bar on a terminal, drawn with Rich."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from tenfold.progress.events import Advance, Epoch, Event, Step, Training
 from tenfold.progress.lines import LABELS, LineWatcher
 
-BAR = 24  # columns: a bar as wide as the terminal would leave a trace behind the "^C" of an interrupt
-LATER = 0.3  # seconds: a phase that ends sooner gets no bar
+BAR_WIDTH = 24  # columns: a bar as wide as the terminal would leave remains behind the "^C" of an interrupt
+DELAY = 0.3  # seconds: a shorter phase gets no bar
 
 
 class BarWatcher(LineWatcher):
-    """Lines as everywhere, and below them a live bar of the training or of the phase that is at work."""
+    """Prints lines, and below them a live bar of the training or of the current phase."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(lambda text: console.print(escape(text)))
         self.console = console
         self._progress: Progress | None = None
         self._task: TaskID | None = None
-        self._shown = ""  # the phase that has the bar; "train" while a training has it
-        self._begun: dict[str, float] = {}
+        self._shown = ""  # the phase that the bar shows; "train" during training
+        self._start_times: dict[str, float] = {}
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._close()
@@ -39,11 +39,11 @@ class BarWatcher(LineWatcher):
             self._close()
         super().on(event)
         if isinstance(event, Training):
-            self._begun.clear()
+            self._start_times.clear()
 
     def _stepped(self, event: Step) -> None:
         if self._shown != "train":
-            self._open("train", TextColumn("{task.description}"), BarColumn(BAR),
+            self._open("train", TextColumn("{task.description}"), BarColumn(BAR_WIDTH),
                        TextColumn("{task.percentage:>3.0f} %"), TextColumn("loss {task.fields[loss]:.3f}"),
                        TimeRemainingColumn(), TextColumn("left"), total=self.epochs, loss=event.loss,
                        description=f"epoch {event.epoch}/{self.epochs}", completed=event.epoch - 1)
@@ -51,23 +51,23 @@ class BarWatcher(LineWatcher):
                      description=f"epoch {event.epoch}/{self.epochs}")
 
     def advanced(self, event: Advance) -> None:
-        """Show a phase that takes longer than a moment; within a training its bar names the phase instead."""
+        """Show a phase that takes longer than 0.3 s; during training, the training's bar shows the validation."""
         if self._shown == "train":
             if event.phase == "validate" and event.total:
                 self._update(description=f"validating {event.done / event.total:4.0%}")
             return
         if event.done == event.total:
-            self._begun.pop(event.phase, None)
+            self._start_times.pop(event.phase, None)
             self._close()
             return
-        begun = self._begun.setdefault(event.phase, time.monotonic())
+        started = self._start_times.setdefault(event.phase, time.monotonic())
         if self._shown != event.phase:
-            if time.monotonic() - begun < LATER:
+            if time.monotonic() - started < DELAY:
                 return
             counted = DownloadColumn() if event.unit == "bytes" else TextColumn(
                 "{task.completed:,.0f} of {task.total:,.0f} " + event.unit)
-            self._open(event.phase, TextColumn("{task.description}"), BarColumn(BAR), counted, TimeRemainingColumn(),
-                       total=event.total, description=LABELS[event.phase])
+            self._open(event.phase, TextColumn("{task.description}"), BarColumn(BAR_WIDTH), counted,
+                       TimeRemainingColumn(), total=event.total, description=LABELS[event.phase])
         self._update(completed=event.done, total=event.total)
 
     def _open(self, shown: str, *columns: Any, total: float | None, description: str, **fields: Any) -> None:
@@ -89,6 +89,6 @@ class BarWatcher(LineWatcher):
 
 
 def terminal_watcher() -> LineWatcher:
-    """A watcher for standard error: a live bar on a terminal, a line an epoch elsewhere. A context manager."""
+    """A context manager that shows progress on standard error: a live bar on a terminal, a line per epoch elsewhere."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     return BarWatcher(console) if console.is_terminal else LineWatcher(lambda text: console.print(escape(text)))

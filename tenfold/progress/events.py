@@ -1,4 +1,4 @@
-"""The events: frozen records whose fields are names and numbers."""
+"""The events: frozen dataclasses whose fields are plain values."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Event:
 
 @dataclass(frozen=True)
 class Notice(Event):
-    """A sentence worth knowing, for people."""
+    """A message for the user."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Advance(Event):
-    """So much of a phase is done, from 0 to `total` of its unit; None: the total is not known."""
+    """Progress of a phase: `done` of `total` units; a `total` of None means that it is unknown."""
 
     phase: PhaseName
     done: int
@@ -35,9 +35,10 @@ class Advance(Event):
 
 @dataclass(frozen=True)
 class Training(Event):
-    """A training begins: at most `epochs` epochs of all phases, `steps` steps in an epoch of the last phase.
+    """Training starts.
 
-    `run` is the path of the run directory.
+    epochs: the most epochs that it takes, in all phases; steps: steps per epoch in the last phase; run: path of the
+    run directory.
     """
 
     recipe: str
@@ -48,7 +49,7 @@ class Training(Event):
 
 @dataclass(frozen=True)
 class Step(Event):
-    """A step of an epoch (both from 1) is done; `loss` is the mean over its images."""
+    """A training step is done. `epoch` and `step` count from 1; `loss` is the mean over the images of the step."""
 
     epoch: int
     step: int
@@ -65,7 +66,7 @@ class Epoch(Event):
 
 @dataclass(frozen=True)
 class Evaluating(Event):
-    """The model of that epoch is being scored on a split."""
+    """The evaluation of the model of `epoch` on a split starts."""
 
     split: str
     epoch: int
@@ -93,9 +94,9 @@ def to_dict(event: Event) -> dict[str, Any]:
 
 
 def from_dict(values: Mapping[str, Any]) -> Event:
-    """The event that `to_dict` turned into a mapping; other keys than its fields are ignored.
+    """The event in a mapping made by `to_dict`; unknown keys are ignored.
 
-    Raises ValueError if it is none.
+    Raises ValueError if the event is unknown or a field is missing.
     """
     kind = EVENTS.get(str(values.get("event")))
     if kind is None:

@@ -1,4 +1,4 @@
-"""The journal of a run: its events as lines of JSON, from which another process can follow a training live."""
+"""The journal of a run: its events as lines of JSON, so that another process can follow a training live."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from tenfold.progress.events import Advance, Event, Step, from_dict, to_dict
 from tenfold.progress.watchers import Watcher
 
 NAME = "events.jsonl"
-LARGEST = 1 << 20  # bytes; then the older half goes
-PAUSE = 0.5  # seconds between two steps, or two advances of a phase, that are noted
+LARGEST = 1 << 20  # bytes; a larger file loses its older half
+PAUSE = 0.5  # seconds between two recorded steps, or two recorded advances of a phase
 
 
 class Journal(Watcher):
     """Appends events to a file, each with its `time` (seconds since 1970).
 
-    Steps and advances come often: one in half a second is noted, and the last advance of a phase. A file that grows
-    beyond 1 MiB loses its older half. A journal that can't be written is given up: it never ends the work.
+    Steps and advances are frequent, so at most one is written every half second, and the last advance of each phase.
+    A file larger than 1 MiB loses its older half. Write errors are ignored: they must not end the training.
     """
 
     def __init__(self, path: Path, clock: float = PAUSE) -> None:
         self.path, self._pause = path, clock
-        self._noted: dict[object, float] = {}
+        self._written: dict[object, float] = {}
 
     def on(self, event: Event) -> None:
-        if not self._often(event):
+        if not self._too_soon(event):
             self._append(event)
 
-    def _often(self, event: Event) -> bool:
-        """Whether an event of its kind was noted a moment ago."""
+    def _too_soon(self, event: Event) -> bool:
+        """Whether an event of the same kind was written less than a pause ago."""
         kind: object
         if isinstance(event, Step):
             kind = Step
@@ -41,9 +41,9 @@ class Journal(Watcher):
         else:
             return False
         now = time.monotonic()
-        if now - self._noted.get(kind, -self._pause) < self._pause:
+        if now - self._written.get(kind, -self._pause) < self._pause:
             return True
-        self._noted[kind] = now
+        self._written[kind] = now
         return False
 
     def _append(self, event: Event) -> None:
@@ -59,15 +59,15 @@ class Journal(Watcher):
     def _halve(self) -> None:
         content = self.path.read_bytes()
         kept = content[content.index(b"\n", len(content) // 2) + 1 :]
-        beside = self.path.with_name(f"{self.path.name}.new")
-        beside.write_bytes(kept)
-        beside.replace(self.path)
+        new = self.path.with_name(f"{self.path.name}.new")
+        new.write_bytes(kept)
+        new.replace(self.path)
 
 
 def read(path: Path) -> Iterator[tuple[float, Event]]:
-    """(seconds since 1970, event) of each whole line of a journal; none if there is no file.
+    """Yield (seconds since 1970, event) for each complete line of a journal; nothing if there is no file.
 
-    A line that another process is just writing, or that a later version wrote, is passed over.
+    Skips lines that another process is still writing and events of later versions.
     """
     try:
         text = path.read_text(encoding="utf-8", errors="replace")

@@ -1,4 +1,4 @@
-"""Events as lines of text: for logs, and above a live bar."""
+"""Events as lines of text, for logs and above a live bar."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ LABELS = {
 
 
 class LineWatcher(Watcher):
-    """Gives a line to `write` for each notice and each epoch, and every ten seconds of a phase that takes longer."""
+    """Passes a line to `write` for each notice and epoch, and every ten seconds during a long phase."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
         self.epochs, self.run = 0, ""
-        self._phase, self._told = "", 0.0
+        self._phase, self._written_at = "", 0.0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Close the bar; after an interrupted training, say how to resume it."""
+        """After an interrupted training, say how to resume it."""
         if kind is not None and issubclass(kind, KeyboardInterrupt) and self.run:
             self._write(f"resume it with `tenfold resume {self.run}`")
 
@@ -44,7 +44,7 @@ class LineWatcher(Watcher):
             self._write(text)
 
     def line(self, event: Event) -> str:
-        """The line for an event; empty for one that has none."""
+        """The line for an event; empty if the event gets no line."""
         match event:
             case Notice(text):
                 return text
@@ -59,13 +59,13 @@ class LineWatcher(Watcher):
         return ""
 
     def advanced(self, event: Advance) -> None:
-        """A part of a phase is done: a line every ten seconds."""
+        """Write a line every ten seconds of a phase."""
         now = time.monotonic()
         if event.phase != self._phase:
-            self._phase, self._told = event.phase, now
-        if now - self._told < PAUSE:
+            self._phase, self._written_at = event.phase, now
+        if now - self._written_at < PAUSE:
             return
-        self._told = now
+        self._written_at = now
         done, total = ((event.done, event.total) if event.unit != "bytes" else
                        (event.done // 1_000_000, event.total and event.total // 1_000_000))
         whole = f" of {total:,}" if total else ""
@@ -73,7 +73,7 @@ class LineWatcher(Watcher):
 
 
 def epoch_line(values: Mapping[str, float], epochs: int) -> str:
-    """One epoch in at most 80 columns."""
+    """The line for one epoch, at most 80 columns wide."""
     loss, accuracy = f"loss {values['loss']:.3f}", f"accuracy {values['accuracy']:.1%}"
     if "val_loss" in values:
         loss += f", val {values['val_loss']:.3f}"

@@ -1,4 +1,4 @@
-"""A live bar in a Jupyter notebook: one output that is updated in place."""
+"""A live progress bar in a Jupyter notebook: one output, updated in place."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tenfold.progress.events import Advance, Epoch, Event, Finished, Step, Train
 from tenfold.progress.lines import LABELS, LineWatcher
 from tenfold.progress.watchers import SILENT, Watcher
 
-PAUSE = 0.2  # seconds between two pictures of the bar
+PAUSE = 0.2  # seconds between two updates of the bar
 
 
 class NotebookWatcher(LineWatcher):
-    """Shows the last line and a bar in one output of the cell, and leaves the last line of the training there."""
+    """Shows the latest line and a bar in one output of the cell; at the end, the training's last line stays."""
 
     def __init__(self) -> None:
         super().__init__(self._say)
@@ -60,6 +60,6 @@ class NotebookWatcher(LineWatcher):
 
 
 def default_watcher() -> Watcher:
-    """For Python callers who name no watcher: a live bar in a notebook, silence everywhere else."""
+    """The watcher used if the caller passes none: a live bar in a notebook, otherwise silent."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return NotebookWatcher() if type(shell).__name__ == "ZMQInteractiveShell" else SILENT

@@ -1,4 +1,4 @@
-"""Who is told how work goes, and may ask it to stop."""
+"""Watchers receive progress events and may ask the work to stop."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from tenfold.progress.events import Advance, Event, Notice, PhaseName, Unit
 
 
 class Watcher:
-    """Is told every event, and may ask the work to stop. Override `on`, `stop` or both; by itself it is silent."""
+    """Receives every event and may ask the work to stop. Override `on`, `stop` or both; the base class is silent."""
 
     def on(self, event: Event) -> None:
-        """Something happened."""
+        """Handle an event."""
 
     def stop(self) -> bool:
-        """Whether the work should end. It is asked often: a training stops after the step, as on the first Ctrl-C."""
+        """Whether the work should stop. Called often; training stops after the current step, as on Ctrl-C."""
         return False
 
-    # -- what work calls ------------------------------------------------------------------------------
+    # -- called by the work ---------------------------------------------------------------------------
 
     def notice(self, text: str) -> None:
-        """Tell a sentence worth knowing."""
+        """Report a message for the user."""
         self.on(Notice(text))
 
     def advance(self, phase: PhaseName, done: int, total: int | None, unit: Unit) -> None:
-        """Tell how much of a phase is done. Raises KeyboardInterrupt if the work should end."""
+        """Report the progress of a phase. Raises KeyboardInterrupt if the work should stop."""
         self.on(Advance(phase, done, total, unit))
         stop_if_asked(self)
 
@@ -33,7 +33,7 @@ SILENT = Watcher()
 
 
 class Together(Watcher):
-    """Several watchers as one: all are told, any may ask to stop."""
+    """Several watchers as one: all receive every event, and any of them may ask to stop."""
 
     def __init__(self, watchers: Sequence[Watcher]) -> None:
         self.watchers = tuple(watchers)

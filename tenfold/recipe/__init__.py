@@ -1,9 +1,9 @@
-"""Recipes: what to train on what, and how. Frozen, validated, TOML in and out.
+"""Recipes: the model, the data and the training settings, as frozen, validated values read from and written to TOML.
 
-The order of precedence is: defaults < recipe file < overrides. Overrides are values by dotted key, as in
-`{"train.epochs": 3}`; `tenfold.recipe.text` reads them from the words of a command. The options of a model,
-an optimizer or an augmentation are the keyword-only parameters of the function registered under its name,
-so a recipe is checked against the very code that will use it; all validation errors are reported at once.
+Overrides take precedence over the recipe file, and the file over the defaults. Overrides are values by dotted key, as
+in `{"train.epochs": 3}`; `tenfold.recipe.text` reads them from the command line. The options of a model, an optimizer
+or an augmentation are the keyword-only parameters of the function registered under its name. So a recipe is validated
+against the code that uses it. All errors are reported at once.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ __all__ = [
 ]
 
 
-DEEPEST = 16  # levels of tables in a recipe, several times as many as its keys need
+DEEPEST = 16  # most levels of nested tables; the keys of a recipe need far fewer
 
 
 class Recipe(Sections):
-    """A complete, valid recipe. Make one with `load`, `loads` or `from_dict`; it never changes after."""
+    """A complete, valid, immutable recipe. Create one with `load`, `loads` or `from_dict`."""
 
     name: str = "recipe"
 
@@ -53,7 +53,7 @@ class Recipe(Sections):
     def load(cls, name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> Self:
         """Read a shipped recipe by name or a TOML file by path, then apply overrides: values by dotted key.
 
-        Raises UnknownNameError if there is neither, RecipeError with every validation error.
+        Raises UnknownNameError if there is neither, RecipeError with all validation errors.
         """
         name, text = read(name_or_path)
         return cls.loads(text, name=name, overrides=overrides)
@@ -66,7 +66,7 @@ class Recipe(Sections):
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any], name: str = "recipe",
                   overrides: Mapping[str, Any] | None = None) -> Self:
-        """A recipe from nested mappings of sections. Raises RecipeError with every validation error at once."""
+        """A recipe from a mapping of sections. Raises RecipeError with all validation errors."""
         name = str(tree.get("name", name))
         sections, problems = overridden({k: v for k, v in tree.items() if k != "name"}, overrides or {})
         sections, more = complete(sections)
@@ -81,19 +81,19 @@ class Recipe(Sections):
         return cls(name=name, **{section: getattr(valid, section) for section in Sections.model_fields})
 
     def replace(self, overrides: Mapping[str, Any]) -> Self:
-        """The same recipe with other values, as in `replace({"data.source": "mnist", "train.epochs": 3})`.
+        """A copy of the recipe with other values, as in `replace({"data.source": "mnist", "train.epochs": 3})`.
 
-        None, or "none", stands for no value; another `model.name` or `train.optimizer` comes with the default
-        options of its own. Raises RecipeError with every validation error at once.
+        None, or "none", means no value. A new `model.name` or `train.optimizer` starts with its default options.
+        Raises RecipeError with all validation errors.
         """
         return type(self).from_dict(self.to_dict(), name=self.name, overrides=overrides)
 
     def to_dict(self) -> dict[str, Any]:
-        """The name and the sections as nested dicts, complete; "none" stands for what is not set."""
+        """The name and the complete sections as nested dicts; "none" means no value."""
         return _spell_none(self.model_dump(include={"name"}) | self.model_dump(exclude={"name"}))
 
     def dumps(self) -> str:
-        """The recipe as TOML, resolved and complete; `loads` gives the same recipe back."""
+        """The complete recipe as TOML; `loads` returns the same recipe."""
         return tomli_w.dumps(self.to_dict())
 
 
@@ -103,29 +103,29 @@ def shipped() -> dict[str, str]:
 
 
 def read(name_or_path: str | Path) -> tuple[str, str]:
-    """(name, TOML text) of a shipped recipe or of a file. Raises UnknownNameError, UsageError."""
+    """(name, TOML text) of a shipped recipe or a file. Raises UnknownNameError, UsageError."""
     return text_of("recipe", "recipes", name_or_path)
 
 
 def parsed(text: str, name: str) -> dict[str, Any]:
-    """The sections in the TOML text of a recipe of that name. Raises RecipeError if it is no TOML."""
+    """The sections in the TOML text of the recipe `name`. Raises RecipeError if the TOML is invalid."""
     try:
         tree = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise RecipeError(f"recipe {name}", [f"no valid TOML: {error}"]) from None
+        raise RecipeError(f"recipe {name}", [f"invalid TOML: {error}"]) from None
     level: list[Any] = [tree]
     for _ in range(DEEPEST):
         level = [value for table in level for value in table.values() if isinstance(value, dict)]
     if level:
-        raise RecipeError(f"recipe {name}", [f"no valid TOML: tables are nested more than {DEEPEST} levels deep"])
+        raise RecipeError(f"recipe {name}", [f"invalid TOML: tables are nested more than {DEEPEST} levels deep"])
     return tree
 
 
 def header(text: str) -> dict[str, str]:
-    """The facts in the comment block that opens a recipe file.
+    """The facts in the comment block at the top of a recipe file.
 
-    The first comment lines are its `title`; each `# key: value` line is a fact (origin, command,
-    machine, seconds, accuracy), continued on lines that are indented further.
+    The first comment lines are its `title`; each `# key: value` line is a fact (origin, command, machine, seconds,
+    accuracy). Further comment lines without a key continue the fact.
     """
     facts: dict[str, str] = {"title": ""}
     key = "title"

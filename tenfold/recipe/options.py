@@ -1,4 +1,4 @@
-"""Options of registered functions: their keyword-only parameters, checked and completed with defaults."""
+"""The options of registered functions: their keyword-only parameters, validated and completed with defaults."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def options_of(function: Callable[..., Any]) -> type[BaseModel]:
 
 
 class _KeywordOnly:
-    """Shows `get_type_hints` only the keyword-only annotations: the others name engine types."""
+    """Limits `get_type_hints` to the keyword-only annotations; the others name Keras types, which are not imported."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         keyword_only = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
@@ -36,23 +36,24 @@ class _KeywordOnly:
 
 
 def complete(tree: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Check the options of model, optimizer and augmentations and fill in the defaults: (complete tree, problems)."""
+    """Validate the options of model, optimizer and augmentations and fill in defaults: (complete tree, problems)."""
     model, problems = _complete_named(tree.get("model", {}), ModelSection, MODELS, "model", "model.name")
     tree = {**tree, "model": model}
     train = tree.get("train", {})
     if not isinstance(train, dict):
         return tree, problems
-    optimizer, more = _complete_named(
+    optimizer, optimizer_problems = _complete_named(
         train.get("optimizer", {}), OptimizerSection, OPTIMIZERS, "train.optimizer", "train.optimizer")
-    augment, of_augment = _complete_augment(train.get("augment", {}))
-    return {**tree, "train": {**train, "optimizer": optimizer, "augment": augment}}, problems + more + of_augment
+    augment, augment_problems = _complete_augment(train.get("augment", {}))
+    complete_tree = {**tree, "train": {**train, "optimizer": optimizer, "augment": augment}}
+    return complete_tree, problems + optimizer_problems + augment_problems
 
 
 def _complete_named(table: Any, schema: type[Named], registry: Registry[Callable], key: str,
                     name_key: str) -> tuple[Any, list[str]]:
-    """Check a table's name and options against the function of that name and fill in the defaults.
+    """Validate a table's name and options against the function of that name and fill in defaults.
 
-    Invalid options are left out, because they are reported here.
+    If options are invalid, all options are left out, because their errors are already reported here.
     """
     own = schema.model_fields
     name = table.get("name", own["name"].default) if isinstance(table, dict) else None
@@ -70,7 +71,7 @@ def _complete_named(table: Any, schema: type[Named], registry: Registry[Callable
 
 
 def _complete_augment(given: Any) -> tuple[Any, list[str]]:
-    """Check augmentations against their functions, fill in defaults, put them into applied order."""
+    """Validate augmentations against their functions, fill in defaults, sort them into the order of application."""
     if not isinstance(given, dict):
         return given, []
     problems: list[str] = []

@@ -1,4 +1,4 @@
-"""Overrides: values by dotted key that take the place of those in a recipe's sections."""
+"""Overrides: values by dotted key that replace those in a recipe's sections."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from tenfold.recipe.renamed import overrides_now, tree_now
 from tenfold.recipe.sections import ModelSection, Named, OptimizerSection
 
-# The tables that name a function: its options go when another function is named.
+# The tables that name a function. Changing the name removes the options of the former function.
 NAMED: dict[str, type[Named]] = {"model": ModelSection, "train.optimizer": OptimizerSection}
 
 
 def overridden(tree: Mapping[str, Any], overrides: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The sections `tree` with overrides, under the names that keys have now: (sections, problems).
+    """The sections `tree` with overrides and current key names: (sections, problems).
 
-    The name of a model or an optimizer comes before its options, whatever the order of the overrides.
+    The name of a model or optimizer is always set before its options, whatever the order of the overrides.
     """
     problems: list[str] = []
     found = current(tree)
@@ -30,7 +30,7 @@ def overridden(tree: Mapping[str, Any], overrides: Mapping[str, Any]) -> tuple[d
 
 
 def current(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of the sections, under the names that keys have now; `optimizer = "sgd"` is a table with that name."""
+    """A copy of the sections with current key names; `optimizer = "sgd"` becomes a table with that name."""
     found = _copy(tree)
     train = found.get("train")
     if isinstance(train, dict) and isinstance(train.get("optimizer"), str):
@@ -39,7 +39,7 @@ def current(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def named(tree: Mapping[str, Any], table: str) -> str:
-    """The name in a table of `NAMED`, of sections that `current` gave, or its default."""
+    """The name in one of the tables of `NAMED`, or its default. `tree` comes from `current`."""
     node: Any = tree
     for part in [*table.split("."), "name"]:
         node = node.get(part) if isinstance(node, Mapping) else None
@@ -51,7 +51,7 @@ def _copy(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _spelled_out(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """`train.optimizer` may be a name or a table: the same with a value for each key."""
+    """Replace `train.optimizer`, a name or a table, by a value for each of its keys."""
     found: dict[str, Any] = {}
     for key, value in overrides.items():
         if key != "train.optimizer" or value is None:
@@ -64,7 +64,7 @@ def _spelled_out(overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
-    """Set the value at a path; another name takes the options of the former one away."""
+    """Set the value at a path; a changed name removes the options of the former one."""
     *tables, key = path
     node = tree
     for part in tables:

@@ -1,4 +1,4 @@
-"""Keys that had another name in older versions: recipes and overrides that use the old names are still read."""
+"""Renamed keys: recipes and overrides of older versions are still read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tenfold.recipe.options import options_of
 from tenfold.recipe.sections import OptimizerSection
 from tenfold.registry import OPTIMIZERS
 
-# Old key → new key. The first is of the model `cnn` only: another model may have an option of that name.
+# Old key → new key. The first applies only to the model `cnn`, because other models may have an option of that name.
 RENAMED = {
     "model.head": "model.pooling",
     "train.augment.crop.share": "train.augment.crop.fraction",
@@ -21,18 +21,18 @@ RENAMED = {
     "train.logits_learning_rate": "train.optimizer.logits_learning_rate",
 }
 
-# What the options of optimizers were by default when they were keys of [train], for every optimizer.
+# Defaults of the optimizer options when they were still keys of [train], the same for every optimizer.
 OLD_DEFAULTS = {"momentum": 0.9, "nesterov": True, "weight_decay": 0.0, "vector_learning_rate": 1.0,
                 "logits_learning_rate": 1.0}
 
 
 def key_now(key: str, model: str) -> str:
-    """What a key of a recipe with that model is called now."""
+    """The current name of a key, in a recipe with that model."""
     return key if key == "model.head" and model != "cnn" else RENAMED.get(key, key)
 
 
 def overrides_now(overrides: Mapping[str, Any], model: str) -> dict[str, Any]:
-    """Values by dotted key, with the names of now; of two names of one key the later one counts."""
+    """The overrides with current key names; if a key is given under both names, the later one counts."""
     found: dict[str, Any] = {}
     for key, value in overrides.items():
         if key in ("train.optimizer", "train.optimizer.name") and value == "logistic-regression":
@@ -43,7 +43,7 @@ def overrides_now(overrides: Mapping[str, Any], model: str) -> dict[str, Any]:
 
 
 def tree_now(tree: dict[str, Any], model: str) -> dict[str, Any]:
-    """The sections of a recipe, with the names of now, changed in place; a key that has both names is left as it is."""
+    """Rename the keys of a recipe's sections in place; a key that is given under both names stays as it is."""
     train = tree.get("train")
     if isinstance(train, dict):
         _move_fit(train)
@@ -62,23 +62,23 @@ def tree_now(tree: dict[str, Any], model: str) -> dict[str, Any]:
 
 
 def _value_now(key: str, value: Any) -> Any:
-    """Views counted the image as it is; copies do not."""
+    """`train.views` counted the original image; `train.augmented_copies` does not."""
     is_count = key == "train.views" and isinstance(value, int) and not isinstance(value, bool)
     return value - 1 if is_count else value
 
 
 def _move_fit(train: dict[str, Any]) -> None:
-    """Logistic regression was named in the place of an optimizer."""
+    """Move logistic regression, formerly an optimizer, to `train.fit`."""
     if _optimizer(train) == "logistic-regression":
         train["fit"] = "logistic-regression"
         del train["optimizer"]
 
 
 def _drop_unused(train: dict[str, Any]) -> None:
-    """Take away old keys that the optimizer made no use of: old defaults, and all of a complete recipe file."""
+    """Remove old keys that the optimizer does not use: those with the old default, or all if the recipe is complete."""
     name = _optimizer(train)
     if name not in OPTIMIZERS:
-        return  # which is told later
+        return  # reported later
     used = options_of(OPTIMIZERS.get(name)).model_fields
     complete = OLD_DEFAULTS.keys() <= train.keys()
     for key in [k for k in OLD_DEFAULTS if k in train and k not in used]:
@@ -92,7 +92,7 @@ def _optimizer(train: dict[str, Any]) -> str:
 
 
 def _table(tree: dict[str, Any], path: list[str], make: bool = False) -> dict[str, Any] | None:
-    """The table at a path; None if something else is there, or nothing and none is to be made."""
+    """The table at a path; `make` creates it if missing. None if there is no table or the value is not a table."""
     for part in path:
         node = tree.setdefault(part, {}) if make else tree.get(part)
         if not isinstance(node, dict):

@@ -31,7 +31,7 @@ class _Values(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def none_is_null(cls, values: object) -> object:
-        """TOML has no null: "none" stands for it wherever a field may be None."""
+        """TOML has no null, so "none" means None for every field that may be None."""
         if not isinstance(values, dict):
             return values
         optional = {name for name, field in cls.model_fields.items() if type(None) in get_args(field.annotation)}
@@ -45,7 +45,7 @@ class Section(_Values):
 
 
 class Named(_Values):
-    """A table that names a registered function; every further key is an option of that function."""
+    """A table that names a registered function; its other keys are options of that function."""
 
     model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
 
@@ -53,12 +53,12 @@ class Named(_Values):
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options of the function, complete with their defaults."""
+        """The options of the function, including defaults."""
         return dict(self.model_extra or {})
 
 
 class DataSection(Section):
-    """The images: where they come from and how they are split."""
+    """The source of the images and how to split them."""
 
     source: str = Field("cifar10", description="name or URI of a data set, as for `--data`")
     classes: Names = Field([], description="classes to keep, in this order; empty: all")
@@ -72,7 +72,7 @@ class DataSection(Section):
 
 
 class ModelSection(Named):
-    """The network. Every further key is an option of the model named."""
+    """The network. All other keys are options of the named model."""
 
     name: str = Field("cnn", description="name of a model, see below")
     image_size: int | None = Field(None, ge=8, le=1024, description="resize images to this height and width in "
@@ -80,7 +80,7 @@ class ModelSection(Named):
 
 
 class OptimizerSection(Named):
-    """How a step changes the weights. Every further key is an option of the optimizer named."""
+    """The optimizer. All other keys are options of the named optimizer."""
 
     name: str = Field("adam", description="name of an optimizer, see below")
 
@@ -113,7 +113,7 @@ class Checkpoint(Section):
 
 
 class Head(Section):
-    """For a pretrained backbone: first train the logits alone, on features that are computed once."""
+    """For a pretrained backbone: first train only the logits, on features that are computed once."""
 
     epochs: int = Field(10, ge=1, description="passes over the features")
     learning_rate: float = Field(1e-3, gt=0, description="constant learning rate of the logits")
@@ -142,11 +142,11 @@ class TrainSection(Section):
         "none", description="weight of each class in the loss: none, balanced (inverse frequency), or a table with a "
                             "weight for each class")
     image_scales: list[Annotated[float, Field(gt=0, le=1)]] = Field(
-        [], description="progressive resizing: height and width of the training images as a fraction of the full size, "
-                        "over the course of the epochs; end with 1, because images are judged at full size; empty: "
+        [], description="progressive resizing: height and width of the training images as fractions of the full size, "
+                        "in order over the epochs; end with 1, because evaluation uses the full size; empty: "
                         "always full size")
-    augmented_copies: int = Field(0, ge=0, le=63, description="for a frozen backbone: augmented copies of each "
-                                                              "training image whose features are cached as well")
+    augmented_copies: int = Field(0, ge=0, le=63, description="for a frozen backbone: number of augmented copies of "
+                                                              "each training image whose features are also cached")
     head: Head | None = Field(None, description="a table; none: train everything from the first step")
     augment: dict[str, dict[str, Any]] = Field({}, description="augmentations of the training images, by name")
     early_stopping: EarlyStopping | None = Field(None, description="a table; none: train for all epochs")
@@ -159,7 +159,7 @@ class TrainSection(Section):
 
     @property
     def all_epochs(self) -> int:
-        """The epochs of all phases, at most."""
+        """The largest number of epochs in all phases."""
         return self.epochs + (self.head.epochs if self.head else 0)
 
 
@@ -168,8 +168,8 @@ class EvaluateSection(Section):
 
     batch_size: int = Field(500, ge=1, description="images per step")
     tta: Literal["none", "mirror", "mirror-translate"] = Field(
-        "none", description="test-time augmentation: average the predictions for an image and its changed copies; "
-                            "scored beside the predictions without it")
+        "none", description="test-time augmentation: average the predictions for an image and its transformed copies; "
+                            "metrics without it are reported too")
     tta_below: float = Field(1.0, gt=0, le=1, description="use test-time augmentation only for images whose highest "
                                                           "probability is below this; 1: for all")
 

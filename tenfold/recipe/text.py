@@ -1,7 +1,7 @@
-"""Overrides as the words of a command, `key=value`: the text of a value is read as the type of its key asks.
+"""Overrides from the command line, `key=value`: the value is parsed according to the type of its key.
 
-Text stays as it is for a key that takes text; a list is split at commas or written as in TOML; `none` is no value
-where there may be none. A value that does not fit is left as text, so that validation reports it with all other errors.
+Keys that take text keep it unchanged. Lists are separated by commas or written as in TOML. `none` means no value, if
+the key allows that. An invalid value stays text, so that the recipe reports it together with all other errors.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from tenfold.registry import AUGMENTATIONS, MODELS, OPTIMIZERS, Registry
 
 
 def load(name_or_path: str | Path, words: Iterable[str], overrides: Mapping[str, Any] | None = None) -> Recipe:
-    """`Recipe.load` with overrides as `key=value` words, and further ones as values, which go before the words.
+    """`Recipe.load` with `words` as `key=value` overrides, and further overrides as values, which win over the words.
 
-    Raises UnknownNameError, UsageError, RecipeError with every validation error at once.
+    Raises UnknownNameError, UsageError, RecipeError with all validation errors.
     """
     name, text = read(name_or_path)
     return recipe(parsed(text, name), words, overrides, name=name)
@@ -35,7 +35,7 @@ def load(name_or_path: str | Path, words: Iterable[str], overrides: Mapping[str,
 
 def recipe(tree: Mapping[str, Any], words: Iterable[str], overrides: Mapping[str, Any] | None = None, *,
            name: str = "recipe") -> Recipe:
-    """`Recipe.from_dict` with overrides as `key=value` words, and further ones as values. Raises RecipeError."""
+    """`Recipe.from_dict` with `words` as `key=value` overrides, and further overrides as values. Raises RecipeError."""
     values, problems = _values(words, tree)
     try:
         found = Recipe.from_dict(tree, name=name, overrides={**values, **(overrides or {})})
@@ -47,13 +47,13 @@ def recipe(tree: Mapping[str, Any], words: Iterable[str], overrides: Mapping[str
 
 
 def _values(words: Iterable[str], tree: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Values by dotted key, and what is wrong with words that are no `key=value`."""
+    """(values by dotted key, one problem for each word that is not `key=value`)."""
     texts: dict[str, str] = {}
     problems = []
     for word in words:
         key, equals, text = word.partition("=")
         if equals:
-            texts.pop(key.strip(), None)  # the last one counts, in its place
+            texts.pop(key.strip(), None)  # the last value of a key counts, at its own position
             texts[key.strip()] = text
         else:
             problems.append(f"--set {word}: expected section.key=value, as in train.epochs=20")
@@ -91,7 +91,7 @@ def _options(registry: Registry[Any], name: str) -> dict[str, FieldInfo]:
 
 
 def value(text: str, kind: Any) -> Any:
-    """What a text says as a value of a type; the text itself if it says none."""
+    """A text parsed as a value of a type; the text itself if it can't be parsed."""
     kinds = _kinds(kind)
     if str in kinds:
         return text
@@ -110,7 +110,7 @@ def value(text: str, kind: Any) -> Any:
 
 
 def _list(text: str, kind: Any) -> Any:
-    """`32,64` and `cat,dog`, or a list as in TOML."""
+    """Parse a list: `32,64`, `cat,dog` or a TOML array."""
     found = _toml(text) if text.startswith("[") else None
     if isinstance(found, list):
         return found
@@ -125,7 +125,7 @@ def _toml(text: str) -> Any:
 
 
 def _kinds(kind: Any) -> list[Any]:
-    """The kinds of value that a type allows, without what restricts them."""
+    """The types that an annotation allows, without constraints."""
     if get_origin(kind) is Annotated:
         return _kinds(get_args(kind)[0])
     if get_origin(kind) in (Union, UnionType):
@@ -134,7 +134,7 @@ def _kinds(kind: Any) -> list[Any]:
 
 
 def _type(kind: Any) -> type | None:
-    """The type of a kind of value in TOML: dict for a table, object for any; None for a literal and for no value."""
+    """The Python type of a TOML value: dict for a table, object for any; None for a literal and for no value."""
     if kind is Any:
         return object
     if get_origin(kind) is Literal or kind is type(None):

@@ -1,4 +1,4 @@
-"""Validation errors for invalid keys, in words: the value received, the valid choices, a suggestion."""
+"""Validation errors as sentences: the key, the value received, the valid choices, a suggestion."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def explain(error: ValidationError, schema: type[BaseModel], prefix: str = "", m
 
 
 def _unions(error: ValidationError) -> dict[tuple[int | str, ...], list[str]]:
-    """Of values that fit none of several kinds, which pydantic tells one by one: the kinds, in words."""
+    """The expected types in words, by location, for fields of several types (pydantic reports each type separately)."""
     found: dict[tuple[int | str, ...], list[str]] = {}
     for item in error.errors():
         *_, kind = item["loc"] or ("",)
@@ -56,7 +56,7 @@ def section_at(schema: type[BaseModel], location: list[str]) -> type[BaseModel] 
     current: type[BaseModel] | None = schema
     for part in location:
         if part.isdecimal():
-            continue  # a place in a list
+            continue  # an index into a list
         field = current.model_fields.get(part) if current else None
         kinds = [field.annotation, *get_args(field.annotation)] if field else []
         current = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)

@@ -1,4 +1,4 @@
-"""Runs: the directory that one training leaves behind, and the only hand-over to everything after."""
+"""Run directories: a training writes one, and everything that follows reads only that."""
 
 from tenfold.run.artifacts import ARTIFACTS, Artifact, stale_after
 from tenfold.run.directory import Run

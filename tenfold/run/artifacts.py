@@ -1,7 +1,6 @@
-"""The one table of what a run directory holds, and of what each file is derived from.
+"""The files of a run directory, and what each of them is derived from.
 
-What is stale after a change follows from it: when a model is trained further, everything that was derived from the
-model before no longer holds.
+This table determines which files become stale: after further training, everything derived from the former model does.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ from tenfold.run.records import Calibration, Corruptions, Environment, Metrics, 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A file of a run, or several of one kind.
+    """A file of a run, or several files of one kind.
 
-    pattern: its path in the run, a glob for several files; derived_from: the artifacts it was made of; record: how its
-    JSON is read, None where it is no JSON; renewed_by: the command that makes it again, after `tenfold`.
+    pattern: path in the run directory, a glob for several files; derived_from: the artifacts it is made from; record:
+    class of its JSON content, None if it is not JSON; renewed_by: the arguments of `tenfold` that create it again.
     """
 
     pattern: str
@@ -48,9 +47,9 @@ ARTIFACTS: dict[str, Artifact] = {
 
 
 def stale_after(changed: str) -> tuple[str, ...]:
-    """The patterns of all artifacts that were derived, directly or not, from one that changes."""
+    """The patterns of all artifacts derived, directly or indirectly, from the one that changed."""
     stale: set[str] = set()
-    for name, artifact in ARTIFACTS.items():  # in an order in which each comes after what it is derived from
+    for name, artifact in ARTIFACTS.items():  # each artifact comes after those it is derived from
         if stale.union({changed}) & set(artifact.derived_from):
             stale.add(name)
     return tuple(ARTIFACTS[name].pattern for name in ARTIFACTS if name in stale)

@@ -1,7 +1,6 @@
-"""One run directory: found, made, read and written.
+"""Create, find, read and write a run directory.
 
-Every file of a run is written here, whole or not at all. The directory itself is made exclusively, so two
-starts never share one.
+Every file of a run is written here, atomically. Creating the directory is exclusive, so two runs never share one.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ LOCK = ".lock"
 
 
 class Run:
-    """One run directory. Make one with `create`, look at one with `open`, find them with `list`."""
+    """A run directory: `create` makes one, `open` opens an existing one, `list` finds all in a directory."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -41,13 +40,13 @@ class Run:
     def name(self) -> str:
         return self.path.name
 
-    # -- making and finding ---------------------------------------------------------------------------
+    # -- creating and finding -------------------------------------------------------------------------
 
     @classmethod
     def create(cls, root: str | Path, name: str, recipe: Recipe | None = None) -> Self:
-        """Make `root/name-1`, or the next free number. Raises UsageError for a bad name, StorageError.
+        """Create `root/name-1`, or the next free number. Raises UsageError for an invalid name, StorageError.
 
-        With a recipe it is a run from the start: however soon its process is killed, it can be resumed.
+        With a recipe, the run can be resumed even if its process is killed right away.
         """
 
         def fill(path: Path) -> None:
@@ -60,26 +59,26 @@ class Run:
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """The run at `path`. Raises RunError if that is no run directory."""
+        """The run at `path`. Raises MissingRunError if `path` is not a run directory."""
         path = Path(path)
         if not path.is_dir():
             reason = "is a file" if path.exists() else "no such directory"
             raise MissingRunError(f"{path}: {reason}; expected a run directory made by `tenfold train`")
         if not (path / "recipe.toml").is_file() or not (path / "status.json").is_file():
-            raise MissingRunError(f"{path}: is no run directory (it lacks recipe.toml or status.json); "
-                           "expected one made by `tenfold train`")
+            raise MissingRunError(f"{path}: not a run directory (recipe.toml or status.json is missing); "
+                                  "expected one made by `tenfold train`")
         return cls(path)
 
     @classmethod
     def list(cls, root: str | Path) -> builtins.list[Self]:
-        """All runs in the directory `root`, oldest name first; none if there is no such directory."""
+        """All runs in the directory `root`, ordered by name and number; empty if there is no such directory."""
         found = [p.parent for p in Path(root).glob("[!.]*/status.json") if (p.parent / "recipe.toml").is_file()]
         return [cls(path) for path in sorted(found, key=natural)]
 
     # -- reading --------------------------------------------------------------------------------------
 
     def recipe(self) -> Recipe:
-        """The resolved recipe that this run was made with."""
+        """The resolved recipe of this run."""
         path = self._file("recipe.toml")
         try:
             return Recipe.loads(path.read_text(encoding="utf-8"), name=self.name)
@@ -87,20 +86,20 @@ class Run:
             raise RunError(f"{path}: damaged ({' '.join(str(error).split())})") from None
 
     def status(self) -> Status:
-        """What the run is, why, and what else was noted with it; as a mapping too, with `status` as in `status.json`.
+        """The content of `status.json`: the state of the run, the reason and further facts.
 
-        A run that says "running" and that no process writes any more has died.
+        The state is "died" if the file says "running" but no process holds the run's lock.
         """
-        noted: Status = self._record("status")
-        if noted.state is State.RUNNING and not is_held(self.path / LOCK):
-            noted = self._record("status")  # it may have ended, properly, between the two looks
-            if noted.state is State.RUNNING:
+        recorded: Status = self._record("status")
+        if recorded.state is State.RUNNING and not is_held(self.path / LOCK):
+            recorded = self._record("status")  # the run may have ended properly since the first read
+            if recorded.state is State.RUNNING:
                 reason = f"its process died; resume it with `tenfold resume {self.path}`"
-                return Status({**noted, "status": State.DIED.value, "reason": reason})
-        return noted
+                return Status({**recorded, "status": State.DIED.value, "reason": reason})
+        return recorded
 
     def environment(self) -> Environment:
-        """Versions, machine, threads, precision, seed, the data set with its fingerprint and splits."""
+        """Versions, machine, threads, precision, seed, and the data set with its fingerprint and splits."""
         return self._record("environment")
 
     def metrics(self) -> Metrics:
@@ -116,11 +115,11 @@ class Run:
         return self._record("corruptions")
 
     def speed(self) -> Speed:
-        """How many images a second the model classifies, and on what."""
+        """The images per second that the model classifies, with processor and threads."""
         return self._record("speed")
 
     def history(self) -> builtins.list[dict[str, float]]:
-        """One record an epoch, in order; a value that was not measured is left out."""
+        """One record per epoch, in order, without the values that were not measured."""
         path = self.path / "history.csv"
         if not path.is_file():
             return []
@@ -134,9 +133,9 @@ class Run:
         return self.environment().classes
 
     def predictions(self, split: str = "test") -> Any:
-        """A pyarrow.Table of one split: index, label and a probability column `p_<class>` each.
+        """The predictions on a split as a pyarrow.Table: index, label and a probability column `p_<class>` per class.
 
-        Raises RunError if that split has no predictions or they are damaged.
+        Raises RunError if the predictions are missing or damaged.
         """
         from pyarrow import ArrowException, parquet
 
@@ -144,12 +143,13 @@ class Run:
         try:
             return parquet.read_table(path)
         except (ArrowException, OSError):
-            raise RunError(f"{path}: damaged (no valid Parquet); `tenfold evaluate {self.path}` renews it") from None
+            raise RunError(f"{path}: damaged (invalid Parquet); `tenfold evaluate {self.path}` writes it "
+                           "again") from None
 
     def model(self) -> keras.Model:
-        """The finished model: uint8 or float pixels 0–255 [n, height, width, channels] in, probabilities out.
+        """The trained Keras model: uint8 or float pixels 0–255 [n, height, width, channels] → probabilities [n, k].
 
-        Imports Keras on PyTorch. Raises RunError if the run has no model.
+        Imports Keras and PyTorch. Raises RunError if the run has no model.
         """
         from tenfold.modelfile import load
 
@@ -160,41 +160,41 @@ class Run:
         try:
             content = json.loads(self._file(name).read_text(encoding="utf-8"))
         except (ValueError, RecursionError):
-            raise RunError(f"{self.path / name}: damaged (no valid JSON)") from None
+            raise RunError(f"{self.path / name}: damaged (invalid JSON)") from None
         if not isinstance(content, dict):
-            raise RunError(f"{self.path / name}: damaged (no JSON object)")
+            raise RunError(f"{self.path / name}: damaged (not a JSON object)")
         return content
 
     def _record(self, name: str) -> Any:
-        """The content of an artifact as its record. Raises RunError if it is missing or damaged."""
+        """The content of an artifact as a record. Raises RunError if it is missing or damaged."""
         artifact = ARTIFACTS[name]
         assert artifact.record is not None
         content = self.read_json(artifact.pattern)
         fault = artifact.record.fault(content)
         if fault is not None:
             renew = artifact.renewed_by.replace("RUN", str(self.path))
-            advice = f"; `tenfold {renew}` renews it" if renew else ""
+            advice = f"; `tenfold {renew}` writes it again" if renew else ""
             raise RunError(f"{self.path / artifact.pattern}: damaged ({fault}){advice}")
         return artifact.record(content)
 
     def has(self, name: str) -> bool:
-        """Whether the run holds that file."""
+        """Whether the run has that file."""
         return (self.path / name).is_file()
 
     def _file(self, name: str) -> Path:
         path = self.path / name
         if not path.is_file():
             status = self.read_json("status.json").get("status") if name != "status.json" else "unknown"
-            raise RunError(f"{self.path}: has no {name} (the run's status is {status!r})")
+            raise RunError(f"{self.path}: the run has no {name} (its status is {status!r})")
         return path
 
     # -- one writer at a time -------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Be the one process that writes the run; the operating system lets go when the process ends.
+        """Hold the run's lock while writing; the operating system releases it when the process ends.
 
-        Raises RunError if another process writes it, StorageError if the directory can't be written.
+        Raises RunError if another process holds it, StorageError if the directory can't be written.
         """
         busy = RunError(f"{self.path}: another process is writing this run; wait for it or stop it")
         with locked(self.path / LOCK, refusal=busy, advice=ELSEWHERE):
@@ -204,32 +204,32 @@ class Run:
     # -- writing --------------------------------------------------------------------------------------
 
     def write(self, name: str, content: bytes | str | Callable[[Path], object]) -> Path:
-        """Write one file of the run whole or not at all, as `write_whole` does. Raises StorageError."""
-        self._still_there()
+        """Write a file of the run atomically, like `write_whole`. Raises StorageError."""
+        self._check_present()
         return write_whole(self.path / name, content, ELSEWHERE)
 
     def remove(self, *patterns: str) -> None:
-        """Remove files of the run that no longer hold, if they are there. Raises StorageError."""
+        """Remove the files of the run that match the patterns. Raises StorageError."""
         for path in [path for pattern in patterns for path in self.path.glob(pattern)]:
             with storing(path, ELSEWHERE):
                 path.unlink(missing_ok=True)
 
     def write_directory(self, name: str, fill: Callable[[Path], object]) -> Path:
-        """Write a directory of the run whole or not at all; `fill` writes files into the path it is given.
+        """Write a directory of the run atomically; `fill` writes the files into the path that it receives.
 
-        A directory of that name is replaced. Raises StorageError.
+        An existing directory of that name is replaced. Raises StorageError.
         """
-        self._still_there()
+        self._check_present()
         return write_directory(self.path / name, fill, ELSEWHERE)
 
-    def _still_there(self) -> None:
-        """Raise StorageError if the run directory has vanished: a half one is not made in its place."""
+    def _check_present(self) -> None:
+        """Raise StorageError if the run directory has vanished, rather than create an incomplete one."""
         if not self.path.is_dir():
-            raise StorageError(f"can't write {self.path}: the run directory has vanished; put it back and resume the "
-                               "run, or train it anew")
+            raise StorageError(f"can't write {self.path}: the run directory has vanished; restore it and resume the "
+                               "run, or train again")
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> Path:
-        """Write a mapping as indented JSON. NaN is not JSON: raises ValueError for it."""
+        """Write a mapping as indented JSON. Raises ValueError for NaN, which JSON does not allow."""
         return self.write(name, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
     def write_recipe(self, recipe: Recipe) -> Path:
@@ -237,11 +237,11 @@ class Run:
         return self.write("recipe.toml", recipe.dumps())
 
     def write_status(self, state: State, reason: str = "", **more: Any) -> Path:
-        """Write what the run is now, why, and further facts. A run can't say that it died: raises ValueError."""
+        """Write the state of the run, the reason and further facts. Raises ValueError for the state "died"."""
         if state is State.DIED:
-            raise ValueError("a run that died is found by its readers; it can't be written")
+            raise ValueError("the state 'died' can't be written: readers find it by the run's free lock")
         return self.write_json("status.json", {"status": state.value, "reason": reason, **more})
 
     def write_history(self, records: Iterable[Mapping[str, float]]) -> Path:
-        """Write all records as CSV; values of any further columns come after the usual ones."""
+        """Write all records as CSV; additional columns follow the standard ones."""
         return self.write("history.csv", history.dumps(records))

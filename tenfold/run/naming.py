@@ -12,14 +12,14 @@ from pathlib import Path
 from tenfold.errors import UsageError
 from tenfold.storage.files import TEMPORARY, storing, temporary_name
 
-ELSEWHERE = "write elsewhere (--runs DIR for runs)"  # the advice where a run can't be written
-ABANDONED = 3600  # seconds
+ELSEWHERE = "write elsewhere (--runs DIR for runs)"  # advice if a run can't be written
+ABANDONED = 3600  # seconds after which a temporary directory counts as left behind
 
 
 def check_name(name: str) -> None:
-    """Raise UsageError unless a run can be named so."""
+    """Raise UsageError if `name` is not a valid run name."""
     if not re.fullmatch(r"[\w][\w.+-]*", name):
-        raise UsageError(f"run name {name!r} can't be a directory; use letters, digits, '.', '_', '+' and '-'")
+        raise UsageError(f"run name {name!r} is invalid; expected letters, digits, '.', '_', '+' and '-'")
 
 
 def numbers(root: Path, name: str) -> list[int]:
@@ -29,10 +29,10 @@ def numbers(root: Path, name: str) -> list[int]:
 
 
 def make_numbered(root: Path, name: str, fill: Callable[[Path], object] = lambda path: None) -> Path:
-    """Make `root/name-1`, or the next free number, for this process alone. Raises UsageError, StorageError.
+    """Create `root/name-1`, or the next free number, exclusively. Raises UsageError, StorageError.
 
-    `fill` writes the first files into the (temporary) directory it is given, so that a directory with a number always
-    has them, even if the process is killed.
+    `fill` writes the first files into a temporary directory, which is then renamed. So a numbered directory always has
+    these files, even if the process is killed.
     """
     check_name(name)
     with storing(root, ELSEWHERE):
@@ -51,7 +51,7 @@ def make_numbered(root: Path, name: str, fill: Callable[[Path], object] = lambda
 
 
 def _moved(temporary: Path, path: Path) -> bool:
-    """Give a directory its final name; False if there is something of that name."""
+    """Rename a directory to its final name; False if that name is taken."""
     try:
         temporary.rename(path)
     except OSError as error:
@@ -62,12 +62,12 @@ def _moved(temporary: Path, path: Path) -> bool:
 
 
 def _sweep(root: Path, name: str) -> None:
-    """Remove directories that a killed process did not finish an hour ago or earlier: it takes milliseconds."""
+    """Remove temporary directories older than an hour; a killed process left them, as filling takes milliseconds."""
     for left in root.glob(f".*-{name}"):
         if TEMPORARY.match(left.name) and time.time() - left.stat().st_mtime > ABANDONED:
             shutil.rmtree(left, ignore_errors=True)
 
 
 def natural(path: Path) -> list[object]:
-    """Sort key: run ten comes after run nine."""
+    """Sort key that compares numbers by value: run-10 comes after run-9."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]

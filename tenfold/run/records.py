@@ -1,7 +1,7 @@
-"""What the JSON files of a run hold, as frozen records.
+"""The JSON files of a run as immutable records.
 
-A record is read like the mapping that the file holds (`run.metrics()["test"]["accuracy"]["value"]`), and its facts by
-name as well (`run.status().state`). It can't be changed; `dict(record)` can.
+A record is a mapping with the content of the file (`run.metrics()["test"]["accuracy"]["value"]`), with properties for
+common values (`run.status().state`). To change a copy, use `dict(record)`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any, NoReturn, Self
 
 
 class Record(dict[str, Any]):
-    """A mapping of plain JSON values that can't be changed; the mappings in it are records too."""
+    """An immutable mapping of plain JSON values; nested mappings are records too."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         super().__init__({key: _frozen(value) for key, value in values.items()})
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
-        raise TypeError(f"a {type(self).__name__} can't be changed; change dict(…) of it")
+        raise TypeError(f"a {type(self).__name__} can't be changed; change a copy made with dict(…)")
 
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
@@ -28,7 +28,7 @@ class Record(dict[str, Any]):
 
     @classmethod
     def fault(cls, values: Mapping[str, Any]) -> str | None:
-        """Why the content of a file is no such record, in words; None if it is one."""
+        """What is wrong with the content of a file; None if it is valid."""
         return None
 
 
@@ -37,7 +37,7 @@ def _frozen(value: Any) -> Any:
 
 
 class State(StrEnum):
-    """What a run is now. A run that says "running" and that no process writes any more has died."""
+    """The state of a run. "died" means that `status.json` says "running" but no process is writing the run."""
 
     RUNNING = "running"
     FINISHED = "finished"
@@ -49,17 +49,17 @@ class State(StrEnum):
 
     @property
     def can_resume(self) -> bool:
-        """Whether the training was interrupted and can go on."""
+        """Whether the training was interrupted and can be resumed."""
         return self in (State.STOPPED, State.FAILED, State.DIED)
 
 
 class Status(Record):
-    """`status.json`: what the run is, why, and how far it came."""
+    """`status.json`: the state of the run, the reason and the number of epochs."""
 
     @classmethod
     def fault(cls, values: Mapping[str, Any]) -> str | None:
         known = values.get("status") in [state.value for state in State]
-        return None if known else f"its status is {values.get('status')!r}"
+        return None if known else f"unknown status {values.get('status')!r}"
 
     @property
     def state(self) -> State:
@@ -67,17 +67,17 @@ class Status(Record):
 
     @property
     def reason(self) -> str:
-        """Why it is so; empty where there is nothing to say."""
+        """The reason for the state; empty if there is none."""
         return str(self.get("reason") or "")
 
     @property
     def seconds(self) -> float | None:
-        """How long the epochs of a finished training took."""
+        """Duration of all epochs of a finished training, in seconds."""
         return self.get("seconds")
 
 
 class SplitRecord(Record):
-    """A split as the run recorded it."""
+    """A split as recorded by the run."""
 
     @property
     def count(self) -> int:
@@ -90,7 +90,7 @@ class SplitRecord(Record):
 
     @property
     def expected(self) -> int | None:
-        """How many images the official split has, where that is known."""
+        """The number of images in the official split, if known."""
         return self.get("expected")
 
     @property
@@ -100,7 +100,7 @@ class SplitRecord(Record):
 
     @property
     def held_out(self) -> bool:
-        """Whether the recipe held it out of the training images; the first runs say so in words alone."""
+        """Whether the recipe held it out of the training images; the oldest runs say so only in `source`."""
         return bool(self.get("held_out", self.source.startswith("held out of train")))
 
 
@@ -111,7 +111,7 @@ class Environment(Record):
     def fault(cls, values: Mapping[str, Any]) -> str | None:
         dataset = values.get("dataset")
         whole = isinstance(dataset, Mapping) and {"classes", "fingerprint", "shape", "splits"} <= dataset.keys()
-        return None if whole else "it does not describe the data set"
+        return None if whole else "the data set is missing or incomplete"
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -139,12 +139,13 @@ class Metrics(Record):
 
     @classmethod
     def fault(cls, values: Mapping[str, Any]) -> str | None:
-        whole = all(isinstance(of, Mapping) and isinstance(of.get("accuracy"), Mapping) for of in values.values())
-        return None if whole else "a split has no accuracy"
+        valid = all(isinstance(scores, Mapping) and isinstance(scores.get("accuracy"), Mapping)
+                    for scores in values.values())
+        return None if valid else "a split has no accuracy"
 
 
 class Calibration(Record):
-    """`calibration.json`: the "temperature", what it is "fitted_on", the metrics "before" and "after" by split."""
+    """`calibration.json`: "temperature", the split it is "fitted_on", the metrics "before" and "after" by split."""
 
     @classmethod
     def fault(cls, values: Mapping[str, Any]) -> str | None:
@@ -160,7 +161,7 @@ class Corruptions(Record):
 
 
 class Speed(Record):
-    """`inference.json`: how many images a second the model classifies, and on what."""
+    """`inference.json`: the images per second that the model classifies, with processor and threads."""
 
     @classmethod
     def fault(cls, values: Mapping[str, Any]) -> str | None:
@@ -169,4 +170,4 @@ class Speed(Record):
 
 def _lacking(values: Mapping[str, Any], *keys: str) -> str | None:
     missing = [key for key in keys if key not in values]
-    return f"it lacks {', '.join(missing)}" if missing else None
+    return f"missing {', '.join(missing)}" if missing else None

@@ -306,9 +306,9 @@ def test_the_page_is_self_contained_and_inert(tmp_path, runs, made):
 
 
 @pytest.mark.parametrize(("name", "content", "reason"), [
-    ("predictions/test.parquet", b"PAR1 cut off", "no valid Parquet"),
-    ("environment.json", b'{"dataset": {}}', "does not describe the data set"),
-    ("metrics.json", b"[]", "no JSON object"),
+    ("predictions/test.parquet", b"PAR1 cut off", "invalid Parquet"),
+    ("environment.json", b'{"dataset": {}}', "the data set is missing or incomplete"),
+    ("metrics.json", b"[]", "not a JSON object"),
 ])
 def test_a_damaged_run_is_left_out_with_the_reason(runs, name, content, reason):
     (runs[1].path / name).write_bytes(content)
@@ -376,8 +376,8 @@ def test_a_study_stands_for_its_runs_and_what_is_none_is_named(tmp_path, made):
     (tmp_path / "killed-1").mkdir()
     found, left_out = found_at([tmp_path / "study-1", tmp_path / "killed-1"])
     assert [run.path for run in found] == [run.path for run in inside]
-    assert left_out == [f"killed-1 is left out: {tmp_path / 'killed-1'}: is no run directory (it lacks recipe.toml or "
-                        "status.json); expected one made by `tenfold train`"]
+    assert left_out == [f"killed-1 is left out: {tmp_path / 'killed-1'}: not a run directory (recipe.toml or "
+                        "status.json is missing); expected one made by `tenfold train`"]
     assert compare_groups(found, left_out=left_out).boards[0].left_out == tuple(left_out)
     assert [run.path for run in found_at([tmp_path])[0]] == [run.path for run in inside]
     with pytest.raises(RunError, match="killed-1"):

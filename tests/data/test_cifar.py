@@ -132,7 +132,7 @@ def test_nothing_there_names_the_places_and_the_command(root):
 
 
 def test_options_are_a_mistake(root):
-    with pytest.raises(UsageError, match="takes no options"):
+    with pytest.raises(UsageError, match="has no options"):
         open_dataset("cifar10:small", root=root)
 
 

@@ -186,7 +186,7 @@ def test_extract_takes_only_the_expected_members(root):
     [
         ({"folder/one": b"1"}, ["folder/one", "folder/two"], "folder/two"),
         ({"../evil": b"1"}, ["../evil"], "unpacked"),
-        ({"folder/one": b"1"}, ["folder/link"], "no regular file"),
+        ({"folder/one": b"1"}, ["folder/link"], "not a regular file"),
     ],
 )
 def test_extract_leaves_nothing_of_an_archive_that_does_not_fit(root, members, wanted, reason):

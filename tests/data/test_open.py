@@ -38,7 +38,7 @@ def test_digits():
     assert set(np.unique(dataset.train.images)) <= {round(v * 255 / 16) for v in range(17)}
     assert dataset.test is None
     assert dataset.classes == tuple("0123456789")
-    with pytest.raises(UsageError, match="takes no options"):
+    with pytest.raises(UsageError, match="has no options"):
         open_dataset("digits:8")
 
 

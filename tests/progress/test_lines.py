@@ -69,7 +69,7 @@ def test_the_bar_of_a_training_begins_with_its_first_loss() -> None:
     ("bootstrap", "resamples", "computing intervals"), ("report", "pictures", "drawing the report")])
 def test_a_phase_that_takes_long_shows_a_bar(phase: str, unit: str, words: str,
                                              monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bars_module, "LATER", 0.0)
+    monkeypatch.setattr(bars_module, "DELAY", 0.0)
     console = terminal()
     with BarWatcher(console) as watcher:
         watcher.on(Advance(phase, 30, 100, unit))  # type: ignore[arg-type]

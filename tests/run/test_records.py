@@ -74,11 +74,11 @@ def test_a_held_out_split_says_so_and_in_runs_of_0_1_by_its_words() -> None:
 
 
 @pytest.mark.parametrize(("name", "content", "read", "words"), [
-    ("status.json", {"status": "asleep"}, Run.status, "its status is 'asleep'"),
-    ("environment.json", {"dataset": {}}, Run.environment, "it does not describe the data set"),
+    ("status.json", {"status": "asleep"}, Run.status, "unknown status 'asleep'"),
+    ("environment.json", {"dataset": {}}, Run.environment, "the data set is missing or incomplete"),
     ("metrics.json", {"test": {}}, Run.metrics, "a split has no accuracy"),
-    ("calibration.json", {"temperature": 1}, Run.calibration, "it lacks before, after"),
-    ("inference.json", {}, Run.speed, "it lacks images_per_second"),
+    ("calibration.json", {"temperature": 1}, Run.calibration, "missing before, after"),
+    ("inference.json", {}, Run.speed, "missing images_per_second"),
 ])
 def test_a_file_that_is_no_such_record_is_named(
     name: str, content: Record, read: object, words: str, tmp_path: Path
