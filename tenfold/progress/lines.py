@@ -23,7 +23,7 @@ class LineWatcher(Watcher):
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
         self.epochs, self.run = 0, ""
-        self._phase, self._written_at = "", 0.0
+        self._phase, self._done, self._written_at = "", 0, 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -61,8 +61,9 @@ class LineWatcher(Watcher):
     def advanced(self, event: Advance) -> None:
         """Write a line every ten seconds of a phase."""
         now = time.monotonic()
-        if event.phase != self._phase:
+        if event.phase != self._phase or event.done < self._done:  # a phase begins, perhaps the same one again
             self._phase, self._written_at = event.phase, now
+        self._done = event.done
         if now - self._written_at < PAUSE:
             return
         self._written_at = now
