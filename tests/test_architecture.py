@@ -19,7 +19,7 @@ FLOORS: dict[str, set[str]] = {
     "shipped": {"errors"},
     "storage": {"errors"},
     "recipe": {"errors", "registry", "shipped"},
-    "progress": set(),
+    "progress": {"errors", "storage"},
     "backend": {"errors"},
     "modelfile": {"errors", "backend"},
     "run": {"errors", "storage", "recipe", "modelfile"},

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Self
 
-from tenfold.progress.events import Advance, Epoch, Evaluating, Event, Finished, Notice, Training
+from tenfold.progress.events import Advance, Ended, Epoch, Evaluating, Event, Notice, Training
 from tenfold.progress.watchers import Watcher
 
 PAUSE = 10.0  # seconds between two lines of a phase
@@ -36,7 +36,7 @@ class LineWatcher(Watcher):
     def on(self, event: Event) -> None:
         if isinstance(event, Training):
             self.epochs, self.run = event.epochs, event.run
-        if isinstance(event, Finished):
+        if isinstance(event, Ended) and event.status != "stopped":
             self.run = ""
         if isinstance(event, Advance):
             self.advanced(event)
