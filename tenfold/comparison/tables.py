@@ -32,7 +32,8 @@ def seed_table(row: Row) -> tuple[list[str], list[list[str]]]:
     """(header, body) as text: each defined metric with its mean ± standard deviation over seeds and its interval."""
     names = [name for name in METRICS.names() if row.metrics[name]["value"] is not None]
     return ["metric", "mean ± sd", "95 % interval"], [
-        [metric(name).title, _with_deviation(row, name), metric(name).interval_text(row.metrics[name])] for name in names]
+        [metric(name).title, _with_deviation(row, name), metric(name).interval_text(row.metrics[name])]
+        for name in names]
 
 
 def pair_table(board: Leaderboard) -> tuple[list[str], list[list[str]]]:

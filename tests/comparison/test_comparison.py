@@ -260,7 +260,7 @@ def test_seeds_of_a_recipe_are_summed_up(tmp_path):
     assert row == dataclasses.replace(compare(runs)[0], tied=None)
     header, body = seed_table(row)
     assert header == ["metric", "mean ± sd", "95 % interval"]
-    accuracy = dict(zip([line[0] for line in body], body, strict=True))["accuracy"]
+    accuracy = dict(zip([line[0] for line in body], body, strict=True))["Accuracy"]
     assert "% ± " in accuracy[1]
     assert accuracy[2].startswith("[")
     other = run_of(tmp_path, material(images, labels, DIGITS, seed=7), "other")
