@@ -21,9 +21,10 @@ def pixel_ranges(images: Images) -> dict[str, list[float]]:
     "mean" and "sd", each [0.1 % quantile, 99.9 % quantile] over the images.
     """
     step = max(1, len(images) // SAMPLE)
-    parts = [_statistics(block) for block in blocks(View(images, np.arange(0, len(images), step)))]
-    return {name: [float(q) for q in np.quantile(np.concatenate(values), [0.001, 0.999])]
-            for name, values in zip(("mean", "sd"), zip(*parts, strict=True), strict=True)}
+    sample = View(images, np.arange(0, len(images), step))
+    means, deviations = np.concatenate([_statistics(block) for block in blocks(sample)], axis=1)
+    return {name: [float(q) for q in np.quantile(values, [0.001, 0.999])]
+            for name, values in (("mean", means), ("sd", deviations))}
 
 
 def unlike(images: np.ndarray, ranges: Mapping[str, Sequence[Any]]) -> np.ndarray:

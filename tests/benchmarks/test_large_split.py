@@ -1,4 +1,4 @@
-"""A small measurement runs from the command to the file, and what does not fit is said to be absent."""
+"""A small measurement runs from the command to the file, and the limit of memory is one."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from benchmarks.large_split import write_split
 ROOT = Path(__file__).parent.parent.parent
 
 
-def measured(folder: Path, *more: str) -> Any:
+def measured(folder: Path) -> Any:
     target = folder / "large-split.json"
     command = [sys.executable, "-m", "benchmarks.large_split", "--gib", "0.004", "--rounds", "1", "--json", str(target),
-               "--folder", str(folder), *more]
+               "--folder", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     return json.loads(target.read_text())
 
@@ -41,7 +41,10 @@ def test_a_small_measurement_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_with_too_little_memory_there_is_no_result(tmp_path: Path) -> None:
-    found = measured(tmp_path, "--limit", "0.05")
-    assert "absent" in found["mapped"]
-    assert "ratio" not in found
+def test_a_training_that_holds_more_than_its_limit_ends(tmp_path: Path) -> None:
+    write_split(tmp_path, "held", 200)
+    command = [sys.executable, "-m", "benchmarks.programs.tenfold_split", str(tmp_path), "held", "--mapped",
+               "--recipe", "mlp", "--epochs", "1", "--limit", "0.05"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "MiB; expected at most 51" in done.stderr
