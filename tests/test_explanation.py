@@ -132,7 +132,7 @@ def test_a_run_without_predictions_or_with_other_data_is_refused(run: Run) -> No
         (run.path / f"predictions/{name}.parquet").unlink()
     with pytest.raises(RunError, match="tenfold evaluate"):
         tenfold.explain(run)
-    environment = run.environment()
+    environment = run.read_json("environment.json")
     environment["dataset"]["fingerprint"] = "0" * 64
     run.write_json("environment.json", environment)
     with pytest.raises(RunError, match="has changed since training"):

@@ -154,5 +154,5 @@ def test_recipes_are_checked_without_importing_the_engine() -> None:
 @pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "{a = " * 5_000, "a." * 5_000 + "b = 1"],
                          ids=["lists", "tables", "keys"])
 def test_a_recipe_nested_without_end_is_refused_in_one_line(text: str) -> None:
-    with pytest.raises(RecipeError, match=r"^recipe deep: no valid TOML: [^\n]*$"):
+    with pytest.raises(RecipeError, match=r"^recipe deep: invalid TOML: [^\n]*$"):
         Recipe.loads(text, name="deep")

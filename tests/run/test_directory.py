@@ -76,14 +76,14 @@ def test_a_json_file_nested_without_end_is_named(opening: str, tmp_path: Path) -
     run = Run.create(tmp_path, "x")
     for name, read in (("status.json", run.status), ("metrics.json", run.metrics)):
         (run.path / name).write_text(opening * 100_000, encoding="utf-8")
-        with pytest.raises(RunError, match=rf"^[^\n]*{name}: damaged \(no valid JSON\)$"):
+        with pytest.raises(RunError, match=rf"^[^\n]*{name}: damaged \(invalid JSON\)$"):
             read()
 
 
 def test_a_recipe_nested_without_end_is_named(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "x")
     (run.path / "recipe.toml").write_text("a = " + "[" * 100_000, encoding="utf-8")
-    with pytest.raises(RunError, match=r"^[^\n]*recipe\.toml: damaged \([^\n]*no valid TOML[^\n]*\)$"):
+    with pytest.raises(RunError, match=r"^[^\n]*recipe\.toml: damaged \([^\n]*invalid TOML[^\n]*\)$"):
         run.recipe()
 
 
