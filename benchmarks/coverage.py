@@ -20,7 +20,7 @@ from scipy import stats
 
 from tenfold.evaluation import statistics
 from tenfold.evaluation.metrics import metric
-from tenfold.evaluation.weighted import Judged
+from tenfold.evaluation.weighted import Predictions
 
 CLASSES = 3
 POPULATION = 600_000
@@ -31,14 +31,14 @@ SKILLS = (1.3, 1.6)
 OF_A_SEED = 0.1  # standard deviation of the skill over the seeds of a recipe
 
 
-def models(rng: np.random.Generator, images: int, skills: Sequence[float] = SKILLS) -> list[Judged]:
+def models(rng: np.random.Generator, images: int, skills: Sequence[float] = SKILLS) -> list[Predictions]:
     """The probabilities of models of these skills for the same images, a third of each class."""
     labels = np.arange(images) % CLASSES
     truth, shared = np.eye(CLASSES)[labels], rng.normal(size=(images, CLASSES))
     judged = []
     for skill in skills:
         powers = np.exp(skill * truth + shared + 0.7 * rng.normal(size=(images, CLASSES)))
-        judged.append(Judged(labels, powers / powers.sum(axis=1, keepdims=True)))
+        judged.append(Predictions(labels, powers / powers.sum(axis=1, keepdims=True)))
     return judged
 
 

@@ -17,7 +17,7 @@ from tenfold.errors import ImageError, RunError
 from tenfold.evaluation import misclassified
 from tenfold.evaluation.confusion import Pair, confused_pairs, confusion_matrix
 from tenfold.evaluation.misclassified import Explained, Guess
-from tenfold.evaluation.weighted import Judged
+from tenfold.evaluation.weighted import Predictions
 from tenfold.jobs.own_data import own_data
 from tenfold.material import predicted
 from tenfold.progress import Watcher
@@ -120,7 +120,7 @@ def _explain_errors(run: Run, most: int, neighbours: int, watcher: Watcher) -> E
         notes.append("The model has no convolution, so there is no Grad-CAM.")
     if len(dataset.classes) > GALLERIES:
         notes.append(f"Galleries are shown for the {GALLERIES} classes with the most misclassified images.")
-    pairs = confused_pairs(confusion_matrix(Judged(labels, p)))
+    pairs = confused_pairs(confusion_matrix(Predictions(labels, p)))
     if len(pairs) > PAIRS:
         notes.append(f"The list shows the {PAIRS} of {len(pairs):,} confused pairs with the most images.")
     return _write(run, ERRORS, f"Errors on the {split} split", shown, dataset.classes, pairs[:PAIRS], notes)

@@ -1,4 +1,4 @@
-"""What a report is drawn from, gathered from a run and its data set."""
+"""Collects the contents of a report from a run and its data set."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from tenfold.report import Material
     from tenfold.report.plots.plot import Predicted
 
-EXPLAINED = 24  # errors that the report explains
+EXPLAINED_ERRORS = 24  # in the report
 
 
 def gather(run: Run, dataset: Dataset) -> Material:
-    """All that a run has to show; `dataset` is prepared. Raises RunError for a file that is damaged."""
+    """The contents of the report; dataset: prepared as for the training. Raises RunError for a damaged file."""
     from tenfold.report import Material
 
     splits = {name: predicted(run, dataset, name) for name in ("validation", "test")}
@@ -34,20 +34,20 @@ def gather(run: Run, dataset: Dataset) -> Material:
 
 
 def predicted(run: Run, dataset: Dataset, name: str) -> Predicted | None:
-    """(images, labels, probabilities float [n, k]) of a split; None where the run or the data set lacks it."""
+    """(images, labels, probabilities float [n, k]) of a split; None if the run or the data set lacks it."""
     split = dataset.splits().get(name)
     if split is None or not run.has(f"predictions/{name}.parquet"):
         return None
     return split.images, split.labels, read_predictions(run, name)[1]
 
 
-def _explained_errors(run: Run, judged: Predicted | None) -> list[Explained]:
-    """The most confident errors with their Grad-CAM."""
-    if judged is None:
+def _explained_errors(run: Run, evaluated: Predicted | None) -> list[Explained]:
+    """The most confident errors with Grad-CAM."""
+    if evaluated is None:
         return []
     from tenfold.evaluation.explain import explain
 
-    images, labels, probabilities = judged
-    errors = most_confident(labels, probabilities, EXPLAINED)
+    images, labels, probabilities = evaluated
+    errors = most_confident(labels, probabilities, EXPLAINED_ERRORS)
     chosen = np.array([error.index for error in errors], np.int64)
     return explain(run.model(), images[chosen], errors, labels[chosen]) if errors else []

@@ -59,11 +59,15 @@ class Registry(Generic[T]):
     def _discover(self) -> None:
         if self._complete:
             return
-        self._complete = True
-        home = importlib.import_module(self._home)
-        for module in pkgutil.iter_modules(getattr(home, "__path__", [])):
-            if module.name not in self._without:
-                importlib.import_module(f"{self._home}.{module.name}")
+        self._complete = True  # the modules may ask for names themselves
+        try:
+            home = importlib.import_module(self._home)
+            for module in pkgutil.iter_modules(getattr(home, "__path__", [])):
+                if module.name not in self._without:
+                    importlib.import_module(f"{self._home}.{module.name}")
+        except BaseException:
+            self._complete = False  # the next look-up raises the same error instead of an unknown name
+            raise
 
 
 DATASETS: Registry[Callable] = Registry("data set", "tenfold.data")

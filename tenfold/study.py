@@ -67,7 +67,8 @@ def _by_key(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """The values of nested tables by dotted key, because TOML reads `train.epochs = 3` as nested tables."""
     found: dict[str, Any] = {}
     for key, value in table.items():
-        found |= _by_key(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+        nested = isinstance(value, Mapping) and value and f"{prefix}{key}" != "train.class_weights"
+        found |= _by_key(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tenfold import csvfile
 from tenfold.comparison import Groups, Leaderboard, Row
 from tenfold.comparison import table as leaderboard
 from tenfold.comparison.leaderboard import FEW_SEEDS
@@ -190,10 +190,7 @@ def print_explanation(explanation: Explanation) -> None:
 
 def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print rows as CSV, with every column that occurs in a row."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    writer = csv.DictWriter(sys.stdout, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    print(csvfile.text(rows), end="")
 
 
 def print_recipes(facts: Mapping[str, Mapping[str, str]]) -> None:

@@ -12,13 +12,14 @@ PACKAGE = Path(__file__).parent.parent / "tenfold"
 
 # Module → the modules of Tenfold that it may import; a package stands for all its modules.
 FLOORS: dict[str, set[str]] = {
+    "csvfile": set(),
     "errors": set(),
     "machine": {"errors"},
     "registry": {"errors"},
     "shipped": {"errors"},
     "storage": {"errors"},
     "recipe": {"errors", "registry", "shipped"},
-    "progress": set(),
+    "progress": {"errors", "storage"},
     "backend": {"errors"},
     "modelfile": {"errors", "backend"},
     "run": {"errors", "storage", "recipe", "modelfile"},
@@ -32,9 +33,9 @@ FLOORS: dict[str, set[str]] = {
         "models",
     },
     "prediction": {"errors", "modelfile", "run", "data", "runtimes"},
-    "evaluation": {"errors", "machine", "registry", "progress", "backend", "run", "data", "runtimes"},
+    "evaluation": {"csvfile", "errors", "machine", "registry", "progress", "backend", "run", "data", "runtimes"},
     "report": {"registry", "recipe", "progress", "run", "evaluation"},
-    "comparison": {"errors", "registry", "storage", "run", "evaluation", "report"},
+    "comparison": {"csvfile", "errors", "registry", "storage", "run", "evaluation", "report"},
     "environment": {"errors", "machine", "data"},
     "study": {
         "errors", "machine", "shipped", "storage", "recipe", "progress", "run", "evaluation", "comparison", "jobs",
@@ -49,7 +50,7 @@ FLOORS: dict[str, set[str]] = {
         "errors", "machine", "progress", "run", "data", "runtimes", "evaluation", "report", "material", "jobs",
     },
     "demo": {"progress", "study"},
-    "terminal": {"registry", "run", "evaluation", "report", "comparison"},
+    "terminal": {"csvfile", "registry", "run", "evaluation", "report", "comparison"},
     "cli": {
         "errors", "recipe", "progress", "run", "data", "prediction", "comparison", "environment", "study", "jobs",
         "overview", "explanation", "demo", "terminal",

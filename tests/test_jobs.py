@@ -20,9 +20,12 @@ import tenfold
 from tenfold.backend import keras
 from tenfold.errors import DivergedError, RecipeError, RunError, StorageError, UsageError
 from tenfold.jobs import seeds
+from tenfold.progress import Ended, Event, Step, Watcher
+from tenfold.progress.journal import read
 from tenfold.recipe import Recipe
-from tenfold.run import Run
+from tenfold.run import Run, State
 from tenfold.terminal import print_results
+from tenfold.training import checkpoint
 
 RECIPE = {
     "data": {"source": "shapes:train=400,test=120,seed=1"},
@@ -125,7 +128,7 @@ def test_a_model_trained_further_has_no_verdicts_on_the_earlier_one(run: Run, tm
     assert set(copy.metrics()) == {"validation", "test"}
     test = copy.metrics()["test"]
     assert (test["times"], test["earlier"]) == (before["test"] + 1, before["test"])
-    assert f"{before['test']} of these times before it was resumed" in (copy.path / "MODEL_CARD.md").read_text("utf-8")
+    assert f"{before['test']} of them before the run was resumed" in (copy.path / "MODEL_CARD.md").read_text("utf-8")
 
 
 def test_views_are_scored_beside_the_model_as_it_is(run: Run, tmp_path: Path) -> None:
@@ -286,3 +289,45 @@ def test_three_classes_of_real_cifar10(
 def test_mnist_cnn_reaches_its_figure(real_data: Path, tmp_path: Path) -> None:
     run = tenfold.train("mnist-cnn", "mnist", runs=tmp_path)
     assert run.metrics()["test"]["accuracy"]["value"] >= 0.987
+
+
+def test_a_finished_run_stays_finished_whatever_a_watcher_does_then(tmp_path: Path) -> None:
+    class Late(Watcher):
+        def on(self, event: Event) -> None:
+            if isinstance(event, Ended):
+                raise KeyboardInterrupt
+
+    recipe = Recipe.from_dict({**RECIPE, "train": {"epochs": 1, "batch_size": 50}}, name="x")
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.train(recipe, runs=tmp_path, watcher=Late())
+    run, = Run.list(tmp_path)
+    assert run.status()["status"] == "finished"
+
+
+def test_an_interrupt_stays_one_though_the_history_is_damaged(tmp_path: Path) -> None:
+    def damage() -> None:
+        (tmp_path / "x-shapes-1" / "history.csv").write_text("epoch")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.train(Recipe.from_dict(RECIPE, name="x"), runs=tmp_path, watcher=After(2, 3, damage))
+    assert Run.open(tmp_path / "x-shapes-1").status().state is State.STOPPED
+
+
+def test_a_watcher_may_ask_a_training_to_stop(tmp_path: Path) -> None:
+    class Stop(Watcher):
+        steps = 0
+
+        def on(self, event: Event) -> None:
+            self.steps += isinstance(event, Step)
+
+        def stop(self) -> bool:
+            return self.steps >= 3
+
+    with pytest.raises(KeyboardInterrupt):
+        tenfold.train(Recipe.from_dict(RECIPE, name="x"), runs=tmp_path, watcher=Stop())
+    run = Run.open(tmp_path / "x-shapes-1")
+    assert run.status().state is State.STOPPED
+    assert checkpoint.load(run, "last").position.step == 3
+    events = [event for _, event in read(run.path / "events.jsonl")]
+    assert events[-1] == Ended(str(run.path), "stopped")

@@ -81,7 +81,7 @@ def hashed(drawn: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(DATASETS._entries, "large", large)
         patch.setattr("tenfold.data.view.BLOCK", 90 * 12 * 12 * 3)
-        patch.setattr(corruptions, "VALUES", 70 * 12 * 12 * 3)
+        patch.setattr(corruptions, "VALUES_PER_BLOCK", 70 * 12 * 12 * 3)
         patch.setattr(dataset, "content_hash", count)
         yield counted
 

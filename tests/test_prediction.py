@@ -94,7 +94,7 @@ def test_a_name_that_is_no_text_is_printed_by_the_command(run: Run, tmp_path: Pa
     for format in ("--json", "--csv"):
         command = [sys.executable, "-m", "tenfold", "predict", str(run.path), str(tmp_path), format]
         told = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
-        assert r"caf\udce9.png" in told.stdout
+        assert "caf?.png" in told.stdout
 
 
 def test_a_file_named_twice_is_answered_twice(run: Run, tmp_path: Path) -> None:

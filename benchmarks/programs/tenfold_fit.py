@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tenfold.data.dataset import Dataset, Provenance, Split
+from tenfold.progress import SILENT, Event, Step, Watcher
 from tenfold.recipe import Recipe
 from tenfold.registry import AUGMENTATIONS, MODELS
 from tenfold.run import Run
@@ -48,7 +49,7 @@ TRAIN = {
 }
 
 
-class Clock:
+class Clock(Watcher):
     """Tells the two parts of a step apart: it stands last among the augmentations, where the data are ready."""
 
     def __init__(self) -> None:
@@ -61,10 +62,12 @@ class Clock:
         self._ready = time.perf_counter()
         return batch
 
-    def step_done(self, epoch: int, step: int, steps: int, loss: float) -> None:
+    def on(self, event: Event) -> None:
         """Counts the step that ended now; the first of an epoch comes after other work and is left out."""
+        if not isinstance(event, Step):
+            return
         now = time.perf_counter()
-        if step > 1 and self._began is not None:
+        if event.step > 1 and self._began is not None:
             self.data += self._ready - self._began
             self.total += now - self._began
         self._began = now
@@ -82,7 +85,7 @@ def train(network: str, batch: int, steps: int, epochs: int, clock: Clock | None
         "train": {**TRAIN[network], "epochs": epochs, "batch_size": batch, "augment": augment},
     }, name=f"network-{network.lower()}")
     with tempfile.TemporaryDirectory() as runs:
-        return list(fit(recipe, data, Run.create(runs, recipe.name), progress=clock.step_done if clock else None))
+        return list(fit(recipe, data, Run.create(runs, recipe.name), (), clock or SILENT))
 
 
 def main() -> None:

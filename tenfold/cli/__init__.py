@@ -6,17 +6,13 @@ request, 3 the disk is full, read-only or gone, 130 interrupted.
 
 from __future__ import annotations
 
-import io
-import sys
-
-from tenfold.cli import runs, showing  # noqa: F401  (the import registers their commands)
-from tenfold.cli.command import app, data_app
+from tenfold.cli import runs, showing  # noqa: F401  (importing them registers their commands)
+from tenfold.cli.command import app, data_app, show_everything
 
 __all__ = ["app", "data_app", "main"]
 
 
 def main() -> None:
     """The entry point of the `tenfold` command."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # file names may be invalid Unicode
+    show_everything()
     app()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -76,6 +77,16 @@ def watching() -> LineWatcher:
     from tenfold.progress.bars import terminal_watcher
 
     return terminal_watcher()
+
+
+def show_everything() -> None:
+    """Have characters that standard output or error can't show become question marks instead of errors.
+
+    These may be in a file's name that is no valid text, or all beyond ASCII where the environment says so.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _fail(message: str, code: int) -> None:

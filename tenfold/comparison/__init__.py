@@ -1,11 +1,11 @@
-"""The leaderboard: models that were judged on the same test images, best first, and which differences are any."""
+"""The leaderboard: ranks models by their score on the same test images and tests their differences."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from tenfold.comparison.groups import comparable, eligible, found_at, grouped, refuse_others
+from tenfold.comparison.groups import comparable, eligible, found_at, grouped, require_comparable
 from tenfold.comparison.leaderboard import Groups, Leaderboard, Pair, Row
 from tenfold.comparison.pairs import Spread, compare_pairs, row_of, tied_with_best
 from tenfold.comparison.tables import csv_text, markdown, table
@@ -21,23 +21,22 @@ __all__ = [
 
 
 def compare(runs: Sequence[Run], by: str = "roc_auc") -> Leaderboard:
-    """Rank models by a metric of the test split, in that metric's own direction; undefined values come last.
+    """Rank models by a metric of the test split, best first; undefined values come last.
 
-    Runs of one recipe that differ in their seed only are one model. A run that is not finished, has no test
-    metrics or repeats another is left out and named in `left_out`. Raises UnknownNameError for an unknown metric;
-    UsageError if no run is left, or if runs were judged on other classes or other images than the first, with the
-    reason for each.
+    Runs that differ only in their seed are one model. Runs that are not finished, have no test metrics or repeat
+    another run are left out and named in `left_out`. Raises UnknownNameError for an unknown metric; UsageError if no
+    run remains, or if runs were evaluated on other classes or images than the first, with the reason for each.
     """
     chosen, left_out = _chosen(runs, by, ())
-    refuse_others(chosen)
+    require_comparable(chosen)
     return _ranked(chosen, by, left_out)
 
 
 def compare_groups(runs: Sequence[Run], by: str = "roc_auc", left_out: Sequence[str] = ()) -> Groups:
-    """Rank models as `compare` does, those with the same classes and test images among themselves.
+    """Rank models as `compare` does, but separately for each combination of classes and test images.
 
-    `left_out` are sentences, as `found_at` gives them, that stand before those on the runs that are left out here.
-    Raises UnknownNameError for an unknown metric; UsageError if no run is left.
+    `left_out` are earlier sentences about runs that were left out, as `found_at` returns them. Raises
+    UnknownNameError for an unknown metric; UsageError if no run remains.
     """
     chosen, left_out = _chosen(runs, by, left_out)
     kinds = comparable(chosen)
@@ -47,31 +46,31 @@ def compare_groups(runs: Sequence[Run], by: str = "roc_auc", left_out: Sequence[
 
 
 def _chosen(runs: Sequence[Run], by: str, left_out: Sequence[str]) -> tuple[list[Run], tuple[str, ...]]:
-    metric(by)  # to be told of a name that is none before anything is read
+    metric(by)  # reports an unknown metric before reading any file
     chosen, unfit = eligible(runs)
     left_out = (*left_out, *unfit)
     if not chosen:
-        raise UsageError("; ".join(["there is no finished run to compare", *left_out]))
+        raise UsageError("; ".join(["no finished run to compare", *left_out]))
     return chosen, left_out
 
 
 def _ranked(runs: Sequence[Run], by: str, left_out: Sequence[str] = ()) -> Leaderboard:
-    """The leaderboard of runs that were judged on the same classes and images."""
+    """The leaderboard of runs that were evaluated on the same classes and images."""
     groups, repeated = grouped(runs)
     spreads = [Spread.of(group) for group in groups]
     ranked = sorted(((row_of(group, spread), spread) for group, spread in zip(groups, spreads, strict=True)),
                     key=lambda pair: _rank(pair[0], metric(by)))
     rows, spreads = [row for row, _ in ranked], [spread for _, spread in ranked]
-    untested = [f"{row.model}: a run has no (finite) predictions of the test split, so nothing is tested against it"
+    untested = [f"{row.model} is in no test: the predictions of a run are missing, NaN or infinite"
                 for row, spread in ranked if not spread.known]
     pairs = compare_pairs(rows, spreads)
     return Leaderboard(tied_with_best(rows, pairs, by), by, (*left_out, *repeated, *untested), pairs)
 
 
 def over_seeds(runs: Sequence[Run]) -> Row | None:
-    """What finished runs of one recipe with several seeds say together, as a row of a leaderboard.
+    """The summary of finished runs of one recipe with several seeds, as a row of a leaderboard.
 
-    None where they have no test split, or are not of one recipe on the same data.
+    None if they have no test split, or if their recipes or data differ in more than the seed.
     """
     groups, _ = grouped(eligible(runs)[0])
     return row_of(groups[0], Spread.of(groups[0])) if len(groups) == 1 else None
@@ -85,7 +84,7 @@ def _rank(row: Row, by: Metric) -> tuple[bool, float]:
 
 
 def write_html(board: Leaderboard, path: str | Path) -> Path:
-    """Write the leaderboard as one self-contained page. Raises StorageError."""
+    """Write the leaderboard as one self-contained HTML page. Raises StorageError."""
     from tenfold.comparison.tables import accuracies, cautions, facts
     from tenfold.report import html
     from tenfold.report.plots import Material, draw_all

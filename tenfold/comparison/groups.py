@@ -1,4 +1,4 @@
-"""Which runs can be compared, and which of them are one model with several seeds."""
+"""Selects runs that can be compared, and groups runs of one model with several seeds."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from tenfold.run import Run, State
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one recipe with several seeds; `name` tells it from the other groups."""
+    """Runs of one recipe with one or more seeds, under a unique name."""
 
     name: str
     runs: tuple[Run, ...]
 
 
 def found_at(paths: Iterable[str | Path]) -> tuple[list[Run], list[str]]:
-    """(the runs at these paths, sentences on paths that hold none); a study, or a folder of both, stands for its runs.
+    """(the runs at these paths, sentences about paths without a run).
 
-    Raises RunError, for the first path, if there is no run at any.
+    A path is a run, a study, or a directory of runs and studies; the latter two mean all their runs. Raises
+    RunError for the first path if no path has a run.
     """
     runs, left_out, first = [], [], None
     for path in paths:
@@ -45,11 +46,11 @@ def _inside(folder: Path) -> list[Run]:
 
 
 def eligible(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
-    """(runs that can be ranked, sentences on the others); a run that is given twice counts once."""
+    """(runs that can be ranked, sentences about the others); a run given twice counts once."""
     chosen, left_out = [], []
     for run in {run.path.resolve(): run for run in runs}.values():
         try:
-            reason = _unfit(run)
+            reason = _reason_left_out(run)
         except RunError as error:
             reason = str(error)
         if reason:
@@ -59,49 +60,49 @@ def eligible(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
     return chosen, left_out
 
 
-def _unfit(run: Run) -> str | None:
-    """Why a run can't be ranked; None if it can. Raises RunError if what it is ranked by is damaged."""
+def _reason_left_out(run: Run) -> str | None:
+    """Why a run cannot be ranked, or None. Raises RunError if a file needed for the ranking is damaged."""
     state = run.status().state
     if state is not State.FINISHED:
         return f"its status is {state.value!r}; expected 'finished'"
     if not run.has("metrics.json") or "test" not in run.metrics():
-        return "it has no metrics of a test split"
+        return "it has no test metrics"
     if not run.has("environment.json"):
         return "it has no environment.json"
-    run.environment(), run.recipe()  # to be told of what is damaged before anything is ranked
+    run.environment(), run.recipe()  # reports damaged files before anything is ranked
     if run.has("predictions/test.parquet"):
         whole_table(run, "test")
     return None
 
 
 def comparable(runs: Sequence[Run]) -> list[list[Run]]:
-    """The runs by the classes and test images that they were judged on, in the order of their first runs."""
+    """The runs grouped by their classes and test images, in the order of the first run of each group."""
     kinds: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
-        kinds.setdefault(tuple(_judged_on(run).values()), []).append(run)
+        kinds.setdefault(tuple(_evaluated_on(run).values()), []).append(run)
     return list(kinds.values())
 
 
-def refuse_others(runs: Sequence[Run]) -> None:
-    """Raise UsageError if runs were not judged on the classes and images of the first."""
-    first, problems = _judged_on(runs[0]), []
+def require_comparable(runs: Sequence[Run]) -> None:
+    """Raise UsageError if runs were evaluated on other classes or images than the first."""
+    first, problems = _evaluated_on(runs[0]), []
     for run in runs[1:]:
-        judged = _judged_on(run)
-        different = [f"{name} ({_shown(judged[name])}, not {_shown(first[name])})"
-                     for name in first if judged[name] != first[name]]
+        own = _evaluated_on(run)
+        different = [f"{name} ({_shown(own[name])}, not {_shown(first[name])})"
+                     for name in first if own[name] != first[name]]
         if different:
             problems.append(f"{run.name} has other {' and other '.join(different)}")
     if problems:
-        raise UsageError(f"runs can be compared on the same test images only; unlike {runs[0].name}, "
-                         f"{'; '.join(problems)}; leave out one kind or the other")
+        raise UsageError(f"runs with different test images cannot be compared; unlike {runs[0].name}, "
+                         f"{'; '.join(problems)}; expected the same classes and test images; leave out some runs")
 
 
 def _shown(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:80]}…"
 
 
-def _judged_on(run: Run) -> dict[str, str]:
-    """What has to be the same for two runs to be comparable, in words."""
+def _evaluated_on(run: Run) -> dict[str, str]:
+    """What must be equal for two runs to be comparable, as text for messages."""
     dataset = run.environment().get("dataset", {})
     count = run.metrics()["test"].get("count")
     fingerprint = str(dataset.get("splits", {}).get("test", {}).get("fingerprint", "unknown"))
@@ -113,10 +114,10 @@ def _judged_on(run: Run) -> dict[str, str]:
 
 
 def grouped(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
-    """(groups in the order of their first runs, sentences on runs that repeat another one).
+    """(groups in the order of their first runs, sentences about runs that repeat another run).
 
-    Runs are of one group if they saw the same data and their recipes differ in `train.seed` alone. Groups whose
-    recipes have one name are told apart by what they differ in.
+    Runs are in the same group if their data are equal and their recipes differ only in `train.seed`. If groups have
+    recipes of the same name, their names include the differences.
     """
     groups: dict[str, dict[int, Run]] = {}
     keys: dict[str, dict[str, Any]] = {}

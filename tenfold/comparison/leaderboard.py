@@ -1,4 +1,4 @@
-"""The values that a comparison gives."""
+"""The results of a comparison: rows, pairs, leaderboards."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from tenfold.evaluation.metrics import metric
 
 Entry = Mapping[str, Any]
 SIGNIFICANT = 0.05
-FEW_SEEDS = ("Two seeds say very little about other seeds, so the intervals of {names} are very wide: "
+FEW_SEEDS = ("Two seeds say little about other seeds, so the intervals of {names} are very wide: "
              "train three or more.")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One model, trained once or with several seeds: what it is, and what the test split says of it.
+    """One model, trained with one or more seeds, and its results on the test split.
 
     metrics: name → {"value", "low", "high", "sd"}: the mean over the runs, its 95 % interval and the standard
-    deviation over the runs (None where undefined or unknown); test: images, source and extent of the test
-    split; parameters and model_bytes: of the model, None where the run does not say; seconds: training time
-    over all epochs, mean over the runs; images_per_second: of prediction, median over the runs that say,
-    measured on `machine`; tied: whether the test images do not tell it from the best (None: not tested).
+    deviation over the runs (None if undefined or unknown); test: number, source and extent of the test images;
+    parameters, model_bytes: size of the model (None if unknown); seconds: training time over all epochs, mean over
+    the runs; images_per_second: speed of prediction, median over the runs that measured it, on `machine`;
+    tied: no significant difference from the best model on these test images (None: not tested).
     """
 
     model: str
@@ -47,12 +47,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two models, the one that ranks higher first, on the same test images.
+    """Two models on the same test images, the higher ranked one first.
 
     differences: metric → {"value", "low", "high", "p", "p_holm"}: first minus second, with the 95 % interval
-    of the paired bootstrap and its two-sided p-value, as it is and adjusted over all pairs (Holm);
-    mcnemar: {"p", "p_holm"} of the exact test that both are right equally often; None where one of them was
-    trained with several seeds.
+    of the paired bootstrap and the two-sided p-value, plain and adjusted over all pairs (Holm);
+    mcnemar: {"p", "p_holm"} of the exact test that both have the same accuracy; None if a model has several seeds.
     """
 
     first: str
@@ -61,18 +60,18 @@ class Pair:
     mcnemar: Entry
 
     def test(self, by: str) -> Entry:
-        """{"p", "p_holm"} of the test of a metric's difference: McNemar's for the accuracy of single runs."""
+        """{"p", "p_holm"} of the difference in a metric; for the accuracy of single runs from McNemar's test."""
         return self.mcnemar if by == "accuracy" and self.mcnemar["p"] is not None else self.differences[by]
 
-    def settled(self, by: str) -> bool | None:
-        """Whether the models differ by that metric at 5 %, all pairs considered; None where it is not tested."""
+    def significant(self, by: str) -> bool | None:
+        """Whether the models differ in this metric at the 5 % level, adjusted over all pairs; None if not tested."""
         adjusted = self.test(by)["p_holm"]
         return None if adjusted is None else adjusted < SIGNIFICANT
 
 
 @dataclass(frozen=True)
 class Leaderboard(Sequence[Row]):
-    """Rows, best first by the metric `by`; sentences that name what was left out; all pairs of models."""
+    """Rows, best first by the metric `by`; sentences about runs that were left out; all pairs of models."""
 
     rows: tuple[Row, ...]
     by: str
@@ -91,12 +90,12 @@ class Leaderboard(Sequence[Row]):
 
     @property
     def pareto(self) -> tuple[dict[str, Any], ...]:
-        """Quality against cost, a point for each model: see `pareto.points`."""
+        """Quality against cost, one point for each model: see `pareto.points`."""
         return tuple(points(self.rows, self.by))
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """A sentence where models were trained with two seeds, which say little; else none."""
+        """A warning if models were trained with only two seeds."""
         names = ", ".join(row.model for row in self.rows if len(row.runs) == 2)
         return (FEW_SEEDS.format(names=names),) if names else ()
 
@@ -109,13 +108,13 @@ class Leaderboard(Sequence[Row]):
 
 @dataclass(frozen=True)
 class Groups:
-    """A leaderboard for each group of models that were judged alike; sentences on runs that are in none."""
+    """A leaderboard for each combination of classes and test images; sentences about runs that were left out."""
 
     boards: tuple[Leaderboard, ...]
     left_out: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: of a single group its leaderboard, else all under "groups"."""
+        """Plain values for JSON: the leaderboard of a single group, or several leaderboards under "groups"."""
         if len(self.boards) == 1:
             return self.boards[0].to_dict()
         return {"groups": [board.to_dict() for board in self.boards], "left_out": list(self.left_out)}

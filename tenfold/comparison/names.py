@@ -1,17 +1,18 @@
-"""Short names for models whose recipes share one: what their recipes differ in, "mlp (mixup 0.4)"."""
+"""Names of models; if recipes share a name, their differences are added: "mlp (mixup 0.4)"."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-LONGEST = 40  # characters of what stands in brackets
+MAX_DETAIL = 40  # characters in the brackets
 
 
 def names_of(recipes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A name for each recipe, given as dotted keys with their values: its own, where no other has that.
+    """A unique name for each recipe; recipes: dotted keys with their values.
 
-    Namesakes get the values in which they differ, in at most 40 characters; those that still have one name, a number.
+    Recipes with the same name get the values in which they differ, in at most 40 characters. If the names are still
+    the same, they get a number.
     """
     names = [_name(recipe, [other for other in recipes if other["name"] == recipe["name"]]) for recipe in recipes]
     return [f"{name} #{names[:i].count(name) + 1}" if names.count(name) > 1 else name for i, name in enumerate(names)]
@@ -24,11 +25,11 @@ def _name(recipe: Mapping[str, Any], namesakes: Sequence[Mapping[str, Any]]) -> 
     said = ", ".join(dict.fromkeys(_words(key, recipe[key], differing, namesakes) for key in differing))
     if not said:
         return str(recipe["name"])
-    return f"{recipe['name']} ({said if len(said) <= LONGEST else said[: LONGEST - 1].rstrip(', ') + '…'})"
+    return f"{recipe['name']} ({said if len(said) <= MAX_DETAIL else said[: MAX_DETAIL - 1].rstrip(', ') + '…'})"
 
 
 def _words(key: str, value: Any, differing: Sequence[str], namesakes: Sequence[Mapping[str, Any]]) -> str:
-    """A key and its value in brief. What belongs to a thing, as `alpha` to `mixup`, is called by it."""
+    """A key and its value as short text. An option is called by its owner: `alpha` of `mixup` is "mixup 0.4"."""
     *sections, leaf = (part.replace("_", " ") for part in key.split("."))
     if value == {}:
         return leaf if len(sections) > 1 else f"no {leaf}"
@@ -37,7 +38,7 @@ def _words(key: str, value: Any, differing: Sequence[str], namesakes: Sequence[M
         if sum(other.startswith(prefix) for other in differing) == 1:
             leaf = sections[-1]
         elif any(not any(other.startswith(prefix) for other in recipe) for recipe in namesakes):
-            return sections[-1]  # one of them has nothing of it
+            return sections[-1]  # another recipe lacks the whole section
         else:
             leaf = f"{sections[-1]} {leaf}"
     if value is True or value is False or value in (None, "none"):

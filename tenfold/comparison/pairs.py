@@ -1,4 +1,4 @@
-"""Models on the same test images: intervals over images and seeds, paired differences, exact tests."""
+"""Compares models on the same test images: intervals over images and seeds, paired differences, tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tenfold.evaluation import statistics
 from tenfold.evaluation.metrics import metric
 from tenfold.evaluation.predictions import read_predictions
 from tenfold.evaluation.statistics import OverSeeds
-from tenfold.evaluation.weighted import Judged
+from tenfold.evaluation.weighted import Predictions
 from tenfold.registry import METRICS
 from tenfold.run import Run
 
@@ -27,10 +27,11 @@ EMPTY = {"value": None, "low": None, "high": None}
 
 @dataclass(frozen=True)
 class Spread:
-    """A model's metrics on the resamples of the test images, and on which images each of its runs is right.
+    """The variation of a model's metrics over test images and seeds.
 
-    metrics: name → the metric over images and seeds; correct: bool [n] for each run. Both are empty where a run
-    has no (finite) predictions.
+    metrics: name → the metric on resamples of the images, with its variance over seeds; correct: bool [n] for each
+    run, whether it classifies each image correctly. Both are empty if predictions of a run are missing, NaN or
+    infinite.
     """
 
     metrics: Mapping[str, OverSeeds]
@@ -42,28 +43,28 @@ class Spread:
 
     @classmethod
     def of(cls, group: Group) -> Spread:
-        """The spread of a group; all groups see the same resamples of the images."""
+        """The spread of a group. All groups use the same resamples of the images."""
         if not all(run.has("predictions/test.parquet") for run in group.runs):
             return cls({}, ())
-        judged = [Judged(*read_predictions(run, "test")) for run in group.runs]
-        if not all(len(each.labels) and np.isfinite(each.probabilities).all() for each in judged):
+        predictions = [Predictions(*read_predictions(run, "test")) for run in group.runs]
+        if not all(len(each.labels) and np.isfinite(each.probabilities).all() for each in predictions):
             return cls({}, ())
         names = METRICS.names()
-        by_run = np.array([_resampled(each, names) for each in judged])
-        observed = np.array([[metric(name)(each.labels, each.probabilities) for name in names] for each in judged])
+        by_run = np.array([_resampled(each, names) for each in predictions])
+        observed = np.array([[metric(name)(each.labels, each.probabilities) for name in names] for each in predictions])
         values = {name: OverSeeds.of(by_run[:, i], observed[:, i]) for i, name in enumerate(names)}
-        return cls(values, [each.correct for each in judged])
+        return cls(values, [each.correct for each in predictions])
 
 
-def _resampled(judged: Judged, names: Sequence[str]) -> list[np.ndarray]:
-    """The metrics of one run on the resamples: [resamples] each."""
-    spreads = statistics.bootstrap(judged, [metric(name).function for name in names])
-    return [statistics.deflated(spread, metric(name)(judged.labels, judged.probabilities))
+def _resampled(predictions: Predictions, names: Sequence[str]) -> list[np.ndarray]:
+    """The metrics of one run on the resamples: float64 [r] each."""
+    spreads = statistics.bootstrap(predictions, [metric(name).function for name in names])
+    return [statistics.deflated(spread, metric(name)(predictions.labels, predictions.probabilities))
             if metric(name).inflated else spread for name, spread in zip(names, spreads, strict=True)]
 
 
 def row_of(group: Group, spread: Spread) -> Row:
-    """What the runs of a model say together."""
+    """The row of one model, from all its runs."""
     first, tests = group.runs[0], [run.metrics()["test"] for run in group.runs]
     environments = [run.environment() for run in group.runs]
     dataset = environments[0].get("dataset", {})
@@ -85,7 +86,7 @@ def row_of(group: Group, spread: Spread) -> Row:
 
 
 def _seconds(run: Run) -> float:
-    """Of training, as its status has them; as its history, where that was written before statuses had them."""
+    """The training time: from the status; in runs of earlier versions, from the history."""
     noted = run.status().seconds
     return float(noted if noted is not None else sum(record.get("seconds", 0.0) for record in run.history()))
 
@@ -95,7 +96,7 @@ def _size(run: Run) -> int | None:
 
 
 def _entry(name: str, entries: Sequence[Mapping[str, Any]], spread: Spread) -> dict[str, Any]:
-    """The mean over the runs with its interval; of a single run, what its metrics say."""
+    """The mean over the runs with its interval; for a single run, the entry of its metrics."""
     values = [entry["value"] for entry in entries]
     if len(values) == 1 or None in values:
         only = entries[0] if len(values) == 1 else EMPTY
@@ -108,7 +109,7 @@ def _entry(name: str, entries: Sequence[Mapping[str, Any]], spread: Spread) -> d
 
 
 def compare_pairs(rows: Sequence[Row], spreads: Sequence[Spread]) -> tuple[Pair, ...]:
-    """Every two models that have predictions, in the order of the rows; p-values adjusted over all pairs."""
+    """All pairs of models with predictions, in the order of the rows; p-values are adjusted over all pairs."""
     known = [i for i, spread in enumerate(spreads) if spread.known]
     places = list(itertools.combinations(known, 2))
     exact = [_mcnemar(spreads[i], spreads[j]) for i, j in places]
@@ -120,7 +121,7 @@ def compare_pairs(rows: Sequence[Row], spreads: Sequence[Spread]) -> tuple[Pair,
     of_accuracy = [each["accuracy"]["p"] if p is None else p for p, each in zip(exact, differences, strict=True)]
     together = statistics.holm([math.nan if p is None else p for p in of_accuracy])
     for each, test, adjusted in zip(differences, exact, together, strict=True):
-        if test is None:  # of accuracy, this one is among McNemar's
+        if test is None:  # adjusted together with the pairs that have McNemar's test
             each["accuracy"]["p_holm"] = adjusted if math.isfinite(adjusted) else None
     return tuple(
         Pair(rows[i].model, rows[j].model, each, {"p": p, "p_holm": None if p is None else p_holm})
@@ -128,7 +129,7 @@ def compare_pairs(rows: Sequence[Row], spreads: Sequence[Spread]) -> tuple[Pair,
 
 
 def _mcnemar(first: Spread, second: Spread) -> float | None:
-    """The exact test of two trained models; None for recipes trained with several seeds, which it can't judge."""
+    """The p-value of McNemar's test; None if a model has several seeds, because the test compares single runs."""
     if len(first.correct) > 1 or len(second.correct) > 1:
         return None
     return statistics.mcnemar(first.correct[0], second.correct[0])
@@ -144,10 +145,10 @@ def _difference(name: str, rows: Sequence[Row], spreads: Sequence[Spread], i: in
 
 
 def tied_with_best(rows: Sequence[Row], pairs: Sequence[Pair], by: str) -> tuple[Row, ...]:
-    """The rows with `tied` filled in: no difference to the best by that metric at 5 %, all pairs considered."""
+    """The rows with `tied` set: no significant difference from the best at the 5 % level, adjusted over all pairs."""
     if not rows:
         return ()
-    settled = {pair.second: pair.settled(by) for pair in pairs if pair.first == rows[0].model}
-    tied = [None if (found := settled.get(row.model)) is None else not found for row in rows[1:]]
+    significant = {pair.second: pair.significant(by) for pair in pairs if pair.first == rows[0].model}
+    tied = [None if (found := significant.get(row.model)) is None else not found for row in rows[1:]]
     return (dataclasses.replace(rows[0], tied=True),
             *(dataclasses.replace(row, tied=each) for row, each in zip(rows[1:], tied, strict=True)))

@@ -1,4 +1,4 @@
-"""Quality against cost: which models of a comparison no other one beats in both."""
+"""Quality against cost: finds the models that no other model beats in both (the Pareto front)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tenfold.evaluation.metrics import metric
 if TYPE_CHECKING:
     from tenfold.comparison.leaderboard import Row
 
-COSTS = {"seconds": False, "images_per_second": True}  # whether more of it is better
+COSTS = {"seconds": False, "images_per_second": True}  # whether a higher value is better
 
 
 def front(quality: np.ndarray, cost: np.ndarray) -> np.ndarray:
-    """Which of the points no other one beats: bool [n]. Quality is better higher, cost lower; NaN is beaten."""
+    """Whether each point is on the Pareto front: bool [n]. High quality and low cost are better; NaN is never on it."""
     known = np.isfinite(quality) & np.isfinite(cost)
     as_good = (quality >= quality[:, None]) & (cost <= cost[:, None])
     better = (quality > quality[:, None]) | (cost < cost[:, None])
@@ -24,10 +24,10 @@ def front(quality: np.ndarray, cost: np.ndarray) -> np.ndarray:
 
 
 def points(rows: Sequence[Row], by: str) -> list[dict[str, Any]]:
-    """A point for each model: "model", "by", its "value", "low" and "high", what it costs, and its fronts.
+    """A point for each model: "model", "by", "value", "low", "high", its costs and "front".
 
-    The costs are "seconds", "images_per_second" and "parameters"; "front" names those of the first two in which no
-    other model is better and at least as good.
+    The costs are "seconds", "images_per_second" and "parameters". "front" lists which of the first two put the model
+    on the Pareto front: no other model is at least as good in quality and cost and better in one of them.
     """
     quality = _column([row.metrics[by]["value"] for row in rows]) * (1 if metric(by).higher_is_better else -1)
     on_front = {key: front(quality, _column([getattr(row, key) for row in rows]) * (-1 if more else 1))

@@ -1,23 +1,22 @@
-"""A leaderboard as text: columns for terminals and pages, CSV, Markdown."""
+"""A leaderboard as text: tables for terminals and pages, CSV, Markdown."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from tenfold import csvfile
 from tenfold.comparison.leaderboard import Leaderboard, Pair, Row
 from tenfold.evaluation.metrics import metric
 from tenfold.registry import METRICS
 from tenfold.report.facts import p_text
 
-SHOWN = ("accuracy", "loss", "f1_macro", "roc_auc", "ece")  # beside the metric that is ranked by
+SHOWN = ("accuracy", "loss", "f1_macro", "roc_auc", "ece")  # besides the ranking metric
 DASH = "–"
 
 
 def table(board: Leaderboard) -> tuple[list[str], list[list[str]]]:
-    """(header, body) as text: model, runs, the ranking metric, whether tied with the best, and the rest."""
+    """(header, body) as text: model, number of runs, ranking metric, tied with the best or not, other columns."""
     names = [board.by, *(name for name in SHOWN if name != board.by)]
     titles = [metric(name).short for name in names]
     header = ["model", "n", titles[0], "tied", *titles[1:], "seconds", "images/s", "parameters", "MB"]
@@ -30,14 +29,15 @@ def table(board: Leaderboard) -> tuple[list[str], list[list[str]]]:
 
 
 def seed_table(row: Row) -> tuple[list[str], list[list[str]]]:
-    """(header, body) as text: every metric that is defined, its mean ± standard deviation over seeds, its interval."""
+    """(header, body) as text: each defined metric with its mean ± standard deviation over seeds and its interval."""
     names = [name for name in METRICS.names() if row.metrics[name]["value"] is not None]
     return ["metric", "mean ± sd", "95 % interval"], [
-        [name, _with_deviation(row, name), metric(name).interval_text(row.metrics[name])] for name in names]
+        [metric(name).title, _with_deviation(row, name), metric(name).interval_text(row.metrics[name])]
+        for name in names]
 
 
 def pair_table(board: Leaderboard) -> tuple[list[str], list[list[str]]]:
-    """(header, body) as text: every pair, its difference in the ranking metric and in accuracy, and the tests."""
+    """(header, body) as text: each pair, its differences in the ranking metric and in accuracy, their p-values."""
     names = list(dict.fromkeys([board.by, "accuracy"]))
     header = ["better", "than"]
     for name in names:
@@ -75,19 +75,15 @@ def _count(value: float | None) -> str:
 
 
 def csv_text(*boards: Leaderboard) -> str:
-    """A line for each model with every metric: its value, low, high and sd in columns of their own.
+    """CSV with a line for each model and columns for value, low, high and sd of every metric.
 
-    Of several leaderboards it begins with the number of its group and the data set.
+    With several leaderboards, the first columns are the number of the group and the data set.
     """
     rows: list[dict[str, Any]] = []
     for group, board in enumerate(boards, 1):
         for row in _csv_rows(board):
             rows.append(row if len(boards) == 1 else {"group": group, "dataset": board.rows[0].dataset, **row})
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csvfile.text(rows)
 
 
 def _csv_rows(board: Leaderboard) -> Iterator[dict[str, Any]]:
@@ -101,7 +97,7 @@ def _csv_rows(board: Leaderboard) -> Iterator[dict[str, Any]]:
 
 
 def markdown(board: Leaderboard) -> str:
-    """Both tables and what they were made from, as Markdown."""
+    """The leaderboard and the pairs as Markdown tables, with the data set and the test images."""
     lines = [f"{'; '.join(f'{name}: {value}' for name, value in facts(board))}.", ""]
     lines += _markdown(*table(board))
     if board.pairs:
@@ -115,7 +111,7 @@ def _markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]
 
 
 def facts(board: Leaderboard) -> list[tuple[str, str]]:
-    """(name, value) about all models together."""
+    """(name, value): facts that all models share."""
     if not board.rows:
         return []
     first = board.rows[0]
@@ -127,14 +123,14 @@ def facts(board: Leaderboard) -> list[tuple[str, str]]:
 
 
 def cautions(board: Leaderboard) -> list[str]:
-    """What lessens the worth of all numbers together: a partial or held-out test split."""
+    """Warnings about the test split of all models: partial or held out."""
     from tenfold.report import facts as report_facts
 
     return report_facts.cautions({"status": "finished"}, {"test": board.rows[0].test}, {}) if board.rows else []
 
 
 def accuracies(board: Leaderboard) -> list[tuple[str, float, float, float, str]]:
-    """(model, low, value, high, text) of the accuracies whose interval is known."""
+    """(model, low, value, high, text) of each accuracy with a known interval."""
     found = []
     for row in board.rows:
         entry = row.metrics["accuracy"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.data.view import Images
+from tenfold.data.view import Images, View, blocks
 
 SAMPLE = 5000  # training images used for the ranges: at least this many, if there are that many
 MARGIN = 0.1  # tolerance outside a range, as a fraction of the range
@@ -21,9 +21,9 @@ def pixel_ranges(images: Images) -> dict[str, list[float]]:
     "mean" and "sd", each [0.1 % quantile, 99.9 % quantile] over the images.
     """
     step = max(1, len(images) // SAMPLE)
-    means, deviations = _statistics(images[np.arange(0, len(images), step)])
-    return {name: [float(q) for q in np.quantile(values, [0.001, 0.999])]
-            for name, values in (("mean", means), ("sd", deviations))}
+    parts = [_statistics(block) for block in blocks(View(images, np.arange(0, len(images), step)))]
+    return {name: [float(q) for q in np.quantile(np.concatenate(values), [0.001, 0.999])]
+            for name, values in zip(("mean", "sd"), zip(*parts, strict=True), strict=True)}
 
 
 def unlike(images: np.ndarray, ranges: Mapping[str, Sequence[Any]]) -> np.ndarray:

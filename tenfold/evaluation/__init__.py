@@ -1,4 +1,4 @@
-"""Evaluation: the predictions and the metrics of a finished run, written into the run."""
+"""Evaluation: computes the predictions and metrics of a finished run and writes them into the run directory."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
     from tenfold.recipe import EvaluateSection
 
 EVALUATED = ("validation", "test")
-COUNTS = "scored.json"
-TIMED = 2000  # images, at most, that the speed of prediction is measured on
+COUNTS_FILE = "scored.json"
+TIMED_IMAGES = 2000  # images that suffice to measure the speed of prediction
 
 
 def score_run(run: Run, dataset: Dataset, splits: Sequence[str] = EVALUATED, csv: bool = False,
               how: EvaluateSection | None = None, watcher: Watcher = SILENT) -> dict[str, Any]:
     """Predict the splits of a prepared data set with the run's `model.keras`, in float32, and score them.
 
-    Writes `predictions/<split>.parquet` (and `.csv`) and `metrics.json`; returns the metrics:
-    split → metric → {"value", "low", "high"}. A split that the data set lacks is left out. Where `how`
-    (default: the run's recipe) asks for test-time augmentation, each split is scored twice: as "test", which
-    is what `model.keras` says, and as "test_tta", with the "views". "times" counts how often this run was
-    scored on the split, and "earlier" how many of these times before it was resumed, with the model of then.
-    Raises UsageError if the data set has other classes or another image shape than the run.
+    Writes `predictions/<split>.parquet` (and `.csv`) and `metrics.json`. Returns the metrics:
+    split → metric → {"value", "low", "high"}. Splits that the data set lacks are left out. If `how` (default: the
+    run's recipe) enables test-time augmentation, each split is scored twice: "test" is the score of `model.keras`,
+    and "test_tta" is the score with augmentation, named in "views". "times" counts how often this run was scored
+    on the split; "earlier" counts the times before the run was resumed, with the model of that time.
+    Raises UsageError if the classes or the image shape of the data set differ from the run's.
     """
     if dataset.classes != run.classes():
         raise UsageError(f"the data set's classes are {', '.join(dataset.classes)}; "
@@ -54,11 +54,11 @@ def score_run(run: Run, dataset: Dataset, splits: Sequence[str] = EVALUATED, csv
 
 def score_elsewhere(run: Run, dataset: Dataset, split: str, csv: bool = False, how: EvaluateSection | None = None,
                     own: Dataset | None = None, watcher: Watcher = SILENT) -> dict[str, Any]:
-    """Score a run's model on a split of another data set, whose classes it knows; in whatever order.
+    """Score a run's model on a split of another data set, whose classes must be among the run's, in any order.
 
-    Writes predictions and metrics under `<data set>-<split>`, with "data" (uri, source, partial, fingerprint, and
-    "overlap": how many of the images are among those of each split of `own`, the data set of the run).
-    Raises UsageError for a class that the run does not know, another image shape, or a split that is not there.
+    Writes predictions and metrics under `<data set>-<split>`, with "data": uri, source, partial, fingerprint and
+    "overlap", the number of its images that also occur in each split of `own`, the run's data set.
+    Raises UsageError for an unknown class, another image shape or a missing split.
     """
     known = {name: i for i, name in enumerate(run.classes())}
     strange = [name for name in dataset.classes if name not in known]
@@ -79,26 +79,26 @@ def score_elsewhere(run: Run, dataset: Dataset, split: str, csv: bool = False, h
     return _score(run, {name: mapped}, csv, how or run.recipe().evaluate, watcher, {"data": data})
 
 
-def _known(run: Run) -> dict[str, Any]:
-    """What is known of the run so far; nothing, if that is damaged: it is about to be written again."""
+def _previous_metrics(run: Run) -> dict[str, Any]:
+    """The run's metrics so far; empty if the file is damaged, because it is about to be overwritten."""
     with contextlib.suppress(RunError):
         return dict(run.metrics())
     return {}
 
 
-def _counts(run: Run) -> dict[str, int]:
-    """How often each split was scored in this run; metrics go when it is trained further, these stay.
+def _times_scored(run: Run) -> dict[str, int]:
+    """How often each split was scored in this run. Further training deletes the metrics but keeps these counts.
 
-    Runs made before there was such a file have the counts in their metrics alone.
+    Earlier versions kept the counts only in the metrics.
     """
     with contextlib.suppress(RunError):
-        if run.has(COUNTS):
-            return run.read_json(COUNTS)
-    return {name: scored.get("times", 1) for name, scored in _known(run).items()}
+        if run.has(COUNTS_FILE):
+            return run.read_json(COUNTS_FILE)
+    return {name: scored.get("times", 1) for name, scored in _previous_metrics(run).items()}
 
 
 def _overlap(images: Images, own: Dataset) -> dict[str, int]:
-    """How many images are among those of each split of the run's own data set; splits without any are left out."""
+    """How many images also occur in each split of the run's own data set; splits without any are left out."""
     seen = _hashes(images)
     shared = {name: len(seen & _hashes(split.images)) for name, split in own.splits().items()}
     return {name: count for name, count in shared.items() if count}
@@ -109,8 +109,8 @@ def _hashes(images: Images) -> set[bytes]:
 
 
 def _free_name(run: Run, name: str, fingerprint: str) -> str:
-    """The name with a number, if other images are scored under it already."""
-    taken = _known(run)
+    """The name, with a number if other images were already scored under it."""
+    taken = _previous_metrics(run)
     names = [name, *(f"{name}-{i}" for i in range(2, len(taken) + 3))]
     return next(n for n in names if taken.get(n, {}).get("data", {}).get("fingerprint", fingerprint) == fingerprint)
 
@@ -123,7 +123,7 @@ def _check_shape(run: Run, dataset: Dataset) -> None:
 
 def _score(run: Run, splits: Mapping[str, Split], csv: bool, how: EvaluateSection,
            watcher: Watcher, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    result, counts = _known(run), _counts(run)
+    result, counts = _previous_metrics(run), _times_scored(run)
     for suffix, predictor in predictors(run, how).items():
         facts = {**(more or {}), **({"views": how.tta} if suffix else {})}
         for name, split in splits.items():
@@ -136,13 +136,13 @@ def _score(run: Run, splits: Mapping[str, Split], csv: bool, how: EvaluateSectio
                 **score(split.labels, p, run.classes(), watcher=watcher), **facts,
                 "scored": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                 "times": counts[key], "earlier": result[key].get("earlier", 0) if key in result else before}
-    run.write_json(COUNTS, counts)  # first, so that a kill between the two can't hide that the split was scored
+    run.write_json(COUNTS_FILE, counts)  # first: a kill between the two writes must not hide a score
     run.write_json("metrics.json", result)
     return result
 
 
 def _predicted(predictor: Predictor, split: Split, batch_size: int, watcher: Watcher) -> np.ndarray:
-    """Probabilities float32 [n, k] of a split; the watcher is told of each batch."""
+    """Probabilities float32 [n, k] of a split; reports each batch to the watcher."""
     parts, count = [], len(split)
     for start in range(0, max(count, 1), batch_size):
         watcher.advance("score", start, count, "images")
@@ -152,27 +152,27 @@ def _predicted(predictor: Predictor, split: Split, batch_size: int, watcher: Wat
 
 
 def predictors(run: Run, how: EvaluateSection) -> dict[str, Predictor]:
-    """What judges a run's images, by suffix of the split.
+    """The predictors of a run, by the suffix of the split's name.
 
-    "" is the model as it is; "_tta" has test-time augmentation, where `how` asks for any.
+    "" is the plain model; "_tta" adds test-time augmentation if `how` enables it.
     """
     plain = open_predictor(run)
     return {"": plain} if how.tta == "none" else {"": plain, "_tta": WithViews(plain, how.tta, how.tta_below)}
 
 
 def time_run(run: Run, images: Images) -> dict[str, Any]:
-    """How many images a second the run's model classifies in float32, decoding and loading aside.
+    """How many images per second the run's model classifies in float32, without decoding and loading.
 
-    images: uint8 [n, h, w, c], n > 0; batches of them, over and over, until 2,000 images or two seconds have
-    gone by. Gives "images_per_second" (the median batch; the first one only warms up), "images", "batch_size",
-    and what computed: "precision", "threads", "processor".
+    images: uint8 [n, h, w, c], n > 0. Predicts batches of them repeatedly, up to 2,000 images or two seconds.
+    Returns "images_per_second" (the median batch; the first only warms up), "images", "batch_size", "precision",
+    "threads" and "processor".
     """
-    predictor, size, count = open_predictor(run), run.recipe().evaluate.batch_size, min(len(images), TIMED)
+    predictor, size, count = open_predictor(run), run.recipe().evaluate.batch_size, min(len(images), TIMED_IMAGES)
     batches = itertools.cycle([np.asarray(images[np.arange(i, min(i + size, len(images)))])
                                for i in range(0, count, size)])
     rates: list[float] = []
     seconds, count = 0.0, 0
-    while count < TIMED and seconds < 2:
+    while count < TIMED_IMAGES and seconds < 2:
         batch = next(batches)
         started = time.perf_counter()
         predictor.predict(batch, size)
@@ -185,7 +185,7 @@ def time_run(run: Run, images: Images) -> dict[str, Any]:
 
 
 def score_corruptions(run: Run, dataset: Dataset, watcher: Watcher) -> dict[str, Any]:
-    """Score the run on its corrupted test images; writes and returns `corruptions.json` (see `robustness`).
+    """Score the run on corrupted test images. Writes and returns `corruptions.json` (see `robustness`).
 
     Raises RunError if the data set has no test split.
     """

@@ -1,4 +1,4 @@
-"""Which class is taken for which: the confusion matrix, int64 [k, k], rows true, and the pairs in it."""
+"""The confusion matrix, int64 [k, k] with true classes as rows, and the pairs of confused classes."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.evaluation.weighted import Judged
+from tenfold.evaluation.weighted import Predictions
 
 
-def confusion_matrix(judged: Judged) -> np.ndarray:
-    """Counts int64 [k, k]: rows are true classes, columns the most probable ones."""
-    k = judged.classes
-    return np.bincount(judged.labels * k + judged.predicted, minlength=k * k).reshape(k, k)
+def confusion_matrix(predictions: Predictions) -> np.ndarray:
+    """Numbers of images, int64 [k, k]: rows are true classes, columns are predicted classes."""
+    k = predictions.classes
+    return np.bincount(predictions.labels * k + predictions.predicted, minlength=k * k).reshape(k, k)
 
 
 def confusion_of(metrics: Mapping[str, Any]) -> tuple[str, np.ndarray] | None:
-    """(split, counts int64 [k, k]) of the metrics of a run: of the test split, else of validation, else None."""
+    """(split, counts int64 [k, k]) from a run's metrics: of test, otherwise of validation, otherwise None."""
     for split in ("test", "validation"):
         matrix = metrics.get(split, {}).get("confusion_matrix")
         if matrix:
@@ -27,14 +27,14 @@ def confusion_of(metrics: Mapping[str, Any]) -> tuple[str, np.ndarray] | None:
 
 
 def by_true_class(counts: np.ndarray) -> np.ndarray:
-    """Rows as fractions of their sum, float [k, k]; NaN in the row of a class without images."""
+    """Each row divided by its sum, float [k, k]; NaN in the row of a class without images."""
     total = counts.sum(axis=1, keepdims=True)
     return np.divide(counts, total, out=np.full(counts.shape, np.nan), where=total > 0)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Images of the class `true` taken for `predicted`: how many, and as a fraction of all images of `true`."""
+    """Images of class `true` predicted as `predicted`: their number, and their fraction of all images of `true`."""
 
     true: int
     predicted: int
@@ -43,7 +43,7 @@ class Pair:
 
 
 def confused_pairs(matrix: np.ndarray) -> list[Pair]:
-    """Pairs of classes that are confused, by falling count, then fraction; `matrix` int64 [k, k], rows true."""
+    """Pairs of confused classes, by decreasing count, then fraction; matrix: int64 [k, k], rows are true classes."""
     fractions = by_true_class(matrix)
     pairs = [Pair(i, j, int(matrix[i, j]), float(fractions[i, j])) for i, j in np.argwhere(matrix).tolist() if i != j]
     return sorted(pairs, key=lambda pair: (-pair.count, -pair.fraction, pair.true, pair.predicted))

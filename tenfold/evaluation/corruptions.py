@@ -1,8 +1,9 @@
 """Corruptions of images, as Hendrycks & Dietterich (2019) define them, with the parameters of CIFAR-10-C.
 
 Benchmarking Neural Network Robustness to Common Corruptions and Perturbations, ICLR 2019. Each takes images
-as float64 0 to 1 [n, height, width, channels] and the parameter of a severity, and gives images alike; the
-parameters are those of the 32×32 set, whatever the size of the images. JPEG is Pillow's, blur scipy's.
+as float64 0 to 1 [n, height, width, channels] and the parameter of a severity, and returns images of the same
+shape and dtype. The parameters are meant for 32×32 images and do not depend on the image size. Pillow encodes
+JPEG; scipy blurs.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from tenfold.data.view import Images
 from tenfold.registry import CORRUPTIONS
 
 SEVERITIES = (1, 2, 3, 4, 5)
-VALUES = 4_000_000  # of pixels and channels that are worked on at a time: 32 MB each time they are copied
+VALUES_PER_BLOCK = 4_000_000  # pixels × channels that are corrupted at a time: 32 MB per copy
 Function = Callable[[np.ndarray, Any, np.random.Generator], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Corruption:
-    """A corruption by name: its function and the function's parameter at severities 1 to 5."""
+    """A named corruption: its function and the function's parameter at severities 1 to 5."""
 
     name: str
     title: str
@@ -36,28 +37,28 @@ class Corruption:
     levels: Sequence[Any]
 
     def __call__(self, images: np.ndarray, severity: int, seed: int = 0) -> np.ndarray:
-        """uint8 [n, h, w, c] in and out; severity 1 to 5. The same images and seed give the same result."""
+        """Corrupt images, uint8 [n, h, w, c]; severity: 1 to 5. The same images and seed give the same result."""
         return np.concatenate([images[:0], *self.blocks(images, severity, seed)])
 
     def blocks(self, images: Images, severity: int, seed: int = 0) -> Iterator[np.ndarray]:
-        """The same in order, uint8 [b, h, w, c] at a time: as many images as are worked on at a time."""
+        """Corrupted images in blocks, uint8 [b, h, w, c], in the order of the images. Limits the memory used."""
         rng = np.random.default_rng([seed, severity, zlib.crc32(self.name.encode())])
-        at_once = max(1, VALUES // max(math.prod(images.shape[1:]), 1))
+        at_once = max(1, VALUES_PER_BLOCK // max(math.prod(images.shape[1:]), 1))
         for start in range(0, len(images), at_once):
             changed = self.function(images[start:start + at_once] / 255, self.levels[severity - 1], rng)
-            # The original cuts fractions off, too; the margin keeps 254.99999 from becoming 254.
+            # The original truncates fractions too. The margin keeps 254.99999 from becoming 254.
             yield np.clip(changed * 255 + 1e-6, 0, 255).astype(np.uint8)
 
 
 def corruption(name: str) -> Corruption:
-    """The registered corruption of that name. Raises UnknownNameError, with the nearest name."""
+    """The registered corruption of this name. Raises UnknownNameError, which suggests the nearest name."""
     found = CORRUPTIONS.get(name)
     assert isinstance(found, Corruption)
     return found
 
 
 def _add(name: str, title: str, *levels: Any) -> Callable[[Function], Function]:
-    """Decorator: register a function as a corruption, with its parameter at severities 1 to 5."""
+    """Decorator: register a function as a corruption, with its parameter at each severity from 1 to 5."""
 
     def register(function: Function) -> Function:
         CORRUPTIONS.add(name)(Corruption(name, title, function, levels))
@@ -68,26 +69,26 @@ def _add(name: str, title: str, *levels: Any) -> Callable[[Function], Function]:
 
 @_add("gaussian_noise", "Gaussian noise", 0.04, 0.06, 0.08, 0.09, 0.10)
 def gaussian_noise(x: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
-    """Normal noise of each pixel and channel."""
+    """Add normal noise to each pixel and channel."""
     return x + rng.normal(scale=deviation, size=x.shape)
 
 
 @_add("shot_noise", "Shot noise", 500, 250, 100, 75, 50)
 def shot_noise(x: np.ndarray, photons: float, rng: np.random.Generator) -> np.ndarray:
-    """Poisson noise of so many photons at full brightness."""
+    """Poisson noise; full brightness is this number of photons."""
     return rng.poisson(x * photons) / photons
 
 
 @_add("impulse_noise", "Impulse noise", 0.01, 0.02, 0.03, 0.05, 0.07)
 def impulse_noise(x: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
-    """A fraction of the values becomes 0 or 1."""
+    """Set a random fraction of the values to 0 or 1."""
     drawn = rng.random(x.shape)
     return np.where(drawn < fraction / 2, 0.0, np.where(drawn < fraction, 1.0, x))
 
 
 @_add("defocus_blur", "Defocus blur", (0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1))
 def defocus_blur(x: np.ndarray, level: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
-    """Convolution with a disk of a radius, itself softened."""
+    """Convolve with a disk; level: its radius and the deviation of the Gaussian that softens it."""
     radius, softness = level
     away = np.arange(-8, 9)
     disk = (away[:, None] ** 2 + away**2 <= radius**2).astype(np.float64)
@@ -99,13 +100,13 @@ def defocus_blur(x: np.ndarray, level: tuple[float, float], rng: np.random.Gener
 
 @_add("gaussian_blur", "Gaussian blur", 0.4, 0.6, 0.7, 0.8, 1)
 def gaussian_blur(x: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
-    """Convolution with a normal distribution."""
+    """Convolve with a Gaussian."""
     return ndimage.gaussian_filter(x, (0, deviation, deviation, 0), mode="nearest")
 
 
 @_add("zoom_blur", "Zoom blur", 1.06, 1.11, 1.16, 1.21, 1.26)
 def zoom_blur(x: np.ndarray, farthest: float, rng: np.random.Generator) -> np.ndarray:
-    """The mean of the image and of itself enlarged in steps of 1 %, up to below `farthest`."""
+    """Average the image with copies of it enlarged in steps of 1 %, up to just below the factor `farthest`."""
     factors = np.arange(1, farthest, 0.01)
     return (x + sum(_enlarged(x, factor) for factor in factors)) / (len(factors) + 1)
 
@@ -121,7 +122,7 @@ def _enlarged(x: np.ndarray, factor: float) -> np.ndarray:
 
 @_add("brightness", "Brightness", 0.05, 0.10, 0.15, 0.20, 0.30)
 def brightness(x: np.ndarray, more: float, rng: np.random.Generator) -> np.ndarray:
-    """The value of hue, saturation, value raised; hue and saturation stay."""
+    """Raise the value in hue-saturation-value; keep hue and saturation."""
     value = x.max(axis=-1, keepdims=True)
     raised = np.minimum(value + more, 1)
     return np.where(value > 0, x * raised / np.where(value > 0, value, 1), raised)
@@ -129,14 +130,14 @@ def brightness(x: np.ndarray, more: float, rng: np.random.Generator) -> np.ndarr
 
 @_add("contrast", "Contrast", 0.75, 0.5, 0.4, 0.3, 0.15)
 def contrast(x: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
-    """The distance of each value from its channel's mean in the image, made smaller."""
+    """Shrink the distance of each value from its channel's mean in the image."""
     means = x.mean(axis=(1, 2), keepdims=True)
     return (x - means) * fraction + means
 
 
 @_add("jpeg", "JPEG", 80, 65, 58, 50, 40)
 def jpeg(x: np.ndarray, quality: int, rng: np.random.Generator) -> np.ndarray:
-    """Written as JPEG of a quality and read again."""
+    """Encode as JPEG of this quality and decode again."""
 
     def through(image: Image.Image) -> Image.Image:
         file = io.BytesIO()
@@ -148,7 +149,7 @@ def jpeg(x: np.ndarray, quality: int, rng: np.random.Generator) -> np.ndarray:
 
 @_add("pixelate", "Pixelate", 0.95, 0.9, 0.85, 0.75, 0.65)
 def pixelate(x: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
-    """Reduced to a fraction of its sides and enlarged again, by boxes."""
+    """Shrink the sides to a fraction and enlarge them again, both with box resampling."""
 
     def through(image: Image.Image) -> Image.Image:
         small = (max(1, int(image.width * fraction)), max(1, int(image.height * fraction)))

@@ -1,4 +1,4 @@
-"""Where a convolutional model looks (Grad-CAM), and what its penultimate features find alike."""
+"""Explanations: Grad-CAM heat maps, and nearest training images by penultimate features."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tenfold.evaluation.misclassified import Explained, Guess, Neighbour
 
 CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D,
                 keras.layers.Conv2DTranspose)
-SQUASHING = (keras.activations.softmax, keras.activations.sigmoid)
+OUTPUT_ACTIVATIONS = (keras.activations.softmax, keras.activations.sigmoid)
 
 
 @dataclass(frozen=True)
 class _Call:
-    """One call of a layer in a forward pass, in the order of execution."""
+    """One call of a layer in a forward pass."""
 
     layer: Any
     input: Any
@@ -32,10 +32,10 @@ class _Call:
 
 
 def explain(model: keras.Model, images: np.ndarray, guesses: Sequence[Guess], others: np.ndarray) -> list[Explained]:
-    """Guesses with their Grad-CAM of the predicted class and of `others`.
+    """Add Grad-CAM heat maps to predictions: of the predicted class and of a second class.
 
-    images: uint8 [n, height, width, channels], one for each guess; others: int [n], the true class or the
-    runner-up. Without a convolution in the model there are no heat maps.
+    images: uint8 [n, height, width, channels], one for each guess; others: int [n], the second class (the true
+    class or the second most probable one). If the model has no convolution, there are no heat maps.
     """
     labels = np.array([guess.predicted for guess in guesses], np.int64)
     try:
@@ -49,14 +49,14 @@ def explain(model: keras.Model, images: np.ndarray, guesses: Sequence[Guess], ot
 def grad_cam(model: keras.Model, images: np.ndarray, classes: np.ndarray, batch_size: int = 32) -> np.ndarray:
     """Grad-CAM heat maps (Selvaraju et al. 2017, equations 1 and 2), float32 [n, height, width] from 0 to 1.
 
-    model: any Keras model of images whose last layer gives one value a class, backbones nested in it to any
-    depth; images: uint8 or float [n, height, width, channels] as the model takes them; classes: int [n], the
-    class whose score is explained in each image.
+    model: any Keras image classifier with one output per class; it may contain nested backbones. images: uint8 or
+    float [n, height, width, channels] as the model takes them; classes: int [n], the class to explain in each
+    image.
 
-    The maps are those of the last convolution, or of the last layer of that resolution behind it (its
-    normalisation, activation, merged branches). Scores are taken before the final softmax or sigmoid. Each map
-    is scaled to a maximum of 1 and bilinearly to the size of the image; a map without a positive value is all 0.
-    Raises UsageError if the model has no convolution whose map is larger than one pixel.
+    Uses the output of the last convolution, or of the last layer after it with the same resolution
+    (normalisation, activation, merged branches). Scores are those before the final softmax or sigmoid. Each map
+    is scaled to a maximum of 1 and enlarged bilinearly to the image size. A map without a positive value is all 0.
+    Raises UsageError if no convolution of the model has an output larger than one pixel.
     """
     images = np.asarray(images)
     if not len(images):
@@ -71,19 +71,19 @@ def grad_cam(model: keras.Model, images: np.ndarray, classes: np.ndarray, batch_
 
 def _grad_cam(model: Any, images: np.ndarray, classes: torch.Tensor, target: int, last_layer: Any,
               axis: int) -> np.ndarray:
-    """The maps of one batch. `target` counts calls of layers; `axis` is that of the channels."""
+    """The heat maps of one batch. target: index of the explained layer call; axis: the channel axis."""
     found: list[torch.Tensor] = []
     calls = 0
 
-    def watch(layer: Any, given: Any, output: Any) -> Any:
+    def watch(layer: Any, layer_input: Any, output: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls - 1 == target:  # what lies below needs no gradient: the graph begins here
+        if calls - 1 == target:  # earlier layers need no gradient: the graph starts here
             output = output.detach().requires_grad_()
             found.append(output)
-        return given if layer is last_layer and isinstance(layer, keras.layers.Softmax) else output
+        return layer_input if layer is last_layer and isinstance(layer, keras.layers.Softmax) else output
 
-    with torch.enable_grad(), _linear(last_layer), _watched(model, watch):
+    with torch.enable_grad(), _activation_removed(last_layer), _layers_watched(model, watch):
         scores = model(_tensor(images), training=False)
         chosen = scores.gather(1, classes[:, None]).sum()
         (gradient,) = torch.autograd.grad(chosen, found[0])
@@ -98,7 +98,7 @@ def _grad_cam(model: Any, images: np.ndarray, classes: torch.Tensor, target: int
 
 
 def _target(model: Any, image: np.ndarray) -> tuple[int, Any, int]:
-    """(number of the call whose output is explained, the last layer, the axis of its channels)."""
+    """(index of the layer call to explain, the last layer, the channel axis of the explained output)."""
     calls = _trace(model, image)
     found = None
     for number, call in enumerate(calls):
@@ -111,8 +111,8 @@ def _target(model: Any, image: np.ndarray) -> tuple[int, Any, int]:
         elif found and len(shape) == 4 and _sides(shape, found[1]) == found[2]:
             found = number, found[1], found[2]
     if found is None:
-        raise UsageError(f"Grad-CAM: received the model {model.name!r}, which has no convolution with a map larger "
-                         "than one pixel; expected a convolutional model: train a recipe with one, such as cnn2")
+        raise UsageError(f"Grad-CAM: the model {model.name!r} has no convolution with an output larger than one pixel; "
+                         "expected a convolutional model; train one, for example with the recipe cnn2")
     return found[0], calls[-1].layer, found[1]
 
 
@@ -129,19 +129,19 @@ def _shape(output: Any) -> tuple[int, ...]:
 
 
 def features(model: keras.Model, images: np.ndarray, batch_size: int = 100) -> np.ndarray:
-    """What the last dense layer is given for each image, float32 [n, d]: the penultimate features.
+    """The penultimate features of each image, float32 [n, d]: the input of the last dense layer.
 
-    Where no layer is dense, it is what the last layer with weights is given, flattened. `images` are as the
-    model takes them. Raises UsageError if no layer has weights.
+    Without a dense layer, they are the flattened input of the last layer with weights. images: as the model takes
+    them. Raises UsageError if no layer has weights.
     """
     images = np.asarray(images)
     calls = _trace(model, images[:1]) if len(images) else []
     dense = [i for i, call in enumerate(calls) if isinstance(call.layer, keras.layers.Dense)]
     weighted = [i for i, call in enumerate(calls) if call.layer.weights]
     if len(images) and not weighted:
-        raise UsageError(f"features: received the model {model.name!r}, in which no layer has weights; "
-                         "expected a trained model")
-    rows = [_given(model, images[start : start + batch_size], (dense or weighted)[-1]).flatten(1).float().numpy()
+        raise UsageError(f"features: no layer of the model {model.name!r} has weights; expected a trained model; "
+                         "open one that has trained layers")
+    rows = [_layer_input(model, images[start : start + batch_size], (dense or weighted)[-1]).flatten(1).float().numpy()
             for start in range(0, len(images), batch_size)]
     return np.concatenate(rows) if rows else np.zeros((0, 0), np.float32)
 
@@ -171,38 +171,38 @@ def nearest(model: keras.Model, images: np.ndarray, others: Images, labels: np.n
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
-    """Rows of length 1; a row of zeros stays one."""
+    """Scale each row to length 1; rows of zeros stay zero."""
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
 
 
 # ----------------------------------------------------------------------------------------------------
-# looking into a model: its layers are called as ever, and what goes through them is seen
+# inputs and outputs of layers in a forward pass
 
 
 def _trace(model: Any, images: np.ndarray) -> list[_Call]:
-    """Every call of a layer in one forward pass, in order, without gradients."""
+    """All layer calls of one forward pass, in order of execution, without gradients."""
     calls: list[_Call] = []
 
-    def watch(layer: Any, given: Any, output: Any) -> Any:
-        calls.append(_Call(layer, given, output))
+    def watch(layer: Any, layer_input: Any, output: Any) -> Any:
+        calls.append(_Call(layer, layer_input, output))
         return output
 
-    with torch.no_grad(), _watched(model, watch):
+    with torch.no_grad(), _layers_watched(model, watch):
         model(_tensor(images), training=False)
     return calls
 
 
-def _given(model: Any, images: np.ndarray, number: int) -> torch.Tensor:
-    """The input of one call of a layer in a forward pass; nothing else of the pass is kept."""
+def _layer_input(model: Any, images: np.ndarray, number: int) -> torch.Tensor:
+    """The input of layer call `number` in a forward pass. Keeps no other tensor, to save memory."""
     calls, found = itertools.count(), []
 
-    def watch(layer: Any, given: Any, output: Any) -> Any:
+    def watch(layer: Any, layer_input: Any, output: Any) -> Any:
         if next(calls) == number:
-            found.append(given)
+            found.append(layer_input)
         return output
 
-    with torch.no_grad(), _watched(model, watch):
+    with torch.no_grad(), _layers_watched(model, watch):
         model(_tensor(images), training=False)
     return found[0]
 
@@ -212,31 +212,31 @@ def _tensor(images: np.ndarray) -> torch.Tensor:
 
 
 def _leaves(model: Any) -> list[Any]:
-    """All layers that hold no other layer, however deep."""
+    """All layers that contain no other layer, at any depth."""
     layers = [layer for layer in model._flatten_layers(include_self=False) if not layer._layers]
     return list({id(layer): layer for layer in layers}.values())
 
 
 @contextlib.contextmanager
-def _watched(model: Any, watch: Callable[[Any, Any, Any], Any]) -> Iterator[None]:
-    """Within the block, each call of a leaf layer goes through `watch(layer, input, output)`, which gives the output.
+def _layers_watched(model: Any, watch: Callable[[Any, Any, Any], Any]) -> Iterator[None]:
+    """Within the block, `watch(layer, input, output)` sees each call of a leaf layer and returns its output.
 
-    Keras' layers call no PyTorch hooks, so `call` itself is covered on each instance. This holds for
-    nested, shared and subclassed models alike.
+    Keras layers call no PyTorch hooks, so this replaces `call` on each instance. It works for nested, shared and
+    subclassed models.
     """
     leaves = [layer for layer in _leaves(model) if not isinstance(layer, keras.layers.InputLayer)]
 
-    def cover(layer: Any) -> None:
+    def replace_call(layer: Any) -> None:
         inner = layer.call
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            given = args[0] if args else next(iter(kwargs.values()), None)
-            return watch(layer, given, inner(*args, **kwargs))
+            layer_input = args[0] if args else next(iter(kwargs.values()), None)
+            return watch(layer, layer_input, inner(*args, **kwargs))
 
         object.__setattr__(layer, "call", call)
 
     for layer in leaves:
-        cover(layer)
+        replace_call(layer)
     try:
         yield
     finally:
@@ -245,10 +245,10 @@ def _watched(model: Any, watch: Callable[[Any, Any, Any], Any]) -> Iterator[None
 
 
 @contextlib.contextmanager
-def _linear(layer: Any) -> Iterator[None]:
-    """Within the block, a layer whose activation is softmax or sigmoid passes its scores through."""
+def _activation_removed(layer: Any) -> Iterator[None]:
+    """Within the block, a softmax or sigmoid activation of the layer is replaced by the identity."""
     before = getattr(layer, "activation", None)
-    if before not in SQUASHING:
+    if before not in OUTPUT_ACTIVATIONS:
         yield
         return
     layer.activation = keras.activations.linear

@@ -1,8 +1,8 @@
-"""Metrics of class probabilities: what scikit-learn's functions of those names mean, without an engine.
+"""Metrics of class probabilities, defined as in scikit-learn. Needs no engine.
 
-A metric is a function of `Weighted` images that gives a value for each set of weights, NaN where it is
-not defined. Averages over classes ("macro") run over the classes that have images in the split: a class
-without any can't be recalled, and a zero for it would be a number about nothing.
+A metric is a function of `Weighted` images. It returns one value for each set of weights, NaN where undefined.
+Averages over classes ("macro") include only the classes with images in the split: a class without images has no
+recall, and counting it as 0 would be wrong.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.evaluation.weighted import Judged, Weighted, quotient
+from tenfold.evaluation.weighted import Predictions, Weighted, quotient
 from tenfold.registry import METRICS
 
 Function = Callable[[Weighted], np.ndarray]
 
-BINS = 15  # of the expected calibration error, as in Guo et al. 2017
+BINS = 15  # for the expected calibration error, as in Guo et al. 2017
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric by name: its function, its direction, and how it is written.
+    """A named metric: its function, its direction and its format.
 
-    needs: what has to be so for the metric to be defined; proportion: whether it is a fraction of all images,
-    so that Wilson's interval holds; inflated: whether noise only ever adds to it, as to a sum of absolute
-    values, so that resampling adds it a second time; least and most: between which it lies.
+    needs: the condition under which the metric is defined; proportion: it is a fraction of all images, so its
+    interval is Wilson's; inflated: noise can only increase it, as in a sum of absolute values, and resampling
+    increases it once more; least and most: its bounds.
     """
 
     name: str
@@ -45,41 +45,41 @@ class Metric:
     most: float = 1.0
 
     def within(self, interval: tuple[float, float] | None) -> tuple[float, float] | None:
-        """An interval without what the metric can't be."""
+        """The interval, cut to the bounds of the metric."""
         return interval and (max(interval[0], self.least), min(interval[1], self.most))
 
     def difference_within(self, interval: tuple[float, float] | None) -> tuple[float, float] | None:
-        """An interval of a difference of two values without what that can't be."""
+        """The interval of a difference of two values, cut to the possible differences."""
         widest = self.most - self.least
         return interval and (max(interval[0], -widest), min(interval[1], widest))
 
     def __call__(self, labels: np.ndarray, probabilities: np.ndarray) -> float:
-        """The value for labels int64 [n] and probabilities float [n, k]; NaN where undefined."""
-        return float(self.function(Weighted.evenly(Judged(labels, probabilities)))[0])
+        """The value for labels, int64 [n], and probabilities, float [n, k]; NaN if undefined."""
+        return float(self.function(Weighted.evenly(Predictions(labels, probabilities)))[0])
 
     def text(self, entry: Mapping[str, Any] | None) -> str:
-        """An entry {"value", "low", "high"} as "81.3 % [78.8, 83.6]" or "0.5731"; a dash where undefined."""
+        """An entry {"value", "low", "high"} as "81.3 % [78.8, 83.6]" or "0.5731"; a dash if undefined."""
         return " ".join(filter(None, (self.value_text(entry), self.interval_text(entry))))
 
     def value_text(self, entry: Mapping[str, Any] | None) -> str:
-        """The value of an entry as "81.3 %" or "0.5731"; a dash where undefined."""
+        """The value of an entry as "81.3 %" or "0.5731"; a dash if undefined."""
         value = (entry or {}).get("value")
         return "–" if value is None else f"{self.number(value)}{' %' if self.percent else ''}"
 
     def interval_text(self, entry: Mapping[str, Any] | None, sign: str = "") -> str:
-        """The interval of an entry as "[78.8, 83.6]"; nothing where none is known."""
+        """The interval of an entry as "[78.8, 83.6]"; empty if unknown."""
         value, low, high = ((entry or {}).get(key) for key in ("value", "low", "high"))
         if value is None or low is None or high is None:
             return ""
         return f"[{self.number(low, sign)}, {self.number(high, sign)}]"
 
     def number(self, value: float, sign: str = "") -> str:
-        """A value as "81.3" (of 100) or "0.5731"; sign: "+" writes the sign of positive ones, too."""
+        """A value as "81.3" (percent) or "0.5731"; sign: "+" also writes the sign of positive numbers."""
         return f"{100 * value:{sign}.1f}" if self.percent else f"{value:{sign}.4f}"
 
 
 def metric(name: str) -> Metric:
-    """The registered metric of that name. Raises UnknownNameError, with the nearest name."""
+    """The registered metric of this name. Raises UnknownNameError, which suggests the nearest name."""
     found = METRICS.get(name)
     assert isinstance(found, Metric)
     return found
@@ -96,53 +96,54 @@ def _add(name: str, title: str, short: str, **more: Any) -> Callable[[Function],
 
 
 # ----------------------------------------------------------------------------------------------------
-# means over the images
+# means over images
 
 
 @_add("loss", "Loss (cross-entropy)", "loss", higher_is_better=False, percent=False, most=math.inf)
 def loss(x: Weighted) -> np.ndarray:
-    """Mean cross-entropy in nats, probabilities clipped to the resolution of their dtype."""
-    smallest = np.finfo(x.judged.probabilities.dtype).eps
-    return x.mean(-np.log(np.clip(x.judged.given, smallest, 1 - smallest).astype(np.float64)))
+    """Mean cross-entropy in nats; probabilities are clipped by the machine epsilon of their dtype."""
+    smallest = np.finfo(x.predictions.probabilities.dtype).eps
+    return x.mean(-np.log(np.clip(x.predictions.true_probability, smallest, 1 - smallest).astype(np.float64)))
 
 
 @_add("accuracy", "Accuracy", "accuracy", proportion=True)
 def accuracy(x: Weighted) -> np.ndarray:
-    """Fraction of images whose most probable class is the true one."""
-    return x.mean(x.judged.correct)
+    """Fraction of images whose most probable class is the true class."""
+    return x.mean(x.predictions.correct)
 
 
 @_add("top_3_accuracy", "Top-3 accuracy", "top-3", proportion=True, needs="more than 3 classes")
 def top_3_accuracy(x: Weighted) -> np.ndarray:
-    """Fraction of images whose true class is among the 3 most probable; undefined where that can't fail."""
-    return _among_the_first(x, 3)
+    """Fraction of images whose true class is among the 3 most probable; undefined if it is always 1."""
+    return _top_k_accuracy(x, 3)
 
 
 @_add("top_5_accuracy", "Top-5 accuracy", "top-5", proportion=True, needs="more than 5 classes")
 def top_5_accuracy(x: Weighted) -> np.ndarray:
-    """Fraction of images whose true class is among the 5 most probable; undefined where that can't fail."""
-    return _among_the_first(x, 5)
+    """Fraction of images whose true class is among the 5 most probable; undefined if it is always 1."""
+    return _top_k_accuracy(x, 5)
 
 
-def _among_the_first(x: Weighted, k: int) -> np.ndarray:
-    if x.judged.classes <= k:
+def _top_k_accuracy(x: Weighted, k: int) -> np.ndarray:
+    if x.predictions.classes <= k:
         return np.full(x.weights.shape[1], np.nan)
-    p, given = x.judged.probabilities, x.judged.given[:, None]
-    earlier = np.arange(x.judged.classes) < x.judged.labels[:, None]  # of equals the first counts, as in argmax
-    return x.mean(((p > given) | ((p == given) & earlier)).sum(axis=1) < k)
+    p, true = x.predictions.probabilities, x.predictions.true_probability[:, None]
+    # Ties go to the first class, as in argmax.
+    earlier = np.arange(x.predictions.classes) < x.predictions.labels[:, None]
+    return x.mean(((p > true) | ((p == true) & earlier)).sum(axis=1) < k)
 
 
 # ----------------------------------------------------------------------------------------------------
-# classes right and wrong
+# predicted classes
 
 
 def precision_by_class(x: Weighted) -> np.ndarray:
-    """Fraction of the images given a class that are of it: [k, b]."""
+    """Fraction of the images predicted as a class that belong to it: [k, b]."""
     return quotient(x.right, x.predicted)
 
 
 def recall_by_class(x: Weighted) -> np.ndarray:
-    """Fraction of the images of a class that are given it: [k, b]."""
+    """Fraction of the images of a class that are predicted as it: [k, b]."""
     return quotient(x.right, x.true)
 
 
@@ -153,26 +154,26 @@ def f1_by_class(x: Weighted) -> np.ndarray:
 
 @_add("precision_macro", "Precision (macro)", "precision")
 def precision_macro(x: Weighted) -> np.ndarray:
-    """Mean over the classes of: fraction of the images given the class that are of it; 0 if none is given it."""
+    """Mean precision over the classes; a class that is never predicted counts as 0."""
     return _macro(np.nan_to_num(precision_by_class(x)), x)
 
 
 @_add("recall_macro", "Recall (macro)", "recall")
 def recall_macro(x: Weighted) -> np.ndarray:
-    """Mean over the classes of: fraction of the images of the class that are given it."""
+    """Mean recall over the classes."""
     return _macro(recall_by_class(x), x)
 
 
 @_add("f1_macro", "F1 (macro)", "F1")
 def f1_macro(x: Weighted) -> np.ndarray:
-    """Mean over the classes of the harmonic mean of precision and recall."""
+    """Mean F1 over the classes."""
     return _macro(f1_by_class(x), x)
 
 
 @_add("cohen_kappa", "Cohen's kappa", "kappa", percent=False, least=-1.0,
       needs="more than one class in labels or predictions")
 def cohen_kappa(x: Weighted) -> np.ndarray:
-    """Agreement of labels and predictions beyond that of chance (Cohen 1960)."""
+    """Agreement of labels and predictions beyond chance (Cohen 1960)."""
     by_chance = (x.true * x.predicted).sum(axis=0) / x.total
     return quotient(x.right.sum(axis=0) - by_chance, x.total - by_chance)
 
@@ -182,41 +183,41 @@ SEVERAL = "images of more than one class"
 
 @_add("matthews", "Matthews correlation", "Matthews", percent=False, least=-1.0, needs=SEVERAL)
 def matthews(x: Weighted) -> np.ndarray:
-    """Correlation of labels and predictions (Gorodkin 2004 for many classes); 0 if all images are given one class."""
+    """Correlation of labels and predictions (Gorodkin 2004 for many classes); 0 if only one class is predicted."""
     together = x.right.sum(axis=0) * x.total - (x.true * x.predicted).sum(axis=0)
     labels, predictions = (x.total**2 - (counts**2).sum(axis=0) for counts in (x.true, x.predicted))
     return np.where((predictions == 0) & (labels > 0), 0.0, quotient(together, np.sqrt(labels * predictions)))
 
 
 # ----------------------------------------------------------------------------------------------------
-# ranks
+# areas under curves
 
 
 @_add("roc_auc", "ROC-AUC (macro, one-vs-rest)", "ROC-AUC", percent=False, needs=SEVERAL)
 def roc_auc(x: Weighted) -> np.ndarray:
     """Mean over the classes of the area under the ROC curve, each class against all others.
 
-    With two classes it is the area of the second class, as in scikit-learn.
+    With two classes, the area of the second class, as in scikit-learn.
     """
-    return _macro(x.areas, x) if x.judged.classes > 2 else x.areas[1]
+    return _macro(x.areas, x) if x.predictions.classes > 2 else x.areas[1]
 
 
 @_add("roc_auc_ovo", "ROC-AUC (macro, one-vs-one)", "AUC 1v1", percent=False, needs=SEVERAL)
 def roc_auc_ovo(x: Weighted) -> np.ndarray:
-    """Mean over the pairs of classes of the area under the ROC curve of one against the other.
+    """Mean over the pairs of classes of the area under the ROC curve of one class against the other.
 
-    Hand & Till (2001); with two classes the same as `roc_auc`.
+    Hand & Till (2001). With two classes, the same as `roc_auc`.
     """
-    return _macro(x.balanced_areas, x) if x.judged.classes > 2 else x.areas[1]
+    return _macro(x.balanced_areas, x) if x.predictions.classes > 2 else x.areas[1]
 
 
 @_add("average_precision", "Average precision (macro)", "AP", needs=SEVERAL)
 def average_precision(x: Weighted) -> np.ndarray:
-    """Mean over the classes of the area under the precision-recall curve, as a step function.
+    """Mean over the classes of the area under the precision-recall curve, a step function.
 
-    With two classes it is that of the second class, as in scikit-learn.
+    With two classes, the area of the second class, as in scikit-learn.
     """
-    values = _macro(x.precisions, x) if x.judged.classes > 2 else x.precisions[1]
+    values = _macro(x.precisions, x) if x.predictions.classes > 2 else x.precisions[1]
     several = (x.true > 0).sum(axis=0) > 1
     return np.where(several, values, np.nan)
 
@@ -227,27 +228,27 @@ def average_precision(x: Weighted) -> np.ndarray:
 
 @_add("brier", "Brier score", "Brier", higher_is_better=False, percent=False, most=2.0)
 def brier(x: Weighted) -> np.ndarray:
-    """Mean squared distance of the probabilities to the truth, 0 to 2; halved with two classes (Brier 1950)."""
-    p = x.judged.probabilities.astype(np.float64)
-    truth = x.judged.labels[:, None] == np.arange(x.judged.classes)
-    return x.mean(((p - truth) ** 2).sum(axis=1)) / (2 if x.judged.classes == 2 else 1)
+    """Mean squared distance between probabilities and truth, 0 to 2; halved with two classes (Brier 1950)."""
+    p = x.predictions.probabilities.astype(np.float64)
+    truth = x.predictions.labels[:, None] == np.arange(x.predictions.classes)
+    return x.mean(((p - truth) ** 2).sum(axis=1)) / (2 if x.predictions.classes == 2 else 1)
 
 
 @_add("ece", "Expected calibration error", "ECE", higher_is_better=False, inflated=True)
 def ece(x: Weighted) -> np.ndarray:
-    """Mean distance of confidence and accuracy over 15 bins of equal width by confidence (Guo et al. 2017)."""
-    confidence = x.judged.probabilities.max(axis=1).astype(np.float64)
+    """Mean distance between confidence and accuracy over 15 equally wide bins of confidence (Guo et al. 2017)."""
+    confidence = x.predictions.probabilities.max(axis=1).astype(np.float64)
     inside = confidence_bins(confidence)[:, None] == np.arange(BINS)
-    return np.abs(x.mean(inside * (x.judged.correct - confidence)[:, None])).sum(axis=1)
+    return np.abs(x.mean(inside * (x.predictions.correct - confidence)[:, None])).sum(axis=1)
 
 
 def confidence_bins(confidence: np.ndarray) -> np.ndarray:
-    """The bin, 0 to 14, of each confidence: int64 [n]. A bin includes its upper bound."""
+    """The bin of each confidence, 0 to 14: int64 [n]. A bin includes its upper bound."""
     return np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
 
 
 def _macro(values: np.ndarray, x: Weighted) -> np.ndarray:
-    """The mean over the classes that have images: [k, b] → [b]."""
+    """The mean over the classes with images: [k, b] → [b]."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Mean of empty slice")
         return np.nanmean(np.where(x.true > 0, values, np.nan), axis=0)

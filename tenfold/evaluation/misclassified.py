@@ -1,6 +1,6 @@
-"""Misclassified images, by confidence and by cell of the confusion matrix, and a gallery of every class.
+"""Selects images to show: misclassified ones, cells of the confusion matrix, a gallery of each class.
 
-Everything here is a function of labels int64 [n] and probabilities float [n, k]; no engine.
+All functions take labels, int64 [n], and probabilities, float [n, k]. Needs no engine.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Guess:
-    """What was predicted for the image at `index`, with which probability, and what it is (None: not known)."""
+    """The predicted class of the image at `index`, its probability, and the true class (None: unknown)."""
 
     index: int
     true: int | None
@@ -26,7 +26,7 @@ class Guess:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A training image near another: its index in the training split, its label, the cosine similarity."""
+    """A similar training image: its index in the training split, its label and its cosine similarity."""
 
     index: int
     label: int
@@ -35,11 +35,11 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Explained:
-    """A guess with what speaks for it.
+    """A prediction with its explanation.
 
-    image: uint8 [h, w, c]; heats: (label, Grad-CAM of it: float32 [h, w] from 0 to 1), the predicted class first,
-    then the true one (the runner-up where the true one is not known), none where the model has no convolution;
-    neighbours: training images, nearest first.
+    image: uint8 [h, w, c]; heats: (label, Grad-CAM of this class, float32 [h, w] from 0 to 1), first of the
+    predicted class, then of the true class (the second most probable one if the true class is unknown), empty if
+    the model has no convolution; neighbours: training images, nearest first.
     """
 
     guess: Guess
@@ -49,17 +49,17 @@ class Explained:
 
 
 def guesses(labels: np.ndarray, probabilities: np.ndarray, most: int) -> list[Guess]:
-    """The predictions for the first `most` images, in order."""
+    """The predictions of the first `most` images, in order."""
     return [_guess(i, labels, probabilities) for i in range(min(most, len(labels)))]
 
 
 def most_confident(labels: np.ndarray, probabilities: np.ndarray, most: int) -> list[Guess]:
-    """The misclassified images with the highest probabilities, the most confident first."""
+    """The misclassified images with the highest probabilities, most confident first."""
     return _misclassified(labels, probabilities, most, sign=-1)
 
 
 def least_confident(labels: np.ndarray, probabilities: np.ndarray, most: int) -> list[Guess]:
-    """The misclassified images with the lowest probabilities, the least confident first."""
+    """The misclassified images with the lowest probabilities, least confident first."""
     return _misclassified(labels, probabilities, most, sign=1)
 
 
@@ -76,7 +76,10 @@ def _guess(i: int, labels: np.ndarray, probabilities: np.ndarray) -> Guess:
 
 @dataclass(frozen=True)
 class Gallery:
-    """A class in pictures: right and sure, right and unsure, missed, and taken for it wrongly; best of each first."""
+    """Images of a class: most and least confident hits, missed images, and images of other classes mistaken for it.
+
+    All but the least confident hits come most confident first.
+    """
 
     label: int
     surest: tuple[Guess, ...]
@@ -86,21 +89,21 @@ class Gallery:
 
 
 def gallery(labels: np.ndarray, probabilities: np.ndarray, label: int, most: int) -> Gallery:
-    """The gallery of one class with up to `most` images of each kind."""
+    """The gallery of one class, with up to `most` images of each kind."""
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1, initial=0)
-    of, given = labels == label, predicted == label
+    is_true, is_predicted = labels == label, predicted == label
 
     def chosen(mask: np.ndarray, sign: int) -> tuple[Guess, ...]:
         indices = np.flatnonzero(mask)
         order = np.argsort(sign * confidence[indices], kind="stable")
         return tuple(_guess(i, labels, probabilities) for i in indices[order][:most].tolist())
 
-    return Gallery(label, chosen(of & given, -1), chosen(of & given, 1), chosen(of & ~given, -1),
-                   chosen(given & ~of, -1))
+    return Gallery(label, chosen(is_true & is_predicted, -1), chosen(is_true & is_predicted, 1),
+                   chosen(is_true & ~is_predicted, -1), chosen(is_predicted & ~is_true, -1))
 
 
 def cell(labels: np.ndarray, probabilities: np.ndarray, true: int, predicted: int, most: int) -> list[Guess]:
-    """Images of one cell of the confusion matrix: confusions by falling, right ones by rising confidence."""
+    """Images of one cell of the confusion matrix: errors most confident first, hits least confident first."""
     confidence = probabilities.max(axis=1, initial=0)
     indices = np.flatnonzero((labels == true) & (probabilities.argmax(axis=1) == predicted))
     order = np.argsort(confidence[indices] * (1 if true == predicted else -1), kind="stable")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tenfold import csvfile
 from tenfold.errors import RunError
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ def write_predictions(run: Run, split: str, labels: np.ndarray, probabilities: n
     table = pyarrow.table(columns)
     run.write(f"predictions/{split}.parquet", lambda path: parquet.write_table(table, path))
     if csv:
-        run.write(f"predictions/{split}.csv", lambda path: pyarrow_csv.write_csv(table, path))
+        shown = np.asarray([csvfile.cell(name) for name in classes], object)[labels]
+        told = table.set_column(1, "label", pyarrow.array(shown, pyarrow.string()))
+        run.write(f"predictions/{split}.csv", lambda path: pyarrow_csv.write_csv(told, path))
 
 
 def whole_table(run: Run, split: str) -> Any:

@@ -1,4 +1,4 @@
-"""How a run's model does on corrupted test images."""
+"""Accuracy of a model on corrupted images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tenfold.data.dataset import Split
 from tenfold.evaluation import statistics
 from tenfold.evaluation.corruptions import SEVERITIES, corruption
 from tenfold.evaluation.scores import entry
-from tenfold.evaluation.weighted import Judged
+from tenfold.evaluation.weighted import Predictions
 from tenfold.progress import SILENT, Watcher
 from tenfold.registry import CORRUPTIONS
 from tenfold.runtimes import BATCH, Predictor
@@ -21,23 +21,23 @@ def robustness(predictor: Predictor, split: Split, watcher: Watcher = SILENT, ba
                seed: int = 0) -> dict[str, Any]:
     """Accuracy on a split under every registered corruption at severities 1 to 5.
 
-    Gives "count", "seed", "clean" (accuracy of the images as they are), "corruptions": name → {"title",
-    "accuracy": five entries}, and "mean": the mean over all corruptions and severities, with the bootstrap
-    interval over images; every other interval is Wilson's. `watcher` is told of each corruption.
+    Returns "count", "seed", "clean" (accuracy on the unchanged images), "corruptions": name → {"title",
+    "accuracy": five entries}, and "mean": the mean over all corruptions and severities with its bootstrap
+    interval over images. All other intervals are Wilson's. Reports each corruption to `watcher`.
     """
-    clean = Judged(split.labels, predictor.predict(split.images, batch_size))
+    clean = Predictions(split.labels, predictor.predict(split.images, batch_size))
     table: dict[str, Any] = {}
     right = []
     names = CORRUPTIONS.names()
     for number, name in enumerate(names):
         watcher.advance("corrupt", number, len(names), "rounds")
         known = corruption(name)
-        judged = [Judged(split.labels, _predicted(predictor, known.blocks(split.images, severity, seed), batch_size))
-                  for severity in SEVERITIES]
-        table[name] = {"title": known.title, "accuracy": [_accuracy(each.correct) for each in judged]}
-        right += [each.correct for each in judged]
-        shown = ", ".join(f"{100 * each.correct.mean():.1f}" for each in judged)
-        watcher.notice(f"{known.title.lower()}, severity 1 to 5: {shown} %")
+        corrupted = [known.blocks(split.images, severity, seed) for severity in SEVERITIES]
+        found = [Predictions(split.labels, _predicted(predictor, blocks, batch_size)) for blocks in corrupted]
+        table[name] = {"title": known.title, "accuracy": [_accuracy(each.correct) for each in found]}
+        right += [each.correct for each in found]
+        shown = ", ".join(f"{100 * each.correct.mean():.1f}" for each in found)
+        watcher.notice(f"{known.title.lower()}, accuracy at severity 1 to 5: {shown} %")
     watcher.advance("corrupt", len(names), len(names), "rounds")
     of_image = np.mean(right, axis=0)
     spread, = statistics.bootstrap(clean, [lambda x: x.mean(of_image)])
@@ -46,7 +46,7 @@ def robustness(predictor: Predictor, split: Split, watcher: Watcher = SILENT, ba
 
 
 def _predicted(predictor: Predictor, blocks: Iterable[np.ndarray], batch_size: int) -> np.ndarray:
-    """Probabilities of all blocks, a block at a time."""
+    """The probabilities of all blocks, predicted one block at a time."""
     return np.concatenate([predictor.predict(block, batch_size) for block in blocks])
 
 

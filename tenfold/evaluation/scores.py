@@ -1,4 +1,4 @@
-"""Everything about one split as plain values: each metric with its interval, by class, and what is undefined."""
+"""The scores of one split as plain values: each metric with its interval, also per class, and the undefined ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from tenfold.evaluation import metrics, statistics
 from tenfold.evaluation.confusion import confusion_matrix
 from tenfold.evaluation.metrics import Metric, metric
-from tenfold.evaluation.weighted import Judged, Weighted
+from tenfold.evaluation.weighted import Predictions, Weighted
 from tenfold.progress import SILENT, Watcher
 from tenfold.registry import METRICS
 
@@ -28,30 +28,30 @@ def score(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str],
           resamples: int | None = None, watcher: Watcher = SILENT) -> dict[str, Any]:
     """All metrics of one split as plain JSON values.
 
-    labels: int64 [n]; probabilities: float [n, k]; classes: the k names. Gives each metric as
-    {"value", "low", "high"}: low and high bound the 95 % interval (Wilson's for fractions of the images,
-    else of `resamples` stratified bootstrap resamples, by default as many as are `enough`; None where there is
-    none, as of a single image), and where the value is
-    undefined it is None and "reason" says why. So too "per_class": name → precision, recall, f1, roc_auc,
-    average_precision, and the number "support". Further "confusion_matrix" (rows: true class), "count",
-    "resamples", and "notes": sentences that name what is undefined. Raises ValueError if the shapes don't fit together.
+    labels: int64 [n]; probabilities: float [n, k]; classes: the k names. Returns each metric as
+    {"value", "low", "high"}, where low and high bound the 95 % interval: Wilson's for fractions of the images,
+    otherwise from `resamples` stratified bootstrap resamples (default: see `enough`). They are None without an
+    interval, for example for a single image. An undefined value is None, and "reason" says why.
+    "per_class" holds the same per class name: precision, recall, f1, roc_auc, average_precision, and the number
+    "support". Also returns "confusion_matrix" (rows: true class), "count", "resamples", and "notes": sentences
+    that name undefined values. Raises ValueError if the shapes do not match.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     if probabilities.shape != (len(labels), len(classes)):
-        raise ValueError(f"probabilities are {list(probabilities.shape)}; "
-                         f"expected [{len(labels)}, {len(classes)}] (labels, classes)")
+        raise ValueError(f"probabilities have the shape {list(probabilities.shape)}; "
+                         f"expected [{len(labels)}, {len(classes)}] (images, classes)")
     finite = np.isfinite(probabilities).all(axis=1)
-    judged = Judged(labels[finite], probabilities[finite])
+    predictions = Predictions(labels[finite], probabilities[finite])
     resamples = resamples or statistics.enough(len(labels), len(classes))
     names = METRICS.names()
     defined = len(labels) > 0 and bool(finite.all())
     measures = [metric(name).function for name in names] + list(BY_CLASS.values())
-    values, resampled = _measure(judged, measures, resamples, watcher)
+    values, resampled = _measure(predictions, measures, resamples, watcher)
     result: dict[str, Any] = {}
     for name, value, spread in zip(names, values, resampled, strict=False):
         result[name] = _entry_of(metric(name), float(value) if defined else math.nan, spread, len(labels))
-    result["per_class"] = _per_class(judged, values[len(names):], resampled[len(names):], classes)
-    matrix = confusion_matrix(judged)
+    result["per_class"] = _per_class(predictions, values[len(names):], resampled[len(names):], classes)
+    matrix = confusion_matrix(predictions)
     result["confusion_matrix"] = matrix.tolist()
     result["count"], result["resamples"] = len(labels), resamples
     result["notes"] = _notes(labels, matrix, int((~finite).sum()), classes)
@@ -59,22 +59,22 @@ def score(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str],
 
 
 def entry(value: float, interval: statistics.Interval | None, reason: str) -> Entry:
-    """{"value", "low", "high"}, plain; where the value is NaN they are None, and "reason" says why."""
+    """{"value", "low", "high"} as plain values; all None if the value is NaN or infinite, with the "reason"."""
     if not math.isfinite(value):
         return {"value": None, "low": None, "high": None, "reason": reason}
     low, high = interval or (None, None)
     return {"value": value, "low": low, "high": high}
 
 
-def _measure(judged: Judged, measures: Sequence[Callable[[Weighted], np.ndarray]],
+def _measure(predictions: Predictions, measures: Sequence[Callable[[Weighted], np.ndarray]],
              resamples: int, watcher: Watcher) -> tuple[list[Any], list[np.ndarray]]:
-    """Each measure's value (a number, or one for each class) and its values on the resamples."""
-    if not len(judged.labels):
-        k = judged.classes
+    """The value of each measure (a number, or one per class), and its values on the resamples."""
+    if not len(predictions.labels):
+        k = predictions.classes
         return [np.full(k, math.nan)] * len(measures), [np.full((k, resamples), math.nan)] * len(measures)
-    once = Weighted.evenly(judged)
+    once = Weighted.evenly(predictions)
     return ([measure(once)[..., 0] for measure in measures],
-            statistics.bootstrap(judged, measures, resamples, watcher=watcher))
+            statistics.bootstrap(predictions, measures, resamples, watcher=watcher))
 
 
 def _entry_of(known: Metric, value: float, spread: np.ndarray, count: int) -> Entry:
@@ -86,12 +86,13 @@ def _entry_of(known: Metric, value: float, spread: np.ndarray, count: int) -> En
     return entry(value, statistics.percentile_interval(spread), "")
 
 
-def _per_class(judged: Judged, values: Sequence[np.ndarray], resampled: Sequence[np.ndarray],
+def _per_class(predictions: Predictions, values: Sequence[np.ndarray], resampled: Sequence[np.ndarray],
                classes: Sequence[str]) -> dict[str, dict[str, Any]]:
-    support = np.bincount(judged.labels, minlength=len(classes))
-    given = np.bincount(judged.predicted, minlength=len(classes)) if len(judged.labels) else support
-    counts = {"precision": given, "recall": support}  # of which these are fractions
-    right = np.bincount(judged.labels[judged.correct], minlength=len(classes)) if len(judged.labels) else support
+    labels, k = predictions.labels, len(classes)
+    support = np.bincount(labels, minlength=k)
+    predicted = np.bincount(predictions.predicted, minlength=k) if len(labels) else support
+    counts = {"precision": predicted, "recall": support}  # the denominators
+    right = np.bincount(labels[predictions.correct], minlength=k) if len(labels) else support
     table: dict[str, dict[str, Any]] = {}
     for c, name in enumerate(classes):
         row: dict[str, Any] = {}
@@ -109,23 +110,23 @@ def _per_class(judged: Judged, values: Sequence[np.ndarray], resampled: Sequence
 def _why_undefined(key: str, present: bool) -> str:
     if not present:
         return "the split has no images of this class"
-    return "no image is given this class" if key == "precision" else "all images are of this class"
+    return "no image is predicted as this class" if key == "precision" else "all images are of this class"
 
 
 def _notes(labels: np.ndarray, matrix: np.ndarray, lost: int, classes: Sequence[str]) -> list[str]:
-    """A sentence for each thing that is undefined for want of images, naming it."""
+    """Sentences that name the classes and metrics that lack images, and the consequence."""
     if not len(labels):
         return ["The split has no images: every metric is undefined."]
     if lost:
-        return [f"The probabilities of {lost:,} of {len(labels):,} images are not finite: every metric is "
-                "undefined; the confusion matrix and the values by class leave these images out."]
+        return [f"The probabilities of {lost:,} of {len(labels):,} images are NaN or infinite: every metric is "
+                "undefined. The confusion matrix and the values by class leave out these images."]
     notes = []
-    present, given = matrix.sum(axis=1) > 0, matrix.sum(axis=0) > 0
+    present, predicted = matrix.sum(axis=1) > 0, matrix.sum(axis=0) > 0
     if not present.all():
-        notes.append(f"Without images in this split: {_listed(classes, ~present)}. "
-                     "Their values are undefined and left out of the macro averages.")
-    if (present & ~given).any():
-        notes.append(f"Never predicted: {_listed(classes, present & ~given)}. "
+        notes.append(f"No images of {_listed(classes, ~present)} in this split. "
+                     "Their values are undefined, and macro averages leave them out.")
+    if (present & ~predicted).any():
+        notes.append(f"Never predicted: {_listed(classes, present & ~predicted)}. "
                      "Their precision is undefined; it counts as 0 in the macro precision.")
     if present.sum() < 2:
         notes.append("All images are of one class: ROC-AUC is undefined.")

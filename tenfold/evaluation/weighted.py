@@ -1,7 +1,7 @@
-"""Labels and probabilities of a split under weights of its images: what every metric is computed from.
+"""The input of every metric: labels and probabilities of a split, with weights of its images.
 
-A metric is written once, for weighted images. All weights 1 give its value; the weights of a bootstrap
-resample (how often each image was drawn) give its value on that resample, for many resamples at a time.
+A metric is defined once, for weighted images. Weights of 1 give its value. Weights equal to the counts of a bootstrap
+resample give its value on that resample. One call computes many resamples.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from functools import cached_property
 
 import numpy as np
 
-CHUNK = 64  # rows that are summed one after the other; the chunks are summed side by side
+ROWS_PER_CHUNK = 64  # rows are summed one by one within a chunk, all chunks in parallel
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """The images in the order of one class's probability: what the areas under its curves need.
+    """The images sorted by the probability of one class. The areas under its curves are computed from it.
 
-    order: int64 [n], ascending; positives: int64 [p], images of the class in that order; below and above:
-    int64 [p], how many images have a lower, and a lower or equal, probability; lower_positives: int64 [p],
-    how many images of the class have a lower one.
+    order: int64 [n], ascending; positives: int64 [p], the images of the class in this order; below, above:
+    int64 [p], the number of images with a lower (above: lower or equal) probability; lower_positives: int64 [p],
+    the number of images of the class with a lower probability.
     """
 
     order: np.ndarray
@@ -31,7 +31,7 @@ class Ranking:
 
     @classmethod
     def of(cls, scores: np.ndarray, positive: np.ndarray) -> Ranking:
-        """scores: float [n]; positive: bool [n]."""
+        """scores: float [n], the probabilities of the class; positive: bool [n], whether an image belongs to it."""
         order = np.argsort(scores, kind="stable")
         positives = order[positive[order]]
         ascending = scores[order]
@@ -42,8 +42,8 @@ class Ranking:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Labels int64 [n] and probabilities float [n, k] of one split, n > 0, all finite."""
+class Predictions:
+    """Labels, int64 [n], and probabilities, float [n, k], of one split; n > 0, all finite."""
 
     labels: np.ndarray
     probabilities: np.ndarray
@@ -54,36 +54,36 @@ class Judged:
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        """The most probable class of each image, the first of equals: int64 [n]."""
+        """The most probable class of each image, the first one in a tie: int64 [n]."""
         return self.probabilities.argmax(axis=1)
 
     @cached_property
     def correct(self) -> np.ndarray:
-        """Whether the most probable class is the true one: bool [n]."""
+        """Whether the most probable class is the true class: bool [n]."""
         return self.predicted == self.labels
 
     @cached_property
-    def given(self) -> np.ndarray:
-        """The probability of the true class: [n]."""
+    def true_probability(self) -> np.ndarray:
+        """The probability of the true class of each image: float [n]."""
         return self.probabilities[np.arange(len(self.labels)), self.labels]
 
     @cached_property
     def rankings(self) -> list[Ranking]:
-        """A Ranking for each class."""
+        """The ranking of the images by each class."""
         return [Ranking.of(self.probabilities[:, c], self.labels == c) for c in range(self.classes)]
 
 
 @dataclass(frozen=True)
 class Weighted:
-    """A Judged split under b sets of weights: float [n, b], not negative. Results are float64, NaN for 0/0."""
+    """Predictions with b sets of weights, float [n, b], each ≥ 0. Results are float64; 0/0 gives NaN."""
 
-    judged: Judged
+    predictions: Predictions
     weights: np.ndarray
 
     @classmethod
-    def evenly(cls, judged: Judged) -> Weighted:
-        """Every image once: b = 1."""
-        return cls(judged, np.ones((len(judged.labels), 1)))
+    def evenly(cls, predictions: Predictions) -> Weighted:
+        """All weights 1, with b = 1."""
+        return cls(predictions, np.ones((len(predictions.labels), 1)))
 
     @cached_property
     def total(self) -> np.ndarray:
@@ -91,27 +91,27 @@ class Weighted:
         return self.weights.sum(axis=0, dtype=np.float64)
 
     def mean(self, values: np.ndarray) -> np.ndarray:
-        """The mean of values [n], or of each column of [n, m]: [b] or [b, m]."""
+        """The weighted mean of values [n], or of each column of [n, m]: [b] or [b, m]."""
         sums = self.weights.T @ np.asarray(values, np.float64)
         return quotient(sums, self.total if values.ndim == 1 else self.total[:, None])
 
     @cached_property
     def true(self) -> np.ndarray:
-        """Images of each class: [k, b]."""
-        return self._by_class(self.judged.labels)
+        """Number of images of each class: [k, b]."""
+        return self._by_class(self.predictions.labels)
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        """Images that are given each class: [k, b]."""
-        return self._by_class(self.judged.predicted)
+        """Number of images predicted as each class: [k, b]."""
+        return self._by_class(self.predictions.predicted)
 
     @cached_property
     def right(self) -> np.ndarray:
-        """Images of each class that are given it: [k, b]."""
-        return self._by_class(self.judged.labels, self.judged.correct)
+        """Number of images of each class that are predicted as it: [k, b]."""
+        return self._by_class(self.predictions.labels, self.predictions.correct)
 
     def _by_class(self, classes: np.ndarray, chosen: np.ndarray | None = None) -> np.ndarray:
-        member = classes[:, None] == np.arange(self.judged.classes)
+        member = classes[:, None] == np.arange(self.predictions.classes)
         if chosen is not None:
             member &= chosen[:, None]
         return (member.T.astype(self.weights.dtype) @ self.weights).astype(np.float64)
@@ -120,34 +120,34 @@ class Weighted:
     def areas(self) -> np.ndarray:
         """Area under the ROC curve of each class against all others: [k, b].
 
-        By rank sum (Hanley & McNeil 1982), equal probabilities counted half; NaN where all or no images
-        are of the class.
+        Computed from rank sums (Hanley & McNeil 1982); ties count half. NaN if all images or no images belong to
+        the class.
         """
         return self._under_curves[0]
 
     @property
     def precisions(self) -> np.ndarray:
-        """Average precision of each class: the mean of the precision at each of its images: [k, b]."""
+        """Average precision of each class, the mean of the precision at each of its images: [k, b]."""
         return self._under_curves[1]
 
     @cached_property
     def _under_curves(self) -> np.ndarray:
-        """Areas and average precisions: [2, k, b]."""
-        return np.stack([_curves(self.weights, ranking) for ranking in self.judged.rankings], axis=1)
+        """Areas under the ROC curves and average precisions: [2, k, b]."""
+        return np.stack([_curves(self.weights, ranking) for ranking in self.predictions.rankings], axis=1)
 
     @cached_property
     def balanced_areas(self) -> np.ndarray:
-        """`areas`, were all other classes equally frequent: [k, b].
+        """The areas under the ROC curves if all other classes were equally frequent: [k, b].
 
-        That is the mean of the areas of the class against each other class alone (Hand & Till 2001).
+        This equals the mean area of the class against each single other class (Hand & Till 2001).
         """
         scale = np.nan_to_num(quotient(np.ones_like(self.true), self.true))
-        balanced = self.weights * scale[self.judged.labels]
-        return np.stack([_curves(balanced, ranking)[0] for ranking in self.judged.rankings])
+        balanced = self.weights * scale[self.predictions.labels]
+        return np.stack([_curves(balanced, ranking)[0] for ranking in self.predictions.rankings])
 
 
 def _curves(weights: np.ndarray, ranking: Ranking) -> tuple[np.ndarray, np.ndarray]:
-    """(area under the ROC curve, average precision) of one class under weights [n, b]: [b] each."""
+    """(area under the ROC curve, average precision) of one class with weights [n, b]: [b] each."""
     b = weights.shape[1]
     if not len(ranking.positives):
         return np.full(b, np.nan), np.full(b, np.nan)
@@ -164,19 +164,19 @@ def _curves(weights: np.ndarray, ranking: Ranking) -> tuple[np.ndarray, np.ndarr
 
 
 def running_sums(values: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Sums of the first 0, 1, …, n rows of values [n, b], taken in `order` (int64 [n]): [n + 1, b]."""
+    """Sums of the first 0, 1, …, n rows of values [n, b] in the given order (int64 [n]): [n + 1, b]."""
     n, b = len(order), values.shape[1]
-    rows = -(-n // CHUNK)
-    sums = np.zeros((rows * CHUNK + 1, b), values.dtype)
+    rows = -(-n // ROWS_PER_CHUNK)
+    sums = np.zeros((rows * ROWS_PER_CHUNK + 1, b), values.dtype)
     np.take(values, order, axis=0, out=sums[1 : n + 1], mode="clip")
-    chunks = sums[1:].reshape(rows, CHUNK, b)
-    for i in range(1, CHUNK):
+    chunks = sums[1:].reshape(rows, ROWS_PER_CHUNK, b)
+    for i in range(1, ROWS_PER_CHUNK):
         chunks[:, i] += chunks[:, i - 1]
     chunks[1:] += np.cumsum(chunks[:-1, -1], axis=0)[:, None]
     return sums[: n + 1]
 
 
 def quotient(over: np.ndarray, under: np.ndarray) -> np.ndarray:
-    """over / under, float64; NaN where `under` is 0."""
+    """over / under in float64; NaN where `under` is 0."""
     over, under = np.broadcast_arrays(over, under)
     return np.divide(over, under, out=np.full(over.shape, np.nan), where=under > 0)

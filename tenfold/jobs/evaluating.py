@@ -10,7 +10,7 @@ from tenfold.data import open_dataset
 from tenfold.data.dataset import Dataset
 from tenfold.errors import UsageError
 from tenfold.jobs.own_data import own_data
-from tenfold.jobs.steps import time, write_report
+from tenfold.jobs.steps import measure_speed, write_report
 from tenfold.progress import Watcher
 from tenfold.progress.notebook import default_watcher
 from tenfold.recipe import EvaluateSection
@@ -63,4 +63,4 @@ def _evaluate_splits(run: Run, dataset: Dataset, other: Dataset | None, splits: 
     if missing:
         raise UsageError(f"--split: received {missing[0]}; choose from: {', '.join(dataset.splits())}")
     evaluation.score_run(run, dataset, splits or evaluation.EVALUATED, csv, how, watcher)
-    time(run, dataset)
+    measure_speed(run, dataset)

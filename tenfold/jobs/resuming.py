@@ -48,8 +48,12 @@ def continue_run(job: Job, run: Run) -> Run:
     check_data(run, job.dataset)
     plan = Plan.of(job, run.path, already=space.used(run.path))
     with run.writing():
+        if run.read_json("status.json").get("status") == State.FINISHED.value and run.recipe() == job.recipe:
+            job.watcher.notice(f"{run.path} was finished by another process")
+            return run
         snapshot = checkpoint.load(run, "last", job.watcher) if checkpoint.has(run, "last") else None
         done = snapshot.position if snapshot else checkpoint.Position(0)
+        checkpoint.discard_after(run, done)
         job.watcher.notice(f"resuming {run.path} after epoch {done.epoch}, step {done.step}")
         steps.do(job, run, plan, snapshot)
     return run

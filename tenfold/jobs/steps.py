@@ -11,7 +11,7 @@ from tenfold.data.dataset import Dataset
 from tenfold.errors import DivergedError, RunError, TenfoldError
 from tenfold.jobs.job import Job, Plan
 from tenfold.machine import configure
-from tenfold.progress import SILENT, Epoch, Evaluating, Finished, Together, Training, Watcher
+from tenfold.progress import SILENT, Ended, Epoch, Evaluating, Together, Training, Watcher
 from tenfold.progress.journal import NAME, Journal
 from tenfold.run import Run, State, Status, stale_after
 
@@ -30,15 +30,28 @@ def do(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> None
         validate(job, run)
         finish(job, run)
     except KeyboardInterrupt:
-        run.write_status(State.STOPPED, "interrupted", epochs=len(run.history()))
+        _ended(job, run, State.STOPPED, "interrupted")
         raise
     except DivergedError as error:
-        run.write_status(State.DIVERGED, str(error), epochs=len(run.history()), epoch=error.epoch, step=error.step)
+        _ended(job, run, State.DIVERGED, str(error), epoch=error.epoch, step=error.step)
         raise
     except BaseException as error:
-        with contextlib.suppress(TenfoldError, OSError):
-            run.write_status(State.FAILED, str(error) or type(error).__name__, epochs=len(run.history()))
+        _ended(job, run, State.FAILED, str(error) or type(error).__name__)
         raise
+    job.watcher.on(Ended(str(run.path), State.FINISHED.value))
+
+
+def _ended(job: Job, run: Run, state: State, reason: str, **more: int) -> None:
+    """Record how a job ended early, as far as the disk allows; a finished run stays finished."""
+    with contextlib.suppress(TenfoldError, OSError):
+        if run.read_json("status.json").get("status") == State.FINISHED.value:
+            return
+    with contextlib.suppress(TenfoldError, OSError):
+        epochs = 0
+        with contextlib.suppress(RunError):  # a damaged history must not hide why the job ended
+            epochs = len(run.history())
+        run.write_status(state, reason, epochs=epochs, **more)
+    job.watcher.on(Ended(str(run.path), state.value))
 
 
 def fit(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> None:
@@ -83,7 +96,7 @@ def finish(job: Job, run: Run) -> None:
 
     job.watcher.on(Evaluating("test", modelfile.facts(run.path / "model.keras")["epoch"]))
     score_run(run, job.dataset, ("test",), job.csv, watcher=job.watcher)
-    time(run, job.dataset)
+    measure_speed(run, job.dataset)
     if job.h5:
         run.write("model.h5", modelfile.save_h5(run.model()))
     records = run.history()
@@ -91,10 +104,9 @@ def finish(job: Job, run: Run) -> None:
                   "seconds": sum(record["seconds"] for record in records)})
     write_report(run, job.dataset, end, job.watcher)
     run.write_json("status.json", end)  # written last, so that a finished run is always complete
-    job.watcher.on(Finished(str(run.path)))
 
 
-def time(run: Run, dataset: Dataset) -> None:
+def measure_speed(run: Run, dataset: Dataset) -> None:
     """Measure the model's prediction speed on the test or validation split, and write `inference.json`."""
     from tenfold.evaluation import time_run
 

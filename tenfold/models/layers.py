@@ -182,7 +182,7 @@ def finalise(layers: Iterable[Any]) -> None:
 
 
 def _symbolic(x: Any) -> bool:
-    """Whether Keras is only tracing shapes: such tensors hold no values and need Keras' own `__call__`."""
+    """Whether Keras is only tracing shapes: the tensor holds no values, and Keras' `__call__` must handle it."""
     return x.device.type == "meta"
 
 

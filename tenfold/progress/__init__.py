@@ -8,10 +8,10 @@ another process follow the run.
 from tenfold.progress.events import (
     EVENTS,
     Advance,
+    Ended,
     Epoch,
     Evaluating,
     Event,
-    Finished,
     Notice,
     Step,
     Training,
@@ -20,5 +20,20 @@ from tenfold.progress.events import (
 )
 from tenfold.progress.watchers import SILENT, Together, Watcher, stop_if_asked
 
-__all__ = ["EVENTS", "SILENT", "Advance", "Epoch", "Evaluating", "Event", "Finished", "Notice", "Step", "Together",
-           "Training", "Watcher", "from_dict", "stop_if_asked", "to_dict"]
+__all__ = [
+    "EVENTS",
+    "SILENT",
+    "Advance",
+    "Ended",
+    "Epoch",
+    "Evaluating",
+    "Event",
+    "Notice",
+    "Step",
+    "Together",
+    "Training",
+    "Watcher",
+    "from_dict",
+    "stop_if_asked",
+    "to_dict",
+]

@@ -73,10 +73,11 @@ class Evaluating(Event):
 
 
 @dataclass(frozen=True)
-class Finished(Event):
-    """A run is complete."""
+class Ended(Event):
+    """A training ended; `status` is the status of its run: "finished", "stopped", "diverged" or "failed"."""
 
     run: str
+    status: str
 
 
 def _name(kind: type[Event]) -> str:
@@ -84,7 +85,7 @@ def _name(kind: type[Event]) -> str:
 
 
 EVENTS: dict[str, type[Event]] = {
-    _name(kind): kind for kind in (Notice, Advance, Training, Step, Epoch, Evaluating, Finished)
+    _name(kind): kind for kind in (Notice, Advance, Training, Step, Epoch, Evaluating, Ended)
 }
 
 

@@ -8,8 +8,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tenfold.errors import StorageError
 from tenfold.progress.events import Advance, Event, Step, from_dict, to_dict
 from tenfold.progress.watchers import Watcher
+from tenfold.storage.files import write_whole
 
 NAME = "events.jsonl"
 LARGEST = 1 << 20  # bytes; a larger file loses its older half
@@ -23,8 +25,8 @@ class Journal(Watcher):
     A file larger than 1 MiB loses its older half. Write errors are ignored: they must not end the training.
     """
 
-    def __init__(self, path: Path, clock: float = PAUSE) -> None:
-        self.path, self._pause = path, clock
+    def __init__(self, path: Path, pause: float = PAUSE) -> None:
+        self.path, self._pause, self._checked = path, pause, False
         self._written: dict[object, float] = {}
 
     def on(self, event: Event) -> None:
@@ -47,21 +49,26 @@ class Journal(Watcher):
         return False
 
     def _append(self, event: Event) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError, TypeError, StorageError):
             if not self.path.parent.is_dir():
                 return
-            if self.path.exists() and self.path.stat().st_size > LARGEST:
-                self._halve()
-            line = json.dumps({"time": round(time.time(), 3), **to_dict(event)}, ensure_ascii=False)
-            with self.path.open("a", encoding="utf-8", errors="replace") as file:
+            line = json.dumps({"time": round(time.time(), 3), **to_dict(event)}, default=float)
+            if not self._checked or self.path.stat().st_size + len(line) > LARGEST:
+                self._checked = True
+                self._shorten()
+            with self.path.open("a", encoding="ascii") as file:
                 file.write(line + "\n")
 
-    def _halve(self) -> None:
+    def _shorten(self) -> None:
+        """Keep the newer half of a large file; end a line that a killed process cut off."""
+        if not self.path.exists():
+            return
         content = self.path.read_bytes()
-        kept = content[content.index(b"\n", len(content) // 2) + 1 :]
-        new = self.path.with_name(f"{self.path.name}.new")
-        new.write_bytes(kept)
-        new.replace(self.path)
+        if len(content) > LARGEST // 2:
+            content = content[len(content) // 2:].partition(b"\n")[2]
+        if content and not content.endswith(b"\n"):
+            content += b"\n"
+        write_whole(self.path, content)
 
 
 def read(path: Path) -> Iterator[tuple[float, Event]]:
@@ -73,7 +80,7 @@ def read(path: Path) -> Iterator[tuple[float, Event]]:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return
-    for line in text.splitlines():
+    for line in text.split("\n"):
         with contextlib.suppress(ValueError, TypeError, KeyError):
             values = json.loads(line)
             yield float(values["time"]), from_dict(values)

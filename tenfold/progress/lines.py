@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Self
 
-from tenfold.progress.events import Advance, Epoch, Evaluating, Event, Finished, Notice, Training
+from tenfold.progress.events import Advance, Ended, Epoch, Evaluating, Event, Notice, Training
 from tenfold.progress.watchers import Watcher
 
 PAUSE = 10.0  # seconds between two lines of a phase
@@ -23,7 +23,7 @@ class LineWatcher(Watcher):
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
         self.epochs, self.run = 0, ""
-        self._phase, self._written_at = "", 0.0
+        self._phase, self._done, self._written_at = "", 0, 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -36,7 +36,7 @@ class LineWatcher(Watcher):
     def on(self, event: Event) -> None:
         if isinstance(event, Training):
             self.epochs, self.run = event.epochs, event.run
-        if isinstance(event, Finished):
+        if isinstance(event, Ended) and event.status != "stopped":
             self.run = ""
         if isinstance(event, Advance):
             self.advanced(event)
@@ -61,8 +61,9 @@ class LineWatcher(Watcher):
     def advanced(self, event: Advance) -> None:
         """Write a line every ten seconds of a phase."""
         now = time.monotonic()
-        if event.phase != self._phase:
+        if event.phase != self._phase or event.done < self._done:  # a phase begins, perhaps the same one again
             self._phase, self._written_at = event.phase, now
+        self._done = event.done
         if now - self._written_at < PAUSE:
             return
         self._written_at = now

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any
 
-from tenfold.progress.events import Advance, Epoch, Event, Finished, Step, Training
+from tenfold.progress.events import Advance, Ended, Epoch, Event, Step, Training
 from tenfold.progress.lines import LABELS, LineWatcher
 from tenfold.progress.watchers import SILENT, Watcher
 
@@ -29,9 +29,9 @@ class NotebookWatcher(LineWatcher):
                 self._progress(f"epoch {epoch}/{self.epochs}, loss {loss:.3f}", epoch - 1 + step / steps, self.epochs)
             case Training() | Epoch():
                 self._draw()
-            case Finished(run):
+            case Ended(run, status):
                 self._bar = ""
-                self._say(f"{self._text} · finished: {run}")
+                self._say(f"{self._text} · {status}: {run}")
 
     def advanced(self, event: Advance) -> None:
         self._progress(LABELS[event.phase], event.done, event.total)

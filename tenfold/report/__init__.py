@@ -1,4 +1,4 @@
-"""The report of a run: plots as PNG files, one self-contained page that opens offline, a model card."""
+"""The report of a run: plots as PNG files, a self-contained HTML page and a model card."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["Material", "report"]
 
 def report(run: Run, material: Material, status: Mapping[str, Any] | None = None,
            watcher: Watcher = SILENT) -> Path:
-    """Draw what there is material for into `plots/<name>.png`, write `MODEL_CARD.md`, and `report.html`; its path.
+    """Write `plots/<name>.png`, `MODEL_CARD.md` and `report.html`; return the path of the page.
 
-    Works on a run of any status, and shows that or the given one; what the run lacks is left out. Raises
-    StorageError if a file can't be written, RunError if the run has no readable recipe or status.
+    Works for runs of any state, and leaves out missing parts. The page shows `status` (default: the run's own).
+    Raises StorageError if a file cannot be written; RunError if the recipe or the status is unreadable.
     """
     plots = draw_all(material, watcher)
     for name, content in plots.items():

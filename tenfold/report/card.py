@@ -1,7 +1,7 @@
-"""The model card of a run, in the format of the Hugging Face Hub: YAML facts for programs, sections for people.
+"""The model card of a run in the format of the Hugging Face Hub: YAML for programs, sections for people.
 
 Format: https://huggingface.co/docs/hub/model-cards and https://github.com/huggingface/hub-docs/blob/main/modelcard.md.
-Nothing is in it that the run does not know.
+It contains only facts that the run records.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from tenfold.report import facts
 from tenfold.report.plots import Material
 from tenfold.run import Run
 
-# Metrics of Tenfold and what the Hub calls them (https://huggingface.co/metrics).
+# Tenfold's metrics and their names on the Hub (https://huggingface.co/metrics).
 HUB_METRICS = {"accuracy": "accuracy", "precision_macro": "precision", "recall_macro": "recall", "f1_macro": "f1",
                "roc_auc": "roc_auc"}
-WEAKEST, PAIRS = 3, 3
+WEAKEST_CLASSES, PAIRS = 3, 3
 
 
 def card(run: Run, material: Material, status: Mapping[str, Any]) -> str:
-    """The text of `MODEL_CARD.md`, of a run with that status; on the Hub it is the `README.md` of a model."""
+    """The text of `MODEL_CARD.md` for a run with this status. On the Hub it is the model's `README.md`."""
     recipe, environment = run.recipe(), run.environment() if run.has("environment.json") else {}
     dataset = environment.get("dataset", {})
     splits, metric_rows = facts.metric_rows(material.metrics)
     class_split, class_columns, class_rows = facts.class_rows(material.metrics)
-    asked = facts.asked(recipe)
+    settings = facts.settings(recipe)
     parameters = environment.get("model", {}).get("parameters")
     seconds = sum(record.get("seconds", 0.0) for record in material.history)
     machine, versions = environment.get("machine", {}), environment.get("versions", {})
@@ -41,9 +41,9 @@ def card(run: Run, material: Material, status: Mapping[str, Any]) -> str:
         "front": _yaml(_front(run, str(name), material.metrics)), "title": run.name,
         "recipe_name": recipe.name, "dataset": name, "headline": facts.headline(material.metrics),
         "cautions": facts.cautions(status, dataset.get("splits", {}), material.metrics),
-        "model": dict(asked)["model"], "parameters": "–" if parameters is None else f"{parameters:,}",
+        "model": dict(settings)["model"], "parameters": "–" if parameters is None else f"{parameters:,}",
         "shape": dataset.get("shape", ["?"]), "classes": material.classes,
-        "limitations": _limitations(material), "path": shlex.quote(str(run.path)), "asked": asked,
+        "limitations": _limitations(material), "path": shlex.quote(str(run.path)), "settings": settings,
         "split_rows": facts.split_rows(dataset.get("splits", {})), "repeat": facts.repeat(run, environment),
         "cards": facts.cards(material.history, environment, material.metrics), "splits": splits,
         "metric_rows": metric_rows, "class_split": class_split, "class_columns": class_columns,
@@ -61,12 +61,12 @@ def card(run: Run, material: Material, status: Mapping[str, Any]) -> str:
 
 
 def command(text: str) -> str:
-    """A command for a fenced block: on one line, and without what would end the block."""
+    """A command for a fenced code block: on one line, with fences broken up."""
     return " ".join(text.split()).replace("```", "` ` `")
 
 
 def _front(run: Run, dataset: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The metadata: what the Hub sorts models by, and the results."""
+    """The metadata by which the Hub finds models, with the results."""
     scored = next((split for split in ("test", "validation") if split in metrics), None)
     values = metrics.get(scored, {}) if scored else {}
     known = {ours: theirs for ours, theirs in HUB_METRICS.items() if values.get(ours, {}).get("value") is not None}
@@ -83,27 +83,26 @@ def _front(run: Run, dataset: str, metrics: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _limitations(material: Material) -> list[str]:
-    """What the model is worst at, from its own metrics."""
+    """Sentences on the weaknesses of the model, from its metrics."""
     found = []
     for split in ("test", "validation"):
         table = material.metrics.get(split, {}).get("per_class") or {}
         values = {name: facts.of_class(row, "recall")["value"] for name, row in table.items()}
         recalls = sorted((value, name) for name, value in values.items() if value is not None)
         if recalls:
-            worst = ", ".join(f"{name} ({100 * recall:.1f} %)" for recall, name in recalls[:WEAKEST])
+            worst = ", ".join(f"{name} ({100 * recall:.1f} %)" for recall, name in recalls[:WEAKEST_CLASSES])
             found.append(f"Lowest recall on the {split} split: {worst}.")
             break
     matrix = confusion_of(material.metrics)
     pairs = confused_pairs(matrix[1])[:PAIRS] if matrix else []
     if matrix and pairs:
-        named = "; ".join(f"{material.classes[p.true]} taken for {material.classes[p.predicted]} "
+        named = "; ".join(f"{material.classes[p.true]} predicted as {material.classes[p.predicted]} "
                           f"({p.count:,} images, {100 * p.fraction:.1f} %)" for p in pairs)
         found.append(f"Most confused on the {matrix[0]} split: {named}.")
-    elsewhere = [f"On {name} ({scored['count']:,} images of {scored['data']['uri']}), other data than its own, its "
-                 f"accuracy is {metric('accuracy').text(scored['accuracy'])}."
+    elsewhere = [f"Accuracy on other data, {name} ({scored['count']:,} images of {scored['data']['uri']}): "
+                 f"{metric('accuracy').text(scored['accuracy'])}."
                  for name, scored in material.metrics.items() if "data" in scored]
-    return [*found, *(elsewhere or ["How it does on images from elsewhere (another camera, place or time) was not "
-                                    "measured."])]
+    return [*found, *(elsewhere or ["Accuracy on images from another camera, place or time was not measured."])]
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -111,20 +110,20 @@ def _limitations(material: Material) -> list[str]:
 
 
 def line(text: str) -> str:
-    """Text as one line of Markdown in which nothing is markup, within tables too."""
+    """Text as one line of Markdown, with all markup escaped; also safe in tables."""
     plain = re.sub(r"([\\`*_\[\]|{}#$~&])", r"\\\1", " ".join(str(text).split()))
     return plain.replace("<", "&lt;").replace(">", "&gt;")
 
 
 def code(text: str) -> str:
-    """Text as Markdown code."""
+    """Text as inline Markdown code."""
     fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
     pad = " " if "`" in text else ""
     return f"{fence}{pad}{' '.join(text.split())}{pad}{fence}"
 
 
 def _yaml(tree: Mapping[str, Any]) -> str:
-    """A tree of mappings, lists and plain values as YAML; texts are quoted as JSON, which is YAML too."""
+    """A tree of mappings, lists and plain values as YAML. Strings are quoted as JSON, which is valid YAML."""
     return "".join(f"{text}\n" for text in _lines(tree))
 
 

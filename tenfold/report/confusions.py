@@ -1,4 +1,4 @@
-"""What is taken for what, as a page shows it: a matrix and ranked pairs, each cell with its images."""
+"""Confusions for a page: the matrix and the most confused pairs, with the images of each cell."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 
 from tenfold.evaluation.confusion import Pair, by_true_class, confused_pairs, confusion_of
 from tenfold.evaluation.misclassified import cell
-from tenfold.report.plots.confusion import WRITTEN
-from tenfold.report.plots.plot import Material, Predicted, judged
+from tenfold.report.plots.confusion import MAX_NUMBERED
+from tenfold.report.plots.plot import Material, Predicted, evaluated
 from tenfold.report.thumbnails import Sheet, Thumbnail
 
-PAIRS = {True: 12, False: 40}  # ranked pairs that are listed beside a matrix of cells, and without one
-IMAGES = 600  # thumbnails in all cells together, where two a cell are not more
+PAIRS = {True: 12, False: 40}  # listed pairs, with and without an HTML matrix
+IMAGES = 600  # thumbnails in all cells together, but at least two per cell
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of the matrix: its text, its fraction of the true class (0–1), what it is in words, its group's id."""
+    """A cell of the matrix: its text, its fraction of the true class (0–1), its description, its group's id."""
 
     text: str
     fraction: float
@@ -31,7 +31,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Group:
-    """The images of a cell."""
+    """The images of one cell."""
 
     id: str
     true: int
@@ -43,7 +43,11 @@ class Group:
 
 @dataclass(frozen=True)
 class Confusions:
-    """The split; rows of (label, class, cells), none with too many classes; ranked pairs; the images of each cell."""
+    """The confusions of one split.
+
+    rows: (label, class, cells), empty if there are too many classes; pairs: with the id of their group, most confused
+    first; groups: the images of each cell.
+    """
 
     split: str
     rows: Sequence[tuple[int, str, Sequence[Cell]]]
@@ -52,17 +56,17 @@ class Confusions:
 
 
 def confusions(material: Material, sheet: Sheet) -> Confusions | None:
-    """The confusions of the split that is judged, with thumbnails in `sheet`; None without a confusion matrix."""
+    """The confusions of the evaluated split, with thumbnails in `sheet`; None without a confusion matrix."""
     found = confusion_of(material.metrics)
     if found is None:
         return None
     split, counts = found
     k = len(counts)
-    pairs = confused_pairs(counts)[: PAIRS[k <= WRITTEN]]
-    # Images are shown where they are those that were counted.
-    held = judged(material)
-    images = held[1] if held is not None and held[0] == split and len(held[1][1]) == counts.sum() else None
-    wanted = [(i, j) for i, j in np.argwhere(counts).tolist()] if k <= WRITTEN else [
+    pairs = confused_pairs(counts)[: PAIRS[k <= MAX_NUMBERED]]
+    # Images are shown only if the matrix counts these images.
+    shown = evaluated(material)
+    images = shown[1] if shown is not None and shown[0] == split and len(shown[1][1]) == counts.sum() else None
+    wanted = [(i, j) for i, j in np.argwhere(counts).tolist()] if k <= MAX_NUMBERED else [
         (p.true, p.predicted) for p in pairs]
     sizes = np.array([counts[cell] for cell in wanted], np.int64)
     most = next((each for each in range(12, 2, -1) if np.minimum(sizes, each).sum() <= IMAGES), 2)
@@ -70,7 +74,7 @@ def confusions(material: Material, sheet: Sheet) -> Confusions | None:
     ids = {(g.true, g.predicted): g.id for g in groups}
     fractions = np.nan_to_num(by_true_class(counts))
     rows = [(i, material.classes[i], [_cell(i, j, counts, fractions, material.classes, ids) for j in range(k)])
-            for i in range(k)] if k <= WRITTEN else []
+            for i in range(k)] if k <= MAX_NUMBERED else []
     return Confusions(split, rows, [(pair, ids.get((pair.true, pair.predicted), "")) for pair in pairs],
                       sorted(groups, key=lambda g: (g.true, g.predicted)))
 
@@ -92,12 +96,12 @@ def _group(i: int, j: int, counts: np.ndarray, images: Predicted, classes: Seque
     count = int(counts[i, j])
     note = f"{_images(count)}, {100 * count / counts[i].sum():.1f} % of {classes[i]}"
     if count > len(shown):
-        note += f"; the {len(shown)} {'least' if i == j else 'most'} confident are shown"
+        note += f"; showing the {len(shown)} {'least' if i == j else 'most'} confident"
     return Group(f"cell-{i}-{j}", i, j, _words(i, j, classes), note, thumbnails)
 
 
 def _words(i: int, j: int, classes: Sequence[str]) -> str:
-    return f"{classes[i]}, recognised" if i == j else f"{classes[i]} taken for {classes[j]}"
+    return f"{classes[i]} predicted correctly" if i == j else f"{classes[i]} predicted as {classes[j]}"
 
 
 def _images(count: int) -> str:

@@ -1,4 +1,4 @@
-"""The pages of explanations: a picture for each, an index to read and one for programs, in one directory of a run."""
+"""Writes explanations into a directory of a run: pictures, `index.html` for people, `index.json` for programs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture under a heading: its file, its PNG bytes, what it is in words and, for programs, as plain values."""
+    """A picture under a heading: its file, its caption, its PNG bytes and its entry in `index.json`."""
 
     heading: str
     file: str
@@ -33,10 +33,10 @@ class Shown:
 
 def explained_picture(explained: Explained, classes: Sequence[str], heading: str, file: str, title: str,
                       training: Samples | None = None, **more: Any) -> Shown:
-    """The picture of one explanation; `more` goes into its entry of the index."""
+    """The picture of one explanation; `more` is added to its entry in the index."""
     guess = explained.guess
     said = f"{classes[guess.predicted]} ({100 * guess.probability:.1f} %)"
-    words = f"{title}: {said}" if guess.true is None else f"{title}: {classes[guess.true]}, taken for {said}"
+    words = f"{title}: {said}" if guess.true is None else f"{title}: {classes[guess.true]}, predicted as {said}"
     neighbours = [{"index": n.index, "label": classes[n.label], "similarity": n.similarity}
                   for n in explained.neighbours]
     entry = {"file": file, **more, **_plain(guess, classes),
@@ -46,7 +46,7 @@ def explained_picture(explained: Explained, classes: Sequence[str], heading: str
 
 
 def gallery_picture(gallery: Gallery, images: Images, classes: Sequence[str], file: str) -> Shown | None:
-    """The picture of one class; None if there is nothing to show of it."""
+    """The gallery of one class; None if it has no images."""
     figure = draw_gallery(gallery, images, classes)
     if figure is None:
         return None
@@ -59,7 +59,7 @@ def gallery_picture(gallery: Gallery, images: Images, classes: Sequence[str], fi
 
 def write(run: Run, directory: str, title: str, shown: Sequence[Shown], classes: Sequence[str],
           pairs: Sequence[Pair] = (), notes: Sequence[str] = ()) -> Path:
-    """Write the pictures, `index.html` and `index.json` into a directory of the run, whole or not at all.
+    """Write the pictures, `index.html` and `index.json` into a directory of the run, all or nothing.
 
     Returns the path of the directory. Raises StorageError.
     """
@@ -76,8 +76,10 @@ def write(run: Run, directory: str, title: str, shown: Sequence[Shown], classes:
     def fill(path: Path) -> None:
         for each in shown:
             (path / each.file).write_bytes(each.content)
-        (path / "index.json").write_text(json.dumps(index, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        (path / "index.html").write_text(page, encoding="utf-8")
+        text = json.dumps(index, indent=2, ensure_ascii=False) + "\n"
+        # A file's name may hold bytes that are no text: they become question marks.
+        (path / "index.json").write_text(text, encoding="utf-8", errors="replace")
+        (path / "index.html").write_text(page, encoding="utf-8", errors="replace")
 
     return run.write_directory(directory, fill)
 

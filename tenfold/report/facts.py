@@ -1,4 +1,4 @@
-"""What a report says, as plain values: headline, cautions, tables. The page that shows them is `html`."""
+"""The contents of a report as text and rows: headline, warnings, tables. `html` puts them on a page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tenfold.evaluation.calibration import COLDEST, HOTTEST
+from tenfold.evaluation.calibration import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE
 from tenfold.evaluation.metrics import metric
 from tenfold.recipe import Recipe
 from tenfold.registry import METRICS
@@ -24,18 +24,18 @@ def p_text(p: float | None) -> str:
 
 
 def scored(metrics: Mapping[str, Any]) -> str:
-    """How often the run has seen the test split, and what was chosen by it."""
+    """Sentences on how often the test split was scored, and that it chose nothing."""
     test = metrics.get("test", {})
     when, times, earlier = test.get("scored", ""), test.get("times", 1), test.get("earlier", 0)
-    often = "once, at the end" if times == 1 else f"{times} times, at the end of the training and later"
+    often = "once, at the end of the training" if times == 1 else f"{times} times, at the end of the training and later"
     often += f" ({when})" if when else ""
-    often += f", {earlier} of these times before it was resumed" if earlier else ""
-    return f"The test split was scored {often}; nothing in this run was chosen by it."
+    often += f", {earlier} of them before the run was resumed" if earlier else ""
+    return f"The test split was scored {often}. It did not choose anything in this run."
 
 
 @dataclass(frozen=True)
 class Headline:
-    """The one number at the top; without one (`scored` is false) it is a dash."""
+    """The number at the top of the page; a dash if no split was scored (`scored` is false)."""
 
     label: str
     number: str
@@ -45,12 +45,12 @@ class Headline:
 
 
 def headline(metrics: Mapping[str, Any]) -> Headline:
-    """The accuracy of the test split, else of validation; its interval, the images it is of."""
+    """The accuracy on test, otherwise on validation, with its interval and number of images."""
     for split in reversed(SCORED):
         entry = metrics.get(split, {}).get("accuracy")
         if entry:
             accuracy, count = metric("accuracy"), metrics[split].get("count")
-            images = f"of {count:,} images" if count is not None else ""
+            images = f"on {count:,} images" if count is not None else ""
             return Headline(f"{split} accuracy".capitalize(), accuracy.value_text(entry),
                             accuracy.interval_text(entry), images, scored=True)
     return Headline("Test accuracy", DASH, "", "not scored", scored=False)
@@ -59,7 +59,7 @@ def headline(metrics: Mapping[str, Any]) -> Headline:
 def cards(
     history: Sequence[Mapping[str, float]], environment: Mapping[str, Any], metrics: Mapping[str, Any]
 ) -> list[tuple[str, str]]:
-    """The other facts at the top: (name, value)."""
+    """The other facts at the top of the page: (name, value)."""
     test = metrics.get("test", {})
     seconds = sum(record.get("seconds", 0.0) for record in history)
     parameters = environment.get("model", {}).get("parameters")
@@ -76,7 +76,7 @@ def cards(
 
 def cautions(status: Mapping[str, Any], splits: Mapping[str, Mapping[str, Any]],
              metrics: Mapping[str, Any]) -> list[str]:
-    """What lessens the numbers' worth: an unfinished run, partial or held-out splits, undefined values."""
+    """Warnings: an unfinished run, partial or held-out splits, undefined values."""
     found = []
     if status.get("status") != "finished":
         reason = f": {status['reason']}" if status.get("reason") else ""
@@ -91,50 +91,49 @@ def cautions(status: Mapping[str, Any], splits: Mapping[str, Mapping[str, Any]],
 
 def _overlaps(name: str, scored: Mapping[str, Any]) -> list[str]:
     data = scored.get("data", {})
-    words = {"train": "was trained on", "validation": "was chosen by", "test": "is tested on"}
-    return [f"{name.capitalize()} split: {count:,} of its {data['count']:,} images are among those that the model "
-            f"{words[split]}." for split, count in data.get("overlap", {}).items()]
+    return [f"{name.capitalize()} split: {count:,} of its {data['count']:,} images are also in the run's {split} split."
+            for split, count in data.get("overlap", {}).items()]
 
 
-FEW = 50  # images of which a split is told to be small
+FEW_IMAGES = 50  # a smaller test split gets a warning
 
 
 def _split_cautions(name: str, split: Mapping[str, Any]) -> list[str]:
     source, count, expected = split.get("source", "unknown"), split.get("count", 0), split.get("expected")
     if split.get("partial"):
-        of = f"{count:,} of {expected:,} images" if expected else f"{count:,} images, taken from partial data"
-        warning = "" if name == "train" else " Its numbers can't be compared with published ones."
+        of = f"{count:,} of {expected:,} images" if expected else f"{count:,} images from partial data"
+        warning = "" if name == "train" else " Do not compare its numbers with published ones."
         return [f"The {name} split is partial: {of} ({source}).{warning}"]
-    if name == "test" and count < FEW:
-        return [f"The test split has {count:,} images only: intervals are wide, and where all of them are right, some "
-                "have no width although little is known."]
+    if name == "test" and count < FEW_IMAGES:
+        return [f"The test split has only {count:,} images: intervals are wide. If every image is classified "
+                "correctly, some intervals have zero width, although the values are uncertain."]
     if name == "test" and SplitRecord(split).held_out:
-        return [f"The test split is held out by the recipe, not an official one: {source}."]
+        return [f"The test split was held out by the recipe; it is not an official test split: {source}."]
     return []
 
 
-def asked(recipe: Recipe) -> list[tuple[str, str]]:
-    """What the recipe asks for, in brief: (name, value)."""
+def settings(recipe: Recipe) -> list[tuple[str, str]]:
+    """The main settings of the recipe: (name, value)."""
     model, train = recipe.model, recipe.train
     options = ", ".join(f"{key} {_plain(value)}" for key, value in model.options.items())
     size = [f"images resized to {model.image_size}×{model.image_size}"] if model.image_size else []
-    scratch = ["random first weights (from scratch)"] if model.options.get("weights") == "none" else []
-    head = [("head first", f"{train.head.epochs:,} epochs of the logits alone, batches of {train.head.batch_size:,}, "
-                           f"learning rate {train.head.learning_rate:g}")] if train.head else []
-    decay = f", each stage at {train.stage_decay:g} of the one after it" if train.stage_decay < 1 else ""
+    scratch = ["random initial weights (from scratch)"] if model.options.get("weights") == "none" else []
+    head = [("head", f"trained alone first: {train.head.epochs:,} epochs, batch size {train.head.batch_size:,}, "
+                     f"learning rate {train.head.learning_rate:g}")] if train.head else []
+    decay = f"; each stage learns at {train.stage_decay:g} × the rate of the next one" if train.stage_decay < 1 else ""
     return [
         ("data", recipe.data.source),
         ("model", ", ".join([model.name, *size, *([options] if options else []), *scratch])),
         *head,
         ("training", "logistic regression on features of the frozen backbone" if train.fit == "logistic-regression" else
-         f"up to {train.epochs:,} epochs, batches of {train.batch_size:,}, {train.optimizer.name}, "
+         f"up to {train.epochs:,} epochs, batch size {train.batch_size:,}, {train.optimizer.name}, "
          f"learning rate {train.learning_rate:g} ({train.schedule}){decay}"),
         ("augmentation", ", ".join(train.augment) or "none"),
     ]
 
 
 def split_rows(splits: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
-    """A row for each split: name, images, kind (whole, partial, held out), source."""
+    """A row for each split: name, number of images, kind (whole, partial, held out), source."""
     rows = []
     for name, split in splits.items():
         expected = split.get("expected")
@@ -147,9 +146,10 @@ def split_rows(splits: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
 
 
 def metric_rows(metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """(splits, rows): each row is a metric's title, its direction, and its text for each scored split.
+    """(splits, rows): each row is the title of a metric, its direction and its text for each scored split.
 
-    Validation and test come first, each with what several views of each image say (`test_tta`); then other data.
+    Validation and test come first, each followed by its score with test-time augmentation (`test_tta`); then other
+    data.
     """
     splits, rows = _scored_splits(metrics), []
     for name in METRICS.names():
@@ -165,20 +165,20 @@ def _scored_splits(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def undefined(metrics: Mapping[str, Any]) -> list[str]:
-    """A sentence for each metric that a split leaves undefined and says why."""
+    """A sentence for each undefined metric with a known reason."""
     return [f"{metric(name).title} is not defined on the {split} split: {entry['reason']}."
             for name in METRICS.names() for split in _scored_splits(metrics)
             if (entry := metrics.get(split, {}).get(name)) and entry.get("value") is None and entry.get("reason")]
 
 
-# Columns of the table by class: key → (title, the metric that is written alike).
+# Columns of the table by class: key → (title, a metric with the same format).
 BY_CLASS = {"precision": ("precision", "precision_macro"), "recall": ("recall", "recall_macro"),
             "f1": ("F1", "f1_macro"), "roc_auc": ("ROC-AUC", "roc_auc"),
             "average_precision": ("average precision", "precision_macro")}
 
 
 def class_rows(metrics: Mapping[str, Any]) -> tuple[str, list[str], list[list[str]]]:
-    """(split, columns, rows): each row is a class, its values and its number of images; of test, else validation."""
+    """(split, columns, rows) of test, otherwise of validation: a row per class, its values, its number of images."""
     for split in reversed(SCORED):
         table = metrics.get(split, {}).get("per_class")
         if table:
@@ -191,24 +191,25 @@ def class_rows(metrics: Mapping[str, Any]) -> tuple[str, list[str], list[list[st
 
 
 def of_class(row: Mapping[str, Any], key: str) -> Mapping[str, float | None]:
-    """The entry {"value", "low", "high"} of one class; runs made without intervals hold the plain value."""
+    """The entry {"value", "low", "high"} of one class; runs of earlier versions have only the plain value."""
     found = row.get(key)
     return found if isinstance(found, Mapping) else {"value": found}
 
 
 def temperature(calibration: Mapping[str, Any]) -> str:
-    """A sentence on the fitted temperature; nothing where none was fitted."""
+    """A sentence about the fitted temperature; empty if none was fitted."""
     if not calibration:
         return ""
     fitted = calibration["temperature"]
-    judged = "too confident" if fitted > 1 else "too hesitant"
-    at_end = not COLDEST * 1.001 < fitted < HOTTEST / 1.001
-    bound = f" It lies at the end of what was searched ({COLDEST:g} to {HOTTEST:g})." if at_end else ""
-    return f"Temperature {fitted:.3f}, fitted on validation: the model was {judged}.{bound}"
+    confidence = "too confident" if fitted > 1 else "not confident enough"
+    at_bound = not LOWEST_TEMPERATURE * 1.001 < fitted < HIGHEST_TEMPERATURE / 1.001
+    searched = f"{LOWEST_TEMPERATURE:g} to {HIGHEST_TEMPERATURE:g}"
+    bound = f" This is the limit of the search ({searched})." if at_bound else ""
+    return f"Temperature {fitted:.3f}, fitted on validation: the model was {confidence}.{bound}"
 
 
 def calibration_rows(calibration: Mapping[str, Any]) -> list[list[str]]:
-    """A row for each split and each metric that a temperature changes: before and after."""
+    """A row for each split and each metric that the temperature changes: before and after."""
     return [[split, metric(name).title, metric(name).text(before[name]),
              metric(name).text(calibration["after"][split][name])]
             for split, before in calibration.get("before", {}).items() for name in ("loss", "brier", "ece")]
@@ -222,16 +223,16 @@ def corruption_rows(corruptions: Mapping[str, Any]) -> list[list[str]]:
 
 
 def robustness(corruptions: Mapping[str, Any]) -> str:
-    """A sentence on the accuracy with and without corruption; nothing where none was scored."""
+    """A sentence about the accuracy with and without corruption; empty if no corruption was scored."""
     if not corruptions:
         return ""
     text = metric("accuracy").text
-    return (f"Accuracy of {corruptions['count']:,} test images: {text(corruptions['clean'])} as they are, "
-            f"{text(corruptions['mean'])} corrupted (mean of all corruptions and severities).")
+    return (f"Accuracy on {corruptions['count']:,} test images: {text(corruptions['clean'])} without corruption, "
+            f"{text(corruptions['mean'])} with corruption (mean over all corruptions and severities).")
 
 
 def history_rows(history: Sequence[Mapping[str, float]]) -> tuple[list[str], list[list[str]]]:
-    """(columns, rows) of the history as text; a value that was not measured is a dash."""
+    """(columns, rows) of the history as text; missing values are a dash."""
     columns = list(dict.fromkeys(key for record in history for key in record))
     titles = [TITLES.get(column, column.replace("_", " ")) for column in columns]
     return titles, [[_value(column, record.get(column)) for column in columns] for record in history]
@@ -255,9 +256,9 @@ def _value(column: str, value: float | None) -> str:
 
 
 def sections(environment: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """The environment as (section, [(key, value)]): whatever it holds, deeper keys dotted.
+    """The environment as (section, [(key, value)]), with dotted keys for nested values.
 
-    The splits are left out: `split_rows` has them.
+    Leaves out the splits, because `split_rows` has them.
     """
     general = [(key, _plain(value)) for key, value in environment.items() if not isinstance(value, Mapping)]
     nested = []

@@ -1,4 +1,4 @@
-"""Pages as single files: no request, readable on a phone, in print, in the dark, and without their script."""
+"""HTML pages: single files without requests, for phones, paper and dark mode, readable without JavaScript."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from tenfold.registry import METRICS
 from tenfold.report import facts
 from tenfold.report.confusions import confusions
 from tenfold.report.plots import CONFUSION, CURVES, FURTHER, IMAGES, RANKING, ROBUSTNESS, Material, plot_named
-from tenfold.report.plots.confusion import WRITTEN
+from tenfold.report.plots.confusion import MAX_NUMBERED
 from tenfold.report.plots.heat import SIDE, enlarge, overlay
 from tenfold.report.thumbnails import Sheet, Thumbnail
 from tenfold.run import Run
 
-# Plots that a page shows better.
-SHOWN_OTHERWISE = ("confident_errors", "confusion_matrix", "confusion_matrix_normalised")
+# Plots that the page replaces with HTML.
+REPLACED_PLOTS = ("confident_errors", "confusion_matrix", "confusion_matrix_normalised")
 
-MOST_DIFFERENCES = 500  # rows of paired differences; with more, only those of two metrics are shown
+MOST_DIFFERENCES = 500  # rows in the table of pairs; above that, only two metrics are shown
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A plot as it stands in a page; photographs keep their colours in the dark."""
+    """A plot on a page; photographs keep their colours in dark mode."""
 
     title: str
     caption: str
@@ -41,7 +41,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Error:
-    """An explained error as it stands in a page: its image, and (class, heat map) for each that is known."""
+    """An explained error on a page: its image, its caption, and (class, heat map) for each Grad-CAM."""
 
     true: int
     predicted: int
@@ -52,7 +52,7 @@ class Error:
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its interval as percentages of the width of a scale, and as text."""
+    """A value with its interval, as percentages of the width of a scale and as text."""
 
     name: str
     low: float
@@ -62,16 +62,16 @@ class Interval:
 
 
 def report(run: Run, material: Material, plots: Mapping[str, bytes], status: Mapping[str, Any]) -> str:
-    """The page of one run: `plots` are PNG bytes by the names of registered plots."""
+    """The page of one run; plots: PNG bytes by the names of registered plots."""
     recipe = run.recipe()
     environment = run.environment() if run.has("environment.json") else {}
     dataset = environment.get("dataset", {})
     cells, large = Sheet("small", side=64, shown=52), Sheet("large", side=SIDE, shown=SIDE)
     confused = confusions(material, cells)
     errors = [_error(explained, material.classes, large) for explained in material.explained]
-    matrix = confused is not None and len(material.classes) <= WRITTEN
+    matrix = confused is not None and len(material.classes) <= MAX_NUMBERED
     sections = _sections(plots, without={
-        *(SHOWN_OTHERWISE[:1] if errors else ()), *(SHOWN_OTHERWISE[1:] if matrix else ())})
+        *(REPLACED_PLOTS[:1] if errors else ()), *(REPLACED_PLOTS[1:] if matrix else ())})
     splits, metric_rows = facts.metric_rows(material.metrics)
     class_split, class_columns, class_rows = facts.class_rows(material.metrics)
     columns, history = facts.history_rows(material.history)
@@ -79,23 +79,23 @@ def report(run: Run, material: Material, plots: Mapping[str, bytes], status: Map
         "report.html", title=run.name, recipe=recipe.name, status=status.get("status", "unknown"),
         dataset=dataset.get("name", recipe.data.source), headline=facts.headline(material.metrics),
         cards=facts.cards(material.history, environment, material.metrics),
-        cautions=facts.cautions(status, dataset.get("splits", {}), material.metrics), asked=facts.asked(recipe),
+        cautions=facts.cautions(status, dataset.get("splits", {}), material.metrics), settings=facts.settings(recipe),
         split_rows=facts.split_rows(dataset.get("splits", {})), splits=splits, metric_rows=metric_rows,
         scored=facts.scored(material.metrics), class_split=class_split, class_rows=class_rows,
         class_columns=class_columns, undefined=facts.undefined(material.metrics),
         classes=material.classes, curves=sections.pop(CURVES, []), matrices=sections.pop(CONFUSION, []),
         ranking=sections.pop(RANKING, []), robust=sections.pop(ROBUSTNESS, []), pictures=sections.pop(IMAGES, []),
         others=sections,
-        ranking_title=RANKING, robust_title=ROBUSTNESS, **_asked_later(material),
+        ranking_title=RANKING, robust_title=ROBUSTNESS, **_optional_results(material),
         confused=confused, errors=errors, sheets=[cells.style(), large.style()],
-        faultless=_faultless(material.metrics), columns=columns,
+        all_correct=_all_correct(material.metrics), columns=columns,
         history=history, recipe_text=recipe.dumps(), environment=facts.sections(environment),
         repeat=facts.repeat(run, environment),
     )
 
 
-def _asked_later(material: Material) -> dict[str, Any]:
-    """What `tenfold evaluate` adds when it is asked for: calibration and robustness, in words and as rows."""
+def _optional_results(material: Material) -> dict[str, Any]:
+    """Calibration and robustness, which `tenfold evaluate` adds on request, as sentences and rows."""
     return {"calibration": facts.temperature(material.calibration),
             "calibration_rows": facts.calibration_rows(material.calibration),
             "robustness": facts.robustness(material.corruptions),
@@ -103,7 +103,7 @@ def _asked_later(material: Material) -> dict[str, Any]:
 
 
 def _sections(plots: Mapping[str, bytes], without: set[str]) -> dict[str, list[Picture]]:
-    """The pictures by the heading they stand under; "further plots" come last."""
+    """The pictures grouped by heading; "Further plots" come last."""
     found: dict[str, list[Picture]] = {}
     for name, content in plots.items():
         if name not in without:
@@ -125,13 +125,13 @@ def _error(explained: Explained, classes: Sequence[str], sheet: Sheet) -> Error:
 
 def explanations(title: str, run: str, headings: Mapping[str, Sequence[Any]], classes: Sequence[str],
                  pairs: Sequence[ConfusedPair], notes: Sequence[str]) -> str:
-    """The index of a directory of explanations; the pictures lie beside it, each with `file` and `words`."""
+    """The index page of a directory of explanations; each picture has a `file` in the directory and `words`."""
     return _render("explanations.html", title=title, run=run, headings=headings, classes=classes, pairs=pairs,
                    notes=notes)
 
 
 class Pair(Protocol):
-    """What `comparison` reads of two models on the same images: `comparison.Pair`."""
+    """The part of `comparison.Pair` that the page uses."""
 
     @property
     def first(self) -> str: ...
@@ -140,7 +140,7 @@ class Pair(Protocol):
     @property
     def differences(self) -> Mapping[str, Mapping[str, float | None]]: ...
     def test(self, by: str) -> Mapping[str, float | None]: ...
-    def settled(self, by: str) -> bool | None: ...
+    def significant(self, by: str) -> bool | None: ...
 
 
 def comparison(
@@ -150,10 +150,9 @@ def comparison(
 ) -> str:
     """The page of a leaderboard, best first.
 
-    about: (name, value) of all models; header and body: the table as text, column `ranked` the one it is
-    sorted by; intervals: (model, low, value, high, text) of the accuracies; cautions: sentences; pairs: paired
-    differences, of which those in the metric `by` are shown at first; plots: PNG bytes by the names of
-    registered plots.
+    about: (name, value) facts that all models share; header, body: the table as text, sorted by column `ranked`;
+    intervals: (model, low, value, high, text) of the accuracies; cautions: sentences; pairs: paired differences, at
+    first shown for the metric `by`; plots: PNG bytes by the names of registered plots.
     """
     scale, placed = place(intervals)
     measured = {name for pair in pairs for name in pair.differences}
@@ -168,25 +167,25 @@ def comparison(
 
 
 def _difference(pair: Pair, name: str) -> dict[str, str]:
-    """A paired difference in one metric as text, the better one first; of single runs, accuracy's p is McNemar's."""
+    """A paired difference in one metric as text, the better model first."""
     known, entry = metric(name), pair.differences[name]
     value, low, high = (entry.get(key) for key in ("value", "low", "high"))
-    turned = value is not None and value != 0 and (value > 0) != known.higher_is_better
-    if turned:
+    swapped = value is not None and value != 0 and (value > 0) != known.higher_is_better
+    if swapped:
         value, low, high = (None if each is None else -each for each in (value, high, low))
     text = facts.DASH
     if value is not None:
         interval = known.interval_text({"value": value, "low": low, "high": high}, "+")
         text = f"{known.number(value, '+')}{' points' if known.percent else ''} {interval}".rstrip()
     p, p_holm = (facts.p_text(pair.test(name).get(key)) for key in ("p", "p_holm"))
-    settled = {None: facts.DASH, True: "yes", False: "no"}[pair.settled(name)]
-    better, worse = (pair.second, pair.first) if turned else (pair.first, pair.second)
+    significant = {None: facts.DASH, True: "yes", False: "no"}[pair.significant(name)]
+    better, worse = (pair.second, pair.first) if swapped else (pair.first, pair.second)
     return {"better": better, "worse": worse, "metric": name, "title": known.title, "difference": text,
-            "p": p, "p_holm": p_holm, "settled": settled}
+            "p": p, "p_holm": p_holm, "significant": significant}
 
 
 def place(intervals: Sequence[tuple[str, float, float, float, str]]) -> tuple[list[str], list[Interval]]:
-    """(texts of the scale's ends, intervals on it): fractions from 0 to 1 as percentages of its width."""
+    """(labels of both ends of the scale, intervals on it); fractions become percentages of its width."""
     if not intervals:
         return [], []
     low = max(0.0, min(i[1] for i in intervals) - 0.01)
@@ -199,23 +198,23 @@ def place(intervals: Sequence[tuple[str, float, float, float, str]]) -> tuple[li
     return ends, [Interval(name, across(a), across(b), across(c), text) for name, a, b, c, text in intervals]
 
 
-def whole(text: str) -> str:
-    """Text that breaks between a value and its interval, not within either: "81.3 %" and "[78.8, 83.6]"."""
+def unbroken(text: str) -> str:
+    """Text that can wrap between a value and its interval, but not inside "81.3 %" or "[78.8, 83.6]"."""
     joined = text.replace(" %", "\N{NO-BREAK SPACE}%").replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
     return joined.replace(", ", ",\N{NO-BREAK SPACE}")
 
 
 def _picture(name: str, content: bytes) -> Picture:
     plot = plot_named(name)
-    return Picture(plot.title, plot.caption, _png(content), plot.section == IMAGES)
+    return Picture(plot.title, plot.caption.replace(" %", "\N{NO-BREAK SPACE}%"), _png(content), plot.section == IMAGES)
 
 
 def _png(content: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(content).decode()
 
 
-def _faultless(metrics: Mapping[str, Any]) -> bool:
-    """Whether the test split is scored and nothing in it is misclassified."""
+def _all_correct(metrics: Mapping[str, Any]) -> bool:
+    """Whether every image of the test split is classified correctly."""
     test = metrics.get("test", {})
     return test.get("accuracy", {}).get("value") == 1.0
 
@@ -224,7 +223,7 @@ def _render(template: str, **content: Any) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tenfold.report"), autoescape=True,
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["whole"] = whole
+    environment.filters["unbroken"] = unbroken
     script = environment.get_template("page.js").render()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template(template).render(script=script, digest=digest, **content)

@@ -1,4 +1,4 @@
-"""Many small images as one picture: each is shown as a window into it, so that a page stays small."""
+"""Sprite sheets: many thumbnails in one picture, so that a page stays small."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from PIL import Image
 from tenfold.report.plots.grid import thumbnail
 
 COLUMNS = 20
-LOSSLESS = 200_000  # bytes up to which a sheet is PNG; a larger one is JPEG
+MAX_PNG = 200_000  # bytes; larger sheets are stored as JPEG
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """Where an image stands in its sheet, and what it is, in words."""
+    """The position of an image in its sheet, and its description."""
 
     sheet: str
     column: int
@@ -26,7 +26,11 @@ class Thumbnail:
 
 
 class Sheet:
-    """Images of one shape, side by side. `name` is the CSS class of its thumbnails, `shown` their width in pixels."""
+    """Images of one shape in a grid.
+
+    name: the CSS class of the thumbnails; side: their stored size in pixels at most; shown: their width on the page
+    in CSS pixels.
+    """
 
     def __init__(self, name: str, side: int, shown: int) -> None:
         self.name = name
@@ -34,13 +38,13 @@ class Sheet:
         self._images: list[np.ndarray] = []
 
     def add(self, image: np.ndarray, words: str) -> Thumbnail:
-        """Put in an image (uint8 [h, w, c]), made smaller where it exceeds the sheet's side."""
+        """Add an image (uint8 [h, w, c]), shrunk if it is larger than the sheet's side."""
         row, column = divmod(len(self._images), COLUMNS)
         self._images.append(thumbnail(image, self._side))
         return Thumbnail(self.name, column, row, words)
 
     def style(self) -> str:
-        """The CSS of its thumbnails, with the picture in it; empty without images."""
+        """The CSS of the thumbnails, with the picture embedded; empty without images."""
         if not self._images:
             return ""
         height, width = self._images[0].shape[:2]
@@ -60,11 +64,11 @@ class Sheet:
 
 
 def data_uri(picture: np.ndarray) -> str:
-    """An image (uint8 [h, w, 3]) as a data URI: PNG, or JPEG where that would be large."""
+    """An image (uint8 [h, w, 3]) as a data URI: PNG, or JPEG if the PNG is large."""
     image, target = Image.fromarray(picture), io.BytesIO()
     image.save(target, "PNG", optimize=True)
     kind = "png"
-    if target.tell() > LOSSLESS:
+    if target.tell() > MAX_PNG:
         target, kind = io.BytesIO(), "jpeg"
         try:
             image.save(target, "JPEG", quality=88, subsampling=0, optimize=True)

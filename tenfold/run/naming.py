@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from tenfold.errors import UsageError
 from tenfold.storage.files import TEMPORARY, storing, temporary_name
+from tenfold.storage.locks import locked
 
 ELSEWHERE = "write elsewhere (--runs DIR for runs)"  # advice if a run can't be written
-ABANDONED = 3600  # seconds after which a temporary directory counts as left behind
 
 
 def check_name(name: str) -> None:
@@ -32,39 +30,30 @@ def make_numbered(root: Path, name: str, fill: Callable[[Path], object] = lambda
     """Create `root/name-1`, or the next free number, exclusively. Raises UsageError, StorageError.
 
     `fill` writes the first files into a temporary directory, which is then renamed. So a numbered directory always has
-    these files, even if the process is killed.
+    these files, even if the process is killed. One process at a time names directories in `root`.
     """
     check_name(name)
     with storing(root, ELSEWHERE):
         root.mkdir(parents=True, exist_ok=True)
+    with locked(root / f".{name}.lock", advice=ELSEWHERE), storing(root, ELSEWHERE):
         _sweep(root, name)
         temporary = temporary_name(root / name)
         temporary.mkdir()
         try:
             fill(temporary)
             number = max(numbers(root, name), default=0) + 1
-            while not _moved(temporary, root / f"{name}-{number}"):
+            while (path := root / f"{name}-{number}").exists():
                 number += 1
-            return root / f"{name}-{number}"
+            temporary.rename(path)
+            return path
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _moved(temporary: Path, path: Path) -> bool:
-    """Rename a directory to its final name; False if that name is taken."""
-    try:
-        temporary.rename(path)
-    except OSError as error:
-        if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
-            return False
-        raise
-    return True
-
-
 def _sweep(root: Path, name: str) -> None:
-    """Remove temporary directories older than an hour; a killed process left them, as filling takes milliseconds."""
+    """Remove temporary directories that a killed process left: nobody else makes any while the lock is held."""
     for left in root.glob(f".*-{name}"):
-        if TEMPORARY.match(left.name) and time.time() - left.stat().st_mtime > ABANDONED:
+        if TEMPORARY.fullmatch(left.name.removesuffix(name)):
             shutil.rmtree(left, ignore_errors=True)
 
 

@@ -58,7 +58,7 @@ class Status(Record):
 
     @classmethod
     def fault(cls, values: Mapping[str, Any]) -> str | None:
-        known = values.get("status") in [state.value for state in State]
+        known = values.get("status") in [state.value for state in State if state is not State.DIED]
         return None if known else f"unknown status {values.get('status')!r}"
 
     @property

@@ -92,6 +92,14 @@ def load(run: Run, kind: str, watcher: Watcher = SILENT) -> Snapshot:
                    if found else f"{run.path}: no {kind} checkpoint; expected one in checkpoints/")
 
 
+def discard_after(run: Run, position: Position) -> None:
+    """Remove checkpoints of all kinds that are later than a position: a resumed training writes its own."""
+    for kind in KEPT:
+        for folder in _newest_first(run, kind):
+            if folder.name > f"{kind}-{position.epoch:05d}-{position.step:07d}":
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 def has(run: Run, kind: str) -> bool:
     """Whether a checkpoint of a kind exists, intact or damaged."""
     return bool(_newest_first(run, kind))

@@ -101,6 +101,7 @@ class Loop:
             self.listeners.on_test_begin()
             record["val_loss"], record["val_accuracy"] = self.trainer.evaluate(
                 self.validation, self.batch_size, before=self._validating)
+            self.watcher.on(Advance("validate", len(self.validation), len(self.validation), "images"))
             self.listeners.on_test_end()
             if not np.isfinite(record["val_loss"]):
                 raise self._diverged(f"validation loss became {record['val_loss']}")

@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss
 
 from tenfold.data.dataset import Dataset
 from tenfold.models import weights
-from tenfold.progress import Watcher
+from tenfold.progress import Watcher, stop_if_asked
 from tenfold.recipe import Recipe
 from tenfold.training import features
 from tenfold.training.transfer import feature_network, for_raw_features
@@ -40,8 +40,7 @@ def fit(recipe: Recipe, dataset: Dataset, model: Any, class_weights: np.ndarray 
     count = len(dataset.classes)
     best: tuple[float, float, Any] | None = None
     for strength, fitted in _fits(x, labels, class_weights):
-        if watcher.stop():
-            raise KeyboardInterrupt
+        stop_if_asked(watcher)
         loss = _loss(fitted, x_held, held, count)
         watcher.notice(f"probe: C = {strength:g}: validation loss {loss:.4f}, "
                        f"accuracy {fitted.score(x_held, held):.1%}")

@@ -241,7 +241,7 @@ def test_two_seeds_are_said_to_tell_little_and_their_differences_stay_possible(t
     pair = [run_of(tmp_path, made[skill], "same", seed=seed) for seed, skill in enumerate(("good", "poor"))]
     board = compare([*pair, run_of(tmp_path, made["fair"], "other")], by="accuracy")
     note, = board.notes
-    assert note == ("Two seeds say very little about other seeds, so the intervals of same are very wide: "
+    assert note == ("Two seeds say little about other seeds, so the intervals of same are very wide: "
                     "train three or more.")
     assert board.to_dict()["notes"] == [note]
     assert note in markdown(board)
@@ -260,7 +260,7 @@ def test_seeds_of_a_recipe_are_summed_up(tmp_path):
     assert row == dataclasses.replace(compare(runs)[0], tied=None)
     header, body = seed_table(row)
     assert header == ["metric", "mean ± sd", "95 % interval"]
-    accuracy = dict(zip([line[0] for line in body], body, strict=True))["accuracy"]
+    accuracy = dict(zip([line[0] for line in body], body, strict=True))["Accuracy"]
     assert "% ± " in accuracy[1]
     assert accuracy[2].startswith("[")
     other = run_of(tmp_path, material(images, labels, DIGITS, seed=7), "other")
@@ -273,7 +273,7 @@ def test_a_run_without_predictions_is_ranked_and_not_tested(runs):
     board = compare(runs)
     assert len(board.pairs) == 1
     assert [row.tied for row in board] == [True, False, None]
-    assert "poor: a run has no (finite) predictions" in board.left_out[0]
+    assert "poor is in no test: the predictions of a run are missing" in board.left_out[0]
 
 
 def test_the_pareto_points_say_who_is_beaten(runs):
@@ -299,7 +299,7 @@ def test_the_page_is_self_contained_and_inert(tmp_path, runs, made):
     assert "http" not in text.replace("http-equiv", "")
     assert text.index("good") < text.index("fair") < text.index("poor")
     assert "stopped-1 is left out" in text
-    assert "The test split is held out by the recipe" in text
+    assert "The test split was held out by the recipe" in text
     assert text.count('class="dot"') == 3
     with pytest.raises(StorageError):
         write_html(compare(runs), path / "below-a-file.html")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tenfold.comparison.names import LONGEST, names_of
+from tenfold.comparison.names import MAX_DETAIL, names_of
 
 
 def names(*differing):
@@ -34,5 +34,5 @@ def test_many_differences_are_cut_and_numbered_where_they_would_be_equal():
     cut = names(*many, {"train.epochs": 1})
     assert cut[0].endswith("…) #1")
     assert cut[1].endswith("#2")
-    assert all(len(name) <= LONGEST + len("mlp () #1") for name in cut)
+    assert all(len(name) <= MAX_DETAIL + len("mlp () #1") for name in cut)
     assert len(set(cut)) == 3

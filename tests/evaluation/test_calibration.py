@@ -70,6 +70,6 @@ def test_nothing_changes_at_a_temperature_of_one(tmp_path, monkeypatch):
 
 def test_without_validation_predictions_there_is_nothing_to_fit_on(tmp_path):
     run = run_of(tmp_path, Material(classes=DIGITS))
-    with pytest.raises(RunError, match="no predictions of a validation split"):
+    with pytest.raises(RunError, match="no validation predictions"):
         calibrate(run)
     assert not run.has("calibration.json")

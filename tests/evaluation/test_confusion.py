@@ -6,7 +6,7 @@ import numpy as np
 from sklearn import metrics as reference
 
 from tenfold.evaluation.confusion import Pair, by_true_class, confused_pairs, confusion_matrix, confusion_of
-from tenfold.evaluation.weighted import Judged
+from tenfold.evaluation.weighted import Predictions
 
 
 def test_confused_pairs_come_by_count_then_fraction_without_the_diagonal():
@@ -17,7 +17,7 @@ def test_confused_pairs_come_by_count_then_fraction_without_the_diagonal():
 
 def test_the_matrix_is_scikit_learns_and_the_pairs_are_its_cells(rng):
     labels, p = rng.integers(0, 5, 200), rng.dirichlet(np.ones(6), 200)
-    matrix = confusion_matrix(Judged(labels, p))
+    matrix = confusion_matrix(Predictions(labels, p))
     np.testing.assert_array_equal(matrix, reference.confusion_matrix(labels, p.argmax(axis=1), labels=range(6)))
     pairs = confused_pairs(matrix)
     assert sum(pair.count for pair in pairs) == matrix.sum() - np.trace(matrix)

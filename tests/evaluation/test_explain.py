@@ -130,7 +130,7 @@ def test_squeezed_convolutions_of_one_pixel_are_passed_over(images):
 
 def test_a_model_without_convolution_is_refused_in_one_line(images):
     model = keras.Sequential([keras.Input((16, 12, 3)), L.Flatten(), L.Dense(2)], name="flat")
-    with pytest.raises(UsageError, match=r"received the model 'flat', which has no convolution") as caught:
+    with pytest.raises(UsageError, match=r"the model 'flat' has no convolution") as caught:
         grad_cam(model, images, np.zeros(5, int))
     assert "\n" not in str(caught.value)
     assert grad_cam(model, images[:0], np.zeros(0, int)).shape == (0, 16, 12)

@@ -8,7 +8,7 @@ from sklearn import metrics as reference
 
 from tenfold.errors import UnknownNameError
 from tenfold.evaluation.metrics import confidence_bins, metric
-from tenfold.evaluation.weighted import Judged, Weighted
+from tenfold.evaluation.weighted import Predictions, Weighted
 from tenfold.registry import METRICS
 
 
@@ -87,7 +87,7 @@ def test_weights_mean_repetition(name):
     """A metric under whole weights is the metric of the images repeated so often: the ground of the bootstrap."""
     labels, p = probabilities(200, 6, seed=5)
     weights = np.random.default_rng(0).integers(0, 4, (200, 3)).astype(np.float32)
-    values = metric(name).function(Weighted(Judged(labels, p.round(2)), weights))
+    values = metric(name).function(Weighted(Predictions(labels, p.round(2)), weights))
     for i in range(3):
         times = weights[:, i].astype(int)
         repeated = metric(name)(labels.repeat(times), p.round(2).repeat(times, axis=0))

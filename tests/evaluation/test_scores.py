@@ -86,7 +86,7 @@ def test_an_absent_class_is_undefined_and_named():
 def test_a_class_never_predicted_lowers_the_precision_and_is_named():
     labels, p = np.array([0, 1, 1]), np.array([[.9, .1], [.8, .2], [.7, .3]])
     result = score(labels, p, ["cat", "dog"])
-    assert result["per_class"]["dog"]["precision"] == {**UNDEFINED, "reason": "no image is given this class"}
+    assert result["per_class"]["dog"]["precision"] == {**UNDEFINED, "reason": "no image is predicted as this class"}
     assert result["per_class"]["dog"]["recall"]["value"] == 0.0
     assert result["precision_macro"]["value"] == pytest.approx(1 / 6)
     assert "Never predicted: dog" in result["notes"][0]

@@ -11,7 +11,7 @@ from scipy import stats
 from benchmarks.coverage import coverage, coverage_over_seeds
 from tenfold.evaluation import statistics
 from tenfold.evaluation.metrics import metric
-from tenfold.evaluation.weighted import Judged, running_sums
+from tenfold.evaluation.weighted import Predictions, running_sums
 
 
 def test_resamples_draw_each_class_as_often_as_it_is_there():
@@ -52,7 +52,7 @@ def test_few_resamples_are_enough_for_very_many_probabilities():
 
 def test_blocks_do_not_change_their_number(monkeypatch):
     labels = np.arange(30) % 3
-    monkeypatch.setattr(statistics, "BLOCK", 30 * 64)
+    monkeypatch.setattr(statistics, "WEIGHTS_PER_BLOCK", 30 * 64)
     blocks = list(statistics.resamples(labels, 150))
     assert [block.shape for block in blocks] == [(30, 64), (30, 64), (30, 22)]
 
@@ -66,7 +66,7 @@ def test_running_sums_are_the_cumulative_sums(n, rng):
 
 def test_the_bootstrap_interval_of_a_mean_is_scipys(rng):
     labels, p = np.zeros(400, np.int64), rng.dirichlet([4, 2], 400)
-    judged = Judged(labels, p)
+    judged = Predictions(labels, p)
     values, = statistics.bootstrap(judged, [metric("loss").function], 4000)
     ours = statistics.percentile_interval(values)
     theirs = stats.bootstrap((-np.log(p[:, 0]),), np.mean, n_resamples=4000, method="percentile", rng=1)
@@ -74,7 +74,7 @@ def test_the_bootstrap_interval_of_a_mean_is_scipys(rng):
 
 
 def test_a_single_image_has_no_resamples():
-    judged = Judged(np.array([1]), np.array([[.1, .2, .7]]))
+    judged = Predictions(np.array([1]), np.array([[.1, .2, .7]]))
     values, areas = statistics.bootstrap(judged, [metric("loss").function, lambda x: x.areas], 200)
     assert (values.shape, areas.shape) == ((200,), (3, 200))
     assert np.isnan(values).all()
@@ -176,9 +176,9 @@ def test_luck_with_the_images_is_counted_once(rng):
     shared, own = rng.normal(size=4000), 0.5 * rng.normal(size=(40, 4000))
     seeds, luck = 0.3 * rng.normal(size=(40, 1)), 0.5 * rng.normal(size=(40, 1))
     measured = statistics.OverSeeds.of(seeds + luck + shared + own, (seeds + luck)[:, 0])
-    assert measured.of_a_run == pytest.approx((seeds + luck).var(ddof=1) - 0.25, abs=0.01)
+    assert measured.run_variance == pytest.approx((seeds + luck).var(ddof=1) - 0.25, abs=0.01)
     low, high = measured.uncertain.interval()
-    expected = (1 + (0.25 + measured.of_a_run) / 40) ** 0.5 * 2 * stats.norm.ppf(0.975)
+    expected = (1 + (0.25 + measured.run_variance) / 40) ** 0.5 * 2 * stats.norm.ppf(0.975)
     assert high - low == pytest.approx(expected, rel=0.05)
     alone = statistics.OverSeeds.of(shared[None], np.zeros(1))
     assert alone.uncertain.interval() == statistics.percentile_interval(shared)

@@ -11,9 +11,9 @@ from tenfold.progress import (
     EVENTS,
     SILENT,
     Advance,
+    Ended,
     Epoch,
     Evaluating,
-    Finished,
     Notice,
     Step,
     Together,
@@ -27,7 +27,7 @@ from tenfold.progress.lines import LABELS
 EXAMPLES = [
     Notice("train: 10 images"), Advance("download", 5, None, "bytes"), Advance("score", 5, 10, "images"),
     Training("mlp", "runs/mlp-1", 3, 10), Step(1, 2, 10, 0.5), Epoch({"epoch": 1, "loss": 0.5}),
-    Evaluating("test", 2), Finished("runs/mlp-1"),
+    Evaluating("test", 2), Ended("runs/mlp-1", "finished"),
 ]
 
 

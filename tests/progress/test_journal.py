@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tenfold
-from tenfold.progress import Advance, Epoch, Evaluating, Finished, Notice, Step, Training
+from tenfold.progress import Advance, Ended, Epoch, Evaluating, Notice, Step, Training
 from tenfold.progress import journal as module
 from tenfold.progress.journal import Journal, read
 from tenfold.recipe import Recipe
@@ -25,7 +26,7 @@ def test_a_run_holds_the_course_of_its_training(tmp_path: Path) -> None:
     assert kinds[0] is Training
     assert [event.record["epoch"] for event in events if isinstance(event, Epoch)] == [1, 2]
     assert [event.split for event in events if isinstance(event, Evaluating)] == ["validation", "test"]
-    assert kinds[-1] is Finished
+    assert kinds[-1] is Ended
     assert any(isinstance(event, Step) for event in events)
     times = [time for time, _ in read(run.path / "events.jsonl")]
     assert times == sorted(times)
@@ -65,3 +66,23 @@ def test_a_journal_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
     Journal(tmp_path / "events.jsonl").on(Notice("lost"))
     Journal(tmp_path / "gone" / "events.jsonl").on(Notice("lost"))
     assert not (tmp_path / "gone").exists()
+
+
+def test_events_after_a_cut_off_line_and_with_odd_characters_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    Journal(path).on(Notice("first"))
+    with path.open("a") as file:
+        file.write('{"time": 1, "event": "not')  # as a killed process leaves it
+    journal = Journal(path)
+    journal.on(Notice("a line\u2028separator and \x85 more"))
+    journal.on(Epoch({"epoch": 1, "loss": np.float32(0.5)}))
+    events = [event for _, event in read(path)]
+    assert events == [Notice("first"), Notice("a line\u2028separator and \x85 more"), Epoch({"epoch": 1, "loss": 0.5})]
+
+
+def test_a_damaged_large_journal_begins_anew(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(bytes(2 << 20))
+    Journal(path).on(Notice("after"))
+    assert [event for _, event in read(path)] == [Notice("after")]
+    assert path.stat().st_size < 1000

@@ -36,7 +36,8 @@ def test_a_phase_that_takes_long_says_a_line_now_and_then(monkeypatch: pytest.Mo
     watcher = LineWatcher(lines.append)
     for done in range(0, 12_000_001, 2_000_000):
         watcher.on(Advance("download", done, 12_000_000, "bytes"))
-    watcher.on(Advance("features", 100, 250, "images"))
+    for done in (100, 0, 100):  # another phase, which then begins again
+        watcher.on(Advance("features", done, 250, "images"))
     assert lines == ["downloading: 6 of 12 MB", "downloading: 12 of 12 MB"]
 
 

@@ -64,7 +64,7 @@ def test_a_run_that_was_not_scored_has_a_card_without_results(tmp_path):
     made = Material(classes=DIGITS)
     text = card(run := run_of(tmp_path, made, status="diverged"), made, run.status())
     assert "model-index" not in text
-    assert "The run was not scored." in text
+    assert "The run has not been scored." in text
     assert "its status is “diverged”" in text
 
 

@@ -14,7 +14,7 @@ import pytest
 from made_runs import DIGITS, digits, environment, material, run_of
 
 from tenfold.report import Material, facts, report
-from tenfold.report.html import place, whole
+from tenfold.report.html import place, unbroken
 
 HOSTILE = ("<script>alert('x')</script>", '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }}", "a & b")
 
@@ -59,7 +59,7 @@ def test_what_was_calibrated_and_corrupted_is_told_in_numbers(tmp_path):
         corruptions={"count": 100, "clean": entry, "mean": {**entry, "value": 0.25},
                      "corruptions": {"jpeg": {"title": "JPEG", "accuracy": [{**entry, "value": 0.125}] * 5}}})
     _, text = parsed(report(run_of(tmp_path, made), made))
-    assert "Temperature 0.050, fitted on validation: the model was too hesitant. It lies at the end of" in text
+    assert "the model was not confident enough. This is the limit of the search" in text
     assert "test expected calibration error" in text.replace("Expected", "expected")
     assert "25.0 %" in text
     assert text.count("12.5 %") == 5
@@ -107,8 +107,8 @@ def test_report_says_what_a_reader_looks_for(page):
     _, text = parsed(path)
     accuracy = run.metrics()["test"]["accuracy"]
     assert f"Test accuracy {100 * accuracy['value']:.1f} %" in text
-    assert f"95 % interval [{100 * accuracy['low']:.1f}, {100 * accuracy['high']:.1f}], of 100 images" in text
-    assert "The test split was scored once, at the end" in text
+    assert f"95 % interval [{100 * accuracy['low']:.1f}, {100 * accuracy['high']:.1f}], on 100 images" in text
+    assert "The test split was scored once, at the end of the training" in text
     assert "ROC-AUC (macro, one-vs-rest)" in text
     assert "Recipe cnn on data set digits · status: finished" in text
     assert f"tenfold train {run.path}/recipe.toml --data 'folder:my images/digits'" in text
@@ -122,9 +122,9 @@ def test_report_says_what_a_reader_looks_for(page):
 
 def test_partial_and_held_out_splits_are_warned_of(page):
     _, text = parsed(page[1])
-    box = text[text.index("Read these numbers with care"):text.index("Metrics")]
+    box = text[text.index("⚠ Warnings"):text.index("Metrics")]
     assert "The train split is partial: 1,000 of 1,797 images" in box
-    assert "The test split is held out by the recipe" in box
+    assert "The test split was held out by the recipe" in box
 
 
 def test_a_whole_finished_run_has_no_warning():
@@ -141,8 +141,8 @@ def test_a_whole_finished_run_has_no_warning():
 
 def test_how_often_the_test_split_was_scored_is_said():
     assert facts.scored({"test": {"times": 1}}) == (
-        "The test split was scored once, at the end; nothing in this run was chosen by it.")
-    assert "scored 4 times, at the end of the training and later (now), 3 of these times before it was resumed;" in (
+        "The test split was scored once, at the end of the training. It did not choose anything in this run.")
+    assert "scored 4 times, at the end of the training and later (now), 3 of them before the run was resumed." in (
         facts.scored({"test": {"times": 4, "earlier": 3, "scored": "now"}}))
 
 
@@ -185,7 +185,7 @@ def test_images_that_the_model_has_seen_and_small_splits_are_told(tmp_path):
     tree["dataset"]["splits"]["test"]["count"] = 5
     run.write_json("environment.json", tree)
     _, text = parsed(report(run, made))
-    assert "Digits-train split: 80 of its 100 images are among those that the model was trained on." in text
+    assert "Digits-train split: 80 of its 100 images are also in the run's train split." in text
     assert "20 of its 100 images are among those that the model is tested on." in text
     assert "The test split has 5 images only" in text
 
@@ -205,7 +205,7 @@ def test_a_run_that_came_to_nothing_still_has_a_report(tmp_path, status):
     _, text = parsed(report(run, Material(classes=DIGITS)))
     assert "not scored" in text
     assert f"its status is “{status}”" in text
-    assert "No epoch was finished" in text
+    assert "No epoch is complete" in text
     (run.path / "environment.json").unlink()
     assert report(run, Material(classes=DIGITS)).is_file()
 
@@ -223,14 +223,14 @@ def test_undefined_values_are_dashes_and_explained(tmp_path):
     images, labels = digits(40)
     made = material(images, np.where(labels > 7, 0, labels), DIGITS)
     _, text = parsed(report(run_of(tmp_path, made), made))
-    assert "Test split: Without images in this split: eight, nine." in text
+    assert "Test split: No images of eight, nine in this split." in text
     assert "eight – – – – – 0" in text
 
 
 def test_a_perfect_test_split_is_said_to_have_no_errors(tmp_path):
     made = material(*digits(60), DIGITS, skill=100)
     found, text = parsed(report(run_of(tmp_path, made), made))
-    assert "No image of the test split is misclassified." in text
+    assert "No test image is misclassified." in text
     assert "100.0 %" in text
     assert found.tags.count("img") == 7
 
@@ -243,7 +243,7 @@ def test_many_classes_have_the_picture_of_the_matrix_and_images_of_the_commonest
     found, text = parsed(path)
     assert found.tags.count("img") == 9
     assert found.tags.count("section") == 40
-    assert text.count(" taken for ") >= 40
+    assert text.count(" predicted as ") >= 40
     assert path.stat().st_size < 4e6
 
 
@@ -251,8 +251,8 @@ def test_without_the_images_the_matrix_still_stands(tmp_path):
     made = material(*digits(100), DIGITS)
     path = report(run_of(tmp_path, made), Material(made.history, DIGITS, made.metrics))
     found, text = parsed(path)
-    assert "zero, recognised:" in path.read_text(encoding="utf-8")
-    assert "Choose a number" not in text
+    assert "zero predicted correctly:" in path.read_text(encoding="utf-8")
+    assert "Click a number" not in text
     assert "section" not in found.tags
 
 
@@ -271,7 +271,7 @@ def test_numbers_as_text():
     columns, rows = facts.history_rows([first, {"epoch": 2}])
     assert columns == ["epoch", "images/s", "loss", "validation accuracy", "learning rate"]
     assert rows == [["1", "12,346", "nan", "81.3 %", "1e-05"], ["2", "–", "–", "–", "–"]]
-    assert whole("81.3 % [78.8, 83.6]") == "81.3\N{NO-BREAK SPACE}% [78.8,\N{NO-BREAK SPACE}83.6]"
+    assert unbroken("81.3 % [78.8, 83.6]") == "81.3\N{NO-BREAK SPACE}% [78.8,\N{NO-BREAK SPACE}83.6]"
     assert facts.sections({"seed": 0, "machine": {"gpu": None, "fast": True}}) == [
         ("general", [("seed", "0")]), ("machine", [("gpu", "–"), ("fast", "yes")])]
 

@@ -18,7 +18,7 @@ from tenfold import modelfile
 from tenfold.backend import keras
 from tenfold.errors import RecipeError, RunError, StorageError, UsageError
 from tenfold.jobs import probe, resume
-from tenfold.progress import SILENT
+from tenfold.progress import SILENT, Advance
 from tenfold.recipe import Recipe
 from tenfold.run import Run
 from tenfold.training import features, schedule, transfer
@@ -60,7 +60,8 @@ def test_two_phases_make_one_run(source: Run, tmp_path: Path) -> None:
     assert [line for line in listen.said if line.startswith("phase")] == [
         "phase 1 of 2: the logits layer on cached features, at most 3 epochs",
         "phase 2 of 2: the logits layer and all 4 stages of the backbone, at most 2 epochs"]
-    assert "each stage at 0.5 of the one after it" in (run.path / "report.html").read_text(encoding="utf-8")
+    report = (run.path / "report.html").read_text(encoding="utf-8")
+    assert "each stage learns at 0.5 × the rate of the next one" in report
     history = run.history()
     assert [record["phase"] for record in history] == [1, 1, 1, 2, 2]
     assert [record["learning_rate"] for record in history] == [0.01] * 3 + [0.001] * 2
@@ -125,11 +126,11 @@ def test_features_are_computed_once_and_kept(source: Run, tmp_path: Path, cache:
     first, second, third = Listen(), Listen(), Listen()
     tenfold.train(recipe(source, only_head), runs=tmp_path, watcher=first)
     tenfold.train(recipe(source, only_head, {"learning_rate": 2e-3}), runs=tmp_path, watcher=second)
-    assert sum("features: 270 of 270" in line for line in first.said) == 1
-    assert not [line for line in second.said if line.startswith("features")]
+    assert Advance("features", 270, 270, "images") in first.events
+    assert not [event for event in second.events if isinstance(event, Advance) and event.phase == "features"]
     assert {path.suffix for path in cache.iterdir()} <= {".npy", ".lock"}
     tenfold.train(recipe(source, only_head | {"image_size": 40}), runs=tmp_path, watcher=third)
-    assert [line for line in third.said if line.startswith("features")]
+    assert Advance("features", 270, 270, "images") in third.events
 
 
 def test_augmented_copies_are_cached(source: Run, tmp_path: Path, cache: Path) -> None:
@@ -294,7 +295,7 @@ def test_resnet50_trains_saves_and_predicts_identically(tmp_path: Path) -> None:
         "train.epochs": 1, "train.head.epochs": 1, "train.batch_size": 8, "train.head.batch_size": 8})
     run = tenfold.train(tuned, runs=tmp_path)
     assert "from scratch" in run.environment()["pretrained"]["weights"]
-    assert "random first weights (from scratch)" in (run.path / "report.html").read_text(encoding="utf-8")
+    assert "random initial weights (from scratch)" in (run.path / "report.html").read_text(encoding="utf-8")
     dataset = tenfold.open_dataset(tuned.data.source)
     table = run.predictions("test")
     stored = np.stack([table[f"p_{c}"].to_numpy() for c in run.classes()], axis=1)

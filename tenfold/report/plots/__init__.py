@@ -1,6 +1,6 @@
-"""Plots of a run: each is a data function (numbers out) and a draw function (figure out), by name.
+"""The plots of a run by name. Each has a data function (returns numbers) and a draw function (returns a figure).
 
-Adding one means adding a function with `@plot(…)` to a module of this package.
+To add a plot, add a function with `@plot(…)` to a module of this package.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
 
 
 def draw_all(material: Material, watcher: Watcher = SILENT) -> dict[str, bytes]:
-    """Every registered plot for which there is material, as PNG bytes by name, in order of registration."""
+    """Each registered plot that the material suffices for, as PNG bytes by name, in order of registration."""
     names, drawn = PLOTS.names(), {}
     for number, name in enumerate(names):
         watcher.advance("report", number, len(names), "pictures")

@@ -1,4 +1,4 @@
-"""Confusion matrices: which class is taken for which."""
+"""Confusion matrices: numbers of images by true and predicted class."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tenfold.evaluation.confusion import by_true_class, confusion_of
 from tenfold.report.plots.plot import CONFUSION, Material, plot
 from tenfold.report.plots.style import INK, shorten
 
-WRITTEN = 24  # up to so many classes, every cell has its number written in it
+MAX_NUMBERED = 24  # classes; larger matrices have no numbers in their cells
 
 
 def draw_confusion(
     values: np.ndarray, classes: Sequence[str], title: str, label: str, percent: bool = False
 ) -> Figure:
-    """A matrix [k, k] as an image with class names; numbers are written in it where they fit."""
+    """A matrix [k, k] as an image with class names, and with numbers if there are at most 24 classes."""
     k = len(classes)
-    side = max(3.0, 0.5 * k) if k <= WRITTEN else min(max(12.0, 0.1 * k), 40.0)
+    side = max(3.0, 0.5 * k) if k <= MAX_NUMBERED else min(max(12.0, 0.1 * k), 40.0)
     names = [shorten(name, 20) for name in classes]
     upright = k > 6
     longest = 0.075 * max(map(len, names), default=0)
@@ -32,24 +32,24 @@ def draw_confusion(
     axes = figure.add_subplot()
     colours = matplotlib.colormaps["Blues"].with_extremes(bad="#E4E7EB")
     top = 1.0 if percent else max(float(values.max(initial=0)), 1.0)
-    norm = Normalize(0, top) if k <= WRITTEN else PowerNorm(0.5, 0, top)  # rare confusions have to show, too
+    norm = Normalize(0, top) if k <= MAX_NUMBERED else PowerNorm(0.5, 0, top)  # makes rare confusions visible
     image = axes.imshow(np.ma.masked_invalid(values), cmap=colours, norm=norm, interpolation="nearest")
     axes.set(title=title, xlabel="predicted class", ylabel="true class")
     axes.grid(False)
     axes.spines[:].set_visible(False)
     _name_ticks(axes, names, side, upright)
-    ticks = None if percent else MaxNLocator(integer=True, min_n_ticks=1)  # of counts, each whole number once
+    ticks = None if percent else MaxNLocator(integer=True, min_n_ticks=1)  # counts: whole numbers, each once
     bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=30, pad=0.02, ticks=ticks)
-    bar.set_label(label if k <= WRITTEN else f"{label}, square-root colour scale")
+    bar.set_label(label if k <= MAX_NUMBERED else f"{label}, square-root colour scale")
     bar.outline.set_visible(False)
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:.0f}" if percent else f"{v:,.0f}"))
-    if k <= WRITTEN:
+    if k <= MAX_NUMBERED:
         _write_cells(axes, values, top, percent)
     return figure
 
 
 def _name_ticks(axes: Axes, names: list[str], side: float, upright: bool) -> None:
-    """Class names on both axes; of very many classes, every second or third, so that none overlap."""
+    """Class names on both axes; with very many classes only every second or third, so that none overlap."""
     pitch = 72 * side / max(len(names), 1)
     every = max(1, int(np.ceil(6.0 / pitch)))
     size = min(9.0, 0.8 * pitch * every)
@@ -78,10 +78,10 @@ def _cell(value: float, percent: bool) -> str:
 
 
 @plot("confusion_matrix", "Confusion matrix (images)",
-      "Each row is a true class, each column what was predicted; the diagonal is right.",
+      "Rows are true classes, columns are predicted classes. The diagonal counts correct predictions.",
       section=CONFUSION)
 def confusion_matrix(material: Material) -> Figure | None:
-    """Counts of images by true and predicted class."""
+    """Numbers of images by true and predicted class."""
     found = confusion_of(material.metrics)
     if found is None:
         return None
@@ -90,10 +90,10 @@ def confusion_matrix(material: Material) -> Figure | None:
 
 
 @plot("confusion_matrix_normalised", "Confusion matrix (fraction of each true class)",
-      "Each row adds up to 100 %: the diagonal is the recall of the class. A grey row has no images.",
+      "Each row adds up to 100 %. The diagonal is the recall of each class. A grey row has no images.",
       section=CONFUSION)
 def confusion_matrix_normalised(material: Material) -> Figure | None:
-    """Fractions of the images of each true class by predicted class."""
+    """Fractions of each true class by predicted class."""
     found = confusion_of(material.metrics)
     if found is None:
         return None

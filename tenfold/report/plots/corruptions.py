@@ -1,4 +1,4 @@
-"""Robustness: accuracy under corruptions of growing severity."""
+"""Robustness: accuracy under corruptions of increasing severity."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tenfold.report.plots.style import BLUE, GREY, INK
 
 
 def accuracies(corruptions: Mapping[str, Any]) -> tuple[list[str], np.ndarray]:
-    """(titles, [corruptions, 1 + severities, 3]): value, low, high; severity 0 are the images as they are.
+    """(titles, table [corruptions, 1 + severities, 3]): value, low, high. Severity 0 means no corruption.
 
-    The most harmful at the highest severity comes first.
+    The corruption with the lowest accuracy at the highest severity comes first.
     """
     keys = ("value", "low", "high")
     clean = [corruptions["clean"][key] for key in keys] if corruptions else []
@@ -28,13 +28,13 @@ def accuracies(corruptions: Mapping[str, Any]) -> tuple[list[str], np.ndarray]:
 
 
 def draw_accuracies(titles: list[str], table: np.ndarray) -> Figure:
-    """A small panel for each corruption: accuracy by severity with its interval, the clean accuracy dotted."""
+    """A panel for each corruption: accuracy by severity with its interval; a dotted line without corruption."""
     columns = min(5, max(1, len(titles)))
     rows = max(1, -(-len(titles) // columns))
     figure = Figure(figsize=(max(4.0, 1.9 * columns), 1.8 * rows + 0.7), layout="constrained")
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     figure.suptitle("Accuracy under corruption", fontsize=10, fontweight="bold")
-    figure.supxlabel("severity (0: as it is)", fontsize=9)
+    figure.supxlabel("severity (0: no corruption)", fontsize=9)
     figure.supylabel("accuracy (%)", fontsize=9)
     for i, axes in enumerate(panels.flat):
         if i >= len(titles):
@@ -50,13 +50,13 @@ def draw_accuracies(titles: list[str], table: np.ndarray) -> Figure:
         axes.set(ylim=(0, 1), xticks=severities)
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=""))
     if not titles:
-        figure.text(0.5, 0.5, "no corruption scored", ha="center", va="center")
+        figure.text(0.5, 0.5, "no corruptions scored", ha="center", va="center")
     return figure
 
 
 @plot("corruptions", "Robustness",
       "Accuracy on corrupted test images (Hendrycks & Dietterich 2019, severities of CIFAR-10-C) with 95 % "
-      "intervals, the most harmful corruption first. The dotted line is the accuracy on the images as they are.",
+      "intervals, the most harmful corruption first. The dotted line is the accuracy without corruption.",
       section=ROBUSTNESS)
 def corruption_panels(material: Material) -> Figure | None:
     """Accuracy by corruption and severity."""

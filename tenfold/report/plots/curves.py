@@ -17,9 +17,9 @@ from tenfold.report.plots.style import BLUE, GREY, INK, VERMILLION
 
 @dataclass(frozen=True)
 class Curve:
-    """A quantity over the epochs, float [epochs] each; NaN where an epoch has no finite value.
+    """A quantity over the epochs, float [epochs] each; NaN if an epoch has no finite value.
 
-    phases: the first epoch of each phase after the first one, where a training has several.
+    phases: the first epoch of the second and each later phase, if the training has several.
     """
 
     epochs: np.ndarray
@@ -29,7 +29,7 @@ class Curve:
     phases: tuple[int, ...] = ()
 
     def at_best(self) -> float:
-        """The validation value (else the training value) in the best epoch."""
+        """The value at the best epoch: validation, otherwise training."""
         values = np.where(np.isnan(self.validation), self.training, self.validation)
         return float(values[self.epochs == self.best][0])
 
@@ -37,7 +37,7 @@ class Curve:
 def curve(history: Sequence[Mapping[str, float]], quantity: str, best_epoch: int | None = None) -> Curve:
     """The training and validation values of `quantity` ("loss", "accuracy"), and the best epoch.
 
-    Without a `best_epoch` it is the first of those with the highest validation accuracy, if any.
+    Without `best_epoch`, the best epoch is the first one with the highest validation accuracy, if any.
     """
     epochs = np.array([int(record["epoch"]) for record in history], int)
     accuracy = _finite(history, "val_accuracy")
@@ -55,7 +55,7 @@ def _finite(history: Sequence[Mapping[str, float]], key: str) -> np.ndarray:
 
 
 def draw_curve(data: Curve, title: str, label: str, percent: bool = False) -> Figure:
-    """Both curves over the epochs, the best epoch marked; says so where there is nothing to draw."""
+    """The training and validation curves with the best epoch marked; a note if there is nothing to draw."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     axes.set(title=title, xlabel="epoch", ylabel=label)
@@ -68,7 +68,7 @@ def draw_curve(data: Curve, title: str, label: str, percent: bool = False) -> Fi
             axes.plot(data.epochs, values, line, color=colour, marker=shape if marker else None, label=name)
             drawn = True
     if not drawn:
-        axes.text(0.5, 0.5, "no finished epoch", ha="center", va="center", transform=axes.transAxes)
+        axes.text(0.5, 0.5, "no complete epoch", ha="center", va="center", transform=axes.transAxes)
         axes.set(xticks=[], yticks=[])
         return figure
     for number, first in enumerate(data.phases, 2):
@@ -98,15 +98,15 @@ def _mark_best(axes: Axes, data: Curve, percent: bool) -> None:
 
 
 @plot("loss", "Loss",
-      "Cross-entropy by epoch. Training values are means over the epoch, with augmentation and dropout where "
-      "the recipe has them; validation values are measured after it.", section=CURVES)
+      "Cross-entropy by epoch. Training values are means over the epoch, with augmentation and dropout if the "
+      "recipe uses them. Validation values are measured at the end of the epoch.", section=CURVES)
 def loss(material: Material) -> Figure | None:
     """Training and validation loss by epoch."""
     data = curve(material.history, "loss", material.best_epoch)
     return draw_curve(data, "Loss", "cross-entropy (nats)") if len(data.epochs) else None
 
 
-@plot("accuracy", "Accuracy", "Fraction of images classified correctly, by epoch, measured as the loss is.",
+@plot("accuracy", "Accuracy", "Fraction of images classified correctly, by epoch, measured like the loss.",
       section=CURVES)
 def accuracy(material: Material) -> Figure | None:
     """Training and validation accuracy by epoch."""

@@ -1,4 +1,4 @@
-"""Grids of images: captioned cells, and examples of every class."""
+"""Grids of images: images with captions, and examples of every class."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tenfold.report.plots.style import DPI, GREY, VERMILLION, shorten, styled
 if TYPE_CHECKING:
     from tenfold.data.view import Images
 
-THUMBNAIL = 96  # pixels a side at most, in the grid of classes
-TALLEST = 60_000 / DPI  # inches: the renderer takes images below 2**16 pixels a side
+THUMBNAIL = 96  # pixels per side at most, in the grid of classes
+TALLEST = 60_000 / DPI  # inches: the renderer accepts figures below 2**16 pixels per side
 
 
 @dataclass(frozen=True)
 class Cell:
-    """An image (uint8 [h, w, c]) with lines of text under it; a wrong one has a thick, broken frame.
+    """An image (uint8 [h, w, c]) with lines of text below it. If `wrong`, it has a thick dashed frame.
 
-    The line that is `strong` is bold. A blank cell leaves its place empty.
+    The line equal to `strong` is bold. A blank cell stays empty.
     """
 
     image: np.ndarray
@@ -34,7 +34,7 @@ class Cell:
 
 
 def draw_cells(cells: Sequence[Cell], columns: int, title: str) -> Figure:
-    """Captioned images in rows of `columns`; every measure is in inches, so nothing can be cut off."""
+    """Images with captions in rows of `columns`. All sizes are in inches, so that nothing is cut off."""
     cell, image, line, top, edge = 1.5, 1.3, 0.16, 0.45, 0.1
     texts = max((len(c.lines) for c in cells), default=0)
     pitch = image + texts * line + 0.2
@@ -67,7 +67,7 @@ def _draw_image(axes: Axes, image: np.ndarray, wrong: bool) -> None:
 
 
 def examples(labels: np.ndarray, classes: int, per_class: int, seed: int) -> list[np.ndarray]:
-    """Indices of up to `per_class` random images of each class (int64), the same for the same seed."""
+    """Indices (int64) of up to `per_class` random images of each class. The same seed gives the same images."""
     chosen = []
     for label in range(classes):
         indices = np.flatnonzero(labels == label)
@@ -76,7 +76,7 @@ def examples(labels: np.ndarray, classes: int, per_class: int, seed: int) -> lis
 
 
 def mosaic(images: Images, rows: Sequence[np.ndarray], columns: int) -> np.ndarray:
-    """One picture, uint8 [height, width, 3], with the images of `rows` (indices) side by side on white."""
+    """One picture, uint8 [height, width, 3]: each row shows the images of one index array, on white."""
     height, width = thumbnail(images[0]).shape[:2] if len(images) else (1, 1)
     gap = max(1, round(0.06 * max(height, width)))
     picture = np.full((len(rows) * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)
@@ -90,9 +90,9 @@ def mosaic(images: Images, rows: Sequence[np.ndarray], columns: int) -> np.ndarr
 def class_grid(
     images: Images, labels: np.ndarray, classes: Sequence[str], per_class: int = 10, seed: int = 0
 ) -> Figure:
-    """Random examples of every class, a row each, with the class's name and its number of images.
+    """Random examples of every class, one row per class, with its name and number of images.
 
-    images: uint8 [n, h, w, c], c 1 or 3; labels: int64 [n]. The same seed draws the same examples.
+    images: uint8 [n, h, w, c], c 1 or 3; labels: int64 [n]. The same seed gives the same examples.
     """
     rows = examples(labels, len(classes), per_class, seed)
     counts = np.bincount(labels, minlength=len(classes))
@@ -118,7 +118,7 @@ def class_grid(
 
 
 def thumbnail(image: np.ndarray, most: int = THUMBNAIL) -> np.ndarray:
-    """The image as RGB (uint8 [h, w, 3]), made smaller where it exceeds `most` pixels a side."""
+    """The image as RGB (uint8 [h, w, 3]), shrunk if it has more than `most` pixels per side."""
     image = rgb(image)
     largest = max(image.shape[:2])
     if largest <= most:
@@ -130,5 +130,5 @@ def thumbnail(image: np.ndarray, most: int = THUMBNAIL) -> np.ndarray:
 
 
 def rgb(image: np.ndarray) -> np.ndarray:
-    """An image uint8 [h, w, 1 or 3] with three channels."""
+    """An image, uint8 [h, w, 1 or 3], with three channels."""
     return np.broadcast_to(image, (*image.shape[:2], 3)) if image.shape[2] == 1 else np.asarray(image)

@@ -1,4 +1,4 @@
-"""Pictures of explanations: heat maps laid over images, and an image with what speaks for its prediction."""
+"""Pictures of explanations: heat maps over images, nearest training images, galleries of classes."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from tenfold.report.plots.style import shorten, styled
 if TYPE_CHECKING:
     from tenfold.data.view import Images
 
-SIDE = 96  # pixels that the longer side of an enlarged image has at most
-STRENGTH = 0.65  # of the colour where the heat is 1
-NAME = 17
+SIDE = 96  # pixels of the longer side of an enlarged image, at most
+STRENGTH = 0.65  # opacity of the colour where the heat is 1
+NAME, TITLE = 17, 60  # columns of a class name and of a file name
 
 
 def enlarge(image: np.ndarray) -> np.ndarray:
-    """A small image (uint8 [h, w, c]) as RGB, every pixel a square of pixels, as large as fits into 96 pixels."""
+    """A small image (uint8 [h, w, c]) as RGB, enlarged by a whole factor to at most 96 pixels per side."""
     times = max(1, SIDE // max(image.shape[:2]))
     return np.repeat(np.repeat(rgb(image), times, axis=0), times, axis=1)
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """The image in grey under the heat map in colour, enlarged: uint8 [h, w, 3].
+    """The enlarged image in grey, with the heat map in colour on top: uint8 [h, w, 3].
 
     image: uint8 [h, w, c]; heat: float32 [h, w] from 0 (no colour) to 1.
     """
@@ -47,9 +47,9 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 def draw_explained(explained: Explained, classes: Sequence[str], training: Samples | None = None,
                    title: str = "") -> Figure:
-    """The image, its heat maps, and the training images nearest to it.
+    """The image, its heat maps and its nearest training images.
 
-    training: images uint8 [n, h, w, c] and labels int64 [n] that the neighbours' indices count; None without any.
+    training: the images, uint8 [n, h, w, c], and labels, int64 [n], that the neighbours index; None: no neighbours.
     """
     cells = [guess_cell(explained.image, explained.guess, classes)]
     cells += [Cell(overlay(explained.image, heat), ("Grad-CAM of", shorten(classes[label], NAME + 3)))
@@ -58,14 +58,14 @@ def draw_explained(explained: Explained, classes: Sequence[str], training: Sampl
         cells += [Cell(training[0][n.index], (f"train {n.index:,}", shorten(classes[n.label], NAME + 3),
                                               f"similarity {n.similarity:.3f}")) for n in explained.neighbours]
     with styled():
-        return draw_cells(cells, len(cells), title)
+        return draw_cells(cells, len(cells), shorten(title, TITLE))
 
 
 def draw_gallery(gallery: Gallery, images: Images, classes: Sequence[str]) -> Figure | None:
-    """A class in pictures, a row for each kind that has any; None for a class without images and intruders."""
+    """The gallery of a class, one row for each kind of images; None if it is empty."""
     rows: list[tuple[str, Sequence[Guess]]] = [
-        ("right, surest", gallery.surest), ("right, least sure", gallery.least_sure),
-        ("missed, surest", gallery.missed), ("taken for it, surest", gallery.intruders)]
+        ("most confident hit", gallery.surest), ("least confident hit", gallery.least_sure),
+        ("missed", gallery.missed), ("mistaken for it", gallery.intruders)]
     columns = max(len(guesses) for _, guesses in rows)
     cells: list[Cell] = []
     for kind, guesses in rows:

@@ -1,4 +1,4 @@
-"""Quality against cost: which models of a comparison no other one beats in both."""
+"""Quality against cost: the models of a comparison and the Pareto front."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tenfold.evaluation.metrics import metric
 from tenfold.report.plots.plot import Material, plot
 from tenfold.report.plots.style import BLUE, GREY, INK, shorten
 
-COSTS = {"seconds": "training time (s)", "images_per_second": "prediction (images a second)"}
+COSTS = {"seconds": "training time (s)", "images_per_second": "prediction speed (images/s)"}
 
 
 def draw_pareto(points: Sequence[Mapping[str, Any]], by: str) -> Figure:
-    """The quality of each model over its training time and over its speed; those on a "front" are joined."""
+    """The quality of each model over training time and prediction speed; a line joins the Pareto front."""
     figure = Figure(figsize=(9, 4.2), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, (key, label) in zip(panels, COSTS.items(), strict=True):
@@ -45,14 +45,14 @@ def _draw_points(axes: Axes, shown: Sequence[tuple[Mapping[str, Any], bool]], ke
     costs = [point[key] for point, _ in shown]
     axes.set_xlim(min(costs) / 1.3, max(costs) * 2.5)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    thousands = EngFormatter(sep="")  # 500k, 1M: whole numbers of that size run into each other
+    thousands = EngFormatter(sep="")  # 500k, 1M: long numbers would overlap
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: thousands(v) if v >= 1000 else f"{v:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 @plot("pareto", "Quality against cost",
-      "Each model with the 95 % interval of its quality, over its training time and over the images it classifies "
-      "a second. No other model beats those on the line in both; grey squares are beaten.")
+      "The quality of each model with its 95 % interval, over training time and prediction speed. Models on the line "
+      "are not beaten in both quality and cost. Grey squares are beaten by another model.")
 def pareto(material: Material) -> Figure | None:
-    """Quality over training time and over prediction speed, of the models of a comparison."""
+    """Quality of the models of a comparison over training time and prediction speed."""
     return draw_pareto(material.points, material.points[0]["by"]) if material.points else None

@@ -1,4 +1,4 @@
-"""What a plot is, and what it is drawn from."""
+"""Defines plots, and the material that they are drawn from."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from tenfold.data.view import Images
 
 Samples = tuple["Images", np.ndarray]  # images uint8 [n, h, w, c], labels int64 [n]
-Predicted = tuple["Images", np.ndarray, np.ndarray]  # and probabilities float [n, k]
+Predicted = tuple["Images", np.ndarray, np.ndarray]  # the same and probabilities float [n, k]
 
-# Headings of a report that plots stand under; a heading of one's own comes after these.
+# The headings of plots in a report. Other headings come after these.
 CURVES, CONFUSION, RANKING, ROBUSTNESS, IMAGES, FURTHER = (
     "Learning curves", "Confusion", "Ranking and calibration", "Robustness", "Images", "Further plots")
 
 
 @dataclass(frozen=True)
 class Material:
-    """All that plots are drawn from; what is not available is empty or None.
+    """The data for plots; missing data are empty or None.
 
-    history: one record an epoch, as `Run.history()` gives it; classes: names in the order of the labels;
-    metrics: as in `metrics.json`; samples: training images (uint8 [n, h, w, c], c 1 or 3) and labels
-    (int64 [n]); validation and test: images, labels and probabilities (float [n, k]); best_epoch: the
-    epoch that was kept (None: the first with the highest validation accuracy is marked); explained: errors of
-    the split that is judged, with what speaks for them; calibration and corruptions: as in `calibration.json`
-    and `corruptions.json`; points: the models of a comparison, as `Leaderboard.pareto` gives them.
+    history: one record per epoch, from `Run.history()`; classes: names in the order of the labels; metrics: as in
+    `metrics.json`; samples: training images (uint8 [n, h, w, c], c 1 or 3) and labels (int64 [n]);
+    validation, test: images, labels and probabilities (float [n, k]); best_epoch: the kept epoch (None: marks the
+    first one with the highest validation accuracy); explained: errors of the evaluated split with explanations;
+    calibration, corruptions: as in `calibration.json` and `corruptions.json`; points: the models of a comparison,
+    from `Leaderboard.pareto`.
     """
 
     history: Sequence[Mapping[str, float]] = ()
@@ -49,8 +49,8 @@ class Material:
     points: Sequence[Mapping[str, Any]] = ()
 
 
-def judged(material: Material) -> tuple[str, Predicted] | None:
-    """(split, its images, labels and probabilities): test, else validation, else None."""
+def evaluated(material: Material) -> tuple[str, Predicted] | None:
+    """(split, its images, labels and probabilities): test, otherwise validation, otherwise None."""
     for split, predicted in (("test", material.test), ("validation", material.validation)):
         if predicted is not None and len(predicted[1]):
             return split, predicted
@@ -62,7 +62,7 @@ Draw = Callable[[Material], Figure | None]
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot by name, with the title and the caption that a report gives it, and the heading it stands under."""
+    """A named plot, with its title, its caption and its heading in the report."""
 
     name: str
     title: str
@@ -71,7 +71,7 @@ class Plot:
     section: str = FURTHER
 
     def draw(self, material: Material) -> Figure | None:
-        """The figure, in Tenfold's style; None where the material lacks what the plot shows."""
+        """The figure in Tenfold's style; None if the material lacks its data."""
         with styled():
             return self.function(material)
 
@@ -89,7 +89,7 @@ def plot(name: str, title: str, caption: str, section: str = FURTHER) -> Callabl
 
 
 def plot_named(name: str) -> Plot:
-    """The registered plot of that name. Raises UnknownNameError, with the nearest name."""
+    """The registered plot of this name. Raises UnknownNameError, which suggests the nearest name."""
     found = PLOTS.get(name)
     assert isinstance(found, Plot)
     return found

@@ -1,4 +1,4 @@
-"""ROC and precision-recall curves: how well each class is told from all others, over every threshold."""
+"""ROC and precision-recall curves: how well probabilities separate each class from all others."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
 
-from tenfold.report.plots.plot import RANKING, Material, judged, plot
+from tenfold.report.plots.plot import RANKING, Material, evaluated, plot
 from tenfold.report.plots.style import GREY, INK, shorten
 
-NAMED = 10  # curves with a colour and a name; with more classes, those with the smallest areas have one
+NAMED = 10  # curves with a colour and a name: those with the smallest areas
 
 
 @dataclass(frozen=True)
 class RankCurve:
-    """A curve of one class against all others, float [points] each, and its area."""
+    """The curve of one class against all others, x and y float [points] each, and the area under it."""
 
     label: int
     x: np.ndarray
@@ -29,9 +29,9 @@ class RankCurve:
 
 
 def roc_curves(labels: np.ndarray, probabilities: np.ndarray) -> list[RankCurve]:
-    """True positive rate (y) over false positive rate (x) of each class, as scikit-learn's `roc_curve`.
+    """True positive rate (y) over false positive rate (x) of each class, from scikit-learn's `roc_curve`.
 
-    A class without images, or with nothing but its own, has none; of two classes there is the second's alone.
+    A class has no curve if no images or all images belong to it. With two classes, only the second has a curve.
     """
     found = []
     for label in _scored(labels, probabilities):
@@ -41,7 +41,7 @@ def roc_curves(labels: np.ndarray, probabilities: np.ndarray) -> list[RankCurve]
 
 
 def precision_recall_curves(labels: np.ndarray, probabilities: np.ndarray) -> list[RankCurve]:
-    """Precision (y) over recall (x) of each class, as scikit-learn has them; the area is the average precision."""
+    """Precision (y) over recall (x) of each class, from scikit-learn; the area is the average precision."""
     found = []
     for label in _scored(labels, probabilities):
         positive, scores = labels == label, probabilities[:, label]
@@ -58,7 +58,7 @@ def _scored(labels: np.ndarray, probabilities: np.ndarray) -> list[int]:
 
 def draw_ranking(curves: Sequence[RankCurve], classes: Sequence[str], title: str, axes_names: tuple[str, str],
                  measure: str, steps: bool = False) -> Figure:
-    """All curves in one square; those with the smallest areas are coloured and named, worst first."""
+    """All curves in one square; those with the smallest areas have colours and names, worst first."""
     figure = Figure(figsize=(7.6, 4.6), layout="constrained")
     axes = figure.add_subplot()
     axes.set(title=title, xlabel=axes_names[0], ylabel=axes_names[1], xlim=(-0.01, 1.01), ylim=(-0.01, 1.01),
@@ -88,16 +88,16 @@ def _legend(axes: Axes, ranked: Sequence[RankCurve], classes: Sequence[str], mea
     if lines:
         axes.legend(handles=lines, title=measure, loc="center left", bbox_to_anchor=(1.02, 0.5))
     else:
-        axes.text(0.5, 0.5, "no class to rank", ha="center", va="center", transform=axes.transAxes)
+        axes.text(0.5, 0.5, "no class has a curve", ha="center", va="center", transform=axes.transAxes)
 
 
 @plot("roc", "ROC curves",
-      "For each class against all others and every threshold: the fraction of its images that are found, over the "
-      "fraction of other images that are taken for it. The dotted diagonal is chance; the legend has the areas, "
-      "smallest first.", section=RANKING)
+      "Each class against all others, for every threshold: the fraction of its images above the threshold over the "
+      "fraction of other images above it. The dotted diagonal is chance. The legend lists the areas, smallest first.",
+      section=RANKING)
 def roc(material: Material) -> Figure | None:
-    """One-vs-rest ROC curves of the test split, else of validation."""
-    figure = _of_judged(material, roc_curves, "ROC curves, one class against the rest",
+    """One-vs-rest ROC curves of test, otherwise of validation."""
+    figure = _evaluated_curves(material, roc_curves, "ROC curves, one class against the rest",
                         axes_names=("false positive rate", "true positive rate (recall)"), measure="ROC-AUC")
     if figure is not None:
         figure.axes[0].plot([0, 1], [0, 1], ":", color=INK, linewidth=1)
@@ -105,18 +105,19 @@ def roc(material: Material) -> Figure | None:
 
 
 @plot("precision_recall", "Precision-recall curves",
-      "For each class against all others and every threshold: how many of the images given the class are of it, "
-      "over the fraction of its images that are found. The legend has the average precision, smallest first.",
+      "Each class against all others, for every threshold: the fraction of images above the threshold that belong to "
+      "the class, over the fraction of its images that are above it. The legend lists the average precision, smallest "
+      "first.",
       section=RANKING)
 def precision_recall(material: Material) -> Figure | None:
-    """One-vs-rest precision-recall curves of the test split, else of validation."""
-    return _of_judged(material, precision_recall_curves, "Precision and recall, one class against the rest",
+    """One-vs-rest precision-recall curves of test, otherwise of validation."""
+    return _evaluated_curves(material, precision_recall_curves, "Precision and recall, one class against the rest",
                       axes_names=("recall", "precision"), measure="average precision", steps=True)
 
 
-def _of_judged(material: Material, curves_of: Callable[[np.ndarray, np.ndarray], list[RankCurve]], title: str,
+def _evaluated_curves(material: Material, curves_of: Callable[[np.ndarray, np.ndarray], list[RankCurve]], title: str,
                **drawn: Any) -> Figure | None:
-    """The curves of the split that is judged; None where there is none, no class to rank, or a model gone wrong."""
-    found = judged(material)
+    """The curves of the evaluated split; None without a split, a curve, or finite probabilities."""
+    found = evaluated(material)
     curves = curves_of(found[1][1], found[1][2]) if found and np.isfinite(found[1][2]).all() else []
     return draw_ranking(curves, material.classes, f"{title}, {found[0]} split", **drawn) if found and curves else None

@@ -1,4 +1,4 @@
-"""Reliability diagram: whether a model is right as often as it is confident."""
+"""Reliability diagram: compares accuracy with confidence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tenfold.report.plots.style import BLUE, GREY, INK, VERMILLION
 
 @dataclass(frozen=True)
 class Reliability:
-    """By bin of confidence, those that hold images: mean confidence, accuracy, its Wilson interval, images."""
+    """For each bin of confidence with images: mean confidence, accuracy, its Wilson interval, number of images."""
 
     confidence: np.ndarray
     accuracy: np.ndarray
@@ -27,7 +27,7 @@ class Reliability:
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray) -> Reliability:
-    """labels: int64 [n]; probabilities: float [n, k]. 15 bins of equal width, as the calibration error has them."""
+    """labels: int64 [n]; probabilities: float [n, k]. Uses the 15 bins of the expected calibration error."""
     confidence = probabilities.max(axis=1).astype(np.float64)
     correct = probabilities.argmax(axis=1) == labels
     bins = confidence_bins(confidence)
@@ -38,14 +38,14 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray) -> Reliability:
     return Reliability(np.bincount(bins, confidence, minlength=BINS)[held] / count, right / count, low, high, count)
 
 
-def draw_reliability(data: Reliability, title: str, softened: Reliability | None = None) -> Figure:
-    """Accuracy over confidence, with intervals, above the images in each bin; `softened`: after calibration."""
+def draw_reliability(data: Reliability, title: str, calibrated: Reliability | None = None) -> Figure:
+    """Accuracy over confidence with intervals, and the images in each bin; calibrated: after temperature scaling."""
     figure = Figure(figsize=(5.2, 5.6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     above.set(title=title, ylabel="accuracy (%)", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     above.plot([0, 1], [0, 1], linestyle=":", color=GREY, label="ideal")
     for each, name, colour, marker, line in ((data, "model", BLUE, "o", "-"),
-                                             (softened, "at the fitted temperature", VERMILLION, "s", "--")):
+                                             (calibrated, "after calibration", VERMILLION, "s", "--")):
         if each is not None and len(each.count):
             errors = np.maximum(np.stack([each.accuracy - each.low, each.high - each.accuracy]), 0)
             above.errorbar(each.confidence, each.accuracy, errors, color=colour, marker=marker, linestyle=line,
@@ -61,16 +61,16 @@ def draw_reliability(data: Reliability, title: str, softened: Reliability | None
 
 
 @plot("reliability", "Reliability diagram",
-      "Accuracy of the images in each of 15 bins of confidence, with 95 % Wilson intervals; below the dotted "
-      "line the model is too confident. The bars count the images.", section=RANKING)
+      "Accuracy in each of 15 bins of confidence, with 95 % Wilson intervals. Below the dotted line the model is too "
+      "confident. The bars count the images.", section=RANKING)
 def reliability_diagram(material: Material) -> Figure | None:
-    """Accuracy by confidence on the test split, else on validation; after calibration too where it was fitted."""
+    """Accuracy by confidence on test, otherwise on validation; also after calibration if a temperature was fitted."""
     for split, predicted in (("test", material.test), ("validation", material.validation)):
         if predicted is not None and len(predicted[1]) and np.isfinite(predicted[2]).all():
             _, labels, p = predicted
             temperature = material.calibration.get("temperature")
-            softened = reliability(labels, at_temperature(p, temperature)) if temperature else None
+            calibrated = reliability(labels, at_temperature(p, temperature)) if temperature else None
             error = metric("ece").text({"value": metric("ece")(labels, p)})
             title = f"Reliability, {split} split (calibration error {error})"
-            return draw_reliability(reliability(labels, p), title, softened)
+            return draw_reliability(reliability(labels, p), title, calibrated)
     return None

@@ -1,4 +1,4 @@
-"""Pictures of single images: training samples, first predictions, most confident errors."""
+"""Plots of images: training samples, first predictions, most confident errors."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from matplotlib.figure import Figure
 
 from tenfold.evaluation.misclassified import Guess, guesses, most_confident
 from tenfold.report.plots.grid import Cell, draw_cells
-from tenfold.report.plots.plot import IMAGES, Material, judged, plot
+from tenfold.report.plots.plot import IMAGES, Material, evaluated, plot
 from tenfold.report.plots.style import shorten
 
 SEED = 0
-NAME = 17  # columns of a class name under an image
+NAME = 17  # columns of a class name below an image
 
 
 def sample_indices(count: int, most: int) -> np.ndarray:
-    """Up to `most` of `count` indices, drawn without repetition (int64, ascending), the same each time."""
+    """Up to `most` random indices below `count`, without repetition (int64, ascending), the same each time."""
     return np.sort(np.random.default_rng(SEED).permutation(count)[:most])
 
 
 def guess_cell(image: np.ndarray, guess: Guess, classes: Sequence[str]) -> Cell:
-    """The image with "true: …" and the prediction, ✓ or ✗, under it; without either where the truth is not known."""
+    """The image with its true class and prediction (✓ or ✗) below; without the true class if it is unknown."""
     probability = f"{100 * guess.probability:.1f} %"
     if guess.true is None:
         return Cell(image, (shorten(classes[guess.predicted], NAME + 3), probability))
@@ -44,7 +44,7 @@ def samples(material: Material) -> Figure | None:
 
 
 @plot("first_validation", "First validation images",
-      "The first ten images of the validation split. ✓ right, ✗ wrong (with a broken frame); the percentage "
+      "The first ten images of the validation split. ✓: correct, ✗: wrong (with a dashed frame). The percentage "
       "is the probability of the predicted class.", section=IMAGES)
 def first_validation(material: Material) -> Figure | None:
     """The first ten validation images with true and predicted class."""
@@ -54,15 +54,15 @@ def first_validation(material: Material) -> Figure | None:
     cells = [guess_cell(images[g.index], g, material.classes) for g in guesses(labels, probabilities, 10)]
     wrong = sum(cell.wrong for cell in cells)
     right = len(cells) - wrong
-    return draw_cells(cells, 5, f"First {len(cells)} validation images: {right} right, {wrong} wrong")
+    return draw_cells(cells, 5, f"First {len(cells)} validation images: {right} correct, {wrong} wrong")
 
 
 @plot("confident_errors", "Most confident errors",
-      "Wrong predictions with the highest probabilities, the most confident first. A wrong label "
-      "shows up here.", section=IMAGES)
+      "Wrong predictions with the highest probabilities, most confident first. Mislabelled images show up here.",
+      section=IMAGES)
 def confident_errors(material: Material) -> Figure | None:
-    """The most confident errors on the test split, else on validation."""
-    found = judged(material)
+    """The most confident errors on test, otherwise on validation."""
+    found = evaluated(material)
     if found is None:
         return None
     split, (images, labels, probabilities) = found

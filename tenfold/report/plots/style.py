@@ -1,4 +1,4 @@
-"""One look for all plots: type, lines, a palette that colour-blind readers can tell apart."""
+"""The style of all plots: fonts, lines, and colours that colour-blind readers can distinguish."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ DPI = 150
 # Okabe & Ito (2008), Color universal design.
 BLUE, VERMILLION, GREY, INK = "#0072B2", "#D55E00", "#8A8F98", "#1F2328"
 
-# Faces for scripts that the default one lacks; only those that are installed are asked for.
-OTHER_SCRIPTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "PingFang SC",
+# Fonts for scripts that the default font lacks, used if installed.
+OTHER_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "PingFang SC",
                  "Hiragino Sans", "Microsoft YaHei", "Noto Sans Arabic", "Noto Sans Devanagari")
 
 STYLE = MappingProxyType({
@@ -39,14 +39,14 @@ STYLE = MappingProxyType({
 
 @contextlib.contextmanager
 def styled() -> Iterator[None]:
-    """Tenfold's style within the block."""
-    settings: dict[Any, Any] = {**STYLE, "font.family": list(_faces())}
+    """Apply Tenfold's style within the block."""
+    settings: dict[Any, Any] = {**STYLE, "font.family": list(_fonts())}
     with matplotlib.rc_context(settings):
         yield
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as PNG bytes at 150 dpi; the same figure gives the same bytes."""
+    """The figure as PNG bytes at 150 dpi. The same figure gives the same bytes."""
     target = io.BytesIO()
     with styled():
         figure.savefig(target, format="png", dpi=DPI, metadata={"Software": None})
@@ -54,12 +54,12 @@ def png(figure: Figure) -> bytes:
 
 
 def shorten(name: str, width: int) -> str:
-    """A name in at most `width` columns on one line, its middle given up first: "steel_bea…crack_3".
+    """A name on one line in at most `width` columns; long names lose their middle: "steel_bea…crack_3".
 
-    A character that no installed face has becomes "□".
+    Characters that no installed font has become "□".
     """
     name = " ".join("".join(" " if unicodedata.category(c) == "Cc" else c for c in name).split())
-    name = "".join(c if any(ord(c) in face for face in _faces().values()) else "□" for c in name)
+    name = "".join(c if any(ord(c) in font for font in _fonts().values()) else "□" for c in name)
     if _columns(name) <= width:
         return name
     head, tail = name, name
@@ -71,10 +71,10 @@ def shorten(name: str, width: int) -> str:
 
 
 @cache
-def _faces() -> dict[str, frozenset[int]]:
-    """The faces to draw with, in order of preference, and the characters that each has."""
+def _fonts() -> dict[str, frozenset[int]]:
+    """The fonts to draw with, in order of preference, and the characters of each."""
     installed = set(font_manager.get_font_names())
-    names = ["DejaVu Sans", *(name for name in OTHER_SCRIPTS if name in installed)]
+    names = ["DejaVu Sans", *(name for name in OTHER_FONTS if name in installed)]
     fonts = {name: font_manager.get_font(font_manager.findfont(name)) for name in names}
     return {name: frozenset(font.get_charmap()) for name, font in fonts.items()}
 

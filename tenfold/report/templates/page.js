@@ -1,10 +1,10 @@
 "use strict";
-// Makes a page that is complete without it handier: tables sort, classes filter, cells of the matrix open in place.
+// The page is complete without this script. It adds sorting, filters, and images that open below the matrix.
 (() => {
   document.documentElement.classList.add("scripted");
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
-  // -- tables: a click on a heading sorts, a second one the other way round; blanks stay last -----------------
+  // -- tables: click a heading to sort, again to reverse; blank cells stay last -------------------------------
   const key = (row, column) => {
     const cell = row.cells[column];
     const text = (cell.dataset.value ?? cell.textContent).trim();
@@ -39,7 +39,7 @@
     });
   }
 
-  // -- filters: what belongs to one class (or one metric), wherever it stands ---------------------------------
+  // -- filters: show only the rows and errors of one class or one metric -------------------------------------
   for (const filter of all("select[data-filters]")) {
     const name = filter.dataset.filters;
     filter.closest("[hidden]").hidden = false;
@@ -47,24 +47,24 @@
     const apply = () => {
       const wanted = filter.value;
       const belongs = (values) => wanted === "" || values.split(" ").includes(wanted);
-      const things = all(`[data-${name}]`);
-      for (const thing of things) thing.hidden = !belongs(thing.dataset[name]);
-      const left = things.filter((each) => each.matches(".counted") && !each.hidden).length;
-      if (count) count.textContent = wanted === "" ? "" : `${left} ${count.dataset.of}`;
+      const filtered = all(`[data-${name}]`);
+      for (const each of filtered) each.hidden = !belongs(each.dataset[name]);
+      const shown = filtered.filter((each) => each.matches(".counted") && !each.hidden).length;
+      if (count) count.textContent = wanted === "" ? "" : `${count.dataset.label} ${shown}`;
       for (const cell of all(".matrix [data-pair]")) cell.classList.toggle("faded", !belongs(cell.dataset.pair));
     };
     filter.addEventListener("change", apply);
     apply();
   }
 
-  // -- the matrix: what a cell says, its row and column, its images -------------------------------------------
+  // -- the matrix: describe the cell under the pointer, mark its row and column, open its images --------------
   const matrix = document.querySelector(".matrix");
   const words = document.getElementById("matrix-words");
   if (matrix && words) {
-    const usual = words.textContent;
+    const initial = words.textContent;
     const mark = (cell) => {
       for (const each of all(".at", matrix)) each.classList.remove("at");
-      words.textContent = cell ? cell.dataset.words : usual;
+      words.textContent = cell ? cell.dataset.words : initial;
       if (!cell) return;
       cell.parentElement.cells[0].classList.add("at");
       matrix.tHead.rows[matrix.tHead.rows.length - 1].cells[cell.cellIndex].classList.add("at");
