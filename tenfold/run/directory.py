@@ -1,6 +1,7 @@
 """Create, find, read and write a run directory.
 
-Every file of a run is written here, atomically. Creating the directory is exclusive, so two runs never share one.
+Every file of a run is written here, atomically; only its journal is appended to elsewhere. Creating the directory is
+exclusive, so two runs never share one.
 """
 
 from __future__ import annotations
