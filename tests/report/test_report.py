@@ -132,7 +132,7 @@ def test_a_whole_finished_run_has_no_warning():
     assert facts.cautions({"status": "finished"}, {"test": split}, {"test": {"notes": []}}) == []
     partial = {"count": 7, "source": "held out of train (train: PARTIAL)", "partial": True, "expected": None}
     assert facts.cautions({"status": "finished"}, {"test": partial}, {})[0].startswith(
-        "The test split is partial: 7 images, taken from partial data")
+        "The test split is partial: 7 images from partial data")
     assert facts.cautions({"status": "diverged", "reason": "NaN"}, {}, {}) == [
         "This run is not finished; its status is “diverged”: NaN."]
     assert facts.cautions({"status": "finished"}, {}, {"test": {"notes": ["All of one class."]}}) == [
@@ -186,7 +186,7 @@ def test_images_that_the_model_has_seen_and_small_splits_are_told(tmp_path):
     run.write_json("environment.json", tree)
     _, text = parsed(report(run, made))
     assert "Digits-train split: 80 of its 100 images are also in the run's train split." in text
-    assert "20 of its 100 images are among those that the model is tested on." in text
+    assert "20 of its 100 images are also in the run's test split." in text
     assert "The test split has 5 images only" in text
 
 
