@@ -120,7 +120,7 @@ def _memory(results: Results) -> tuple[str, bool]:
 def _large_split(results: Results) -> tuple[str, bool]:
     result: Any = results["large-split"]
     if result["gib"] < 6 or result["limit_gib"] > 2:
-        raise KeyError("the sizes of the bar")
+        raise KeyError("the sizes of the target")
     of, peak = result["ratio"], result["mapped"]["anonymous_mib"] / 1024
     return f"{span(of)}; {peak:.2f} GiB held at most", of["median"] >= 0.9 and of["n"] >= ROUNDS and peak <= 2
 

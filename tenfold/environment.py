@@ -13,6 +13,7 @@ from typing import Any
 
 from tenfold import machine
 from tenfold.data.dataset import Dataset
+from tenfold.data.images import printable
 from tenfold.errors import UsageError
 
 LIBRARIES = (
@@ -48,7 +49,7 @@ def describe(dataset: Dataset, engine_choice: dict[str, Any], seed: int, paramet
         "versions": versions(), "machine": machine.facts(), **engine_choice, "seed": seed,
         "model": {"parameters": parameters, "flops_per_image": flops},
         "dataset": describe_dataset(dataset),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]), "git_commit": git_commit(),
+        "command": printable(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])), "git_commit": git_commit(),
     }
 
 

@@ -144,7 +144,8 @@ def _gallery_pictures(images: Images, labels: np.ndarray, p: np.ndarray, classes
 
 def _write(run: Run, directory: str, title: str, shown: Sequence[Shown], classes: Sequence[str],
            pairs: Sequence[Pair] = (), notes: Sequence[str] = (), unread: Sequence[str] = ()) -> Explanation:
-    path = explanations.write(run, directory, title, shown, classes, pairs, notes)
+    with run.writing():
+        path = explanations.write(run, directory, title, shown, classes, pairs, notes)
     return Explanation(path, tuple(dict(each.entry) for each in shown), tuple(unread))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tenfold.data.familiar import unlike
-from tenfold.data.images import image_files, read_image
+from tenfold.data.images import image_files, printable, read_image
 from tenfold.errors import ImageError
 from tenfold.run import Run, State
 from tenfold.runtimes import BATCH, Predictor, open_predictor
@@ -64,7 +64,8 @@ def cautions(run: Run, predictions: Sequence[Prediction]) -> list[str]:
     strange = [each for each in read if each.unlike]
     if len(strange) > TOLERATED * len(read):
         found.append(f"{len(strange):,} of {len(read):,} images are unlike the training images in brightness or "
-                     f"contrast (the first is {strange[0].path.name}): their probabilities may be meaningless")
+                     f"contrast (the first is {printable(strange[0].path.name)}): their probabilities may be "
+                     "meaningless")
     return found
 
 

@@ -17,6 +17,7 @@ from tenfold.comparison import table as leaderboard
 from tenfold.comparison.leaderboard import FEW_SEEDS
 from tenfold.comparison.tables import facts as about
 from tenfold.comparison.tables import pair_table, seed_table
+from tenfold.data.images import printable
 from tenfold.evaluation.metrics import metric
 from tenfold.registry import METRICS
 from tenfold.run import Run
@@ -167,11 +168,11 @@ def print_predictions(predictions: Sequence[Prediction]) -> None:
     table = _table("image", "class", ">probability", "next", ">probability")
     for prediction in predictions:
         if prediction.error:
-            table.add_row(escape(str(prediction.path)), "–", "–", "unreadable", "")
+            table.add_row(escape(printable(prediction.path)), "–", "–", "unreadable", "")
             continue
         ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:2]
         cells = [cell for name, p in ranked for cell in (escape(name), f"{100 * p:.1f} %")]
-        table.add_row(escape(str(prediction.path)), *cells)
+        table.add_row(escape(printable(prediction.path)), *cells)
     _print(table)
 
 

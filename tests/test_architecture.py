@@ -50,7 +50,7 @@ FLOORS: dict[str, set[str]] = {
         "errors", "machine", "progress", "run", "data", "runtimes", "evaluation", "report", "material", "jobs",
     },
     "demo": {"progress", "study"},
-    "terminal": {"csvfile", "registry", "run", "evaluation", "report", "comparison"},
+    "terminal": {"csvfile", "registry", "run", "data", "evaluation", "report", "comparison"},
     "cli": {
         "errors", "recipe", "progress", "run", "data", "prediction", "comparison", "environment", "study", "jobs",
         "overview", "explanation", "demo", "terminal",

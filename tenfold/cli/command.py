@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import io
 import os
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tenfold.errors import TenfoldError
+from tenfold.errors import TenfoldError, first_line
 
 if TYPE_CHECKING:
     from tenfold.progress.lines import LineWatcher
@@ -62,14 +63,22 @@ def command(
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             except typer.Exit:
                 raise
+            except OSError as error:
+                if error.errno == errno.ENOSPC:
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
+                    _fail("can't write the output: no space left on the device; free some space there", 3)
+                _unexpected(error)
             except Exception as error:
-                reason = str(error).splitlines()[0] if str(error) else ""
-                _fail(f"unexpected {type(error).__name__}: {reason} (`tenfold --debug …` shows the traceback)", 1)
+                _unexpected(error)
 
         group.command(name, short_help=short)(run)
         return function
 
     return register
+
+
+def _unexpected(error: Exception) -> None:
+    _fail(f"unexpected {type(error).__name__}: {first_line(error)} (`tenfold --debug …` shows the traceback)", 1)
 
 
 def watching() -> LineWatcher:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import math
@@ -14,13 +15,14 @@ import numpy as np
 
 from tenfold.comparison.groups import Group
 from tenfold.comparison.leaderboard import Pair, Row
+from tenfold.errors import RunError
 from tenfold.evaluation import statistics
 from tenfold.evaluation.metrics import metric
 from tenfold.evaluation.predictions import read_predictions
 from tenfold.evaluation.statistics import OverSeeds
 from tenfold.evaluation.weighted import Predictions
 from tenfold.registry import METRICS
-from tenfold.run import Run
+from tenfold.run import Record, Run
 
 EMPTY = {"value": None, "low": None, "high": None}
 
@@ -68,8 +70,7 @@ def row_of(group: Group, spread: Spread) -> Row:
     first, tests = group.runs[0], [run.metrics()["test"] for run in group.runs]
     environments = [run.environment() for run in group.runs]
     dataset = environments[0].get("dataset", {})
-    speeds = [speed for run in group.runs if run.has("inference.json")
-              if {"processor", "threads", "images_per_second"} <= (speed := run.read_json("inference.json")).keys()]
+    speeds = [speed for run in group.runs if (speed := _speed(run)) is not None]
     machines = dict.fromkeys(f"{s['processor']}, {s['threads']} thread{'s' * (s['threads'] > 1)}" for s in speeds)
     return Row(
         model=group.name, recipe=first.recipe().name, dataset=str(dataset.get("name", "")),
@@ -83,6 +84,13 @@ def row_of(group: Group, spread: Spread) -> Row:
         machine=" and ".join(machines),
         test={"count": tests[0].get("count"), **dataset.get("splits", {}).get("test", {})},
     )
+
+
+def _speed(run: Run) -> Record | None:
+    """The measured speed of prediction; None if there is none or it is damaged."""
+    with contextlib.suppress(RunError):
+        return run.speed()
+    return None
 
 
 def _seconds(run: Run) -> float:

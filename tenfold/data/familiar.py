@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,17 +9,17 @@ import numpy as np
 
 from tenfold.data.view import Images, View, blocks
 
-SAMPLE = 5000  # training images used for the ranges: at least this many, if there are that many
+SAMPLE = 5000  # images that are read, at most
 MARGIN = 0.1  # tolerance outside a range, as a fraction of the range
 
 
 def pixel_ranges(images: Images) -> dict[str, list[float]]:
     """Ranges of the pixel mean and the pixel standard deviation of the images, on the scale 0–255.
 
-    images: uint8 [n, h, w, c]; 5,000 to 9,999 of them, evenly spaced, are read, or all if there are fewer. Returns
+    images: uint8 [n, h, w, c]; at most 5,000 of them, evenly spaced, are read. Returns
     "mean" and "sd", each [0.1 % quantile, 99.9 % quantile] over the images.
     """
-    step = max(1, len(images) // SAMPLE)
+    step = max(1, -(-len(images) // SAMPLE))
     sample = View(images, np.arange(0, len(images), step))
     means, deviations = np.concatenate([_statistics(block) for block in blocks(sample)], axis=1)
     return {name: [float(q) for q in np.quantile(values, [0.001, 0.999])]
@@ -39,5 +38,7 @@ def unlike(images: np.ndarray, ranges: Mapping[str, Sequence[Any]]) -> np.ndarra
 
 def _statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(mean, standard deviation) of the pixels of each image: two float64 [n]."""
-    flat = images.reshape(len(images), math.prod(images.shape[1:]))
-    return flat.mean(axis=1, dtype=np.float64), flat.std(axis=1, dtype=np.float64)
+    means, deviations = np.empty(len(images)), np.empty(len(images))
+    for i, image in enumerate(images):  # one at a time: a float64 copy of all would take eight times their memory
+        means[i], deviations[i] = image.mean(dtype=np.float64), image.std(dtype=np.float64)
+    return means, deviations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def data_root() -> Path:
     """
     chosen = os.environ.get("TENFOLD_DATA")
     if chosen:
-        return Path(chosen).expanduser()
+        return _expanded(chosen)
     return _cache()
 
 
@@ -28,13 +29,20 @@ def feature_root() -> Path:
     It may be deleted at any time; the features are then computed again.
     """
     chosen = os.environ.get("TENFOLD_CACHE")
-    return (Path(chosen).expanduser() if chosen else _cache()) / "features"
+    return (_expanded(chosen) if chosen else _cache()) / "features"
 
 
 def keras_cache() -> Path:
     """The directory of the data sets downloaded by Keras, in `$KERAS_HOME` or `~/.keras`."""
     home = os.environ.get("KERAS_HOME")
-    return (Path(home).expanduser() if home else Path.home() / ".keras") / "datasets"
+    return (_expanded(home) if home else Path.home() / ".keras") / "datasets"
+
+
+def _expanded(text: str) -> Path:
+    """A path with `~` replaced; as it is where there is no such user."""
+    with contextlib.suppress(RuntimeError):
+        return Path(text).expanduser()
+    return Path(text)
 
 
 def _cache() -> Path:

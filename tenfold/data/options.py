@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -23,7 +22,7 @@ class Option:
             value = int(text) if isinstance(self.default, int) else float(text)
         except ValueError:
             return None
-        return value if math.isfinite(value) and self.lowest <= value <= self.highest else None
+        return value if self.lowest <= value <= self.highest else None  # NaN and infinity are not within
 
     def describe(self) -> str:
         """The valid values, in words."""

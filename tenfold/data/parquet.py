@@ -24,6 +24,7 @@ IMAGE_COLUMNS = ("img", "image")
 LABEL_COLUMN = "label"
 BATCH = 1000  # rows read at a time
 MOST_OF_CHUNK = 160 << 20  # bytes of a column in one row group, unpacked; reading takes four times as much
+MOST_PAGES = 100_000  # of all columns of a file; official files have some hundreds
 MOST_OF_CELL = 1 << 20  # bytes of one encoded image, beyond 8 a pixel
 DICTIONARY = {2, 8}  # encodings in which rows share values
 DELTA_BYTE_ARRAY = 7  # an encoding in which a few bytes are a thousand long values that begin alike
@@ -90,10 +91,17 @@ def _open(file: Path) -> pyarrow.parquet.ParquetFile:
         columns = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
         encodings: dict[str, set[int | None]] = {path: set(), LABEL_COLUMN: set()}
         with mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            for chunk in chunks(content):
-                name = columns[chunk.column]
+            end = count = 0
+            for chunk in sorted(chunks(content), key=lambda chunk: chunk.start):
+                if chunk.start < end:
+                    raise ValueError("two of its columns share bytes")
+                name, end = columns[chunk.column], chunk.stop
                 if name in encodings:
-                    encodings[name] |= _encodings(file, name, chunk, content)
+                    found, pages_of_chunk = _encodings(file, name, chunk, content)
+                    encodings[name] |= found
+                    count += pages_of_chunk
+                if count > MOST_PAGES:
+                    raise ValueError(f"it has more than {MOST_PAGES:,} pages")
         shared = [path] if encodings[path] & DICTIONARY else []
         return pyarrow.parquet.ParquetFile(file, metadata=metadata, read_dictionary=shared)
 
@@ -110,11 +118,16 @@ def _image_column(file: Path, metadata: pyarrow.parquet.FileMetaData) -> str:
                     f"expected {LABEL_COLUMN!r} and one of {' or '.join(map(repr, IMAGE_COLUMNS))}, encoded images")
 
 
-def _encodings(file: Path, name: str, chunk: Chunk, content: mmap.mmap) -> set[int | None]:
-    """The encodings of a column in a row group. Raises DataError if it would take far more memory than images do."""
-    size, encodings = 0, set()
+def _encodings(file: Path, name: str, chunk: Chunk, content: mmap.mmap) -> tuple[set[int | None], int]:
+    """(encodings, number of pages) of a column in a row group.
+
+    Raises DataError if the column would take far more memory than images do.
+    """
+    size, count, encodings = 0, 0, set()
     for page in pages(content, chunk):
-        size += page.size
+        size, count = size + page.size, count + 1
+        if count > MOST_PAGES:
+            break
         if size > MOST_OF_CHUNK:
             raise DataError(f"{file}: {name} unpacks to more than {MOST_OF_CHUNK:,} bytes in one row "
                             "group; expected fewer; write smaller row groups")
@@ -122,7 +135,7 @@ def _encodings(file: Path, name: str, chunk: Chunk, content: mmap.mmap) -> set[i
             raise DataError(f"{file}: {name} is encoded as DELTA_BYTE_ARRAY; expected plain values "
                             "or a dictionary; write it anew")
         encodings.add(page.encoding)
-    return encodings
+    return encodings, count
 
 
 def _read(

@@ -148,6 +148,9 @@ def channel_statistics(images: Images) -> tuple[np.ndarray, np.ndarray]:
 def _hold_out(dataset: Dataset, name: str, amount: float, seed: int, stream: int) -> Dataset:
     """`dataset` with a split `name` held out of train. `amount` is a fraction, or from 1 a number of images."""
     train, key = dataset.train, f"data.{name}"
+    if train.groups is not None:
+        raise UsageError(f"{key}: can't hold out images of a split with groups, which would be torn apart; give the "
+                         f"data set a {name} split of its own, or set {key}=0")
     size = round(amount * len(train)) if amount < 1 else int(amount)
     most = int(np.maximum(np.bincount(train.labels) - 1, 0).sum())
     if size == 0:

@@ -1,7 +1,8 @@
 """The JSON files of a run as immutable records.
 
 A record is a mapping with the content of the file (`run.metrics()["test"]["accuracy"]["value"]`), with properties for
-common values (`run.status().state`). To change a copy, use `dict(record)`.
+common values (`run.status().state`). A record can't be changed, though lists in it can. To change a copy, use
+`dict(record)`.
 """
 
 from __future__ import annotations
@@ -149,7 +150,9 @@ class Calibration(Record):
 
     @classmethod
     def fault(cls, values: Mapping[str, Any]) -> str | None:
-        return _lacking(values, "temperature", "before", "after")
+        number = isinstance(values.get("temperature"), (int, float))
+        lacking = _lacking(values, "temperature", "before", "after")
+        return lacking or (None if number else "its temperature is no number")
 
 
 class Corruptions(Record):
@@ -165,7 +168,9 @@ class Speed(Record):
 
     @classmethod
     def fault(cls, values: Mapping[str, Any]) -> str | None:
-        return _lacking(values, "images_per_second", "threads", "processor")
+        numbers = all(isinstance(values.get(key), (int, float)) for key in ("images_per_second", "threads"))
+        lacking = _lacking(values, "images_per_second", "threads", "processor")
+        return lacking or (None if numbers else "its speed or threads are no numbers")
 
 
 def _lacking(values: Mapping[str, Any], *keys: str) -> str | None:

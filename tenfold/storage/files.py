@@ -42,7 +42,7 @@ def write_whole(path: Path, content: bytes | str | Callable[[Path], object], adv
             if callable(content):
                 content(temporary)
             else:
-                temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+                temporary.write_bytes(content.encode(errors="replace") if isinstance(content, str) else content)
             put_in_place(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)

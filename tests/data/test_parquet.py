@@ -195,3 +195,15 @@ def test_only_regular_files_are_found(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "train-0.parquet")
     write(tmp_path / "train-1.parquet", [encoded()])
     assert find_parquet(tmp_path, "train") == [tmp_path / "train-1.parquet"]
+
+
+def test_many_pages_and_columns_that_share_bytes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.parquet", [encoded()] * 20)
+    with monkeypatch.context() as patch:
+        patch.setattr(parquet, "MOST_PAGES", 1)
+        with pytest.raises(DataError, match="more than 1 pages"):
+            read(path)
+    whole = parquet.chunks
+    monkeypatch.setattr(parquet, "chunks", lambda content: [*whole(content), *whole(content)])
+    with pytest.raises(DataError, match="share bytes"):
+        read(path)

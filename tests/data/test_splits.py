@@ -219,3 +219,12 @@ def test_cifar10_with_5000_held_out(real_data):
     assert np.bincount(prepared.train.labels).tolist() == [100] * 10
     assert len(prepared.test) == len(dataset.test)
     assert prepared.test.partial == dataset.test.partial
+
+
+def test_groups_are_never_torn_apart():
+    labels = np.arange(40) % 2
+    grouped = Split(np.zeros((40, 8, 8, 1), np.uint8), labels, Provenance("made"), groups=np.arange(40) // 4)
+    dataset = Dataset("made", "made", ("a", "b"), train=grouped)
+    with pytest.raises(UsageError, match=r"^data.test: can't hold out images of a split with groups[^\n]*$"):
+        prepare(dataset, DataSection())
+    assert prepare(dataset, DataSection(test=0, validation=0)).train.groups is not None

@@ -155,7 +155,7 @@ def test_features_are_what_the_last_dense_layer_is_given(images):
     np.testing.assert_allclose(features(model, images, batch_size=2), expected, rtol=1e-5)
     fully = keras.Sequential([keras.Input((16, 12, 3)), L.Conv2D(2, (16, 12)), L.Flatten(), L.Softmax()])
     np.testing.assert_array_equal(features(fully, images), images.reshape(5, -1).astype(np.float32))
-    with pytest.raises(UsageError, match="no layer of the model .* has weights"):
+    with pytest.raises(UsageError, match=r"no layer of the model .* has weights"):
         features(keras.Sequential([keras.Input((16, 12, 3)), L.Flatten()]), images)
 
 
