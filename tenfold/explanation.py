@@ -21,7 +21,7 @@ from tenfold.evaluation.weighted import Predictions
 from tenfold.jobs.own_data import own_data
 from tenfold.material import predicted
 from tenfold.progress import Watcher
-from tenfold.progress.notebook import default_watcher
+from tenfold.progress.notebook import chosen_watcher
 from tenfold.report import explanations
 from tenfold.report.explanations import Shown, explained_picture, gallery_picture
 from tenfold.report.plots.plot import Predicted
@@ -64,7 +64,7 @@ def explain(run: Run, images: Iterable[str | Path] = (), *, most: int = 12, neig
     the model has no convolution (errors are then shown without Grad-CAM), RunError if the model or the predictions are
     missing or the data set has changed, DataError if the data set is not available.
     """
-    watcher = watcher or default_watcher()
+    watcher = chosen_watcher(watcher)
     machine.configure("float32")
     paths = list(images)
     return _explain_images(run, paths) if paths else _explain_errors(run, most, neighbours, watcher)

@@ -22,7 +22,7 @@ from tenfold.errors import RecipeError, RunError, StorageError, TenfoldError, Us
 from tenfold.evaluation.metrics import metric
 from tenfold.jobs.own_data import with_source
 from tenfold.progress import Watcher
-from tenfold.progress.notebook import default_watcher
+from tenfold.progress.notebook import chosen_watcher
 from tenfold.recipe import Recipe, text
 from tenfold.recipe.overrides import overridden
 from tenfold.recipe.validation_errors import explain
@@ -143,7 +143,7 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
     Raises UsageError if the study is invalid, before anything is written, or if no model could be trained;
     StorageError.
     """
-    watcher = watcher or default_watcher()
+    watcher = chosen_watcher(watcher)
     machine.check()
     study = study if isinstance(study, Study) else Study.load(study)
     metric(by or study.by)

@@ -12,7 +12,7 @@ from tenfold.errors import UsageError
 from tenfold.jobs.own_data import own_data
 from tenfold.jobs.steps import measure_speed, write_report
 from tenfold.progress import Watcher
-from tenfold.progress.notebook import default_watcher
+from tenfold.progress.notebook import chosen_watcher
 from tenfold.recipe import EvaluateSection
 from tenfold.run import Run
 
@@ -32,7 +32,7 @@ def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False, *, spl
     changed, UsageError for an unknown split, RecipeError for an unknown `tta`.
     """
     how = run.recipe().replace({} if tta is None else {"evaluate.tta": tta}).evaluate
-    watcher = watcher or default_watcher()
+    watcher = chosen_watcher(watcher)
     machine.check(watcher.notice)
     dataset = own_data(run, watcher)
     other = None if data is None else open_dataset(data, fetch=True, watcher=watcher)

@@ -12,7 +12,7 @@ from tenfold.jobs import steps
 from tenfold.jobs.job import Interruptible, Job, Plan
 from tenfold.jobs.own_data import check_data, prepared
 from tenfold.progress import Watcher
-from tenfold.progress.notebook import default_watcher
+from tenfold.progress.notebook import chosen_watcher
 from tenfold.run import Run, State
 
 
@@ -23,7 +23,7 @@ def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *
     `epochs` raises the recipe's number of epochs; with it, a finished run can be resumed too. Raises RunError if the
     run is finished, if another process is writing it, or if its data set has changed.
     """
-    watcher = watcher or default_watcher()
+    watcher = chosen_watcher(watcher)
     machine.check(watcher.notice)
     recipe, state = run.recipe(), run.status().state
     if epochs is not None:

@@ -16,7 +16,7 @@ from tenfold.jobs.job import Interruptible, Job, Plan
 from tenfold.jobs.own_data import check_data, prepared, with_source
 from tenfold.jobs.resuming import continue_run
 from tenfold.progress import Watcher
-from tenfold.progress.notebook import default_watcher
+from tenfold.progress.notebook import chosen_watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run, State, check_name
 
@@ -38,7 +38,7 @@ def train(
     DivergedError if the loss became NaN or infinite (the run then has the status "diverged" and its last finite
     weights); StorageError if the disk fails during training (the last checkpoint is kept).
     """
-    watcher = watcher or default_watcher()
+    watcher = chosen_watcher(watcher)
     machine.check(watcher.notice)
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     if name is not None:

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any
 
+from tenfold.errors import UsageError
 from tenfold.progress.events import Advance, Ended, Epoch, Event, Step, Training
 from tenfold.progress.lines import LABELS, LineWatcher
 from tenfold.progress.watchers import SILENT, Watcher
@@ -59,7 +60,15 @@ class NotebookWatcher(LineWatcher):
             self._display.update(content)
 
 
-def default_watcher() -> Watcher:
-    """The watcher used if the caller passes none: a live bar in a notebook, otherwise silent."""
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    return NotebookWatcher() if type(shell).__name__ == "ZMQInteractiveShell" else SILENT
+def chosen_watcher(watcher: Watcher | None) -> Watcher:
+    """The caller's watcher; without one, a live bar in a notebook and silence elsewhere.
+
+    Raises UsageError for anything that is not a Watcher.
+    """
+    if watcher is None:
+        shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+        return NotebookWatcher() if type(shell).__name__ == "ZMQInteractiveShell" else SILENT
+    if not isinstance(watcher, Watcher):
+        raise UsageError(f"watcher: received a {type(watcher).__name__}; expected a tenfold.Watcher: make a subclass "
+                         "that overrides `on`")
+    return watcher

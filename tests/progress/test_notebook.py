@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+import tenfold
+from tenfold.errors import UsageError
+
 TRAIN = """import tenfold
 run = tenfold.train("mlp", "digits", runs={runs!r}, name="noted")"""
 
@@ -37,3 +40,9 @@ def test_a_training_in_plain_python_is_silent(tmp_path: Path) -> None:
     code = TRAIN.format(runs=str(tmp_path)).replace('"digits"', '"shapes:train=300,test=20"')
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == done.stderr == ""
+
+
+def test_what_is_no_watcher_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^watcher: received a builtin_\w+; expected a tenfold.Watcher"):
+        tenfold.train("mlp", "digits", runs=tmp_path / "runs", watcher=print)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
