@@ -16,6 +16,7 @@ from tenfold.data.parquet import find_parquet, read_splits
 from tenfold.data.source import Access, Place, source
 from tenfold.data.unpickle import unpickle_arrays
 from tenfold.errors import DataError
+from tenfold.progress import Watcher
 from tenfold.registry import DATASETS
 from tenfold.storage.locks import lock_path, locked
 
@@ -69,7 +70,7 @@ def open_cifar(access: Access, archive: Archive = ARCHIVE, batch: int = BATCH) -
                         f"({archive.size / 1e6:.0f} MB) or set TENFOLD_DATA")
     if place.layout == "parquet":
         access.watcher.notice(f"reading cifar10 from {place.path}")
-        return _from_parquet(place, batch)
+        return _from_parquet(place, batch, access.watcher)
     return _from_batches(place, batch)
 
 
@@ -151,9 +152,10 @@ def _from_batches(place: Place, batch: int) -> Dataset:
     return Dataset("cifar10", "cifar10", CLASSES, train=train, test=test)
 
 
-def _from_parquet(place: Place, batch: int) -> Dataset:
+def _from_parquet(place: Place, batch: int, watcher: Watcher) -> Dataset:
     """The data set from parquet files, each split with as many of the official images as there are."""
-    splits = read_splits(place, SHAPE, len(CLASSES), {"train": TRAIN_BATCHES * batch, "test": batch})
+    splits = read_splits(place, SHAPE, len(CLASSES), {"train": TRAIN_BATCHES * batch, "test": batch},
+                         watcher)
     return Dataset("cifar10", "cifar10", CLASSES, train=splits["train"], test=splits["test"])
 
 

@@ -101,7 +101,7 @@ def open_layout(layout: Layout, access: Access, counts: dict[str, int] | None = 
                         f"{how} or set TENFOLD_DATA")
     if place.layout == "parquet":
         access.watcher.notice(f"reading {layout.name} from {place.path}")
-        splits = read_splits(place, SHAPE, len(layout.classes), counts)
+        splits = read_splits(place, SHAPE, len(layout.classes), counts, access.watcher)
     else:
         splits = _from_arrays(layout, place, counts)
     return Dataset(layout.name, layout.name, layout.classes, train=splits["train"], test=splits["test"])

@@ -16,6 +16,7 @@ from tenfold.data.images import printable, read_image
 from tenfold.data.pages import Chunk, chunks, pages
 from tenfold.data.source import Place
 from tenfold.errors import DataError, ImageError, first_line
+from tenfold.progress import SILENT, Watcher
 
 if TYPE_CHECKING:
     import pyarrow.parquet
@@ -36,7 +37,7 @@ def find_parquet(folder: Path, split: str) -> list[Path]:
 
 
 def read_splits(
-    place: Place, shape: tuple[int, int, int], classes: int, counts: Mapping[str, int]
+    place: Place, shape: tuple[int, int, int], classes: int, counts: Mapping[str, int], watcher: Watcher = SILENT,
 ) -> dict[str, Split]:
     """The splits that `counts` names with their official numbers of images, each as much as there is.
 
@@ -48,21 +49,21 @@ def read_splits(
         if not files:
             raise DataError(f"{place.path}: there is no {name}-*.parquet; expected files for "
                             f"{' and '.join(counts)}; get the folder again")
-        images, labels = read_parquet(files, shape, classes, most=count)
+        images, labels = read_parquet(files, shape, classes, most=count, watcher=watcher)
         provenance = Provenance(f"official {name} split ({place.words}/{name}-*.parquet)", count)
         splits[name] = Split(images, labels, provenance)
     return splits
 
 
 def read_parquet(
-    files: Sequence[Path], shape: tuple[int, int, int], classes: int, most: int
+    files: Sequence[Path], shape: tuple[int, int, int], classes: int, most: int, watcher: Watcher = SILENT,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 [n, height, width, channels] of `shape`, and labels int64 [n], of all `files` in order.
 
     Images of another colour mode are converted (grey to RGB, say); another size is a mistake.
     Raises DataError, with the file and the row, if a file is damaged, lacks a column, holds labels
     outside 0 to `classes` - 1, unreadable images or images of another size, if it would take far more memory than
-    its images, or if there are more than `most` rows.
+    its images, or if there are more than `most` rows. The watcher is told of every thousand images.
     """
     tables = [_open(file) for file in files]
     rows = sum(table.metadata.num_rows for table in tables)
@@ -73,7 +74,7 @@ def read_parquet(
     start = 0
     for file, table in zip(files, tables, strict=True):
         with _reading(file):
-            start = _read(file, table, images, labels, start, classes)
+            start = _read(file, table, images, labels, start, classes, watcher)
     if start < rows:
         raise DataError(f"{_names(files)}: received {start:,} rows; expected {rows:,}; get the files again")
     return images, labels
@@ -140,7 +141,7 @@ def _encodings(file: Path, name: str, chunk: Chunk, content: mmap.mmap) -> tuple
 
 def _read(
     file: Path, table: pyarrow.parquet.ParquetFile, images: np.ndarray, labels: np.ndarray, start: int,
-    classes: int,
+    classes: int, watcher: Watcher,
 ) -> int:
     """Fill `images` and `labels` from row `start` on with the rows of one file; return the next row."""
     path = _image_column(file, table.metadata)
@@ -151,6 +152,7 @@ def _read(
         cells = batch.column(path.split(".")[0])
         _fill(file, row, cells.flatten()[0] if "." in path else cells, images[start:stop])
         start = stop
+        watcher.advance("decode", start, len(images), "images")
     return start
 
 

@@ -15,11 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from watchers import Listen
 
 from tenfold.data import parquet
 from tenfold.data.images import read_image
 from tenfold.data.parquet import find_parquet, read_parquet
 from tenfold.errors import DataError
+from tenfold.progress import Advance, Watcher
 
 SHAPE = (8, 8, 3)
 PIXELS = np.random.default_rng(0).integers(0, 256, SHAPE, np.uint8)
@@ -207,3 +209,16 @@ def test_many_pages_and_columns_that_share_bytes_are_refused(tmp_path: Path, mon
     monkeypatch.setattr(parquet, "chunks", lambda content: [*whole(content), *whole(content)])
     with pytest.raises(DataError, match="share bytes"):
         read(path)
+
+
+def test_decoding_is_told_and_can_be_stopped(tmp_path: Path) -> None:
+    path, listen = write(tmp_path / "a.parquet", [encoded()] * 2500), Listen()
+    read_parquet([path], SHAPE, 10, 5000, listen)
+    assert listen.events == [Advance("decode", done, 2500, "images") for done in (1000, 2000, 2500)]
+
+    class Stop(Watcher):
+        def stop(self) -> bool:
+            return True
+
+    with pytest.raises(KeyboardInterrupt):
+        read_parquet([path], SHAPE, 10, 5000, Stop())
