@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import tenfold
+from tenfold.data.images import printable
 from tenfold.recipe import Recipe
 from tenfold.run import Run
 
@@ -42,10 +43,11 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tenfold_in(encoding: str, *arguments: str, folder: Path) -> bytes:
-    """What a command prints where standard output takes nothing but `encoding`; it says nothing on standard error."""
+    """What a command prints where standard output takes nothing but `encoding`; it tells of no error."""
     done = subprocess.run([sys.executable, "-m", "tenfold.cli", *arguments], capture_output=True, timeout=300,
                           cwd=folder, env={**os.environ, "PYTHONIOENCODING": encoding}, check=False)
-    assert (done.returncode, done.stderr) == (0, b"")
+    said = [line for line in done.stderr.splitlines() if not line.startswith(b"tenfold: warning: ")]
+    assert (done.returncode, said) == (0, [])  # red images are unlike the drawn shapes, which is a warning
     return done.stdout
 
 
@@ -83,7 +85,7 @@ def test_an_image_of_any_name_is_explained(run: Run, photos: Path) -> None:
     assert "caf?.png" in said.decode()
     folder = run.path / "explanations" / "images"
     index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-    assert [each["path"] for each in index["pictures"]] == [name.encode("utf-8", "replace").decode() for name in NAMES]
+    assert [each["path"] for each in index["pictures"]] == [printable(name) for name in NAMES]
     assert "caf?.png" in (folder / "index.html").read_text(encoding="utf-8")
 
 
@@ -91,6 +93,6 @@ def test_an_error_of_any_name_is_one_line(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "tenfold.cli", "predict", os.fsdecode(b"caf\xe9") + "-猫", "x.png"],
                           capture_output=True, timeout=300, cwd=tmp_path, check=False,
                           env={**os.environ, "PYTHONIOENCODING": "ascii"})
-    assert done.returncode == 1
-    assert done.stderr.startswith(b"tenfold: caf?-?: no run directory")
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"tenfold: caf?-?: no such directory")
     assert done.stderr.count(b"\n") == 1

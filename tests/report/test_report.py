@@ -187,7 +187,7 @@ def test_images_that_the_model_has_seen_and_small_splits_are_told(tmp_path):
     _, text = parsed(report(run, made))
     assert "Digits-train split: 80 of its 100 images are also in the run's train split." in text
     assert "20 of its 100 images are also in the run's test split." in text
-    assert "The test split has 5 images only" in text
+    assert "The test split has only 5 images" in text
 
 
 def test_what_is_undefined_is_named_for_every_split(tmp_path):
