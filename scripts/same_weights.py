@@ -55,7 +55,7 @@ import tenfold
 found = {}
 for path in sorted(Path(sys.argv[1]).glob("*.toml")):
     run = tenfold.train(path, runs=sys.argv[2])
-    metrics = {split: {name: entry for name, entry in scored.items() if name not in ("scored", "times")}
+    metrics = {split: {name: entry for name, entry in scored.items() if name not in ("scored", "times", "notes")}
                for split, scored in json.loads((run.path / "metrics.json").read_text()).items()}
     weights = [hashlib.sha256(w.tobytes()).hexdigest() for w in run.model().get_weights()]
     found[path.stem] = {"weights": weights, "metrics": metrics}
@@ -79,9 +79,12 @@ def trained(commit: str, folder: Path) -> dict[str, dict]:
 
 
 def close(old: object, new: object) -> bool:
-    """Whether two JSON values are the same, numbers to within 1e-12; keys that only the newer one has do not count."""
+    """Whether two JSON values are the same, numbers to within 1e-12.
+
+    Sentences and keys that only the newer one has do not count.
+    """
     if isinstance(old, dict) and isinstance(new, dict):
-        return all(close(value, new.get(key)) for key, value in old.items())
+        return all(close(value, new.get(key)) for key, value in old.items() if key != "reason")
     if isinstance(old, list) and isinstance(new, list):
         return len(old) == len(new) and all(map(close, old, new))
     if isinstance(old, float) and isinstance(new, float):
