@@ -202,7 +202,7 @@ def _convert(
 
 
 def _strips(image: Image, orientation: int, multiple: int) -> Iterator[Image]:
-    """The image from top to bottom as it has to be seen, in strips of a `multiple` of rows, the last one aside."""
+    """The upright image from top to bottom, in strips; all but the last have a `multiple` of rows."""
     from PIL.Image import Transpose
 
     turn = {2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM,

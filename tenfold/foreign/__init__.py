@@ -1,4 +1,4 @@
-"""Model and weights files from elsewhere: looked through before Keras or HDF5 may act on them.
+"""Model and weights files of others: checked before Keras or HDF5 opens them.
 
 A `.keras` file is a zip of a JSON graph and HDF5 weights; both can ask a loader to run code, open other
 files or take all memory. What is opened here is a private copy that `archive`, `graph` and `hdf5` have
@@ -24,7 +24,7 @@ MODELS, WEIGHTS = (".keras", ".h5"), (".weights.h5", ".h5", ".keras")
 
 @contextlib.contextmanager
 def model_copy(path: str | Path) -> Iterator[Path]:
-    """A private copy of a `.keras` or whole-model `.h5` file that holds nothing but what was looked through.
+    """A private copy of a `.keras` or whole-model `.h5` file that holds only the checked parts.
 
     Raises ModelFileError with what was refused. Shapes that the graph declares are `load_model`'s to check.
     """
@@ -61,7 +61,7 @@ def sha256_of(path: str | Path) -> str:
 
 @contextlib.contextmanager
 def _taken(path: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[Path, Path]]:
-    """(copy, its private folder): what is looked through is what is loaded, whatever happens to the file."""
+    """(copy, its private folder): the checked copy is loaded, even if the file changes meanwhile."""
     if not path.name.endswith(suffixes):
         raise ModelFileError(f"{path}: expected a file that ends in {' or '.join(suffixes)}")
     try:

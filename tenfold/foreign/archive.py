@@ -21,7 +21,7 @@ BLOCK = 1 << 20
 
 
 def cleaned(path: Path, folder: Path, largest: int) -> Path:
-    """A new `.keras` file in `folder` of the graph and the weights of `path`, both looked through; nothing else."""
+    """A new `.keras` file in `folder` of the graph and the weights of `path`, both checked, and nothing else."""
     with _opened(path, largest) as archive:
         with archive.open(GRAPH) as packed:  # zipfile's own `read` expands all, whatever size is declared
             text = packed.read(graph.LARGEST)
@@ -38,7 +38,7 @@ def cleaned(path: Path, folder: Path, largest: int) -> Path:
 
 
 def weights(path: Path, folder: Path, largest: int) -> Path:
-    """The weights of a `.keras` file alone, looked through, as an HDF5 file in `folder`."""
+    """Only the weights of a `.keras` file, checked, as an HDF5 file in `folder`."""
     with _opened(path, largest) as archive:
         stored = _expand(path, archive, folder)
     hdf5.check(stored, largest)

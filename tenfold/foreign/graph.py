@@ -1,6 +1,6 @@
 """The JSON graph of a Keras model: nothing in it but Keras' own layers for images, with numbers of sane size.
 
-Allowed is what is named here; whatever Keras adds is refused until somebody has looked at it.
+Only the names listed here are allowed. Additions to Keras are refused until somebody has reviewed them.
 """
 
 from __future__ import annotations

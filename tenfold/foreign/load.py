@@ -1,4 +1,4 @@
-"""Keras models from files of elsewhere: looked through, sized without memory, then loaded."""
+"""Keras models from files of others: checked, measured without using memory, then loaded."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def _is_current(path: Path) -> bool:
 
 
 def _check_outputs(path: str | Path, sketch: keras.Model) -> None:
-    """Refuse a network that takes, or gives at a layer, more numbers than memory should be asked for."""
+    """Refuse a network whose input, or the output of a layer, is too large for memory."""
     if len(sketch.inputs) != 1 or len(sketch.inputs[0].shape) != 4:
         raise ModelFileError(f"{path}: takes {[tuple(x.shape) for x in sketch.inputs]}; expected one input of images "
                              "[n, height, width, channels]")
