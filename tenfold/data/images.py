@@ -55,14 +55,6 @@ def read_image(source: Source, shape: Shape | None = None, *, resize: bool = Tru
         raise ImageError(f"{name}can't be read as an image: {_reason(error)}") from None
 
 
-def fit_image(pixels: np.ndarray, shape: Shape) -> np.ndarray:
-    """Pixels uint8 [height, width, 1 or 3] brought to `shape`, as `read_image` does it."""
-    from PIL import Image
-
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    return _convert(image, 1, shape, _unchanged)
-
-
 def image_files(paths: Iterable[str | Path]) -> Iterator[Path]:
     """Files as named, and the images in folders (recursively). Raises UsageError where there are none."""
     for path in map(Path, paths):

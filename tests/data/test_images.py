@@ -17,11 +17,18 @@ from PIL import Image
 
 from drill.images import originals, outcomes
 from tenfold.data import images
-from tenfold.data.images import FORMATS, fit_image, image_files, read_image
+from tenfold.data.images import FORMATS, image_files, read_image
 from tenfold.errors import ImageError, UsageError
 
 GREY, COLOUR = (8, 8, 1), (8, 8, 3)
 ORIENTATION = 0x112
+
+
+def fitted(pixels: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """Pixels uint8 [height, width, 1 or 3] read with `shape` from a lossless file."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(buffer, "PNG")
+    return read_image(buffer.getvalue(), shape)
 
 
 def pixels(height: int, width: int, channels: int = 3) -> np.ndarray:
@@ -85,7 +92,7 @@ def test_a_models_shape_is_that_of_one_conversion_and_one_interpolation(mode: st
         if expected.size != (shape[1], shape[0]):
             expected = expected.resize((shape[1], shape[0]), Image.Resampling.BILINEAR, reducing_gap=3.0)
         assert np.array_equal(read_image(content, shape), np.asarray(expected).reshape(shape))
-        assert np.array_equal(read_image(content, shape), fit_image(read_image(content, (*size, shape[2])), shape))
+        assert np.array_equal(read_image(content, shape), fitted(read_image(content, (*size, shape[2])), shape))
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -104,7 +111,7 @@ def test_an_image_is_turned_as_its_tag_says(kind: str, orientation: int) -> None
     content = encoded(stored, kind, exif=exif, **options)
     plain = read_image(encoded(stored, kind, **options))
     assert np.array_equal(read_image(content), turns[orientation](plain))
-    assert np.array_equal(read_image(content, (7, 5, 3)), fit_image(np.ascontiguousarray(turns[orientation](plain)),
+    assert np.array_equal(read_image(content, (7, 5, 3)), fitted(np.ascontiguousarray(turns[orientation](plain)),
                                                                     (7, 5, 3)))
 
 
