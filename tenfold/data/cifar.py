@@ -1,5 +1,6 @@
-"""CIFAR-10 (Krizhevsky, 2009, "Learning multiple layers of features from tiny images") in the layouts
-in which people have it: the official binary and Python batches, Hugging Face parquet, Keras' cache."""
+"""CIFAR-10 (Krizhevsky, 2009, "Learning multiple layers of features from tiny images") in all common layouts:
+the official binary and Python batches, Hugging Face parquet and the Keras cache.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ ARCHIVE = Archive(
 
 
 def where_cifar(root: Path) -> str | None:
-    """Where CIFAR-10 lies, None if it is not on this machine."""
+    """The location of CIFAR-10, None if it is not on this machine."""
     place = locate_cifar(root)
     return str(place.path) if place else None
 
@@ -50,8 +51,8 @@ def where_cifar(root: Path) -> str | None:
 def cifar10(options: str, access: Access) -> Dataset:
     """CIFAR-10: 60,000 colour photographs of 32×32 pixels in ten classes.
 
-    Looks in the root for `cifar-10-batches-bin/`, `cifar-10-batches-py/` and Hugging Face parquet, then
-    into Keras' cache; downloads the binary version into the root if there is none and that is allowed.
+    Looks in the root for `cifar-10-batches-bin/`, `cifar-10-batches-py/` and Hugging Face parquet, then in the
+    Keras cache. If none is found and downloads are allowed, downloads the binary version into the root.
     Raises UsageError for options, DataError for missing or damaged files, FetchError, StorageError.
     """
     take_no_options("cifar10", options)
@@ -59,7 +60,7 @@ def cifar10(options: str, access: Access) -> Dataset:
 
 
 def open_cifar(access: Access, archive: Archive = ARCHIVE, batch: int = BATCH) -> Dataset:
-    """CIFAR-10 from the first place that has it; `batch` is the number of images in each official file."""
+    """Open CIFAR-10 from the first place that has it; `batch` is the number of images in each official file."""
     place = locate_cifar(access.root)
     if place is None and access.fetch:
         fetch_cifar(access, archive)
@@ -75,7 +76,7 @@ def open_cifar(access: Access, archive: Archive = ARCHIVE, batch: int = BATCH) -
 
 
 def locate_cifar(root: Path) -> Place | None:
-    """The first layout of CIFAR-10 that lies in `root` or Keras' cache; None if there is none."""
+    """The first copy of CIFAR-10 in `root` or the Keras cache, None if there is none."""
     for layout in (BINARY, PICKLED):
         if (root / layout).is_dir():
             return Place(layout, root / layout, layout)
@@ -94,7 +95,7 @@ def fetch_cifar(access: Access, archive: Archive = ARCHIVE) -> Path:
     Raises FetchError or StorageError.
     """
     folder, local = access.root / BINARY, access.root / archive.name
-    kept = local.exists()  # put there by hand: not ours to remove
+    kept = local.exists()  # the user put it there, so keep it
     archive.fetch(access.root, access)
     with locked(lock_path(folder), advice=ADVICE):
         extract(local, [f"{BINARY}/{name}" for name in BINARY_FILES], folder)
@@ -107,12 +108,12 @@ def read_binary(path: Path, count: int = BATCH) -> tuple[np.ndarray, np.ndarray]
     """Images uint8 [count, 32, 32, 3] and labels int64 [count] of one official binary file.
 
     Each record is a label and the red, green and blue planes. Raises DataError if the file is missing,
-    has another size or a label over 9.
+    has another size or a label above 9.
     """
     expected, received = count * (PIXELS + 1), _size(path)
     if received != expected:
         raise DataError(f"{path}: received {received:,} bytes; expected {expected:,} ({count:,} images); "
-                        "remove the folder and get it again")
+                        "remove the folder and download it again")
     records = np.fromfile(path, np.uint8).reshape(count, PIXELS + 1)
     return _images(records[:, 1:]), _labels(path, records[:, 0])
 
@@ -120,7 +121,7 @@ def read_binary(path: Path, count: int = BATCH) -> tuple[np.ndarray, np.ndarray]
 def read_pickled(path: Path, count: int = BATCH) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 [count, 32, 32, 3] and labels int64 [count] of one official Python batch.
 
-    Raises DataError if the file is missing or damaged, holds anything but arrays and plain values, or
+    Raises DataError if the file is missing or damaged, contains anything but arrays and plain values, or has
     another number of images.
     """
     _size(path)
@@ -130,12 +131,12 @@ def read_pickled(path: Path, count: int = BATCH) -> tuple[np.ndarray, np.ndarray
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape != (count, PIXELS):
         received = _kind(pixels)
         raise DataError(f"{path}: received {received} as 'data'; expected uint8 [{count}, {PIXELS}]; "
-                        "get the official file again")
+                        "download the official file again")
     whole = [label for label in labels if type(label) is int] if isinstance(labels, list) else []
     if len(whole) != count:
         received = f"{len(whole):,} whole numbers" if isinstance(labels, list) else _kind(labels)
         raise DataError(f"{path}: received {received} as 'labels'; expected a list of {count:,}; "
-                        "get the official file again")
+                        "download the official file again")
     return _images(pixels), _labels(path, np.array(whole, dtype=object))
 
 
@@ -153,23 +154,23 @@ def _from_batches(place: Place, batch: int) -> Dataset:
 
 
 def _from_parquet(place: Place, batch: int, watcher: Watcher) -> Dataset:
-    """The data set from parquet files, each split with as many of the official images as there are."""
+    """The data set from parquet files. Its splits may be partial."""
     splits = read_splits(place, SHAPE, len(CLASSES), {"train": TRAIN_BATCHES * batch, "test": batch},
                          watcher)
     return Dataset("cifar10", "cifar10", CLASSES, train=splits["train"], test=splits["test"])
 
 
 def _images(planes: np.ndarray) -> np.ndarray:
-    """uint8 [n, 3072], the colour planes one after another, as uint8 [n, 32, 32, 3]."""
+    """uint8 [n, 3072], one colour plane after another, as uint8 [n, 32, 32, 3]."""
     return np.ascontiguousarray(planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
 
 
 def _labels(path: Path, labels: np.ndarray) -> np.ndarray:
-    """The labels as int64, none of them outside 0 to 9."""
+    """The labels as int64. Raises DataError if a label is outside 0 to 9."""
     wrong = np.flatnonzero((labels < 0) | (labels >= len(CLASSES)))
     if len(wrong):
         raise DataError(f"{path}: image {wrong[0]} has the label {labels[wrong[0]]}; expected 0 to "
-                        f"{len(CLASSES) - 1}; the file is damaged, get it again")
+                        f"{len(CLASSES) - 1}; the file is damaged, download it again")
     return labels.astype(np.int64)
 
 
@@ -178,11 +179,11 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         raise DataError(f"{path} is missing; expected the {len(BINARY_FILES)} official files in "
-                        f"{path.parent}; get the folder again") from None
+                        f"{path.parent}; download the folder again") from None
 
 
 def _kind(value: Any) -> str:
-    """What kind of value it is, in words."""
+    """The type of a value in words."""
     if isinstance(value, np.ndarray):
         return f"{value.dtype} {list(value.shape)}"
     return "nothing" if value is None else type(value).__name__

@@ -1,5 +1,6 @@
-"""MNIST (LeCun, Cortes and Burges) and Fashion-MNIST (Xiao, Rasul and Vollgraf, 2017): IDX files,
-`mnist.npz` as Keras keeps it, or Hugging Face parquet."""
+"""MNIST (LeCun, Cortes and Burges) and Fashion-MNIST (Xiao, Rasul and Vollgraf, 2017) from IDX files,
+`mnist.npz` from Keras, or Hugging Face parquet.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ from tenfold.registry import DATASETS
 SHAPE = (28, 28, 1)
 COUNTS = {"train": 60_000, "test": 10_000}
 PREFIXES = {"train": "train", "test": "t10k"}  # of the IDX file names
-MOST = 64 << 20  # bytes of an array; the official training images take 47 million
+MAX_BYTES = 64 << 20  # of an array; the official training images have 47 million
 
 ARCHIVE = Archive(
     url="https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
@@ -37,12 +38,12 @@ ARCHIVE = Archive(
 
 @dataclass(frozen=True)
 class Layout:
-    """Where one of the two data sets may lie under the root, and what its classes are."""
+    """The classes of one of the two data sets, and the places to look for it."""
 
     name: str
     classes: tuple[str, ...]
-    folders: tuple[str, ...]
-    caches: tuple[str, ...]  # folders and npz files in Keras' cache
+    folders: tuple[str, ...]  # under the root
+    caches: tuple[str, ...]  # folders and npz files in the Keras cache
     archive: Archive | None = None
 
 
@@ -59,10 +60,9 @@ FASHION = Layout(
 def mnist(options: str, access: Access) -> Dataset:
     """MNIST: 70,000 handwritten digits of 28×28 grey pixels.
 
-    Looks in the root for IDX files (`mnist/`, the root itself, `MNIST/raw/`), `mnist.npz` and parquet
-    under `mnist/`, then into Keras' cache; downloads `mnist.npz` into `mnist/` if there is none and
-    that is allowed. Raises UsageError for options, DataError for missing or damaged files, FetchError,
-    StorageError.
+    Looks in the root for IDX files (`mnist/`, the root itself, `MNIST/raw/`), `mnist.npz` and parquet under `mnist/`,
+    then in the Keras cache. If none is found and downloads are allowed, downloads `mnist.npz` into `mnist/`.
+    Raises UsageError for options, DataError for missing or damaged files, FetchError, StorageError.
     """
     take_no_options("mnist", options)
     return open_layout(MNIST, access)
@@ -73,32 +73,32 @@ def mnist(options: str, access: Access) -> Dataset:
 def fashion_mnist(options: str, access: Access) -> Dataset:
     """Fashion-MNIST: 70,000 grey photographs of clothes, 28×28 pixels, in ten classes.
 
-    Looks in the root for IDX files or parquet in `fashion-mnist/`, then into Keras' cache. It is not
-    downloaded. Raises UsageError for options, DataError for missing or damaged files.
+    Looks in the root for IDX files or parquet in `fashion-mnist/`, then in the Keras cache. Downloads nothing.
+    Raises UsageError for options, DataError for missing or damaged files.
     """
     take_no_options("fashion-mnist", options)
     return open_layout(FASHION, access)
 
 
 def where_layout(layout: Layout, root: Path) -> str | None:
-    """Where the data set lies, None if it is not on this machine."""
+    """The location of the data set, None if it is not on this machine."""
     place = locate(layout, root)
     return str(place.path) if place else None
 
 
 def open_layout(layout: Layout, access: Access, counts: dict[str, int] | None = None) -> Dataset:
-    """The data set from the first place that has it; `counts` are the official numbers of images."""
+    """Open the data set from the first place that has it; `counts` are the official numbers of images."""
     counts = counts or COUNTS
     place = locate(layout, access.root)
     if place is None and access.fetch and layout.archive is not None:
         layout.archive.fetch(access.root / layout.name, access)
         place = locate(layout, access.root)
     if place is None:
-        how = (f"run 'tenfold data fetch {layout.name}' ({layout.archive.size / 1e6:.0f} MB)"
-               if layout.archive else "put the four official files there")
-        raise DataError(f"{layout.name} is not in {access.root}; expected {layout.folders[0]}/ with "
-                        f"{idx_name('train', 'images')}.gz and its like, or train-*.parquet; "
-                        f"{how} or set TENFOLD_DATA")
+        advice = (f"run 'tenfold data fetch {layout.name}' ({layout.archive.size / 1e6:.0f} MB)"
+                  if layout.archive else "put the four official files there")
+        raise DataError(f"{layout.name} is not in {access.root}; expected {layout.folders[0]}/ with IDX files such as "
+                        f"{idx_name('train', 'images')}.gz, or train-*.parquet; "
+                        f"{advice} or set TENFOLD_DATA")
     if place.layout == "parquet":
         access.watcher.notice(f"reading {layout.name} from {place.path}")
         splits = read_splits(place, SHAPE, len(layout.classes), counts, access.watcher)
@@ -108,7 +108,7 @@ def open_layout(layout: Layout, access: Access, counts: dict[str, int] | None = 
 
 
 def locate(layout: Layout, root: Path) -> Place | None:
-    """The first place under `root` or in Keras' cache that has the data set; None if there is none."""
+    """The first place under `root` or in the Keras cache that has the data set, None if there is none."""
     for folder in layout.folders:
         if find_idx(root / folder, "train", "images"):
             return Place("idx", root / folder, f"IDX files, {'the root' if folder == '.' else folder}")
@@ -132,12 +132,12 @@ def locate(layout: Layout, root: Path) -> Place | None:
 
 
 def idx_name(split: str, kind: str) -> str:
-    """The official name, without `.gz`, of a split's images or labels."""
+    """The official file name of a split's images or labels, without `.gz`."""
     return f"{PREFIXES[split]}-{kind}-idx{3 if kind == 'images' else 1}-ubyte"
 
 
 def find_idx(folder: Path, split: str, kind: str) -> Path | None:
-    """The IDX file of a split's "images" or "labels" in a folder: raw or `.gz`, `-` or `.` before `idx`."""
+    """The IDX file of a split's "images" or "labels" in a folder: plain or `.gz`, with `-` or `.` before `idx`."""
     name = idx_name(split, kind)
     names = (name, name.replace("-idx", ".idx"))
     candidates = (folder / f"{stem}{ending}" for stem in names for ending in ("", ".gz"))
@@ -145,30 +145,30 @@ def find_idx(folder: Path, split: str, kind: str) -> Path | None:
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
-    """The array in an IDX file of unsigned bytes with that many `dimensions`, gzipped or not: uint8.
+    """The uint8 array with this number of `dimensions` in an IDX file of unsigned bytes, gzipped or not.
 
-    Raises DataError if the header is another, or the file is shorter or longer than its header says.
+    Raises DataError if the header is wrong, or the file is shorter or longer than its header says.
     """
     magic, header = 0x0800 | dimensions, 4 + 4 * dimensions
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             head = file.read(header)
             if len(head) < header or struct.unpack(">I", head[:4])[0] != magic:
-                raise DataError(f"{path}: begins with {head[:4].hex() or 'nothing'}; expected the IDX header "
-                                f"of bytes in {dimensions} dimensions, {magic:08x}; get the file again")
+                raise DataError(f"{path}: begins with {head[:4].hex() or 'nothing'}; expected {magic:08x}, the IDX "
+                                f"header of bytes in {dimensions} dimensions; download the file again")
             shape = struct.unpack(f">{dimensions}I", head[4:])
             expected = math.prod(shape)
-            if expected > MOST:
-                raise DataError(f"{path}: the header asks for {expected:,} bytes ({'×'.join(map(str, shape))}); "
-                                f"expected at most {MOST:,}; get the file again")
+            if expected > MAX_BYTES:
+                raise DataError(f"{path}: the header declares {expected:,} bytes ({'×'.join(map(str, shape))}); "
+                                f"expected at most {MAX_BYTES:,}; download the file again")
             content = file.read(expected + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: {error}; expected a complete file; get it again") from None
+        raise DataError(f"{path}: {error}; expected a complete file; download it again") from None
     if len(content) != expected:
         received = f"{len(content):,}" if len(content) < expected else f"more than {expected:,}"
         raise DataError(f"{path}: received {received} bytes after the header; expected {expected:,} "
-                        f"({'×'.join(map(str, shape))}); get the file again")
-    return np.frombuffer(content, np.uint8).reshape(shape).copy()  # writable, as engines expect
+                        f"({'×'.join(map(str, shape))}); download the file again")
+    return np.frombuffer(content, np.uint8).reshape(shape).copy()  # engines expect writable arrays
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
 
 
 def _from_arrays(layout: Layout, place: Place, counts: dict[str, int]) -> dict[str, Split]:
-    """Both splits from IDX files or an npz file, each array of its exact official shape. Raises DataError."""
+    """Both splits from IDX files or an npz file. Raises DataError if an array does not have its official shape."""
     read = _read_idx_arrays if place.layout == "idx" else _read_npz_arrays
     arrays, path, splits = read(place.path), place.path, {}
     for name, count in counts.items():
@@ -186,8 +186,8 @@ def _from_arrays(layout: Layout, place: Place, counts: dict[str, int]) -> dict[s
                 raise DataError(f"{path}: {name} {kind} are {array.dtype} {list(array.shape)}; "
                                 f"expected uint8 {list(shape)}, the official {name} split")
         if count and labels.max() >= len(layout.classes):
-            raise DataError(f"{path}: {name} labels run up to {labels.max()}; expected 0 to "
-                            f"{len(layout.classes) - 1}; the file is damaged, get it again")
+            raise DataError(f"{path}: received the {name} label {labels.max()}; expected 0 to "
+                            f"{len(layout.classes) - 1}; the file is damaged, download it again")
         provenance = Provenance(f"official {name} split ({place.words})", count)
         splits[name] = Split(images[..., np.newaxis], labels.astype(np.int64), provenance)
     return splits
@@ -200,8 +200,8 @@ def _read_idx_arrays(folder: Path) -> dict[tuple[str, str], np.ndarray]:
         for kind, dimensions in (("images", 3), ("labels", 1)):
             path = find_idx(folder, split, kind)
             if path is None:
-                raise DataError(f"{folder}: {idx_name(split, kind)} is missing, raw or as .gz; "
-                                "expected the four official files")
+                raise DataError(f"{folder}: {idx_name(split, kind)} is missing; expected the four official files, "
+                                "plain or as .gz; download it")
             arrays[split, kind] = read_idx(path, dimensions)
     return arrays
 
@@ -216,14 +216,15 @@ def _read_npz_arrays(path: Path) -> dict[tuple[str, str], np.ndarray]:
     except Exception as error:  # a damaged archive may raise anything
         reason = error.args[0] if isinstance(error, KeyError) else first_line(error)
         raise DataError(f"{path}: {reason}; expected an npz file with {', '.join(keys.values())}; "
-                        "remove it and get it again") from None
+                        "remove it and download it again") from None
 
 
 def _read_npy(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    """The uint8 array in a member, whose header is believed only as far as its bytes go. Raises ValueError."""
+    """The uint8 array in a member of the archive. Raises ValueError if its header and its size differ."""
     member = archive.getinfo(name)
-    if member.file_size > MOST or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(f"{name} unpacks to {member.file_size:,} bytes; expected at most {MOST:,}, stored or deflated")
+    if member.file_size > MAX_BYTES or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{name} unpacks to {member.file_size:,} bytes; expected at most {MAX_BYTES:,}, "
+                         "stored or deflated")
     content = io.BytesIO(archive.read(member))
     version = np.lib.format.read_magic(content)
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -231,5 +232,5 @@ def _read_npy(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     size = member.file_size - content.tell()
     if dtype != np.uint8 or math.prod(shape) != size:
         raise ValueError(f"{name} is {dtype} {list(shape)} in {size:,} bytes; expected uint8")
-    # Writable, as engines expect.
+    # The copy is writable, as engines expect.
     return np.frombuffer(content.read(), np.uint8).reshape(shape, order="F" if fortran else "C").copy()

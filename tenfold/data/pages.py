@@ -1,8 +1,9 @@
-"""What a parquet file says of its own sizes, read without pyarrow.
+"""Reads the sizes of pages and columns in a parquet file without pyarrow.
 
-A reader unpacks page by page and believes their headers; what the end of the file says of their sizes may be a lie, and
-pyarrow ends the process when it is asked for some damaged parts of it. Both are in Thrift's compact protocol
-(parquet-format, `FileMetaData` and `PageHeader` in parquet.thrift), of which they use little.
+The footer of a file may state false sizes, and a reader that unpacks the pages trusts their headers. So both are
+checked before pyarrow opens the file; pyarrow itself would end the process on some damaged parts. Footer and page
+headers use a small part of Thrift's compact protocol (parquet-format, `FileMetaData` and `PageHeader` in
+parquet.thrift).
 """
 
 from __future__ import annotations
@@ -11,21 +12,21 @@ import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-Content = bytes | mmap.mmap  # of a file
-Fields = dict[int, tuple[int, object]]  # of a Thrift structure, by their numbers: kind and value
+Content = bytes | mmap.mmap  # the bytes of a file
+Fields = dict[int, tuple[int, object]]  # number → (kind, value) for each field of a Thrift structure
 
-BYTE, WHOLE, DOUBLE, TEXT, LIST, STRUCTURE = 3, (4, 5, 6), 7, 8, 9, 12  # kinds of values; 1 and 2 are true and false
-SIZE_32, SIZE_64 = 5, 6
-ROW_GROUPS, COLUMNS, COLUMN = 4, 1, 3  # fields on the way to what is said of a column in a row group
-STORED, DATA, DICTIONARY = 7, 9, 11  # fields of that
-UNPACKED, PACKED, DATA_PAGE, DATA_PAGE_V2 = 2, 3, 5, 8  # fields of a page's header
-ENCODING = {DATA_PAGE: 2, DATA_PAGE_V2: 4}  # the field of the encoding in each kind of data page
-MOST_OF_END = 8 << 20  # bytes at the end of a file that describe it; an official one has 30,000
+BYTE, INTEGERS, DOUBLE, BINARY, LIST, STRUCTURE = 3, (4, 5, 6), 7, 8, 9, 12  # kinds of values; 1 is true, 2 false
+INT32, INT64 = 5, 6
+ROW_GROUPS, COLUMNS, METADATA = 4, 1, 3  # fields that lead from the footer to a column's metadata
+TOTAL_COMPRESSED_SIZE, DATA_PAGE_OFFSET, DICTIONARY_PAGE_OFFSET = 7, 9, 11  # fields of a column's metadata
+UNCOMPRESSED_SIZE, COMPRESSED_SIZE, DATA_PAGE, DATA_PAGE_V2 = 2, 3, 5, 8  # fields of a page header
+ENCODING = {DATA_PAGE: 2, DATA_PAGE_V2: 4}  # the encoding's field in each kind of data page header
+MAX_FOOTER = 8 << 20  # bytes; the footer of an official file has 30,000
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Where the pages of a column in one row group lie in the file, and the column's number in the schema."""
+    """The byte range of a column in one row group, and the column's number in the schema."""
 
     column: int
     start: int
@@ -34,46 +35,49 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Page:
-    """The bytes that a page takes when it is unpacked, and its encoding, by parquet's number (None: no data page)."""
+    """The unpacked size of a page in bytes, and the parquet number of its encoding (None: not a data page)."""
 
     size: int
     encoding: int | None
 
 
 def chunks(content: Content) -> Iterator[Chunk]:
-    """The columns of all row groups, as the end of the file tells. Raises as `pages` does."""
+    """The columns of all row groups, from the footer of the file.
+
+    Raises ValueError, TypeError or IndexError if the footer is damaged or ambiguous.
+    """
     length = int.from_bytes(content[-8:-4], "little")
-    if content[-4:] != b"PAR1" or not 0 < length <= min(len(content) - 8, MOST_OF_END):
-        raise ValueError("the end of the file is damaged")
-    described, _ = _structure(content, len(content) - 8 - length)
-    for group in _list(described, ROW_GROUPS):
+    if content[-4:] != b"PAR1" or not 0 < length <= min(len(content) - 8, MAX_FOOTER):
+        raise ValueError("the footer is damaged")
+    footer, _ = _structure(content, len(content) - 8 - length)
+    for group in _list(footer, ROW_GROUPS):
         for number, entry in enumerate(_list(group, COLUMNS)):
-            column = _nested(entry, COLUMN)
-            start = _size(column, DATA, SIZE_64)
-            if DICTIONARY in column and 0 < _size(column, DICTIONARY, SIZE_64) < start:
-                start = _size(column, DICTIONARY, SIZE_64)
-            yield Chunk(number, start, start + _size(column, STORED, SIZE_64))
+            column = _nested(entry, METADATA)
+            start = _size(column, DATA_PAGE_OFFSET, INT64)
+            if DICTIONARY_PAGE_OFFSET in column and 0 < _size(column, DICTIONARY_PAGE_OFFSET, INT64) < start:
+                start = _size(column, DICTIONARY_PAGE_OFFSET, INT64)
+            yield Chunk(number, start, start + _size(column, TOTAL_COMPRESSED_SIZE, INT64))
 
 
 def pages(content: Content, chunk: Chunk) -> Iterator[Page]:
     """The pages of a column in one row group.
 
-    Raises ValueError, TypeError or IndexError where a header is damaged or could be read in two ways.
+    Raises ValueError, TypeError or IndexError if a page header is damaged or ambiguous.
     """
     at = chunk.start
     while at < chunk.stop:
-        fields, at = _structure(content, at)
+        header, at = _structure(content, at)
         encoding = None
-        for kind, place in ENCODING.items():
-            if kind in fields:
-                encoding = _size(_nested(fields, kind), place)
-        yield Page(_size(fields, UNPACKED), encoding)
-        at += _size(fields, PACKED)
+        for kind, field in ENCODING.items():
+            if kind in header:
+                encoding = _size(_nested(header, kind), field)
+        yield Page(_size(header, UNCOMPRESSED_SIZE), encoding)
+        at += _size(header, COMPRESSED_SIZE)
 
 
-def _size(fields: Fields, number: int, expected: int = SIZE_32) -> int:
+def _size(fields: Fields, number: int, expected: int = INT32) -> int:
     kind, value = fields.get(number, (0, None))
-    if kind != expected or not isinstance(value, int) or not 0 <= value < 1 << (31 if kind == SIZE_32 else 63):
+    if kind != expected or not isinstance(value, int) or not 0 <= value < 1 << (31 if kind == INT32 else 63):
         raise ValueError("a size is damaged")
     return value
 
@@ -93,7 +97,7 @@ def _list(fields: Fields, number: int) -> list:
 
 
 def _structure(content: Content, at: int) -> tuple[Fields, int]:
-    """The fields of a structure that begins at a place, and the place behind it."""
+    """(fields, position after them) of the structure that begins at position `at`."""
     fields: Fields = {}
     number = 0
     while head := content[at]:
@@ -101,7 +105,7 @@ def _structure(content: Content, at: int) -> tuple[Fields, int]:
         if head >> 4:
             number += head >> 4
         else:
-            number, at = _whole(content, at)
+            number, at = _integer(content, at)
         if number in fields:
             raise ValueError("a structure has a field twice")
         value: object = None
@@ -112,11 +116,11 @@ def _structure(content: Content, at: int) -> tuple[Fields, int]:
 
 
 def _value(content: Content, at: int, kind: int) -> tuple[object, int]:
-    if kind in WHOLE:
-        return _whole(content, at)
+    if kind in INTEGERS:
+        return _integer(content, at)
     if kind == STRUCTURE:
         return _structure(content, at)
-    if kind == TEXT:
+    if kind == BINARY:
         length, at = _varint(content, at)
         return content[at : at + length], at + length
     if kind == LIST:
@@ -127,12 +131,12 @@ def _value(content: Content, at: int, kind: int) -> tuple[object, int]:
             value, at = _value(content, at, kind)
             values.append(value)
         return values, at
-    if kind in (1, 2, BYTE, DOUBLE):  # true and false take a byte in a list
+    if kind in (1, 2, BYTE, DOUBLE):  # in a list, true and false take one byte each
         return content[at], at + (8 if kind == DOUBLE else 1)
-    raise ValueError("a field is of an unknown kind")
+    raise ValueError("a field has an unknown type")
 
 
-def _whole(content: Content, at: int) -> tuple[int, int]:
+def _integer(content: Content, at: int) -> tuple[int, int]:
     value, at = _varint(content, at)
     return (value >> 1) ^ -(value & 1), at
 

@@ -1,7 +1,7 @@
-"""Pickled arrays from the web, read without the pickle module: nothing in a file is called, no class is built.
+"""Reads pickled arrays from untrusted files without the pickle module: runs no code of the file and builds no classes.
 
-A pickle is a program. This is an interpreter for the part of its language that plain values and numeric arrays need:
-containers, numbers and strings, and the three functions that stand in the pickle of an array, which are done here.
+A pickle is a program. This interpreter runs only the instructions that plain values and numeric arrays need:
+containers, numbers and strings. It replaces the three functions that the pickle of an array calls.
 """
 
 from __future__ import annotations
@@ -19,62 +19,62 @@ import numpy as np
 
 from tenfold.errors import DataError, first_line
 
-MOST_STEPS = 1_000_000  # of the program; an official file takes 40,000
-MOST_BYTES = 512 << 20  # of a file
+MAX_STEPS = 1_000_000  # instructions; an official file has 40,000
+MAX_BYTES = 512 << 20  # of a file
 
 NDARRAY, DTYPE, ENCODE = "numpy.ndarray", "numpy.dtype", "_codecs.encode"
-# NumPy 2 moved its module, files name the old place.
+# NumPy 2 moved this function; the official files use its old name.
 RECONSTRUCT = ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct")
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 VALUES = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "FLOAT", "BINFLOAT",
           "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"}
-OLD_STRINGS = {"STRING", "BINSTRING", "SHORT_BINSTRING"}  # of Python 2: bytes
+PYTHON2_STRINGS = {"STRING", "BINSTRING", "SHORT_BINSTRING"}  # read as bytes
 TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-NOTHING = {"PROTO", "FRAME"}
+IGNORED = {"PROTO", "FRAME"}
 
 
 @dataclass(frozen=True)
 class _Global:
-    """A class or function by its name, never looked up."""
+    """The name of a class or function. It is never imported."""
 
     name: str
 
 
 @dataclass
 class _Dtype:
-    """A numeric type of NumPy that is being put together."""
+    """An unfinished NumPy dtype."""
 
-    kind: str  # as in "u1"
+    kind: str  # for example "u1"
     order: str = "|"
 
 
 @dataclass
 class _Array:
-    """An array that is being put together; `values` once its bytes have come."""
+    """An unfinished array; `values` is None until its bytes are read."""
 
     values: np.ndarray | None = None
 
 
 def unpickle_arrays(path: Path) -> Any:
-    """The object in a pickle file of plain containers and numeric NumPy arrays; Python 2 strings come as bytes.
+    """The object in a pickle file of plain containers and numeric NumPy arrays. Python 2 strings become bytes.
 
-    Raises DataError, with the file name, if it is damaged, too large or asks for anything else.
+    Raises DataError, with the file name, if the file is damaged, too large or contains anything else.
     """
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            if size > MOST_BYTES:
-                raise DataError(f"received {size:,} bytes; expected at most {MOST_BYTES:,}")
+            if size > MAX_BYTES:
+                raise DataError(f"received {size:,} bytes; expected at most {MAX_BYTES:,}")
             return _Interpreter().run(file)
     except DataError as error:
-        raise DataError(f"{path}: {error}; get the official file again") from None
+        raise DataError(f"{path}: {error}; download the official file again") from None
     except Exception as error:  # a damaged pickle may raise anything
-        raise DataError(f"{path}: no complete pickle ({first_line(error)}); "
-                        "expected a batch of images; get the official file again") from None
+        raise DataError(f"{path}: the pickle is damaged ({first_line(error)}); "
+                        "expected a batch of images; download the official file again") from None
 
 
 class _Interpreter:
-    """The stack, the marks on it and the memo, as `pickletools` documents them."""
+    """Runs a pickle. `pickletools` documents the stack, its marks and the memo."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
@@ -82,19 +82,19 @@ class _Interpreter:
         self.memo: dict[int, Any] = {}
 
     def run(self, file: BinaryIO) -> Any:
-        """The value on the stack at the end. Raises DataError for what is not allowed, else whatever goes wrong."""
+        """The result of the pickle. Raises DataError if it is not allowed, any other exception if it is damaged."""
         for steps, (code, argument, _) in enumerate(pickletools.genops(file)):
             if code.name == "STOP":
                 return _finished(self.stack.pop())
-            if steps == MOST_STEPS:
-                raise DataError(f"the pickle takes more than {MOST_STEPS:,} steps")
+            if steps == MAX_STEPS:
+                raise DataError(f"the pickle has more than {MAX_STEPS:,} instructions")
             self._step(code.name, argument)
-        raise EOFError("it has no end")
+        raise EOFError("no STOP at the end")
 
     def _step(self, name: str, argument: Any) -> None:
         if name in VALUES:
             self.stack.append(argument)
-        elif name in OLD_STRINGS:
+        elif name in PYTHON2_STRINGS:
             self.stack.append(argument.encode("latin-1"))
         elif name in CONSTANTS:
             self.stack.append(CONSTANTS[name])
@@ -108,12 +108,12 @@ class _Interpreter:
             ACTIONS[name](self)
         elif name == "GLOBAL":
             self.stack.append(_allowed(argument.replace(" ", ".")))
-        elif name not in NOTHING:
-            raise DataError(f"the pickle asks for {name}; expected only arrays, so it is not trusted")
+        elif name not in IGNORED:
+            raise DataError(f"refused: the pickle contains {name}; expected only arrays and plain values")
 
     def _pop(self, count: int) -> list[Any]:
         if count > len(self.stack):
-            raise IndexError("it takes more from the stack than there is")
+            raise IndexError("the stack is empty")
         start = len(self.stack) - count
         taken, self.stack[start:] = self.stack[start:], []
         return taken
@@ -129,12 +129,12 @@ class _Interpreter:
         self.stack.append(_allowed(f"{module}.{name}"))
 
     def append(self, values: list[Any]) -> None:
-        _of(list, self.stack[-1]).extend(map(_finished, values))
+        _checked(list, self.stack[-1]).extend(map(_finished, values))
 
     def set_items(self, values: list[Any]) -> None:
-        # Other keys could hash for ever: tuples of tuples that share their parts.
-        keys = [_of(str | bytes | int, key) for key in values[::2]]
-        _of(dict, self.stack[-1]).update(zip(keys, map(_finished, values[1::2]), strict=True))
+        # Hashing other keys could take forever: for example nested tuples that share their parts.
+        keys = [_checked(str | bytes | int, key) for key in values[::2]]
+        _checked(dict, self.stack[-1]).update(zip(keys, map(_finished, values[1::2]), strict=True))
 
     def new(self, kind: type[list] | type[dict], values: list[Any]) -> None:
         self.stack.append(kind())
@@ -142,7 +142,7 @@ class _Interpreter:
 
     def reduce(self) -> None:
         function, arguments = self._pop(2)
-        self.stack.append(_call(_of(_Global, function).name, _of(tuple, arguments)))
+        self.stack.append(_call(_checked(_Global, function).name, _checked(tuple, arguments)))
 
     def build(self) -> None:
         (state,) = self._pop(1)
@@ -150,7 +150,7 @@ class _Interpreter:
         if isinstance(target, _Dtype):
             target.order = _byte_order(state)
         else:
-            _of(_Array, target).values = _values(_of(tuple, state))
+            _checked(_Array, target).values = _array(_checked(tuple, state))
 
 
 ACTIONS: dict[str, Callable[[_Interpreter], None]] = {
@@ -173,53 +173,53 @@ ACTIONS: dict[str, Callable[[_Interpreter], None]] = {
 def _allowed(name: str) -> _Global:
     if name not in (NDARRAY, DTYPE, ENCODE, *RECONSTRUCT):
         shown = first_line(ValueError(name))
-        raise DataError(f"the pickle asks for {shown}; expected only arrays, so it is not trusted")
+        raise DataError(f"refused: the pickle uses {shown}; expected only arrays and plain values")
     return _Global(name)
 
 
 def _call(name: str, arguments: tuple[Any, ...]) -> Any:
-    """What the call of a function in the pickle of an array gives; with other arguments it is refused."""
+    """The result of a function that the pickle of an array calls. Raises DataError for other functions or arguments."""
     if name in RECONSTRUCT and arguments == (_Global(NDARRAY), (0,), b"b"):
         return _Array()
     if name == ENCODE and len(arguments) == 2 and arguments[1] in ("latin1", "latin-1"):
-        return _of(str, arguments[0]).encode("latin-1")
+        return _checked(str, arguments[0]).encode("latin-1")
     if name == DTYPE and arguments and isinstance(arguments[0], str | bytes):
         kind = arguments[0].decode("latin-1") if isinstance(arguments[0], bytes) else arguments[0]
         if re.fullmatch("b1|[iu][1248]|f[248]", kind):
             return _Dtype(kind)
-        raise DataError(f"the pickle holds an array of the type {first_line(ValueError(kind))}; expected numbers")
-    raise DataError(f"the pickle calls {name} in a way of its own; expected only arrays, so it is not trusted")
+        raise DataError(f"the pickle has an array of type {first_line(ValueError(kind))}; expected numbers")
+    raise DataError(f"refused: the pickle calls {name} with unusual arguments; expected only arrays and plain values")
 
 
 def _byte_order(state: Any) -> str:
-    """The byte order in the state of a type, which must say nothing else: (version, order, None, None, None, …)."""
+    """The byte order from the state of a dtype, (version, order, None, None, None, …). Raises DataError for others."""
     order = state[1].decode("latin-1") if isinstance(state[1], bytes) else state[1]
     if order not in ("<", ">", "|", "=") or any(part is not None for part in state[2:5]):
-        raise DataError("the pickle holds an array of a type that is no plain number; expected numbers")
+        raise DataError("the pickle has an array with an unusual dtype; expected numbers")
     return order
 
 
-def _values(state: tuple[Any, ...]) -> np.ndarray:
-    """The array of a state: (version, shape, type, whether in Fortran's order, bytes)."""
+def _array(state: tuple[Any, ...]) -> np.ndarray:
+    """The array from its state: (version, shape, dtype, whether in Fortran order, bytes)."""
     _, shape, kind, fortran, content = state
-    dtype = np.dtype(_of(_Dtype, kind).order + kind.kind)
-    sizes = [_of(int, size) for size in _of(tuple, shape)]
-    if min(sizes, default=0) < 0 or math.prod(sizes) * dtype.itemsize != len(_of(bytes, content)):
-        raise DataError(f"the pickle holds an array of {sizes} {dtype} in {len(content):,} bytes")
+    dtype = np.dtype(_checked(_Dtype, kind).order + kind.kind)
+    sizes = [_checked(int, size) for size in _checked(tuple, shape)]
+    if min(sizes, default=0) < 0 or math.prod(sizes) * dtype.itemsize != len(_checked(bytes, content)):
+        raise DataError(f"the pickle has an array of {sizes} {dtype} in {len(content):,} bytes")
     return np.frombuffer(content, dtype).reshape(sizes, order="F" if fortran else "C")
 
 
 def _finished(value: Any) -> Any:
-    """The value as it goes into a container: an array itself, and nothing that only builds one."""
+    """The value to put into a container. Raises DataError for an unfinished array, a dtype or a function."""
     if isinstance(value, _Array) and value.values is not None:
         return value.values
     if isinstance(value, _Array | _Dtype | _Global):
-        raise DataError("the pickle holds a part of an array; expected whole arrays")
+        raise DataError("the pickle has an incomplete array; expected complete arrays")
     return value
 
 
-def _of(kind: Any, value: Any) -> Any:
-    """The value, if it is of that kind."""
+def _checked(kind: Any, value: Any) -> Any:
+    """The value. Raises DataError if its type is not `kind`."""
     if not isinstance(value, kind):
-        raise DataError(f"the pickle has {type(value).__name__.strip('_')} where another kind of value belongs")
+        raise DataError(f"the pickle has {type(value).__name__.strip('_')} in a place for another type")
     return value

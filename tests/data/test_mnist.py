@@ -100,7 +100,7 @@ def test_the_official_counts_are_asked_for(root, arrays):
 def test_a_missing_file_and_a_wrong_label(root, access, arrays):
     arrays["test"][1][3] = 10
     write_idx(root / "mnist", arrays)
-    with pytest.raises(DataError, match="test labels run up to 10; expected 0 to 9"):
+    with pytest.raises(DataError, match="received the test label 10; expected 0 to 9"):
         open_layout(MNIST, access, SMALL)
     (root / "mnist" / idx_name("test", "labels")).unlink()
     with pytest.raises(DataError, match="t10k-labels-idx1-ubyte is missing"):
@@ -114,8 +114,8 @@ def test_a_missing_file_and_a_wrong_label(root, access, arrays):
         (lambda content: b"\x00\x00\x08\x01" + content[4:], "begins with 00000801"),
         (lambda content: content[:-1], r"received 7,839 bytes after the header; expected 7,840 \(10×28×28\)"),
         (lambda content: content + b"\x00", "received more than 7,840"),
-        (lambda content: content[:4] + b"\xff" * 12, "asks for 79,228,162"),
-        (lambda content: content[:4] + struct.pack(">3I", 1 << 19, 1024, 1024), "asks for 549,755,813,888 bytes"),
+        (lambda content: content[:4] + b"\xff" * 12, "declares 79,228,162"),
+        (lambda content: content[:4] + struct.pack(">3I", 1 << 19, 1024, 1024), "declares 549,755,813,888 bytes"),
         (lambda content: content[:4] + struct.pack(">3I", 65536, 32, 33), "expected at most 67,108,864"),
     ],
 )
@@ -180,14 +180,14 @@ def test_a_hostile_npz(root, access, member, kind, reason):
 
 
 def test_what_unpacks_to_far_more_than_the_data_set_is_not_unpacked(root, access, monkeypatch):
-    monkeypatch.setattr("tenfold.data.mnist.MOST", 4 << 20)
+    monkeypatch.setattr("tenfold.data.mnist.MAX_BYTES", 4 << 20)
     write_members(root / "mnist.npz", npy("(33554432,)", content=bytes(32 << 20)))
     (root / "images.gz").write_bytes(gzip.compress(idx(np.zeros((64, 1024, 512), np.uint8)), 1))
     tracemalloc.start()
     try:
         with pytest.raises(DataError, match=r"x_train\.npy unpacks to 33,554,560 bytes; expected at most 4,194,304"):
             open_layout(MNIST, access, SMALL)
-        with pytest.raises(DataError, match="asks for 33,554,432 bytes"):
+        with pytest.raises(DataError, match="declares 33,554,432 bytes"):
             read_idx(root / "images.gz", 3)
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:

@@ -34,7 +34,7 @@ def test_the_sizes_add_up_to_what_the_file_says(tmp_path: Path, version: str, st
     ("1500 1580808080 8001 1502 00", "a size is damaged"),
     ("1500 151f 1502 00", "a size is damaged"),  # negative
     ("1500 1520 1502 0504 1520 00", "twice"),
-    ("1500 1520 1502 1b00 00", "unknown kind"),
+    ("1500 1520 1502 1b00 00", "unknown type"),
     ("15ffffffffffffffffffffff", "no end"),
     ("1500 1520", "index out of range"),
 ])

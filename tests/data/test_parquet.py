@@ -64,7 +64,7 @@ def test_labels_of_any_whole_numbers(tmp_path: Path, kind: pa.DataType) -> None:
 @pytest.mark.parametrize(("labels", "reason"), [
     (pa.array([0, 2**63], pa.uint64()), "row 1: received the label 9223372036854775808; expected 0 to 9"),
     (pa.array([0, -(2**63)], pa.int64()), "row 1: received the label -9223372036854775808"),
-    (pa.array([0, None], pa.uint8()), "row 1: there is no label"),
+    (pa.array([0, None], pa.uint8()), "row 1: has no label"),
     (pa.array([0.0, 1.0]), "labels are double; expected whole numbers"),
     (pa.array(["0", "1"]), "labels are string; expected whole numbers"),
     (pa.array([[0], [1]]), "received the columns image, label"),
@@ -95,8 +95,8 @@ def test_image_bytes_may_stand_in_the_column_itself_and_be_shared(tmp_path: Path
 
 
 @pytest.mark.parametrize(("cells", "reason"), [
-    ([encoded(), None], "row 1: there are no image bytes"),
-    ([encoded(), b"no image"], "row 1: can't be read as an image: it is damaged, or none of PNG"),
+    ([encoded(), None], "row 1: has no image bytes"),
+    ([encoded(), b"no image"], "row 1: can't be read as an image: it is damaged or in another format; expected PNG"),
     ([encoded(), encoded()[:90]], "row 1: can't be read as an image"),
     ([encoded(), encoded(PIXELS[:7])], "row 1: can't be read as an image: it has 8×7 pixels; expected 8×8"),
     (pa.array([b"12345678"] * 2, pa.binary(8)), "received the columns image, label"),
@@ -155,7 +155,7 @@ def test_other_parts_of_an_image_are_never_read(tmp_path: Path) -> None:
 
 
 def test_a_row_group_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "MOST_OF_CHUNK", 1 << 20)
+    monkeypatch.setattr(parquet, "MAX_CHUNK", 1 << 20)
     path = write(tmp_path / "a.parquet", [bytes(1 << 20)] * 2, compression="zstd", use_dictionary=False)
     with pytest.raises(DataError, match=r"image\.bytes unpacks to more than 1,048,576 bytes in one row group"):
         read(path)
@@ -202,12 +202,12 @@ def test_only_regular_files_are_found(tmp_path: Path) -> None:
 def test_many_pages_and_columns_that_share_bytes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.parquet", [encoded()] * 20)
     with monkeypatch.context() as patch:
-        patch.setattr(parquet, "MOST_PAGES", 1)
+        patch.setattr(parquet, "MAX_PAGES", 1)
         with pytest.raises(DataError, match="more than 1 pages"):
             read(path)
     whole = parquet.chunks
     monkeypatch.setattr(parquet, "chunks", lambda content: [*whole(content), *whole(content)])
-    with pytest.raises(DataError, match="share bytes"):
+    with pytest.raises(DataError, match="two columns overlap"):
         read(path)
 
 

@@ -10,7 +10,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from tenfold.data.unpickle import MOST_STEPS, unpickle_arrays
+from tenfold.data.unpickle import MAX_STEPS, unpickle_arrays
 from tenfold.errors import DataError
 
 NDARRAY, DTYPE = b"cnumpy\nndarray\n", b"cnumpy\ndtype\n"
@@ -86,7 +86,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_pickle_is_refused_in_one_line(read, name):
-    with pytest.raises(DataError, match=r"batch: .*; get the official file again") as caught:
+    with pytest.raises(DataError, match=r"batch: .*; download the official file again") as caught:
         read(HOSTILE[name])
     assert "\n" not in str(caught.value)
 
@@ -94,17 +94,17 @@ def test_a_hostile_pickle_is_refused_in_one_line(read, name):
 def test_a_hostile_pickle_takes_neither_memory_nor_time(read):
     place = b"\x80\x02]r" + struct.pack("<I", 0x7FFFFFFF)  # a place in the memo that other readers make room for
     shared = b"\x80\x02}K\x00" + 60 * b"q\x00h\x00h\x00\x87" + b"K\x01s."  # a key of 3^60 parts
-    endless = b"\x80\x02" + b"]" * (MOST_STEPS + 1)
+    endless = b"\x80\x02" + b"]" * (MAX_STEPS + 1)
     started = time.monotonic()
     tracemalloc.start()
     try:
         assert read(place + b".") == []
-        with pytest.raises(DataError, match="the pickle has tuple where another kind of value belongs"):
+        with pytest.raises(DataError, match="the pickle has tuple in a place for another type"):
             read(shared)
         assert tracemalloc.get_traced_memory()[1] < 10 << 20
     finally:
         tracemalloc.stop()
-    with pytest.raises(DataError, match="more than 1,000,000 steps"):
+    with pytest.raises(DataError, match="more than 1,000,000 instructions"):
         read(endless)
     assert time.monotonic() - started < 60
 
