@@ -20,6 +20,8 @@ LIBRARIES = (
     "tenfold", "keras", "torch", "numpy", "scikit-learn", "scipy", "pyarrow", "pillow", "matplotlib", "pydantic",
 )
 
+MOST_LEFT_OUT = 1000  # files of a data set that are not used, recorded by name
+
 
 def versions() -> dict[str, str]:
     """The versions of Python and the libraries, without importing them."""
@@ -57,7 +59,9 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
     """Name, URI, classes, shape and fingerprint of a data set; count and source of each split."""
     return {
         "name": dataset.name, "uri": dataset.uri, "classes": list(dataset.classes), "shape": list(dataset.shape),
-        "fingerprint": dataset.fingerprint(),
+        "fingerprint": dataset.fingerprint(), "notes": list(dataset.notes),
+        "left_out": [{"name": one.name, "reason": one.reason} for one in dataset.left_out[:MOST_LEFT_OUT]],
+        "left_out_count": len(dataset.left_out),
         "splits": {
             name: {"count": len(split), "source": split.provenance.source, "partial": split.partial,
                    "held_out": split.provenance.held_out, "expected": split.provenance.expected,

@@ -71,15 +71,17 @@ def explain(run: Run, images: Iterable[str | Path] = (), *, most: int = 12, neig
 
 
 def _explain_images(run: Run, paths: Sequence[str | Path]) -> Explanation:
+    from tenfold import modelfile
     from tenfold.evaluation.explain import grad_cam
     from tenfold.runtimes import open_predictor
 
     files = list(image_files(paths))
     predictor, model = open_predictor(run), run.model()
+    resize = modelfile.facts(run.path / "model.keras").get("resize", "stretch")
     classes, read, unread = predictor.classes, {}, []
     for number, file in enumerate(files):
         try:
-            read[number] = read_image(file, predictor.shape)
+            read[number] = read_image(file, predictor.shape, resize=resize)
         except ImageError as error:
             unread.append(str(error))
     if not read:

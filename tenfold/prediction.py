@@ -46,10 +46,10 @@ def predict(run: Run, paths: Iterable[str | Path], batch_size: int = BATCH) -> l
 
     files = list(image_files(paths))
     predictor = open_predictor(run)
-    ranges = modelfile.facts(run.path / "model.keras").get("pixels")
+    facts = modelfile.facts(run.path / "model.keras")
     results: list[Prediction] = []
     for start in range(0, len(files), batch_size):
-        results += _predict_batch(predictor, files[start : start + batch_size], ranges)
+        results += _predict_batch(predictor, files[start : start + batch_size], facts)
     return results
 
 
@@ -69,12 +69,13 @@ def cautions(run: Run, predictions: Sequence[Prediction]) -> list[str]:
     return found
 
 
-def _predict_batch(predictor: Predictor, files: list[Path], ranges: Mapping[str, Any] | None) -> list[Prediction]:
+def _predict_batch(predictor: Predictor, files: list[Path], facts: Mapping[str, Any]) -> list[Prediction]:
+    ranges = facts.get("pixels")
     images: list[np.ndarray] = []
     errors: list[str | None] = []
     for path in files:
         try:
-            images.append(read_image(path, predictor.shape))
+            images.append(read_image(path, predictor.shape, resize=facts.get("resize", "stretch")))
             errors.append(None)
         except ImageError as error:
             errors.append(str(error))

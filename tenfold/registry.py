@@ -62,9 +62,9 @@ class Registry(Generic[T]):
         self._complete = True  # the modules may ask for names themselves
         try:
             home = importlib.import_module(self._home)
-            for module in pkgutil.iter_modules(getattr(home, "__path__", [])):
-                if module.name not in self._without:
-                    importlib.import_module(f"{self._home}.{module.name}")
+            for module in pkgutil.walk_packages(getattr(home, "__path__", []), f"{self._home}."):
+                if module.name.rpartition(".")[2] not in self._without:
+                    importlib.import_module(module.name)
         except BaseException:
             self._complete = False  # the next look-up raises the same error instead of an unknown name
             raise

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tenfold import jobs, machine
 from tenfold.comparison import Leaderboard, compare, csv_text, write_html
+from tenfold.data import data_name
 from tenfold.errors import RecipeError, RunError, StorageError, TenfoldError, UsageError
 from tenfold.evaluation.metrics import metric
 from tenfold.jobs.own_data import with_source
@@ -148,7 +149,7 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
     study = study if isinstance(study, Study) else Study.load(study)
     metric(by or study.by)
     recipes = _recipes(study, data, overrides)
-    folder = _folder(Path(runs), f"{study.name}-{_data_name(recipes)}", resume)
+    folder = _folder(Path(runs), f"{study.name}-{data_name(recipes[0].data.source)}", resume)
     failed: dict[tuple[str, str], list[str]] = {}
     existing = _existing_runs(folder, recipes, watcher)
     finished: list[Run] = []
@@ -202,10 +203,6 @@ def _recipes(study: Study, data: str | None, overrides: Sequence[str] = ()) -> l
 
 def _in_one_line(error: TenfoldError) -> str:
     return " ".join(str(error).split())
-
-
-def _data_name(recipes: list[Recipe]) -> str:
-    return recipes[0].data.source.partition(":")[0]
 
 
 def _folder(runs: Path, name: str, resume: bool) -> Path:

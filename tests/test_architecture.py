@@ -38,7 +38,8 @@ FLOORS: dict[str, set[str]] = {
     "comparison": {"csvfile", "errors", "registry", "storage", "run", "evaluation", "report"},
     "environment": {"errors", "machine", "data"},
     "study": {
-        "errors", "machine", "shipped", "storage", "recipe", "progress", "run", "evaluation", "comparison", "jobs",
+        "errors", "machine", "shipped", "storage", "recipe", "progress", "run", "data", "evaluation", "comparison",
+        "jobs",
     },
     "material": {"modelfile", "run", "data", "evaluation", "report"},
     "jobs": {
@@ -47,7 +48,8 @@ FLOORS: dict[str, set[str]] = {
     },
     "overview": {"errors", "storage", "recipe", "progress", "run", "data", "models", "report", "jobs"},
     "explanation": {
-        "errors", "machine", "progress", "run", "data", "runtimes", "evaluation", "report", "material", "jobs",
+        "errors", "machine", "progress", "modelfile", "run", "data", "runtimes", "evaluation", "report", "material",
+        "jobs",
     },
     "demo": {"progress", "study"},
     "terminal": {"csvfile", "registry", "run", "data", "evaluation", "report", "comparison"},

@@ -15,32 +15,48 @@ from typing import Any
 
 from tenfold.data.dataset import Dataset, Provenance, Split
 from tenfold.data.location import data_root
-from tenfold.data.source import Access, Source
+from tenfold.data.own.places import absolute, data_name, recognise
+from tenfold.data.source import PLAIN, Access, Shape, Source
 from tenfold.errors import UnknownNameError
 from tenfold.progress import SILENT, Watcher
+from tenfold.recipe import DataSection
 from tenfold.registry import DATASETS
 
-__all__ = ["Dataset", "Provenance", "Split", "catalogue", "data_root", "open_dataset"]
+__all__ = ["Dataset", "Provenance", "Split", "canonical", "catalogue", "data_name", "data_root", "open_dataset"]
 
 
 def open_dataset(
-    uri: str, root: str | Path | None = None, fetch: bool = False, watcher: Watcher = SILENT,
+    uri: str, root: str | Path | None = None, fetch: bool = False, watcher: Watcher = SILENT, *,
+    section: DataSection = PLAIN, side: int | None = None, shape: Shape | None = None,
 ) -> Dataset:
-    """Open the data set `uri` (`NAME` or `NAME:OPTIONS`), with the splits of its source.
+    """Open the data set `uri` (`NAME`, `NAME:OPTIONS` or a path), with the splits of its source.
 
     `root` is the directory with the data sets (default: `data_root()`). It is written only if `fetch` is true and a
-    download is necessary. `watcher` receives the progress of downloads and of decoding.
+    download is necessary. `watcher` receives the progress of downloads and of decoding. For own images, `section` says
+    how they are read, `side` is the height and width that the model asks for, and `shape` overrides both.
 
     Raises UnknownNameError for an unknown name, UsageError for invalid options, DataError for missing, damaged or
     unsuitable files, FetchError for a failed download, StorageError if a download can't be written.
     """
-    name, _, options = uri.partition(":")
-    if name not in DATASETS:
-        is_path = any(separator in uri for separator in "/\\")
-        raise UnknownNameError("data set", uri if is_path else name, DATASETS.names())
+    name, _, options = canonical(uri).partition(":")
     directory = data_root() if root is None else Path(root).expanduser()
-    access = Access(directory, fetch, watcher)
-    return _source(name)(options, access)
+    return _source(name)(options, Access(directory, fetch, watcher, section, side, shape))
+
+
+def canonical(uri: str) -> str:
+    """The URI with its kind and an absolute path: "photos/" becomes "folder:/home/me/photos".
+
+    A name of a data set wins over a path of that name. Raises UnknownNameError if it is neither, UsageError for a file
+    of an unknown kind.
+    """
+    name = uri.partition(":")[0]
+    if name in DATASETS:
+        return absolute(uri)
+    found = recognise(uri)
+    if found is None:
+        is_path = any(separator in uri for separator in "/\\")
+        raise UnknownNameError("data set (nor a path)", uri if is_path else name, DATASETS.names())
+    return found
 
 
 def catalogue(root: str | Path | None = None) -> dict[str, dict[str, Any]]:

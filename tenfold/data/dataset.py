@@ -10,6 +10,7 @@ import numpy as np
 
 from tenfold.data.view import Images, View, blocks
 from tenfold.errors import DataError
+from tenfold.recipe.sections import Resize
 
 SPLITS = ("train", "validation", "test")
 
@@ -39,18 +40,27 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A file of a data set that is not used: its name (a path, or a row of a table), and the reason in words."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Split:
     """Labelled images: `images` uint8 [n, height, width, channels] and `labels` int64 [n].
 
     Images may be an array, a memory map or a view of either (see `Images`), and larger than memory. `groups` int64 [n]
-    gives the group of each image, such as all images of one patient (None: no groups). Raises DataError for other
-    dtypes or shapes.
+    gives the group of each image, such as all images of one patient (None: no groups). `names` names each image, as its
+    path does (empty: no names). Raises DataError for other dtypes or shapes.
     """
 
     images: Images
     labels: np.ndarray
     provenance: Provenance
     groups: np.ndarray | None = None
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or len(self.images.shape) != 4:
@@ -74,7 +84,8 @@ class Split:
         """
         provenance = self.provenance if source is None else Provenance(source, from_partial=self.partial)
         groups = None if self.groups is None else self.groups[indices]
-        return Split(View(self.images, indices), self.labels[indices], provenance, groups)
+        names = tuple(self.names[i] for i in np.arange(len(self))[indices]) if self.names else ()
+        return Split(View(self.images, indices), self.labels[indices], provenance, groups, names)
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of shape, labels and pixels, in order. The first call reads all images."""
@@ -105,7 +116,11 @@ def content_hash(images: Images, labels: np.ndarray) -> str:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A named set of labelled images in up to three splits (None: the data set has no such split)."""
+    """A named set of labelled images in up to three splits (None: the data set has no such split).
+
+    notes: sentences about how it was read; left_out: files that are not used; resize: the rule by which images of
+    another size are brought to the data set's shape (see `DataSection.resize`).
+    """
 
     name: str
     uri: str
@@ -114,6 +129,8 @@ class Dataset:
     validation: Split | None = None
     test: Split | None = None
     notes: tuple[str, ...] = field(default=())
+    left_out: tuple[LeftOut, ...] = ()
+    resize: Resize = "stretch"
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2:

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from tenfold.data.fitting import GAP, fit
+from tenfold.data.jpeg import START, decode_jpeg
 from tenfold.errors import ImageError, UsageError, first_line
+from tenfold.recipe.sections import Resize
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 Source = str | os.PathLike[str] | bytes | BinaryIO
-Shape = tuple[int, ...]  # height, width, channels
+Shape = tuple[int, int, int]  # height, width, channels
 
 # All other formats are refused: Pillow would start Ghostscript for an EPS file with any name.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "PPM")
@@ -29,20 +32,21 @@ MAX_PIXELS_OF_FORMAT = {"WEBP": 35_000_000, "AVIF": 50_000_000}  # their decoder
 MAX_TILE_PIXELS = 1 << 22  # of a TIFF tile; a larger tile is allowed if the image is as large
 DRAFT_PIXELS = 1 << 24  # a progressive JPEG with more pixels is decoded at a lower resolution
 STRIP_PIXELS = 1 << 18  # converted at a time, to avoid a second copy of a large image
-REDUCING_GAP = 3.0  # a large image is averaged down to at least 3 times its final size, then interpolated
+MAX_JPEG_BYTES = 64 << 20  # of a file that is read into memory
 
 # EXIF and TIFF tags.
 ORIENTATION, PHOTOMETRIC, BITS, TILE_WIDTH, TILE_LENGTH = 0x112, 0x106, 0x102, 0x142, 0x143
 GREY_MODES = ("1", "L", "LA", "La", "F", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
-def read_image(source: Source, shape: Shape | None = None, *, resize: bool = True) -> np.ndarray:
+def read_image(source: Source, shape: Shape | None = None, *, resize: Resize | None = "stretch") -> np.ndarray:
     """Read an image file, its bytes or a binary stream as uint8 [height, width, channels].
 
     Without `shape`, the image keeps its size and has 1 channel if it is grey, else 3. With `shape` (height, width, 1
-    or 3), it is converted and interpolated to this shape; if `resize` is false, another size is an error. Needs about
-    5 bytes of memory per pixel with a shape and 8 without, plus the memory of the decoder.
-    Raises ImageError with the reason in one line if the image can't be read for any reason.
+    or 3), it is converted, and padded with black, cropped in the middle or stretched to this shape, as `resize` says;
+    if `resize` is None, another size is an error. Needs about 5 bytes of memory per pixel with a shape and 8 without,
+    plus the memory of the decoder. Raises ImageError with the reason in one line if the image can't be read for any
+    reason.
     """
     named = source if isinstance(source, str | os.PathLike) else getattr(source, "name", "")
     name = f"{printable(named)}: " if isinstance(named, str | os.PathLike) and named else ""
@@ -50,9 +54,40 @@ def read_image(source: Source, shape: Shape | None = None, *, resize: bool = Tru
         with warnings.catch_warnings(), _stream(source) as stream:
             # Ignore warnings about unused tags. `_limit` refuses images with too many pixels.
             warnings.filterwarnings("ignore", module=r"PIL\.")
-            return _decode(stream, shape, resize)
+            pixels = decode_jpeg(_jpeg_bytes(stream), shape, resize)
+            return _decode(stream, shape, resize) if pixels is None else pixels
     except Exception as error:  # a decoder may raise anything
         raise ImageError(f"{name}can't be read as an image: {_reason(error)}") from None
+
+
+def image_header(source: Source) -> Shape:
+    """Height, width and channels (1 if grey, else 3) of an image, from the start of its file.
+
+    Raises ImageError if it can't be read; the rest of the file may still be damaged.
+    """
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings(), _stream(source) as stream:
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            with Image.open(stream, formats=FORMATS) as image:
+                _limit(image)
+                width, height = _turned(image, _take_orientation(image))
+                return height, width, 1 if image.mode in GREY_MODES else 3
+    except Exception as error:  # a decoder may raise anything
+        raise ImageError(f"it can't be read as an image: {_reason(error)}") from None
+
+
+def file_bytes(path: Path, most: int) -> bytes:
+    """The content of an image file. Raises ImageError if it can't be read, is no regular file or is larger."""
+    try:
+        with _stream(path) as stream:
+            content = stream.read(most + 1)
+    except (OSError, ValueError) as error:
+        raise ImageError(f"it can't be read: {_reason(error)}") from None
+    if len(content) > most:
+        raise ImageError(f"it has more than {most:,} bytes; expected an image")
+    return content
 
 
 def image_files(paths: Iterable[str | Path]) -> Iterator[Path]:
@@ -87,6 +122,16 @@ def _stream(source: Source) -> AbstractContextManager[BinaryIO]:
     return nullcontext(source)
 
 
+def _jpeg_bytes(stream: BinaryIO) -> bytes:
+    """The content of a JPEG file; nothing if it is of another format or very large. The stream is rewound."""
+    start = stream.tell()
+    content = stream.read(len(START))
+    if content == START:
+        content += stream.read(MAX_JPEG_BYTES)
+    stream.seek(start)
+    return content if len(START) < len(content) < MAX_JPEG_BYTES else b""
+
+
 def _reason(error: Exception) -> str:
     from PIL import UnidentifiedImageError
 
@@ -97,7 +142,7 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or first_line(error)
 
 
-def _decode(stream: BinaryIO, shape: Shape | None, resize: bool) -> np.ndarray:
+def _decode(stream: BinaryIO, shape: Shape | None, resize: Resize | None) -> np.ndarray:
     from PIL import Image
 
     with Image.open(stream, formats=FORMATS) as image:
@@ -106,7 +151,7 @@ def _decode(stream: BinaryIO, shape: Shape | None, resize: bool) -> np.ndarray:
         if wanted and sorted(image.size) != sorted(wanted):
             raise _wrong_size(image.size, wanted)
         if shape and resize and image.info.get("progressive") and image.width * image.height > DRAFT_PIXELS:
-            longest = int(REDUCING_GAP * max(shape[:2]))
+            longest = int(GAP * max(shape[:2]))
             image.draft(None, (longest, longest))  # the coefficients alone need 3 to 6 bytes per pixel
         if image.format == "TIFF":  # `load` applies the orientation
             image.getexif()[ORIENTATION] = _take_orientation(image)
@@ -119,7 +164,7 @@ def _decode(stream: BinaryIO, shape: Shape | None, resize: bool) -> np.ndarray:
             raise _wrong_size(_turned(image, orientation), wanted)
         deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
         to_eight_bits = _levels(image) if deep else _on_white if image.has_transparency_data else _unchanged
-        return _convert(image, orientation, shape, to_eight_bits)
+        return _convert(image, orientation, shape, resize or "stretch", to_eight_bits)
 
 
 def _limit(image: Image) -> None:
@@ -171,15 +216,13 @@ def _turned(image: Image, orientation: int) -> tuple[int, int]:
 
 
 def _convert(
-    image: Image, orientation: int, shape: Shape | None, to_eight_bits: Callable[[Image], Image]
+    image: Image, orientation: int, shape: Shape | None, resize: Resize, to_eight_bits: Callable[[Image], Image]
 ) -> np.ndarray:
-    """The upright image in 8 bits with one or three channels, averaged down and interpolated to `shape`."""
-    from PIL import Image
-
+    """The upright image in 8 bits with one or three channels, averaged down and brought to `shape`."""
     channels = shape[2] if shape else 1 if image.mode in GREY_MODES else 3
     width, height = _turned(image, orientation)
-    across = int(width / shape[1] / REDUCING_GAP) or 1 if shape else 1
-    down = int(height / shape[0] / REDUCING_GAP) or 1 if shape else 1
+    plan = fit((height, width), shape, resize) if shape else None
+    across, down = (int(plan.across / GAP) or 1, int(plan.down / GAP) or 1) if plan else (1, 1)
     reduced = np.empty((-(-height // down), -(-width // across), channels), np.uint8)
     filled = 0
     for strip in _strips(image, orientation, down):
@@ -189,12 +232,7 @@ def _convert(
         rows = np.frombuffer(pixels.tobytes(), np.uint8).reshape(-1, *reduced.shape[1:])
         reduced[filled : filled + len(rows)] = rows
         filled += len(rows)
-    if shape is None or reduced.shape == shape:
-        return reduced
-    small = Image.fromarray(reduced[:, :, 0] if channels == 1 else reduced)
-    box = (0, 0, width / across, height / down)
-    resized = small.resize((shape[1], shape[0]), Image.Resampling.BILINEAR, box=box)
-    return np.array(resized).reshape(shape)
+    return reduced if plan is None else plan.apply(reduced, across, down)
 
 
 def _strips(image: Image, orientation: int, multiple: int) -> Iterator[Image]:

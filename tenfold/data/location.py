@@ -32,6 +32,11 @@ def feature_root() -> Path:
     return (_expanded(chosen) if chosen else _cache()) / "features"
 
 
+def image_root() -> Path:
+    """The cache for decoded images of own data sets, beside the features. It may be deleted at any time."""
+    return feature_root().with_name("images")
+
+
 def keras_cache() -> Path:
     """The directory of the data sets downloaded by Keras, in `$KERAS_HOME` or `~/.keras`."""
     home = os.environ.get("KERAS_HOME")

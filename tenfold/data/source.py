@@ -8,6 +8,10 @@ from pathlib import Path
 
 from tenfold.data.dataset import Dataset
 from tenfold.progress import SILENT, Watcher
+from tenfold.recipe import DataSection
+
+Shape = tuple[int, int, int]  # height, width, channels
+PLAIN = DataSection()
 
 
 @dataclass(frozen=True)
@@ -15,12 +19,16 @@ class Access:
     """Access to the files of a data set.
 
     root: directory of the data sets; fetch: whether missing files may be downloaded into it; watcher: receives the
-    progress of downloads and decoding.
+    progress of downloads and decoding. For own images: section says how they are read; side is the height and width
+    that the model asks for; shape, if given, overrides both.
     """
 
     root: Path
     fetch: bool
     watcher: Watcher = SILENT
+    section: DataSection = PLAIN
+    side: int | None = None
+    shape: Shape | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,11 @@ class Source:
     def description(self) -> str:
         """The first line of the docstring of `open`."""
         return (self.open.__doc__ or "").strip().partition("\n")[0]
+
+
+def own_files(root: Path) -> str:
+    """The location of own images, which the user names."""
+    return "your files"
 
 
 def source(where: Callable[[Path], str | None]) -> Callable[[Callable[[str, Access], Dataset]], Source]:

@@ -79,6 +79,28 @@ def stratified(labels: np.ndarray, size: int, rng: np.random.Generator, leave: i
     return np.sort(np.concatenate(chosen))
 
 
+def whole_groups(labels: np.ndarray, groups: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Indices (int64, ascending) of about `size` images in whole groups; classes keep their proportions, nearly.
+
+    labels, groups: int64 [n]. Groups are taken in random order as long as each brings the number of images of every
+    class nearer to its share; at least one group of each class remains.
+    """
+    counts = np.bincount(labels)
+    missing = allocate(counts, size, np.maximum(counts - 1, 0)).astype(np.int64)
+    _, numbers = np.unique(groups, return_inverse=True)
+    order = np.argsort(numbers, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(numbers))[:-1])
+    left, taken = counts.copy(), []
+    for number in rng.permutation(len(members)):
+        of_class = np.bincount(labels[members[number]], minlength=len(counts))
+        present = of_class > 0
+        nearer = np.abs(missing - of_class).sum() < np.abs(missing).sum()
+        if nearer and (left[present] > of_class[present]).all():
+            missing, left = missing - of_class, left - of_class
+            taken.append(members[number])
+    return np.sort(np.concatenate(taken)) if taken else np.zeros(0, np.int64)
+
+
 def allocate(counts: np.ndarray, size: int, highest: np.ndarray) -> np.ndarray:
     """Distribute `size` over classes with `counts` images (int [k]) by the largest-remainder method: int64 [k].
 
@@ -148,9 +170,6 @@ def channel_statistics(images: Images) -> tuple[np.ndarray, np.ndarray]:
 def _hold_out(dataset: Dataset, name: str, amount: float, seed: int, stream: int) -> Dataset:
     """`dataset` with a split `name` held out of train. `amount` is a fraction, or from 1 a number of images."""
     train, key = dataset.train, f"data.{name}"
-    if train.groups is not None:
-        raise UsageError(f"{key}: can't hold out images of a split with groups, which would be torn apart; give the "
-                         f"data set a {name} split of its own, or set {key}=0")
     size = round(amount * len(train)) if amount < 1 else int(amount)
     most = int(np.maximum(np.bincount(train.labels) - 1, 0).sum())
     if size == 0:
@@ -160,9 +179,17 @@ def _hold_out(dataset: Dataset, name: str, amount: float, seed: int, stream: int
     if size > most:
         raise UsageError(f"{key}: received {amount:g}, that is {size:,} of {len(train):,} training images; "
                          f"expected at most {most:,}, so that train keeps one of each class; lower {key}")
-    held = stratified(train.labels, size, np.random.default_rng([seed, stream]), leave=1)
+    rng = np.random.default_rng([seed, stream])
+    held = stratified(train.labels, size, rng, leave=1) if train.groups is None else \
+        whole_groups(train.labels, train.groups, size, rng)
+    if not len(held):
+        raise UsageError(f"{key}: can't hold out {size:,} of {len(train):,} training images, because their groups are "
+                         f"too large to be kept whole; give the data set a {name} split of its own, set {key}=0, or "
+                         "choose other groups with data.group")
+    size = len(held)
     rest = np.setdiff1d(np.arange(len(train)), held, assume_unique=True)
-    words = f"{size:,} images, stratified, seed {seed}"
+    whole = "" if train.groups is None else ", groups whole"
+    words = f"{size:,} images, stratified{whole}, seed {seed}"
     origin = f"; train: {train.describe()}" if train.partial else ""
     left = train.take(rest, f"{train.describe()}, without {size:,} held out for {name}")
     taken = train.take(held, f"held out of train ({words}{origin})")

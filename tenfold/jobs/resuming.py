@@ -10,7 +10,7 @@ from tenfold.errors import RunError, UsageError
 from tenfold.interrupt import Interrupt
 from tenfold.jobs import steps
 from tenfold.jobs.job import Interruptible, Job, Plan
-from tenfold.jobs.own_data import check_data, prepared
+from tenfold.jobs.own_data import check_data, prepared, trained_shape
 from tenfold.progress import Watcher
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.run import Run, State
@@ -37,7 +37,7 @@ def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *
                        "further")
     with Interrupt() as interrupt:
         watcher = Interruptible(watcher, interrupt)
-        dataset = prepared(recipe, None, watcher)
+        dataset = prepared(recipe, None, watcher, trained_shape(run))
         return continue_run(Job(recipe, dataset, callbacks, watcher, interrupt, csv, h5), run)
 
 

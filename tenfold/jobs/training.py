@@ -43,8 +43,8 @@ def train(
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     if name is not None:
         check_name(name)
-    if data is not None:
-        recipe = with_source(recipe, data.uri if isinstance(data, Dataset) else data)
+    recipe = recipe.replace({"data.source": data.uri}) if isinstance(data, Dataset) else \
+        with_source(recipe, data or recipe.data.source)
     with Interrupt() as interrupt:
         watcher = Interruptible(watcher, interrupt)
         dataset = prepared(recipe, data if isinstance(data, Dataset) else None, watcher)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+Resize = Literal["pad", "crop", "stretch"]
 Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
 
 
@@ -68,6 +69,17 @@ class DataSection(Section):
                                                          "has no validation split: a fraction or a number; 0: none")
     test: FractionOrCount = Field(0.2, description="training images to hold out for testing if the source has no "
                                                    "test split: a fraction or a number")
+    size: int | None = Field(None, ge=8, le=1024, description="own images: height and width to which they are decoded; "
+                                                              "none: the median side, but at most what "
+                                                              "`model.image_size` says, or 64")
+    resize: Resize = Field("pad", description="own images of another shape: pad with black, crop the middle, or "
+                                              "stretch")
+    path_column: str | None = Field(None, description="own table: name of the column of paths; none: found by content")
+    label_column: str | None = Field(None, description="own table: name of the column of labels; none: found by name")
+    group: str | None = Field("bursts", description="own images that stay together in one split: bursts (runs of "
+                                                    "nearly identical images), a regular expression whose first group "
+                                                    "names the group in the path of an image, or none")
+    allow_empty: bool = Field(False, description="own folders: keep classes whose folder holds no images")
     seed: Seed = Field(0, description="seed for splits and subsets (`train.seed` is the seed for training)")
 
 

@@ -120,9 +120,10 @@ class Environment(Record):
         return tuple(self["dataset"]["classes"])
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> tuple[int, int, int]:
         """Height, width and channels of the images."""
-        return tuple(self["dataset"]["shape"])
+        height, width, channels = self["dataset"]["shape"]
+        return height, width, channels
 
     @property
     def fingerprint(self) -> str:

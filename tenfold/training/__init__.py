@@ -189,5 +189,5 @@ def _save_model(run: Run, recipe: Recipe, dataset: Dataset, weights: Sequence[np
     else:
         plain.set_weights(list(weights))
     facts = {"classes": list(dataset.classes), "shape": list(dataset.shape), "epoch": epoch, "recipe": recipe.name,
-             "pixels": pixel_ranges(dataset.train.images)}
+             "pixels": pixel_ranges(dataset.train.images), "resize": dataset.resize}
     run.write("model.keras", lambda path: modelfile.save(plain, path, facts))

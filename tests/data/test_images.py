@@ -111,8 +111,9 @@ def test_an_image_is_turned_as_its_tag_says(kind: str, orientation: int) -> None
     content = encoded(stored, kind, exif=exif, **options)
     plain = read_image(encoded(stored, kind, **options))
     assert np.array_equal(read_image(content), turns[orientation](plain))
-    assert np.array_equal(read_image(content, (7, 5, 3)), fitted(np.ascontiguousarray(turns[orientation](plain)),
-                                                                    (7, 5, 3)))
+    small = read_image(content, (7, 5, 3)).astype(int)
+    levels = 6 if kind == "JPEG" else 0  # a JPEG is decoded at a lower resolution
+    assert np.abs(small - fitted(np.ascontiguousarray(turns[orientation](plain)), (7, 5, 3))).max() <= levels
 
 
 def exif_with(entry: bytes, orientation: int = 6) -> bytes:
@@ -266,10 +267,10 @@ def test_another_size_is_a_mistake_where_nothing_is_resized() -> None:
     exif = Image.Exif()
     exif[ORIENTATION] = 6
     turned = encoded(pixels(8, 6), exif=exif)
-    assert read_image(turned, (6, 8, 3), resize=False).shape == (6, 8, 3)
+    assert read_image(turned, (6, 8, 3), resize=None).shape == (6, 8, 3)
     for content, size in ((turned, "8×6"), (encoded(pixels(9, 6)), "6×9"), (bomb("PNG"), "pixels")):
         with pytest.raises(ImageError, match=rf"{size}( pixels; expected 6×8)?"):
-            read_image(content, (8, 6, 3), resize=False)
+            read_image(content, (8, 6, 3), resize=None)
 
 
 # ----------------------------------------------------------------------------------------------------

@@ -49,6 +49,7 @@ def test_the_catalogue_says_what_there_is_and_where(root):
     assert found["cifar10"]["where"] == str(root / "cifar-10-batches-bin")
     assert found["mnist"]["where"] is None
     assert found["digits"]["where"] == "comes with scikit-learn"
+    assert found["folder"]["where"] == "your files"
     for name, entry in found.items():
         assert 20 < len(entry["description"]) < 100, name
         assert entry["description"].endswith("."), name

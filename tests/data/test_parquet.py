@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from watchers import Listen
 
-from tenfold.data import parquet
+from tenfold.data import encoded_table
 from tenfold.data.images import read_image
 from tenfold.data.parquet import find_parquet, read_parquet
 from tenfold.errors import DataError
@@ -155,7 +155,7 @@ def test_other_parts_of_an_image_are_never_read(tmp_path: Path) -> None:
 
 
 def test_a_row_group_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "MAX_CHUNK", 1 << 20)
+    monkeypatch.setattr(encoded_table, "MAX_CHUNK", 1 << 20)
     path = write(tmp_path / "a.parquet", [bytes(1 << 20)] * 2, compression="zstd", use_dictionary=False)
     with pytest.raises(DataError, match=r"image\.bytes unpacks to more than 1,048,576 bytes in one row group"):
         read(path)
@@ -202,11 +202,11 @@ def test_only_regular_files_are_found(tmp_path: Path) -> None:
 def test_many_pages_and_columns_that_share_bytes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.parquet", [encoded()] * 20)
     with monkeypatch.context() as patch:
-        patch.setattr(parquet, "MAX_PAGES", 1)
+        patch.setattr(encoded_table, "MAX_PAGES", 1)
         with pytest.raises(DataError, match="more than 1 pages"):
             read(path)
-    whole = parquet.chunks
-    monkeypatch.setattr(parquet, "chunks", lambda content: [*whole(content), *whole(content)])
+    whole = encoded_table.chunks
+    monkeypatch.setattr(encoded_table, "chunks", lambda content: [*whole(content), *whole(content)])
     with pytest.raises(DataError, match="two columns overlap"):
         read(path)
 

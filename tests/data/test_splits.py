@@ -225,6 +225,17 @@ def test_groups_are_never_torn_apart():
     labels = np.arange(40) % 2
     grouped = Split(np.zeros((40, 8, 8, 1), np.uint8), labels, Provenance("made"), groups=np.arange(40) // 4)
     dataset = Dataset("made", "made", ("a", "b"), train=grouped)
-    with pytest.raises(UsageError, match=r"^data.test: can't hold out images of a split with groups[^\n]*$"):
-        prepare(dataset, DataSection())
+    parts = prepare(dataset, DataSection(test=0.2, validation=0.2)).splits()
+    groups = {name: set(split.groups) for name, split in parts.items()}
+    assert sorted(group for part in groups.values() for group in part) == list(range(10))  # each in one split only
+    assert {name: len(split) for name, split in parts.items()} == {"train": 24, "validation": 8, "test": 8}
+    for split in parts.values():
+        assert np.bincount(split.labels).tolist() == [len(split) // 2] * 2
     assert prepare(dataset, DataSection(test=0, validation=0)).train.groups is not None
+
+
+def test_groups_that_are_too_large_can_not_be_held_out():
+    labels = np.arange(40) % 2
+    grouped = Split(np.zeros((40, 8, 8, 1), np.uint8), labels, Provenance("made"), groups=np.zeros(40, np.int64))
+    with pytest.raises(UsageError, match=r"^data.test: can't hold out 8 of 40[^\n]*groups are too large[^\n]*$"):
+        prepare(Dataset("made", "made", ("a", "b"), train=grouped), DataSection())

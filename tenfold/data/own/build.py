@@ -1,0 +1,108 @@
+"""From a listing to a data set: choose the size, decode, leave out what can't be read, find groups, make the splits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from tenfold.data.dataset import SPLITS, Dataset, LeftOut, Provenance, Split
+from tenfold.data.own.decoding import Coloured, Decoded, Look, decode, look
+from tenfold.data.own.groups import find_groups
+from tenfold.data.own.listing import Arrays, Listing, natural, some
+from tenfold.data.source import Access, Shape
+from tenfold.data.view import View
+from tenfold.errors import DataError
+
+SIDE = 64  # height and width of own images unless the recipe asks for another
+SMALLEST = 8
+
+
+def own_dataset(listing: Listing, access: Access) -> Dataset:
+    """The data set of a listing. The images of a split are sorted by class, then by the natural order of their names.
+
+    So the same images have the same fingerprint, whether a folder or a table lists them. Raises DataError if no image
+    or only one class can be read, StorageError if the cache can't be written.
+    """
+    section, watcher = access.section, access.watcher
+    seen = look(listing)
+    shape = access.shape or _shape(listing, seen, access)
+    try:
+        decoded = decode(listing, shape, section.resize, watcher)
+    except Coloured:  # some images are in colour: grey ones among them become colour images
+        shape = (*shape[:2], 3)
+        decoded = decode(listing, shape, section.resize, watcher)
+    left_out = (*listing.left_out, *(decoded.unread[number] for number in sorted(decoded.unread)))
+    notes = _notes(listing, seen, shape, access, left_out)
+    for note in notes:
+        watcher.notice(note)
+    order = _order(listing, decoded)
+    groups, words = find_groups(listing, decoded.images, order, section.group)
+    if words:
+        notes.append(words)
+        watcher.notice(words)
+    splits = {name: _split(listing, decoded, order[listing.splits[order] == name], groups, left_out)
+              for name in SPLITS}
+    train = splits["train"]
+    if not len(train):
+        raise DataError(f"{listing.words}: received no training images that can be read; expected some in each class")
+    readable = np.unique(listing.labels[order])
+    if len(readable) < 2:
+        raise DataError(f"{listing.words}: only images of {listing.classes[readable[0]]!r} can be read; expected at "
+                        "least 2 classes")
+    held = {name: split if len(split) else None for name, split in splits.items() if name != "train"}
+    return Dataset(listing.name, listing.uri, listing.classes, train, held["validation"], held["test"], tuple(notes),
+                   left_out, section.resize)
+
+
+def _shape(listing: Listing, seen: Look, access: Access) -> Shape:
+    """The shape to decode to: `data.size`, or the shape of arrays, or the median side within what the model wants."""
+    channels, size = 1 if seen.grey else 3, access.section.size
+    if size is not None:
+        return size, size, channels
+    if isinstance(listing.reader, Arrays):
+        height, width, channels = listing.reader.images.shape[1:]
+        return height, width, channels
+    side = max(SMALLEST, min(seen.side, access.side or SIDE))
+    return side, side, channels
+
+
+def _notes(listing: Listing, seen: Look, shape: Shape, access: Access, left_out: Sequence[LeftOut]) -> list[str]:
+    """Sentences about what is read how."""
+    notes = []
+    if not isinstance(listing.reader, Arrays):
+        why = "as the model expects" if access.shape else "data.size" if access.section.size else \
+            f"the median side is {seen.side:,}; set data.size for another"
+        notes.append(f"images: {shape[0]}×{shape[1]} pixels, {'grey' if shape[2] == 1 else 'colour'}, "
+                     f"{access.section.resize} ({why})")
+    if left_out:
+        reasons: dict[str, list[str]] = {}
+        for one in left_out:
+            reasons.setdefault(_kind(one.reason), []).append(one.name)
+        notes += [f"left out, because {reason}: {len(names):,} ({some(names)})" for reason, names in reasons.items()]
+    return notes
+
+
+def _kind(reason: str) -> str:
+    """The reason without what is special to one image."""
+    return "it can't be read as an image" if "can't be read" in reason else reason
+
+
+def _order(listing: Listing, decoded: Decoded) -> np.ndarray:
+    """The numbers of the readable images, sorted by class, then by name."""
+    readable = [i for i in range(len(listing)) if i not in decoded.unread]
+    if not readable:
+        first = next(iter(decoded.unread.values()))
+        raise DataError(f"{listing.words}: none of its {len(listing):,} images can be read (the first: {first.name}: "
+                        f"{first.reason})")
+    return np.array(sorted(readable, key=lambda i: (listing.labels[i], natural(listing.names[i]))), np.int64)
+
+
+def _split(listing: Listing, decoded: Decoded, rows: np.ndarray, groups: np.ndarray | None,
+           left_out: Sequence[LeftOut]) -> Split:
+    words = listing.words + (f", {len(left_out):,} files left out" if left_out else "")
+    images = View(decoded.images, rows)
+    split = Split(images, listing.labels[rows], Provenance(words),
+                  names=tuple(listing.names[i] for i in rows))
+    return split if groups is None else replace(split, groups=groups[rows])

@@ -1,0 +1,172 @@
+"""Decode the images of a listing, in parallel and once, into a memory-mapped array on disk.
+
+The file's name is a hash of everything that determines the pixels: the content of the source, the shape, the way of
+resizing, and the version of the rules. An interrupted decoding continues where it stopped. Images that can't be read
+become black rows; their reasons stand in `NAME.unread`, a line of JSON each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tenfold.data.dataset import LeftOut
+from tenfold.data.fitting import fit
+from tenfold.data.images import image_header, printable, read_image
+from tenfold.data.location import image_root
+from tenfold.data.own.listing import Arrays, Content, Listing
+from tenfold.data.source import Shape
+from tenfold.errors import DataError, ImageError
+from tenfold.progress import Watcher
+from tenfold.recipe.sections import Resize
+from tenfold.storage.arrays import StoredArray
+from tenfold.storage.files import storing, write_whole
+
+RULES = 1  # version of the rules of reading and resizing: another one makes a new cache
+BLOCK = 512  # images decoded between two progress reports
+BLOCK_BYTES = 64 << 20  # of decoded images in a block, at most
+LOOKED_AT = 300  # images whose headers give the size and the colour
+ADVICE = "set TENFOLD_CACHE to another directory"
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The images of a listing, uint8 [n, h, w, c] in its order, and those that can't be read, by number."""
+
+    images: np.ndarray
+    unread: dict[int, LeftOut]
+
+
+class Coloured(Exception):  # noqa: N818
+    """A colour image among images that seemed to be grey."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """Median of the longer sides, and whether all images are grey, of the first images that were looked at."""
+
+    side: int
+    grey: bool
+
+
+def look(listing: Listing) -> Look:
+    """Look at up to 300 images: evenly spaced, or the first ones of a sequential source.
+
+    Raises DataError if none of them can be read.
+    """
+    count = min(LOOKED_AT, len(listing))
+    numbers = range(count) if listing.reader.sequential else np.linspace(0, len(listing) - 1, count).astype(int)
+    shapes, reason = [], ""
+    for number in numbers:
+        try:
+            content = listing.reader.read(int(number))
+            shapes.append(content.shape if isinstance(content, np.ndarray) else image_header(content))
+        except ImageError as error:
+            reason = reason or f"{printable(listing.names[number])}: {error}"
+    if not shapes:
+        raise DataError(f"{listing.words}: none of the first {count:,} images can be read ({reason})")
+    return Look(int(np.median([max(shape[:2]) for shape in shapes])), all(shape[2] == 1 for shape in shapes))
+
+
+def decode(listing: Listing, shape: Shape, resize: Resize, watcher: Watcher) -> Decoded:
+    """The images of a listing brought to `shape`, from the cache or decoded into it.
+
+    Images of a listing that are arrays of that shape already are returned as they are. Raises DataError if no image
+    can be read, StorageError if the cache can't be written.
+    """
+    if isinstance(listing.reader, Arrays) and listing.reader.images.shape[1:] == shape:
+        return Decoded(listing.reader.images, {})
+    path = image_root() / f"{_key(listing, shape, resize)}.npy"
+    stored = StoredArray(path, (len(listing), *shape), np.dtype(np.uint8), advice=ADVICE)
+    notes = path.with_suffix(".unread")
+    if stored.find() is None:
+        watcher.notice(f"decoding {len(listing):,} images of {listing.words} to {shape[0]}×{shape[1]}, once, into "
+                       f"{image_root()}")
+        _describe(path, listing, shape)
+    block = max(1, min(BLOCK, BLOCK_BYTES // int(np.prod(shape))))
+    with ThreadPoolExecutor(workers()) as pool:
+        images = stored.fill(
+            lambda start, end: _rows(listing, shape, resize, start, end, pool, notes), block,
+            waiting=lambda: watcher.notice("another process is decoding these images; waiting for it"),
+            stop=watcher.stop, progress=lambda done: watcher.advance("decode", done, len(listing), "images"))
+    return Decoded(images, _read_notes(notes))
+
+
+def workers() -> int:
+    """The number of threads that decode: those of `TENFOLD_THREADS`, else one for each core of the process."""
+    asked = os.environ.get("TENFOLD_THREADS", "")
+    return int(asked) if asked.isdecimal() and int(asked) else len(os.sched_getaffinity(0)) \
+        if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _rows(listing: Listing, shape: Shape, resize: Resize, start: int, end: int, pool: ThreadPoolExecutor,
+          notes: Path) -> np.ndarray:
+    """Decode the images from `start` to before `end`, and note those that can't be read."""
+    rows = np.zeros((end - start, *shape), np.uint8)
+
+    def pixels(number: int, content: Content | ImageError | None) -> ImageError | None:
+        try:
+            content = listing.reader.read(number) if content is None else content
+            if isinstance(content, ImageError):
+                return content
+            rows[number - start] = _pixels(content, shape, resize)
+        except ImageError as error:
+            return error
+        return None
+
+    numbers = range(start, end)
+    contents = _in_order(listing, numbers) if listing.reader.sequential else iter([None] * len(numbers))
+    errors = [(number, error) for number, error in zip(numbers, pool.map(pixels, numbers, contents), strict=True)
+              if error is not None]
+    if errors:
+        with storing(notes, ADVICE), notes.open("a", encoding="utf-8") as file:
+            for number, error in errors:
+                file.write(json.dumps({"number": number, "name": printable(listing.names[number]),
+                                       "reason": str(error)}) + "\n")
+    return rows
+
+
+def _in_order(listing: Listing, numbers: range) -> Iterator[Content | ImageError]:
+    for number in numbers:
+        try:
+            yield listing.reader.read(number)
+        except ImageError as error:
+            yield error
+
+
+def _pixels(content: Content, shape: Shape, resize: Resize) -> np.ndarray:
+    if isinstance(content, bytes):
+        if shape[2] == 1 and image_header(content)[2] == 3:
+            raise Coloured
+        return read_image(content, shape, resize=resize)
+    size = content.shape[:2]
+    if content.shape[2] < shape[2]:
+        content = np.repeat(content, shape[2], axis=2)
+    return fit((size[0], size[1]), shape, resize).apply(np.ascontiguousarray(content))
+
+
+def _key(listing: Listing, shape: Shape, resize: Resize) -> str:
+    return hashlib.sha256(json.dumps([RULES, listing.signature, shape, resize]).encode()).hexdigest()[:32]
+
+
+def _describe(path: Path, listing: Listing, shape: Shape) -> None:
+    """Write beside the array what it holds, for `tenfold data cache`; forget notes of an older attempt if it is new."""
+    facts = {"uri": printable(listing.uri), "images": len(listing), "shape": list(shape)}
+    with storing(path, ADVICE):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path.with_suffix(".json"), json.dumps(facts), ADVICE)
+
+
+def _read_notes(notes: Path) -> dict[int, LeftOut]:
+    if not notes.exists():
+        return {}
+    with storing(notes, ADVICE):
+        lines = [json.loads(line) for line in notes.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+    return {line["number"]: LeftOut(line["name"], line["reason"]) for line in lines}

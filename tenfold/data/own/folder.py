@@ -1,0 +1,68 @@
+"""Images in folders: a folder for each class."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from tenfold.data.dataset import Dataset
+from tenfold.data.own.build import own_dataset
+from tenfold.data.own.listing import Files, Listing, file_signature
+from tenfold.data.own.places import existing, path_name
+from tenfold.data.own.tree import arrange, is_hidden
+from tenfold.data.source import Access, own_files, source
+from tenfold.errors import DataError
+from tenfold.registry import DATASETS
+
+DEEPEST = 8  # levels of folders that are searched
+
+
+@DATASETS.add("folder")
+@source(where=own_files)
+def folder(options: str, access: Access) -> Dataset:
+    """Your own images: `folder:PATH`, a folder for each class, in folders for the splits or not.
+
+    The splits are named train, val, valid or validation, and test; those that do not exist are held out by the recipe.
+    Raises UsageError for a missing folder, DataError for a tree that is not of this form.
+    """
+    return own_dataset(list_folder(existing(options, "folder", is_folder=True), access), access)
+
+
+def list_folder(path: Path, access: Access) -> Listing:
+    """The listing of a folder. Raises DataError."""
+    found: list[str] = []
+    folders: list[str] = []
+    for name, is_folder in _walk(path):
+        (folders if is_folder else found).append(name)
+    tree = arrange(str(path), found, folders, access.section.allow_empty)
+    files = [path / name for name in tree.names]
+    return Listing(path_name(path), f"folder:{path}", f"the folder {path}", tree.classes, tree.names, tree.labels,
+                   tree.splits, Files(files), file_signature(zip(tree.names, files, strict=True)), tree.left_out)
+
+
+def _walk(root: Path) -> Iterator[tuple[str, bool]]:
+    """(relative path with "/", whether it is a folder) of everything in a folder; hidden folders are not entered.
+
+    Links to folders are followed, each folder once on a path. Raises DataError for an unreadable or too deep folder.
+    """
+    waiting: list[tuple[Path, str, tuple[str, ...]]] = [(root, "", (os.path.realpath(root),))]
+    while waiting:
+        directory, prefix, above = waiting.pop()
+        try:
+            entries = list(os.scandir(directory))
+        except OSError as error:
+            raise DataError(f"{directory}: can't be read: {error.strerror}; expected a folder of images") from None
+        for entry in entries:
+            name = prefix + entry.name
+            is_folder = entry.is_dir()
+            yield name, is_folder
+            if not is_folder or is_hidden(entry.name):
+                continue
+            real = os.path.realpath(entry.path)
+            if real in above:
+                continue  # a link to a folder that contains it
+            if len(above) == DEEPEST:
+                raise DataError(f"{directory}: folders are nested more than {DEEPEST} levels deep; expected "
+                                "PATH/CLASS/IMAGE or PATH/SPLIT/CLASS/IMAGE")
+            waiting.append((Path(entry.path), name + "/", (*above, real)))

@@ -1,0 +1,95 @@
+"""Small grey versions of images, and how alike two of them are when one may be shifted against the other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tenfold.data.fitting import fit
+
+SIDE = 32  # height and width of a thumbnail, in pixels
+SHIFT = 6  # pixels by which one may be shifted against the other, each way
+COARSE = 2  # thumbnails of half the side are compared first
+MARGIN = 0.15  # by which pairs may be less alike at half the side
+BLOCK = 4096  # pairs compared at a time
+FLAT = 1e-3  # variance of an image without structure
+
+
+def thumbnails(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Grey thumbnails float32 [m, 32, 32] of the images uint8 [n, h, w, c] at `rows` (int [m])."""
+    result = np.empty((len(rows), SIDE, SIDE), np.float32)
+    plan = fit((images.shape[1], images.shape[2]), (SIDE, SIDE, images.shape[3]), "stretch")
+    for i, row in enumerate(rows):
+        result[i] = plan.apply(np.asarray(images[row])).mean(axis=2)
+    return result
+
+
+def similarity(first: np.ndarray, second: np.ndarray, least: float = -1.0) -> np.ndarray:
+    """The highest correlation of pairs of thumbnails float32 [n, 32, 32] over all shifts: float32 [n], -1 to 1.
+
+    Pairs that are less alike than `least`, by a wide margin, at half the side get -1.
+    """
+    result = np.full(len(first), -1.0, np.float32)
+    for start in range(0, len(first), BLOCK):
+        a, b = first[start : start + BLOCK], second[start : start + BLOCK]
+        kept = np.arange(len(a))
+        if least > -1:
+            kept = np.flatnonzero(_correlation(_halved(a), _halved(b), SHIFT // COARSE) >= least - MARGIN)
+        result[start + kept] = _correlation(a[kept], b[kept], SHIFT)
+    return result
+
+
+def spectra(small: np.ndarray) -> np.ndarray:
+    """Low frequencies of thumbnails float32 [n, 32, 32], which a shift hardly changes: float32 [n, d] of norm 1."""
+    window = np.hanning(SIDE + 2)[1:-1].astype(np.float32)
+    centred = (small - small.mean(axis=(1, 2), keepdims=True)) * window * window[:, None]
+    magnitude = np.abs(np.fft.rfft2(centred))[:, np.r_[0:9, SIDE - 8 : SIDE], :9]
+    flat = np.log1p(magnitude).reshape(len(small), -1).astype(np.float32)
+    flat -= flat.mean(axis=0)
+    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+
+
+def _halved(small: np.ndarray) -> np.ndarray:
+    side = small.shape[1] // COARSE
+    return small.reshape(len(small), side, COARSE, side, COARSE).mean(axis=(2, 4))
+
+
+def _correlation(first: np.ndarray, second: np.ndarray, shift: int) -> np.ndarray:
+    """The highest Pearson correlation of the parts that overlap, over all shifts up to `shift` pixels each way.
+
+    Sums of products come from a Fourier transform, sums over the parts from summed-area tables (Lewis, 1995, "Fast
+    normalized cross-correlation").
+    """
+    from scipy.fft import irfft2, rfft2
+
+    side = first.shape[1]
+    padded = (side + shift + 1, side + shift + 1)
+    first = first - first.mean(axis=(1, 2), keepdims=True)  # less cancellation
+    second = second - second.mean(axis=(1, 2), keepdims=True)
+    products = irfft2(rfft2(first, padded) * np.conj(rfft2(second, padded)), padded)
+    tables = [_summed(values) for values in (first, first**2, second, second**2)]
+    best = np.full(len(first), -1.0)
+    for down in range(-shift, shift + 1):
+        for across in range(-shift, shift + 1):
+            rows, columns = side - abs(down), side - abs(across)
+            here = max(0, down), max(0, across)
+            there = max(0, -down), max(0, -across)
+            a, aa, b, bb = (_area(table, *corner, rows, columns)
+                            for table, corner in zip(tables, (here, here, there, there), strict=True))
+            count = rows * columns
+            variance = np.maximum(aa - a * a / count, 0) * np.maximum(bb - b * b / count, 0)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                found = (products[:, down, across] - a * b / count) / np.sqrt(variance)
+            best = np.maximum(best, np.where(variance > FLAT * count**2, found, -1))
+    return best.astype(np.float32)
+
+
+def _summed(values: np.ndarray) -> np.ndarray:
+    """The sums of all values above and to the left: float64 [n, h + 1, w + 1] from [n, h, w]."""
+    table = np.zeros((len(values), values.shape[1] + 1, values.shape[2] + 1))
+    table[:, 1:, 1:] = values.astype(np.float64).cumsum(axis=1).cumsum(axis=2)
+    return table
+
+
+def _area(table: np.ndarray, top: int, left: int, rows: int, columns: int) -> np.ndarray:
+    bottom, right = top + rows, left + columns
+    return table[:, bottom, right] - table[:, top, right] - table[:, bottom, left] + table[:, top, left]
