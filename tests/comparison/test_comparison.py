@@ -122,7 +122,7 @@ def test_other_classes_are_refused_with_the_reason(runs):
 def test_predictions_of_other_classes_are_named(runs):
     for run in runs:
         run.write_json("environment.json", environment(DIGITS[::-1], 100))
-    with pytest.raises(RunError, match=r"poor-1: its test predictions are not of the classes.*tenfold evaluate"):
+    with pytest.raises(RunError, match=r"poor-1: the classes of its test predictions differ.*tenfold evaluate"):
         compare(runs)
 
 
@@ -352,7 +352,7 @@ def test_predictions_of_other_images_leave_the_run_out(runs):
     runs[1].write_json("metrics.json", metrics)
     board = compare(runs)
     assert len(board) == 2
-    assert "predictions are of 100 images, and its metrics of 99" in board.left_out[0]
+    assert "predictions have 100 images; expected 99" in board.left_out[0]
 
 
 def test_the_training_time_is_that_of_the_status(runs):
