@@ -1,4 +1,4 @@
-"""Files for older versions of Keras: written with what is expected of them, and judged by it."""
+"""Files for older versions of Keras, written with the expected predictions and compared with them."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def test_plain_values_and_arrays_come_back(read, protocol):
 
 
 HOSTILE = {
-    # Eight bytes taken for the address of an object, which would be followed.
+    # Eight bytes that a careless reader would use as the address of an object.
     "an array over bytes": b"\x80\x02" + NDARRAY + b"(K\x01\x85U\x01OU\x08\x01AAAAAA\x01tR.",
     "an array of objects": b"\x80\x02" + EMPTY + b"(K\x01(K\x01t" + BYTE.replace(b"u1", b"O8")
                            + b"\x89U\x08AAAAAAAAtb.",

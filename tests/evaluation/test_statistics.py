@@ -66,16 +66,16 @@ def test_running_sums_are_the_cumulative_sums(n, rng):
 
 def test_the_bootstrap_interval_of_a_mean_is_scipys(rng):
     labels, p = np.zeros(400, np.int64), rng.dirichlet([4, 2], 400)
-    judged = Predictions(labels, p)
-    values, = statistics.bootstrap(judged, [metric("loss").function], 4000)
+    predictions = Predictions(labels, p)
+    values, = statistics.bootstrap(predictions, [metric("loss").function], 4000)
     ours = statistics.percentile_interval(values)
     theirs = stats.bootstrap((-np.log(p[:, 0]),), np.mean, n_resamples=4000, method="percentile", rng=1)
     assert ours == pytest.approx((theirs.confidence_interval.low, theirs.confidence_interval.high), abs=0.01)
 
 
 def test_a_single_image_has_no_resamples():
-    judged = Predictions(np.array([1]), np.array([[.1, .2, .7]]))
-    values, areas = statistics.bootstrap(judged, [metric("loss").function, lambda x: x.areas], 200)
+    predictions = Predictions(np.array([1]), np.array([[.1, .2, .7]]))
+    values, areas = statistics.bootstrap(predictions, [metric("loss").function, lambda x: x.areas], 200)
     assert (values.shape, areas.shape) == ((200,), (3, 200))
     assert np.isnan(values).all()
     assert statistics.percentile_interval(values) is None

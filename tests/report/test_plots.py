@@ -261,7 +261,7 @@ def test_drawing_leaves_the_global_style_alone():
     assert dict(matplotlib.rcParams) == before
 
 
-# -- judged and compared ----------------------------------------------------------------------------------
+# -- evaluation and comparison ----------------------------------------------------------------------------
 
 
 def corrupted(accuracy: float) -> dict:
