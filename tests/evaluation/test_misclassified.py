@@ -26,7 +26,7 @@ def test_errors_are_ranked_by_confidence_from_either_end():
     assert most_confident(np.array([0]), P[:1], 5) == []
 
 
-def test_a_gallery_has_four_kinds_each_best_first():
+def test_a_gallery_has_four_kinds_of_images_in_order():
     shown = gallery(LABELS, P, 0, most=2)
     assert [g.index for g in shown.most_confident] == [0, 5]
     assert [g.index for g in shown.least_confident] == [5, 0]
@@ -37,5 +37,5 @@ def test_a_gallery_has_four_kinds_each_best_first():
 
 
 @pytest.mark.parametrize(("true", "predicted", "indices"), [(1, 0, [1, 4]), (0, 0, [5, 0]), (0, 1, [2]), (1, 1, [3])])
-def test_a_cell_shows_confident_confusions_and_hesitant_hits(true, predicted, indices):
+def test_a_cell_shows_confident_errors_or_uncertain_correct_predictions_first(true, predicted, indices):
     assert [g.index for g in cell(LABELS, P, true, predicted, 9)] == indices

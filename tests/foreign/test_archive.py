@@ -81,7 +81,7 @@ def test_a_truncated_file_is_refused(kept: float, good: Path, tmp_path: Path) ->
         load_model(tmp_path / "half.keras")
 
 
-def test_a_flipped_byte_is_noticed(good: Path, tmp_path: Path) -> None:
+def test_a_flipped_byte_is_detected(good: Path, tmp_path: Path) -> None:
     content = bytearray(good.read_bytes())
     content[content.index(b"model.weights.h5") + 3000] ^= 1
     (tmp_path / "flipped.keras").write_bytes(content)

@@ -155,7 +155,7 @@ def test_a_hostile_graph_is_refused(hostile: str, good: Path, tmp_path: Path) ->
     assert not Path("owned").exists()
 
 
-def test_a_layer_that_cannot_be_traced_without_memory_takes_none(good: Path, tmp_path: Path) -> None:
+def test_a_layer_that_fails_on_the_meta_device_is_not_traced_with_real_tensors(good: Path, tmp_path: Path) -> None:
     """Keras would trace it again with real tensors of a trillion numbers."""
 
     def change(graph: dict) -> None:
@@ -169,7 +169,7 @@ def test_a_layer_that_cannot_be_traced_without_memory_takes_none(good: Path, tmp
     assert peak() - before < 256 << 20
 
 
-def test_a_layer_of_a_network_inside_is_sized_for_a_batch(tmp_path: Path) -> None:
+def test_layers_of_nested_models_are_measured_for_a_whole_batch(tmp_path: Path) -> None:
     """For one image, 41 million numbers would do."""
     inputs = x = keras.Input((16, 16, 3))
     x = keras.layers.GlobalAveragePooling2D()(keras.layers.UpSampling2D(240, name="large")(x))
@@ -210,7 +210,7 @@ def test_a_network_that_takes_no_images_is_refused(tmp_path: Path) -> None:
         load_model(tmp_path / "row.keras")
 
 
-def test_a_graph_nested_without_end_is_refused(good: Path, tmp_path: Path) -> None:
+def test_a_graph_nested_too_deep_is_refused(good: Path, tmp_path: Path) -> None:
     path = tmp_path / "deep.keras"
     with zipfile.ZipFile(good) as archive, zipfile.ZipFile(path, "w") as new:
         for name in MEMBERS:

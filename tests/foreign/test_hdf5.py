@@ -121,7 +121,7 @@ def test_long_lists_of_texts_are_refused(tmp_path: Path) -> None:
         hdf5.check(tmp_path / "names.weights.h5", 1 << 20)
 
 
-def test_weights_come_from_each_kind_of_file(good: Path, tmp_path: Path) -> None:
+def test_weights_load_from_each_file_format(good: Path, tmp_path: Path) -> None:
     source = load_model(good)
     source.save_weights(tmp_path / "only.weights.h5")
     from keras.src.legacy.saving import legacy_h5_format

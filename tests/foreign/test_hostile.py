@@ -365,18 +365,18 @@ def test_a_hostile_file_is_refused_in_one_line(hostile: str, good: Path, tmp_pat
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink(path, path)],
                          ids=["a pipe", "a folder", "a link to itself"])
-def test_what_is_no_file_is_refused(make: Callable[[Path], None], tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_regular_file_is_refused(make: Callable[[Path], None], tmp_path: Path) -> None:
     make(tmp_path / "hostile.keras")
     with pytest.raises(ModelFileError, match=r"^[^\n]*hostile.keras: (is not a regular file|can't be read)[^\n]*$"):
         load_model(tmp_path / "hostile.keras")
 
 
-def test_a_path_that_can_not_be_is_refused() -> None:
+def test_an_invalid_path_is_refused() -> None:
     with pytest.raises(ModelFileError, match=r"^'a\\x00.keras': is not a valid path$"):
         load_model("a\0.keras")
 
 
-def test_a_network_inside_others_loads_within_bounds(tmp_path: Path) -> None:
+def test_nested_models_load_within_the_limits(tmp_path: Path) -> None:
     assert calls.count(nested(2, 3)) == 1 + 3 * (1 + 1 + 3)
     inputs = keras.Input((16, 16, 3))
     inner = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.ReLU()])
@@ -384,7 +384,7 @@ def test_a_network_inside_others_loads_within_bounds(tmp_path: Path) -> None:
     assert len(load_model(tmp_path / "nested.keras").layers) == 2
 
 
-def test_real_networks_are_far_below_the_bounds() -> None:
+def test_real_networks_are_far_below_the_limits() -> None:
     """The largest of `keras.applications` that PyTorch runs."""
     from tenfold.models import backbone
 

@@ -55,7 +55,7 @@ def test_mirror_translate_adds_both_diagonal_shifts_at_half_weight() -> None:
           softmax(0.5 * logs[0] + 0.25 * logs[1] + 0.25 * logs[2], axis=1))
 
 
-def test_only_unsure_images_get_the_further_views() -> None:
+def test_only_uncertain_images_get_more_views() -> None:
     plain, every, counting = classify(IMAGES), WithViews(Base(), "mirror").predict(IMAGES), Base()
     limit = float(np.median(plain.max(axis=1)))
     found = WithViews(counting, "mirror", limit).predict(IMAGES)
@@ -66,7 +66,7 @@ def test_only_unsure_images_get_the_further_views() -> None:
     np.testing.assert_array_equal(WithViews(Base(), "mirror", 1e-3).predict(IMAGES), plain)
 
 
-def test_below_one_means_all_images_even_where_the_network_is_certain() -> None:
+def test_a_limit_of_one_gives_all_images_more_views() -> None:
     def certain(images: np.ndarray) -> np.ndarray:
         return np.eye(3, dtype=np.float32)[(images[:, 0, 0, 0] > 100).astype(int)]
 
@@ -78,7 +78,7 @@ def test_below_one_means_all_images_even_where_the_network_is_certain() -> None:
 
 
 @pytest.mark.parametrize("views", ["mirror", "mirror-translate"])
-def test_it_is_a_predictor_itself(views: str) -> None:
+def test_a_predictor_with_views_has_the_predictor_interface(views: str) -> None:
     predictor = WithViews(Base(), views)
     assert (predictor.classes, predictor.shape) == (Base.classes, Base.shape)
     p = predictor.predict(IMAGES)
