@@ -35,11 +35,11 @@ def models(rng: np.random.Generator, images: int, skills: Sequence[float] = SKIL
     """The probabilities of models of these skills for the same images, a third of each class."""
     labels = np.arange(images) % CLASSES
     truth, shared = np.eye(CLASSES)[labels], rng.normal(size=(images, CLASSES))
-    judged = []
+    predictions = []
     for skill in skills:
         powers = np.exp(skill * truth + shared + 0.7 * rng.normal(size=(images, CLASSES)))
-        judged.append(Predictions(labels, powers / powers.sum(axis=1, keepdims=True)))
-    return judged
+        predictions.append(Predictions(labels, powers / powers.sum(axis=1, keepdims=True)))
+    return predictions
 
 
 def coverage(sets: int, images: int, resamples: int, first: int = 0) -> dict[str, dict[str, float]]:

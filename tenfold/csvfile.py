@@ -1,9 +1,9 @@
-"""Tables as CSV (RFC 4180) that programs read back and spreadsheets show as they are.
+"""Writes tables as CSV (RFC 4180) that is safe to open in a spreadsheet.
 
-Spreadsheets take a cell that begins with = + - or @ for a formula, and a formula can run programs or send the other
-cells away: the name of a file or of a class, which anybody may have chosen, must not become one. Such a text gets an
-apostrophe before it, which tells them that it is text. Numbers stay as they are, negative ones too; whoever needs every
-text unchanged takes the JSON.
+Spreadsheets treat a cell that begins with = + - or @ as a formula, and a formula can run programs or send the other
+cells to somebody. The name of a file or class may come from anybody and must not become a formula. So a text that
+begins this way gets an apostrophe in front, which marks it as text. Numbers stay unchanged, also negative ones. The
+JSON output has all texts unchanged.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a tab or a line's end before a formula is skipped
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # spreadsheets skip a tab or line break before a formula
 
 
 def text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as CSV under a header of all their keys, in the order in which they appear; lines end with "\\n".
+    """The rows as CSV. The header has all keys in order of first appearance; lines end with "\\n".
 
-    A key that a row lacks, and None, is an empty cell.
+    A missing key and None become an empty cell.
     """
     columns = list(dict.fromkeys(key for row in rows for key in row))
     lines: list[list[Any]] = [columns, *([row.get(column) for column in columns] for row in rows)]
@@ -27,7 +27,7 @@ def text(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def cell(value: Any) -> Any:
-    """A value as it may stand in a cell: a text that would be taken for a formula gets an apostrophe before it."""
+    """A safe value for a cell: a text that a spreadsheet would treat as a formula gets an apostrophe in front."""
     if isinstance(value, str) and value.startswith(FORMULA) and not _is_number(value):
         return f"'{value}"
     return value
@@ -43,6 +43,6 @@ def _is_number(value: str) -> bool:
 
 def _line(values: Sequence[Any]) -> str:
     buffer = io.StringIO()
-    # With "\n" as the end of a line, Python's writer leaves a "\r" unquoted, where readers see another line.
+    # With "\n" as line terminator, Python's writer does not quote "\r", which readers treat as a line break.
     csv.writer(buffer, lineterminator="\r\n").writerow(map(cell, values))
     return buffer.getvalue().removesuffix("\r\n") + "\n"

@@ -105,17 +105,17 @@ def _explain_errors(run: Run, most: int, neighbours: int, watcher: Watcher) -> E
 
     dataset = own_data(run, watcher)
     split, (images, labels, p) = _judged(run, dataset)
-    surest = misclassified.most_confident(labels, p, most)
-    known = {guess.index for guess in surest}
-    least = [guess for guess in misclassified.least_confident(labels, p, most) if guess.index not in known]
-    guesses = [*surest, *least]
+    most_confident = misclassified.most_confident(labels, p, most)
+    known = {guess.index for guess in most_confident}
+    least_confident = [guess for guess in misclassified.least_confident(labels, p, most) if guess.index not in known]
+    guesses = [*most_confident, *least_confident]
     watcher.notice(f"explaining {len(guesses)} errors of the {split} split")
     chosen = np.array([guess.index for guess in guesses], np.int64)
     model = run.model()
     explained = explain_guesses(model, images[chosen], guesses, labels[chosen]) if guesses else []
     explained = _with_neighbours(model, explained, dataset, neighbours, watcher)
-    shown = [*_error_pictures("most", explained[: len(surest)], split, dataset),
-             *_error_pictures("least", explained[len(surest) :], split, dataset),
+    shown = [*_error_pictures("most", explained[: len(most_confident)], split, dataset),
+             *_error_pictures("least", explained[len(most_confident) :], split, dataset),
              *_gallery_pictures(images, labels, p, dataset.classes)]
     notes = []
     if explained and not explained[0].heats:
@@ -136,8 +136,8 @@ def _error_pictures(kind: str, explained: Sequence[Explained], split: str, datas
 
 
 def _gallery_pictures(images: Images, labels: np.ndarray, p: np.ndarray, classes: Sequence[str]) -> Iterator[Shown]:
-    missed = np.bincount(labels[labels != p.argmax(axis=1)], minlength=len(classes))
-    for label in np.sort(np.argsort(-missed, kind="stable")[:GALLERIES]).tolist():
+    errors = np.bincount(labels[labels != p.argmax(axis=1)], minlength=len(classes))
+    for label in np.sort(np.argsort(-errors, kind="stable")[:GALLERIES]).tolist():
         gallery = misclassified.gallery(labels, p, label, GALLERY)
         picture = gallery_picture(gallery, images, classes, f"class-{label:03d}.png")
         if picture is not None:

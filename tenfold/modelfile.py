@@ -1,4 +1,4 @@
-"""`model.keras`: written with the class names inside, for Keras 3.4 and later; read back as a plain Keras model."""
+"""Writes and reads `model.keras`: a plain Keras model for Keras 3.4 and later, with the class names inside."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tenfold.errors import RunError, first_line
 
 CONFIG, MEMBER = "config.json", "tenfold.json"
 
-# Settings that Keras has added to its layers and initializers since 3.4, at what they are unless set: an older version
-# refuses a layer with a setting that it does not know. `python -m benchmarks.old_keras` finds those that are missing.
+# Settings that Keras has added to its layers and initializers since 3.4, with their defaults. An older version refuses
+# a layer with an unknown setting. `python -m benchmarks.old_keras` finds settings missing from this list.
 ADDED = {
     "antialias": False,  # Resizing, since 3.9
     "use_gate": False,  # MultiHeadAttention, since 3.14
@@ -26,9 +26,9 @@ ADDED = {
 
 
 def save(model: keras.Model, path: Path, facts: dict[str, Any]) -> None:
-    """Write a plain Keras model as `.keras`, with `facts` (class names and more) as a JSON member of the zip.
+    """Write a plain Keras model as `.keras`, with `facts` (class names and more) in an extra JSON member of the zip.
 
-    Keras from 3.4 on loads the file, and ignores the extra member. `path` must end in `.keras`.
+    Keras 3.4 and later load the file and ignore the extra member. `path` must end in `.keras`.
     """
     model.save(path)
     with zipfile.ZipFile(path) as archive:
@@ -41,7 +41,7 @@ def save(model: keras.Model, path: Path, facts: dict[str, Any]) -> None:
 
 
 def for_older_keras(config: str | bytes) -> str:
-    """A model's configuration (JSON) without the settings of `ADDED` that are at their defaults."""
+    """A model's configuration (JSON) without the settings of `ADDED` that have their default values."""
     return json.dumps(json.loads(config, object_hook=_without_added))
 
 
@@ -54,7 +54,7 @@ def _without_added(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def save_h5(model: keras.Model) -> Callable[[Path], None]:
-    """A function that writes the model as HDF5, without Keras' advice to use its newer format instead."""
+    """A function that writes the model as HDF5, without Keras' warning about this old format."""
 
     def write(path: Path) -> None:
         import h5py
@@ -78,14 +78,14 @@ def load(path: Path) -> keras.Model:
         return keras.saving.load_model(path, compile=False)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         if not zipfile.is_zipfile(path):
-            raise RunError(f"{path}: is damaged (no whole .keras file)") from None
+            raise RunError(f"{path}: is damaged (not a complete .keras file)") from None
         raise RunError(f"{path}: can't be loaded as a Keras model: {first_line(error)}") from None
 
 
 def facts(path: Path) -> dict[str, Any]:
-    """The facts that `save` put into the file: at least "classes" and "shape". Raises RunError."""
+    """The facts that `save` wrote to the file: at least "classes" and "shape". Raises RunError."""
     try:
         with zipfile.ZipFile(path) as archive:
             return json.loads(archive.read(MEMBER))
     except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile):
-        raise RunError(f"{path}: is no model file that Tenfold wrote (it has no readable {MEMBER})") from None
+        raise RunError(f"{path}: is damaged or not written by Tenfold (it has no readable {MEMBER})") from None

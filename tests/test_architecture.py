@@ -107,12 +107,12 @@ def edges(path: Path) -> set[str]:
     return rows - {home(path)}
 
 
-def test_every_module_stands_in_the_table() -> None:
+def test_every_module_is_in_the_table() -> None:
     assert {home(path) for path in files()} == set(FLOORS)
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_a_module_imports_only_from_the_floors_it_may(path: Path) -> None:
+def test_a_module_imports_only_the_modules_it_may(path: Path) -> None:
     assert edges(path) <= FLOORS[home(path)]
 
 
@@ -138,6 +138,6 @@ def test_only_engine_modules_import_the_engine(path: Path) -> None:
         assert not engine
 
 
-def test_no_file_is_too_long_to_be_one_idea() -> None:
+def test_no_file_is_longer_than_the_limit() -> None:
     lengths = {str(p.relative_to(PACKAGE)): len(p.read_text(encoding="utf-8").splitlines()) for p in files()}
     assert not {name: lines for name, lines in lengths.items() if lines > 400}

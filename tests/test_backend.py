@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 
-def test_keras_is_on_pytorch_and_on_the_processor_whatever_the_environment_says() -> None:
+def test_keras_runs_on_pytorch_and_the_cpu_for_any_environment() -> None:
     program = ("from tenfold.backend import keras; "
                "print(keras.backend.backend(), keras.Variable(1.0).value.device)")
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True,

@@ -126,7 +126,7 @@ def test_the_version_is_printed() -> None:
 
 
 @pytest.mark.parametrize("group", [[], ["data"]], ids=["tenfold", "data"])
-def test_help_says_what_each_command_does_in_whole_words(group: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_describes_every_command(group: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     text = _good(*group, "--help")
     commands = text.partition("Commands:\n")[2].splitlines()
@@ -134,7 +134,7 @@ def test_help_says_what_each_command_does_in_whole_words(group: list[str], monke
     assert not [line for line in commands if line.endswith("...") or len(line) > 80]
 
 
-def test_help_and_import_leave_torch_and_keras_alone() -> None:
+def test_help_and_import_do_not_import_torch_or_keras() -> None:
     code = ("import sys, tenfold\nfrom tenfold.cli import main\nsys.argv = ['tenfold', '--help']\n"
             "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
             "print('heavy:', sorted({'torch', 'keras'} & set(sys.modules)))")
@@ -152,7 +152,7 @@ def test_recipes_lists_every_shipped_recipe() -> None:
     assert all(fact["title"] for fact in facts.values())
 
 
-def test_a_recipe_is_shown_as_a_file_that_can_be_trained(tmp_path: Path) -> None:
+def test_a_recipe_is_shown_as_a_trainable_file(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(_good("recipes", "cnn2"), encoding="utf-8")
     mine = Recipe.load(tmp_path / "mine.toml")
     assert {**mine.to_dict(), "name": "cnn2"} == Recipe.load("cnn2").to_dict()
@@ -196,13 +196,13 @@ def test_a_data_set_is_shown_and_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "digits.png").is_file()
 
 
-def test_the_doctor_names_machine_engine_and_data() -> None:
+def test_doctor_shows_machine_engine_and_data() -> None:
     text = _good("doctor")
     assert not [word for word in ("processor", "threads", "precision", "torch", "cifar10") if word not in text]
     assert json.loads(_good("doctor", "--json"))["versions"]["tenfold"] == tenfold.__version__
 
 
-def test_a_reader_that_goes_away_is_no_failure() -> None:
+def test_a_closed_pipe_is_not_an_error() -> None:
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run([sys.executable, "-m", "tenfold.cli", "recipes"], stdout=write, stderr=subprocess.PIPE,
@@ -215,7 +215,7 @@ def test_a_reader_that_goes_away_is_no_failure() -> None:
 # training and judging
 
 
-def test_training_leaves_everything_that_the_documentation_names(trained: Result) -> None:
+def test_training_writes_all_documented_files(trained: Result) -> None:
     table = (DOCS / "runs.md").read_text(encoding="utf-8")
     documented = {name.strip("/").partition("/")[0] for name in re.findall(r"^\| `([\w./*]+)` \|", table, re.MULTILINE)}
     assert len(documented) >= 11
@@ -233,7 +233,7 @@ def test_training_leaves_everything_that_the_documentation_names(trained: Result
     assert [Run.open(runs / name).recipe().train.seed for name in ("tiny-1", "tiny-2")] == [0, 1]
 
 
-def test_training_prints_results_and_tells_progress_apart(trained: Result, run: Path) -> None:
+def test_training_prints_results_to_stdout_and_progress_to_stderr(trained: Result, run: Path) -> None:
     accuracy = Run.open(run).metrics()["test"]["accuracy"]["value"]
     assert f"{100 * accuracy:.1f} %" in trained.stdout
     assert trained.stdout.count("\nreport  ") == 2
@@ -258,7 +258,7 @@ def test_evaluating_again_gives_the_same_metrics(copy: Path) -> None:
     assert f"{100 * before['test']['accuracy']['value']:.1f} %" in text
 
 
-def test_seeds_are_one_model(run: Path, tmp_path: Path) -> None:
+def test_seeds_of_a_recipe_are_compared_as_one_model(run: Path, tmp_path: Path) -> None:
     pair = (run, run.with_name("tiny-2"))
     board = json.loads(_good("compare", *pair, "--by", "loss", "--json", "--html", tmp_path / "page.html"))
     row, = board["rows"]
@@ -298,7 +298,7 @@ def test_runs_on_other_test_images_get_a_table_of_their_own(run: Path, tmp_path:
     assert "received runs on 2 different sets of test images" in refused.stderr
 
 
-def test_a_narrow_terminal_gets_whole_columns(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_narrow_terminal_gets_complete_columns(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tenfold.terminal._console", lambda: Console(width=80))
     header, line, hidden, note = _good("compare", run, run.with_name("tiny-2")).splitlines()
     assert note.startswith("Two seeds say little")
@@ -333,7 +333,7 @@ def test_evaluating_finds_temperature_robustness_and_other_data(copy: Path) -> N
     _good("evaluate", copy, "--calibrate")
 
 
-def test_predictions_and_what_can_not_be_read(run: Path, image: Path, tmp_path: Path) -> None:
+def test_unreadable_images_are_reported_and_the_others_predicted(run: Path, image: Path, tmp_path: Path) -> None:
     """In a process of its own: nothing else reaches standard output, one line standard error."""
     (tmp_path / "bad.png").write_text("no image")
     done = _process("predict", run, tmp_path / "bad.png", image, "--json")
@@ -389,20 +389,20 @@ USAGE: dict[str, tuple[list[str], str]] = {
 
 
 @pytest.mark.parametrize("name", USAGE)
-def test_a_usage_mistake_gets_one_line(name: str, elsewhere: Path) -> None:
+def test_a_usage_error_is_reported_in_one_line(name: str, elsewhere: Path) -> None:
     words, reason = USAGE[name]
     assert re.search(reason, _refused(2, *words))
     assert not list(elsewhere.iterdir())
 
 
-def test_no_data_set_is_not_the_recipes_own(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_data_option_is_refused(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--data "$UNSET"` must not start on what the recipe names."""
     monkeypatch.setenv("TENFOLD_DATA", str(elsewhere))
     assert "data set ''" in _refused(2, "train", "mlp", "--data", "")
     assert not list(elsewhere.iterdir())
 
 
-def test_all_mistakes_are_told_at_once(elsewhere: Path) -> None:
+def test_all_invalid_settings_are_reported_at_once(elsewhere: Path) -> None:
     result = _tenfold(*TRAIN, "--set", "train.epochs=0", "--set", "train.optimizer=adm", "--set", "model.nam=x")
     assert (result.exit_code, result.stdout) == (2, "")
     head, *lines = result.stderr.splitlines()
@@ -412,7 +412,7 @@ def test_all_mistakes_are_told_at_once(elsewhere: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [["train"], ["predict", "x"], ["train", "mlp", "--seeds", "0"], ["trian"]], ids=str)
-def test_what_can_not_be_parsed_points_at_help(words: list[str], elsewhere: Path) -> None:
+def test_an_unparsable_command_line_points_to_help(words: list[str], elsewhere: Path) -> None:
     result = _tenfold(*words)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "--help' for help" in result.stderr
@@ -422,7 +422,7 @@ def test_what_can_not_be_parsed_points_at_help(words: list[str], elsewhere: Path
 
 @pytest.mark.parametrize("kind", ["missing", "a folder", "a file"])
 @pytest.mark.parametrize("command", ["evaluate", "compare", "predict"])
-def test_what_is_no_run_is_refused(command: str, kind: str, image: Path, tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_run_is_refused(command: str, kind: str, image: Path, tmp_path: Path) -> None:
     path = tmp_path / "norun"
     if kind == "a folder":
         path.mkdir()
@@ -456,19 +456,19 @@ def test_an_unknown_metric_is_refused(run: Path) -> None:
     assert "unknown metric 'rocauc'; did you mean 'roc_auc'" in _refused(2, "compare", run, "--by", "rocauc")
 
 
-def test_predict_refuses_what_holds_no_image(run: Path, tmp_path: Path) -> None:
+def test_predict_refuses_paths_without_images(run: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "missing.png: no such file or folder" in _refused(2, "predict", run, "missing.png")
     assert "empty: the folder holds no images" in _refused(2, "predict", run, "empty")
     assert "at most one" in _refused(2, "predict", run, "missing.png", "--csv", "--json")
 
 
-def test_a_run_name_that_is_no_directory_name_is_refused(elsewhere: Path) -> None:
+def test_an_invalid_run_name_is_refused(elsewhere: Path) -> None:
     assert "run name '../x' is invalid" in _refused(2, *TRAIN, "--name", "../x")
     assert not list(elsewhere.iterdir())
 
 
-def test_runs_that_can_not_be_written_are_refused(elsewhere: Path) -> None:
+def test_an_unwritable_runs_directory_is_refused(elsewhere: Path) -> None:
     (elsewhere / "file").touch()
     assert "can't write file/runs: Not a directory" in _refused(3, *TRAIN, "--runs", "file/runs")
 
@@ -477,7 +477,7 @@ def test_runs_that_can_not_be_written_are_refused(elsewhere: Path) -> None:
 # what goes wrong on the way
 
 
-def test_a_loss_that_is_not_a_number_leaves_a_model(image: Path) -> None:
+def test_a_diverged_training_keeps_a_model(image: Path) -> None:
     said = _refused(1, *TRAIN, "--set", "train.optimizer=sgd", "--set", "train.learning_rate=1e30")
     assert "the loss became" in said
     assert "lower train.learning_rate" in said
@@ -491,7 +491,7 @@ def test_a_loss_that_is_not_a_number_leaves_a_model(image: Path) -> None:
 
 
 @pytest.mark.parametrize("after", [0, 4, 12])
-def test_a_full_disk_leaves_no_half_file(after: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_no_incomplete_file(after: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first, the fifth, the thirteenth flush fails, and every one after it."""
     real, calls = os.fsync, iter(range(1000))
 
@@ -509,7 +509,7 @@ def test_a_full_disk_leaves_no_half_file(after: int, monkeypatch: pytest.MonkeyP
     assert all(json.loads(path.read_text(encoding="utf-8")) for path in files if path.suffix == ".json")
 
 
-def test_without_network_and_data_the_way_out_is_named(tmp_path: Path) -> None:
+def test_missing_data_without_network_is_reported_with_advice(tmp_path: Path) -> None:
     done = _process("train", "mlp", "--data", "cifar10", TENFOLD_DATA=str(tmp_path / "data"),
                     KERAS_HOME=str(tmp_path / "keras"), https_proxy="http://127.0.0.1:9",
                     HTTPS_PROXY="http://127.0.0.1:9")
@@ -549,7 +549,7 @@ def test_an_interrupted_training_leaves_its_best_model(number: signal.Signals, c
 # finding one's way
 
 
-def test_runs_are_listed_with_their_verdicts(trained: Result, elsewhere: Path) -> None:
+def test_runs_are_listed_with_their_status_and_results(trained: Result, elsewhere: Path) -> None:
     runs = trained.runs  # type: ignore[attr-defined]
     listed = _tenfold("runs", str(runs))
     lines = listed.stdout.splitlines()
@@ -565,14 +565,14 @@ def test_runs_are_listed_with_their_verdicts(trained: Result, elsewhere: Path) -
     assert _tenfold("runs", "nowhere").exit_code == 2
 
 
-def test_what_is_missing_is_a_usage_mistake(run: Path, elsewhere: Path) -> None:
+def test_missing_paths_are_usage_errors(run: Path, elsewhere: Path) -> None:
     for words in (["evaluate", "nowhere"], ["predict", str(run), "nowhere.png"], ["resume", str(elsewhere)]):
         result = _tenfold(*words)
         assert result.exit_code == 2
         assert result.stderr.count("\n") == 1
 
 
-def test_a_study_is_shown_and_takes_overrides(elsewhere: Path) -> None:
+def test_study_shows_its_file_and_accepts_overrides(elsewhere: Path) -> None:
     assert _tenfold("study", "quick", "--show").stdout.startswith("# Three small models")
     wrong = _tenfold("study", "quick", "--set", "train.epoch=1")
     assert wrong.exit_code == 2
@@ -588,5 +588,5 @@ def test_recipes_fit_a_terminal_and_metrics_have_names(trained: Result) -> None:
     assert "roc_auc" not in trained.stdout
 
 
-def test_the_doctor_names_no_extras_for_developers() -> None:
+def test_doctor_does_not_list_developer_extras() -> None:
     assert "dev" not in json.loads(_tenfold("doctor", "--json").stdout)["extras"]

@@ -30,7 +30,7 @@ def test_everything_registered_has_a_plain_name(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("name", DATASETS.names())
-def test_a_data_set_opens_or_says_why_not(name: str, tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_data_set_opens_or_gives_the_reason(name: str, tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TENFOLD_DATA", str(tmp_path))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     if name in ("digits", "shapes"):
@@ -66,7 +66,7 @@ def test_options_all_have_defaults(registry: Registry, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS.names())
-def test_an_optimizer_learns_and_keeps_as_many_variables_as_it_says(name: str) -> None:
+def test_an_optimizer_learns_and_has_the_stated_number_of_variables(name: str) -> None:
     recipe = Recipe.from_dict({"model": {"name": "cnn", "filters": [4, 6], "dense": [10], "norm": "batch"},
                                "train": {"optimizer": name, "learning_rate": 1e-3}})
     with engine.seeded(0):
@@ -88,7 +88,7 @@ def test_an_optimizer_learns_and_keeps_as_many_variables_as_it_says(name: str) -
     assert max(of_each) == optimizers.slots(recipe.train.optimizer)
 
 
-def test_adam_and_adamw_are_one() -> None:
+def test_adam_and_adamw_are_the_same_optimizer() -> None:
     assert OPTIMIZERS.get("adam") is OPTIMIZERS.get("adamw")
 
 
@@ -117,7 +117,7 @@ def test_an_augmentation_keeps_shape_range_and_seed(name: str, shape: tuple[int,
 
 @pytest.mark.parametrize("uri", ["digits", "shapes:train=200,test=50"])
 @pytest.mark.parametrize("name", shipped())
-def test_a_recipe_builds_on_any_data_set_or_says_why_not(name: str, uri: str) -> None:
+def test_a_recipe_builds_on_any_data_set_or_gives_the_reason(name: str, uri: str) -> None:
     recipe = Recipe.load(name, {"data.source": uri})
     if recipe.data.classes:  # a subset of classes that another data set does not have
         with pytest.raises(TenfoldError, match=r"^data.classes: unknown class [^\n]*$"):
@@ -130,7 +130,7 @@ def test_a_recipe_builds_on_any_data_set_or_says_why_not(name: str, uri: str) ->
     assert model.input_shape == (None, channels, height, width)
 
 
-def test_models_take_nothing_below_eight_pixels() -> None:
+def test_models_refuse_images_below_eight_pixels() -> None:
     with pytest.raises(TenfoldError, match="8×8"):
         build(ModelSection(name="mlp"), (7, 9, 3), 2)
 

@@ -27,12 +27,12 @@ def read(text: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("value", AWKWARD, ids=repr)
-def test_a_text_comes_back_as_it_was(value: str) -> None:
+def test_a_text_is_read_back_unchanged(value: str) -> None:
     assert read(csvfile.text([{"path": value, "label": "x"}])) == [["path", "label"], [value, "x"]]
 
 
 @pytest.mark.parametrize("value", [each for each in AWKWARD if each], ids=repr)
-def test_another_reader_sees_as_many_rows(value: str) -> None:
+def test_another_reader_sees_the_same_number_of_rows(value: str) -> None:
     content = csvfile.text([{"path": value, "label": "x"}, {"path": "b", "label": "y"}]).encode()
     table = pyarrow_csv.read_csv(pyarrow.BufferReader(content),
                                  parse_options=pyarrow_csv.ParseOptions(newlines_in_values=True))
@@ -51,20 +51,20 @@ def test_a_number_stays_a_number(value: Any) -> None:
     assert type(value)(found) == value
 
 
-def test_what_a_row_lacks_is_empty() -> None:
+def test_missing_values_are_empty_cells() -> None:
     assert csvfile.text([{"a": 1, "b": None}, {"a": 2, "c": True}]) == "a,b,c\n1,,\n2,,True\n"
 
 
-def test_no_rows_are_no_columns() -> None:
+def test_no_rows_give_an_empty_header() -> None:
     assert csvfile.text([]) == "\n"
 
 
-def test_predictions_are_printed_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_printed_predictions_are_safe_csv(capsys: pytest.CaptureFixture[str]) -> None:
     terminal.print_csv([{"path": "=a\rb.png", "p_cat": 0.25}])
     assert read(capsys.readouterr().out) == [["path", "p_cat"], ["'=a\rb.png", "0.25"]]
 
 
-def test_predictions_of_a_run_are_written_so(tmp_path: Path) -> None:
+def test_written_predictions_are_safe_csv(tmp_path: Path) -> None:
     classes = ("=cat", "d\rog", "-1")
     run = Run.create(tmp_path, "x")
     run.write_json("environment.json", environment(classes, 3))

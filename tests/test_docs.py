@@ -44,7 +44,7 @@ def test_every_module_is_documented() -> None:
     assert not [name for name in modules - {"__init__"} if f"`{name}`" not in text]
 
 
-def test_every_command_stands_in_the_readme() -> None:
+def test_every_command_is_in_the_readme() -> None:
     text = TEXTS[Path("README.md")]
     leaves = [" ".join(words) for words in write_docs.commands() if words and words != ["data"]]
     named = set(re.findall(r"tenfold ((?:data )?[a-z]+)", text))
@@ -52,7 +52,7 @@ def test_every_command_stands_in_the_readme() -> None:
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=str)
-def test_links_lead_somewhere(path: Path) -> None:
+def test_links_have_a_target(path: Path) -> None:
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", TEXTS[path])
     assert not [target for target in targets if not (ROOT / path.parent / target).exists()]
 

@@ -22,12 +22,12 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
     return Ground(tmp_path_factory.mktemp("drill"))
 
 
-def test_every_row_has_a_short_version() -> None:
+def test_every_drill_has_a_short_version() -> None:
     assert set(drill.rows()) - set(COUNTS) == {"overhead"}
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_nothing_is_lost(name: str, ground: Ground) -> None:
+def test_a_short_drill_finds_no_problem(name: str, ground: Ground) -> None:
     tally = drill.rows()[name].run(ground, COUNTS[name])
     if tally.skipped:
         pytest.skip(tally.skipped)
@@ -35,7 +35,7 @@ def test_nothing_is_lost(name: str, ground: Ground) -> None:
     assert tally.met
 
 
-def test_the_share_of_checkpoints_is_measured(tmp_path: Path) -> None:
+def test_the_time_fraction_of_checkpoints_is_measured(tmp_path: Path) -> None:
     recipe = Recipe.load("mlp", {"train.epochs": 2, "train.early_stopping": "none", "model.hidden": 16})
     share, saves, seconds = overhead.measure(recipe, "digits", tmp_path)
     assert 0 < share < 1
@@ -43,7 +43,7 @@ def test_the_share_of_checkpoints_is_measured(tmp_path: Path) -> None:
     assert seconds > 0
 
 
-def test_a_row_that_fails_or_can_not_be_run_is_not_met() -> None:
+def test_a_failed_or_skipped_drill_is_not_met() -> None:
     tally = drill.Tally()
     assert not tally.met
     tally.add("one", None)
@@ -53,7 +53,7 @@ def test_a_row_that_fails_or_can_not_be_run_is_not_met() -> None:
     assert not drill.Tally(1, 1, skipped="no room").met
 
 
-def test_the_page_is_that_of_the_results() -> None:
+def test_the_page_matches_the_results() -> None:
     results = json.loads((DOCS / "reliability.json").read_text(encoding="utf-8"))
     assert list(results) == list(drill.rows())
     assert (DOCS / "reliability.md").read_text(encoding="utf-8") == page.render(results)

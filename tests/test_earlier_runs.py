@@ -29,7 +29,7 @@ def stopped(tmp_path: Path) -> Run:
     return Run.open(shutil.copytree(EARLIER / "small-digits-2", tmp_path / "small-digits-2"))
 
 
-def test_it_opens(finished: Run, stopped: Run) -> None:
+def test_an_earlier_run_opens(finished: Run, stopped: Run) -> None:
     assert finished.status()["status"] == "finished"
     assert stopped.status()["status"] == "stopped"
     assert [run.name for run in Run.list(finished.path.parent)] == ["small-digits-1", "small-digits-2"]
@@ -40,14 +40,14 @@ def test_it_opens(finished: Run, stopped: Run) -> None:
     assert finished.recipe() == stopped.recipe()
 
 
-def test_its_recipe_means_what_it_meant(finished: Run) -> None:
+def test_the_recipe_of_an_earlier_run_keeps_its_meaning(finished: Run) -> None:
     again = tenfold.Recipe.loads((finished.path / "recipe.toml").read_text(encoding="utf-8"))
     assert again == tenfold.Recipe.loads(again.dumps())
     assert again.train.epochs == 6
     assert again.train.learning_rate == 0.1
 
 
-def test_it_predicts_what_it_predicted(finished: Run, tmp_path: Path) -> None:
+def test_an_earlier_model_gives_its_recorded_predictions(finished: Run, tmp_path: Path) -> None:
     dataset = tenfold.open_dataset("digits")
     paths = []
     for i, image in enumerate(dataset.train.images[:5]):
@@ -58,13 +58,13 @@ def test_it_predicts_what_it_predicted(finished: Run, tmp_path: Path) -> None:
     np.testing.assert_allclose(said, plain.max(axis=1), atol=1e-5)
 
 
-def test_it_compares(finished: Run, stopped: Run) -> None:
+def test_earlier_runs_can_be_compared(finished: Run, stopped: Run) -> None:
     row, = board = tenfold.compare([finished, stopped])
     assert row.metrics["accuracy"]["value"] == pytest.approx(0.44)
     assert "stopped" in " ".join(board.left_out)
 
 
-def test_it_is_evaluated_again_to_the_same_metrics(finished: Run) -> None:
+def test_evaluating_an_earlier_run_again_gives_the_same_metrics(finished: Run) -> None:
     before = finished.metrics()["test"]
     after = tenfold.evaluate(finished)["test"]
     assert after["accuracy"] == pytest.approx(before["accuracy"])
@@ -72,12 +72,12 @@ def test_it_is_evaluated_again_to_the_same_metrics(finished: Run) -> None:
     assert after["times"] == before["times"] + 1
 
 
-def test_the_stopped_one_resumes_to_what_the_finished_one_came_to(finished: Run, stopped: Run) -> None:
+def test_a_stopped_earlier_run_resumes_to_the_weights_of_the_finished_one(finished: Run, stopped: Run) -> None:
     resumed = tenfold.resume(stopped)
     assert resumed.status()["status"] == "finished"
     for ours, theirs in zip(resumed.model().get_weights(), finished.model().get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)  # other processors add up in another order
 
 
-def test_the_finished_one_is_trained_further(finished: Run) -> None:
+def test_a_finished_earlier_run_can_be_trained_further(finished: Run) -> None:
     assert len(tenfold.resume(finished, epochs=7).history()) == 7

@@ -10,7 +10,7 @@ from tenfold.errors import RecipeError, TenfoldError, UnknownNameError
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, TenfoldError)]
 
 
-def test_the_tree_in_the_docstring_is_the_tree() -> None:
+def test_the_docstring_shows_the_actual_tree_of_errors() -> None:
     drawn = [line.strip("│├└─ ").split()[0] for line in (errors.__doc__ or "").splitlines() if "Error " in line
              and line.startswith("    ")]
     assert sorted(drawn) == sorted(kind.__name__ for kind in KINDS)
@@ -22,6 +22,6 @@ def test_the_codes_are_words_and_differ() -> None:
     assert UnknownNameError("recipe", "x", ["y"]).code == "unknown_name"
 
 
-def test_one_validation_error_is_one_line_and_several_have_a_head() -> None:
+def test_one_validation_error_is_one_line_and_several_have_a_heading() -> None:
     assert str(RecipeError("recipe x", ["train.epochs: bad"])) == "recipe x: train.epochs: bad"
     assert str(RecipeError("recipe x", ["a: bad", "b: bad"])) == "recipe x: 2 errors\n  a: bad\n  b: bad"

@@ -68,7 +68,7 @@ def test_errors_are_explained_with_galleries_and_an_index(run: Run) -> None:
             picture.verify()
 
 
-def test_images_need_nothing_but_the_run(trained: Run, photos: Path, tmp_path: Path) -> None:
+def test_explaining_images_needs_only_the_run(trained: Run, photos: Path, tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     bare.mkdir()
     for name in ("recipe.toml", "status.json", "model.keras"):
@@ -83,14 +83,14 @@ def test_images_need_nothing_but_the_run(trained: Run, photos: Path, tmp_path: P
         "image-001.png", "image-002.png", "index.html", "index.json"}
 
 
-def test_what_was_explained_before_is_replaced(run: Run, photos: Path) -> None:
+def test_a_new_explanation_replaces_the_old_one(run: Run, photos: Path) -> None:
     tenfold.explain(run, [photos])
     again = tenfold.explain(run, [photos / "red.png"])
     assert {path.name for path in again.path.iterdir()} == {"image-001.png", "index.html", "index.json"}
     assert [path.name for path in again.path.parent.iterdir()] == ["images"]
 
 
-def test_an_unreadable_image_is_named_and_the_others_are_explained(run: Run, photos: Path) -> None:
+def test_an_unreadable_image_is_reported_and_the_others_are_explained(run: Run, photos: Path) -> None:
     (photos / "broken.png").write_bytes(b"no image")
     result = tenfold.explain(run, [photos])
     assert [Path(each["path"]).name for each in result.entries] == ["blue.png", "red.png"]
@@ -105,7 +105,7 @@ def test_an_unreadable_image_is_named_and_the_others_are_explained(run: Run, pho
         tenfold.explain(run, [photos / "missing.png"])
 
 
-def test_a_model_without_convolution_is_refused_for_images_and_explained_without_for_errors(
+def test_without_convolution_images_are_refused_and_errors_lack_grad_cam(
     tmp_path: Path, photos: Path
 ) -> None:
     recipe = Recipe.from_dict({**RECIPE, "model": {"name": "mlp", "hidden": [8]}}, name="flat")
@@ -121,7 +121,7 @@ def test_a_model_without_convolution_is_refused_for_images_and_explained_without
     assert "there is no Grad-CAM" in (run.path / "report.html").read_text(encoding="utf-8")
 
 
-def test_lost_predictions_of_the_test_split_are_not_made_up_for_by_validation(run: Run) -> None:
+def test_missing_test_predictions_are_not_replaced_by_validation(run: Run) -> None:
     (run.path / "predictions/test.parquet").unlink()
     with pytest.raises(RunError, match="no predictions of its test split; create them with `tenfold evaluate"):
         tenfold.explain(run)
@@ -139,7 +139,7 @@ def test_a_run_without_predictions_or_with_other_data_is_refused(run: Run) -> No
         tenfold.explain(run)
 
 
-def test_the_command_prints_where_the_index_lies(run: Run) -> None:
+def test_the_command_prints_the_path_of_the_index(run: Run) -> None:
     outcome = CliRunner().invoke(app, ["explain", str(run.path), "--most", "1", "--neighbours", "0"])
     assert outcome.exit_code == 0, outcome.output
     assert "most-confident-01.png" in outcome.stdout

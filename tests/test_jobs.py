@@ -44,7 +44,7 @@ def weights_hash(run: Run) -> str:
     return hashlib.sha256(b"".join(w.tobytes() for w in run.model().get_weights())).hexdigest()
 
 
-def test_the_run_is_complete(run: Run) -> None:
+def test_a_finished_run_has_all_its_files(run: Run) -> None:
     expected = {
         "recipe.toml", "environment.json", "status.json", "history.csv", "events.jsonl", "model.keras", "model.h5",
         "metrics.json",
@@ -63,7 +63,7 @@ def test_the_run_is_complete(run: Run) -> None:
     assert len(run.history()) == 2
 
 
-def test_the_environment_says_what_the_run_was_made_with(run: Run) -> None:
+def test_the_environment_records_version_precision_model_and_splits(run: Run) -> None:
     environment = run.environment()
     assert environment["versions"]["tenfold"] == tenfold.__version__
     assert environment["precision"] in ("float32", "bfloat16")
@@ -94,7 +94,7 @@ def test_the_resolved_recipe_repeats_the_run_bit_for_bit(run: Run, tmp_path: Pat
     assert again.metrics()["test"]["accuracy"] == run.metrics()["test"]["accuracy"]
 
 
-def test_the_pages_of_a_finished_run_say_that_it_is(run: Run) -> None:
+def test_the_pages_of_a_finished_run_do_not_call_it_unfinished(run: Run) -> None:
     assert "not finished" not in (run.path / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "not finished" not in (run.path / "report.html").read_text(encoding="utf-8")
 
@@ -109,7 +109,7 @@ def test_evaluating_again_gives_the_same_metrics(run: Run) -> None:
     assert after == before
 
 
-def test_a_model_trained_further_has_no_verdicts_on_the_earlier_one(run: Run, tmp_path: Path) -> None:
+def test_further_training_removes_the_results_of_the_earlier_model(run: Run, tmp_path: Path) -> None:
     import shutil
 
     copy = Run.open(shutil.copytree(run.path, tmp_path / "copy"))
@@ -131,7 +131,7 @@ def test_a_model_trained_further_has_no_verdicts_on_the_earlier_one(run: Run, tm
     assert f"{before['test']} of them before the run was resumed" in (copy.path / "MODEL_CARD.md").read_text("utf-8")
 
 
-def test_views_are_scored_beside_the_model_as_it_is(run: Run, tmp_path: Path) -> None:
+def test_test_time_augmentation_is_scored_in_addition_to_the_plain_model(run: Run, tmp_path: Path) -> None:
     import shutil
 
     copy = Run.open(shutil.copytree(run.path, tmp_path / "copy"))
@@ -153,7 +153,7 @@ def test_the_speed_of_prediction_is_recorded(run: Run) -> None:
     assert speed["processor"]
 
 
-def test_h5_holds_the_same_model(run: Run) -> None:
+def test_the_h5_file_has_the_same_model(run: Run) -> None:
     twin = keras.saving.load_model(run.path / "model.h5", compile=False)
     assert all(np.array_equal(a, b) for a, b in zip(twin.get_weights(), run.model().get_weights(), strict=True))
 
@@ -194,7 +194,7 @@ def test_seeds_count_up_and_share_the_splits(tmp_path: Path) -> None:
     assert row.seeds == (0, 1)
 
 
-def test_a_run_without_a_validation_split_is_whole(tmp_path: Path) -> None:
+def test_a_run_without_a_validation_split_finishes(tmp_path: Path) -> None:
     recipe = Recipe.from_dict(RECIPE, name="x").replace({"data.validation": 0, "train.epochs": 1})
     run = tenfold.train(recipe, runs=tmp_path)
     assert set(run.metrics()) == {"test"}
@@ -219,7 +219,7 @@ def test_a_diverged_run_says_so_and_keeps_finite_weights(tmp_path: Path) -> None
     assert all(np.isfinite(w).all() for w in run.model().get_weights())
 
 
-def test_a_run_that_is_left_at_once_is_stopped_and_can_go_on(tmp_path: Path) -> None:
+def test_an_immediately_stopped_run_can_resume(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         tenfold.train(Recipe.from_dict(RECIPE, name="x"), runs=tmp_path, watcher=After(2, 3, at_once))
     run = Run.open(tmp_path / "x-shapes-1")
@@ -229,7 +229,7 @@ def test_a_run_that_is_left_at_once_is_stopped_and_can_go_on(tmp_path: Path) -> 
     assert tenfold.resume(run).model().count_params() > 0
 
 
-def test_a_full_disk_fails_in_one_line_and_leaves_no_half_file(
+def test_a_full_disk_fails_in_one_line_and_leaves_no_incomplete_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, calls = os.fsync, []
@@ -286,12 +286,12 @@ def test_three_classes_of_real_cifar10(
 
 
 @pytest.mark.real
-def test_mnist_cnn_reaches_its_figure(real_data: Path, tmp_path: Path) -> None:
+def test_mnist_cnn_reaches_its_documented_accuracy(real_data: Path, tmp_path: Path) -> None:
     run = tenfold.train("mnist-cnn", "mnist", runs=tmp_path)
     assert run.metrics()["test"]["accuracy"]["value"] >= 0.987
 
 
-def test_a_finished_run_stays_finished_whatever_a_watcher_does_then(tmp_path: Path) -> None:
+def test_an_interrupt_after_the_end_does_not_change_a_finished_run(tmp_path: Path) -> None:
     class Late(Watcher):
         def on(self, event: Event) -> None:
             if isinstance(event, Ended):
@@ -304,7 +304,7 @@ def test_a_finished_run_stays_finished_whatever_a_watcher_does_then(tmp_path: Pa
     assert run.status()["status"] == "finished"
 
 
-def test_an_interrupt_stays_one_though_the_history_is_damaged(tmp_path: Path) -> None:
+def test_an_interrupt_stops_a_run_even_if_its_history_is_damaged(tmp_path: Path) -> None:
     def damage() -> None:
         (tmp_path / "x-shapes-1" / "history.csv").write_text("epoch")
         raise KeyboardInterrupt

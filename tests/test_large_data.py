@@ -98,7 +98,7 @@ def weights(run: Run) -> bytes:
     return b"".join(values.tobytes() for values in run.model().get_weights())
 
 
-def test_maps_train_to_the_same_weights_as_arrays(run: Run, drawn: Dataset, tmp_path: Path) -> None:
+def test_memory_maps_train_to_the_same_weights_as_arrays(run: Run, drawn: Dataset, tmp_path: Path) -> None:
     assert weights(tenfold.train(Recipe.from_dict(RECIPE, name="x"), drawn, runs=tmp_path)) == weights(run)
 
 

@@ -41,7 +41,7 @@ def test_a_device_that_does_not_exist_is_refused(device: str, monkeypatch: pytes
             look()
 
 
-def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TENFOLD_DEVICE", "cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError, match="finds no GPU"):
@@ -55,7 +55,7 @@ def test_a_wrong_number_of_threads_is_refused(threads: str, monkeypatch: pytest.
         machine.check()
 
 
-def test_more_threads_than_cores_are_taken_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_threads_than_cores_are_used_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     monkeypatch.setenv("TENFOLD_THREADS", str(machine.cores()))
     machine.check(told.append)
@@ -67,7 +67,7 @@ def test_more_threads_than_cores_are_taken_and_told(monkeypatch: pytest.MonkeyPa
     assert "cores" in told[0]
 
 
-def test_the_choice_of_precision_says_why() -> None:
+def test_the_choice_of_precision_has_a_reason() -> None:
     precision, reason = machine.choose_precision()
     units = machine.processor_units()
     assert (precision == "bfloat16") == (units["AMX-BF16"] or units["AVX512-BF16"])
@@ -84,7 +84,7 @@ def threads_kept() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("threads_kept")
-def test_to_tell_changes_nothing_and_to_configure_does_what_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_describing_the_machine_changes_nothing_and_configuring_applies_it(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
     monkeypatch.setenv("TENFOLD_THREADS", "2")
     told = machine.current("float32")
@@ -115,7 +115,7 @@ def image(tmp_path: Path) -> Path:
     "train mlp --data nowhere", "probe MobileNetV2 --data nowhere", "study quick --data nowhere", "demo",
     "resume RUN --epochs 2", "evaluate RUN", "predict RUN IMAGE", "explain RUN", "explain RUN IMAGE",
 ])
-def test_every_command_that_computes_refuses_before_it_looks_at_data(
+def test_every_command_checks_the_machine_before_the_data(
     words: str, variable: str, run: Run, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     copy = shutil.copytree(run.path, tmp_path / "copy")
@@ -130,7 +130,7 @@ def test_every_command_that_computes_refuses_before_it_looks_at_data(
     assert not (tmp_path / "runs").exists()
 
 
-def test_the_doctor_tells_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_reports_invalid_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TENFOLD_THREADS", "0")
     told = CliRunner().invoke(app, ["doctor"])
     assert told.exit_code == 0
@@ -141,7 +141,7 @@ def test_the_doctor_tells_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("what", ["predict", "evaluate", "explain"])
 @pytest.mark.usefixtures("threads_kept")
-def test_predictions_are_computed_with_the_threads_that_were_asked_for(
+def test_predictions_use_the_requested_threads(
     what: str, threads: int, run: Run, image: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     used, predict = [], Fast.predict

@@ -44,7 +44,7 @@ def network() -> keras.Model:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_no_model_names_a_setting_that_older_versions_do_not_know(name: str) -> None:
+def test_saved_models_have_no_default_setting_unknown_to_older_keras(name: str) -> None:
     with without_memory():
         model = build(Recipe.from_dict({"model": MODELS[name]}).model, (32, 32, 3), 3)
     whole = keras.saving.serialize_keras_object(model)
@@ -53,7 +53,7 @@ def test_no_model_names_a_setting_that_older_versions_do_not_know(name: str) -> 
     assert not modelfile.ADDED.keys() & {key for key, _ in settings(left)}
 
 
-def test_a_saved_file_keeps_everything_else(tmp_path: Path) -> None:
+def test_a_saved_file_keeps_members_facts_and_weights(tmp_path: Path) -> None:
     model, facts = network(), {"classes": ["ä", "b"], "shape": [16, 16, 3]}
     modelfile.save(model, tmp_path / "model.keras", facts)
     with zipfile.ZipFile(tmp_path / "model.keras") as archive:
@@ -67,7 +67,7 @@ def test_a_saved_file_keeps_everything_else(tmp_path: Path) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(loaded.get_weights(), model.get_weights(), strict=True))
 
 
-def test_a_saved_hdf5_file_names_none_of_them_either(tmp_path: Path) -> None:
+def test_a_saved_hdf5_file_has_no_default_setting_unknown_to_older_keras(tmp_path: Path) -> None:
     model = network()
     modelfile.save_h5(model)(tmp_path / "model.h5")
     with h5py.File(tmp_path / "model.h5") as file:
@@ -77,7 +77,7 @@ def test_a_saved_hdf5_file_names_none_of_them_either(tmp_path: Path) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(loaded.get_weights(), model.get_weights(), strict=True))
 
 
-def test_what_is_not_at_its_default_stays() -> None:
+def test_settings_with_other_values_than_the_default_stay() -> None:
     layers = [keras.layers.BatchNormalization(renorm=True, renorm_momentum=0.5), keras.layers.Resizing(
         8, 8, antialias=True), keras.layers.Dense(2, kernel_initializer=keras.initializers.HeNormal(input_axes=[0]))]
     for layer in layers:
@@ -86,12 +86,12 @@ def test_what_is_not_at_its_default_stays() -> None:
         assert keras.saving.serialize_keras_object(again)["config"] == config["config"]
 
 
-def test_what_is_no_setting_of_a_layer_stays() -> None:
+def test_equal_keys_outside_layer_settings_stay() -> None:
     config = {"class_name": "Functional", "config": {"layers": [{"inbound_nodes": [{"kwargs": {"antialias": False}}]}]}}
     assert json.loads(modelfile.for_older_keras(json.dumps(config))) == config
 
 
-def test_what_is_left_out_is_the_default_of_the_present_keras() -> None:
+def test_omitted_settings_are_defaults_of_the_installed_keras() -> None:
     """Else a file would load as another model than was saved."""
     defaults = {}
     for kind in (keras.layers.Resizing, keras.layers.MultiHeadAttention, keras.layers.BatchNormalization,
@@ -100,7 +100,7 @@ def test_what_is_left_out_is_the_default_of_the_present_keras() -> None:
     assert {name: defaults[name] for name in modelfile.ADDED} == modelfile.ADDED
 
 
-def test_facts_nested_without_end_are_damaged(tmp_path: Path) -> None:
+def test_facts_nested_too_deep_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
         archive.writestr("tenfold.json", "[" * 100_000)
     with pytest.raises(RunError, match=r"^[^\n]*no readable tenfold\.json\)$"):

@@ -80,7 +80,7 @@ def test_predictions_as_json_are_valid(run: Run, photos: Path) -> None:
     assert [each["path"] for each in found] == [name.encode("utf-8", "replace").decode() for name in NAMES]
 
 
-def test_an_image_of_any_name_is_explained(run: Run, photos: Path) -> None:
+def test_images_with_odd_names_are_explained(run: Run, photos: Path) -> None:
     said = tenfold_in("utf-8", "explain", str(run.path), *NAMES, folder=photos)
     assert "caf?.png" in said.decode()
     folder = run.path / "explanations" / "images"
@@ -89,7 +89,7 @@ def test_an_image_of_any_name_is_explained(run: Run, photos: Path) -> None:
     assert "caf?.png" in (folder / "index.html").read_text(encoding="utf-8")
 
 
-def test_an_error_of_any_name_is_one_line(tmp_path: Path) -> None:
+def test_errors_about_odd_names_are_one_line(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "tenfold.cli", "predict", os.fsdecode(b"caf\xe9") + "-猫", "x.png"],
                           capture_output=True, timeout=300, cwd=tmp_path, check=False,
                           env={**os.environ, "PYTHONIOENCODING": "ascii"})

@@ -56,7 +56,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {
 }
 
 
-def test_a_folder_is_searched_in_order_and_one_bad_file_spoils_nothing(run: Run, tmp_path: Path) -> None:
+def test_a_folder_is_read_in_order_and_a_bad_file_does_not_stop_it(run: Run, tmp_path: Path) -> None:
     for name, make in MAKERS.items():
         make(tmp_path / name)
     (tmp_path / "below").mkdir()
@@ -76,7 +76,7 @@ def test_a_folder_is_searched_in_order_and_one_bad_file_spoils_nothing(run: Run,
             assert sum(p.probabilities.values()) == pytest.approx(1, abs=1e-5)
 
 
-def test_answers_are_those_of_the_model_on_the_pixels_read(run: Run, tmp_path: Path) -> None:
+def test_predictions_are_those_of_the_model_for_the_decoded_pixels(run: Run, tmp_path: Path) -> None:
     names = ["RGB.png", "I16.png", "strip.png"]
     for name in names:
         MAKERS[name](tmp_path / name)
@@ -88,7 +88,7 @@ def test_answers_are_those_of_the_model_on_the_pixels_read(run: Run, tmp_path: P
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
-def test_a_name_that_is_no_text_is_printed_by_the_command(run: Run, tmp_path: Path) -> None:
+def test_a_file_name_with_invalid_text_is_printed(run: Run, tmp_path: Path) -> None:
     with open(os.fsencode(tmp_path) + b"/caf\xe9.png", "wb") as file:
         Image.new("L", (8, 8)).save(file, "PNG")
     for format in ("--json", "--csv"):
@@ -97,7 +97,7 @@ def test_a_name_that_is_no_text_is_printed_by_the_command(run: Run, tmp_path: Pa
         assert "caf?.png" in told.stdout
 
 
-def test_a_file_named_twice_is_answered_twice(run: Run, tmp_path: Path) -> None:
+def test_a_file_given_twice_is_predicted_twice(run: Run, tmp_path: Path) -> None:
     path, other, bad = tmp_path / "RGB.png", tmp_path / "strip.png", tmp_path / "bad.png"
     MAKERS["RGB.png"](path)
     MAKERS["strip.png"](other)
@@ -138,7 +138,7 @@ def test_a_run_without_a_model_is_refused(tmp_path: Path) -> None:
         predict(run, [tmp_path / "L.png"])
 
 
-def test_inverted_digits_and_an_unfinished_run_are_cautioned_of(run: Run, tmp_path: Path) -> None:
+def test_unfamiliar_images_and_an_unfinished_run_give_a_warning(run: Run, tmp_path: Path) -> None:
     images = open_data(run.recipe()).train.images[:10, :, :, 0]
     for number, image in enumerate(images):
         Image.fromarray(image).save(tmp_path / f"{number}.png")

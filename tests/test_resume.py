@@ -72,7 +72,7 @@ def test_a_run_stopped_again_and_again_still_ends_the_same(whole: Run, dataset: 
     assert content(tenfold.resume(run)) == content(whole)
 
 
-def test_a_killed_run_is_seen_as_dead_and_resumes_to_the_same_bits(whole: Run, tmp_path: Path) -> None:
+def test_a_killed_run_is_reported_as_died_and_resumes_to_the_same_bits(whole: Run, tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text(RECIPE.dumps())
     code = textwrap.dedent("""
         import os, signal, sys
@@ -118,7 +118,7 @@ def test_a_second_process_is_refused(dataset: Dataset, tmp_path: Path) -> None:
     assert tenfold.resume(run).status()["status"] == "finished"
 
 
-def test_a_finished_run_goes_on_only_with_more_epochs(dataset: Dataset, tmp_path: Path) -> None:
+def test_a_finished_run_resumes_only_with_more_epochs(dataset: Dataset, tmp_path: Path) -> None:
     recipe = RECIPE.replace({"train.schedule": "constant", "train.epochs": 2})
     longer = tenfold.train(recipe.replace({"train.epochs": 4}), dataset, runs=tmp_path / "longer")
     run = tenfold.train(recipe, dataset, runs=tmp_path)
@@ -130,7 +130,7 @@ def test_a_finished_run_goes_on_only_with_more_epochs(dataset: Dataset, tmp_path
     assert run.recipe().train.epochs == 4
 
 
-def test_train_goes_on_with_the_newest_run_of_that_name_and_recipe_and_keeps_a_finished_one(
+def test_train_resumes_the_newest_unfinished_run_of_the_same_recipe(
     whole: Run, dataset: Dataset, tmp_path: Path
 ) -> None:
     for recipe in (RECIPE, RECIPE.replace({"train.seed": 7}), RECIPE, RECIPE.replace({"train.seed": 7})):
@@ -163,7 +163,7 @@ def test_a_run_is_finished_when_its_report_is_written(whole: Run, dataset: Datas
     assert "not finished" not in (run.path / "report.html").read_text(encoding="utf-8")
 
 
-def test_the_second_signal_leaves_at_once_with_the_checkpoint_before(dataset: Dataset, tmp_path: Path) -> None:
+def test_the_second_signal_stops_immediately_and_keeps_the_earlier_checkpoint(dataset: Dataset, tmp_path: Path) -> None:
     def twice() -> None:
         signalled()()
         signalled()()
@@ -176,7 +176,7 @@ def test_the_second_signal_leaves_at_once_with_the_checkpoint_before(dataset: Da
     assert checkpoint.load(run, "last").position == checkpoint.Position(1)
 
 
-def test_a_signal_while_evaluating_ends_that_at_once(whole: Run, dataset: Dataset, tmp_path: Path) -> None:
+def test_a_signal_stops_an_evaluation_immediately(whole: Run, dataset: Dataset, tmp_path: Path) -> None:
     class Leave(Watcher):
         def on(self, event: Event) -> None:
             if isinstance(event, Evaluating) and event.split == "test":
@@ -201,7 +201,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Run:
 
 @pytest.mark.parametrize("damage", ["truncate", "flip"])
 @pytest.mark.parametrize("name", [checkpoint.ARRAYS, checkpoint.STATE, checkpoint.SUMS])
-def test_a_damaged_checkpoint_is_noticed_and_the_one_before_used(
+def test_a_damaged_checkpoint_is_detected_and_the_previous_one_used(
     damage: str, name: str, stopped: Run, tmp_path: Path
 ) -> None:
     newest = checkpoint._newest_first(stopped, "last")[0]
@@ -221,7 +221,7 @@ def test_a_damaged_checkpoint_is_noticed_and_the_one_before_used(
         assert newest.name in listen.said[0]
 
 
-def test_a_resume_from_the_checkpoint_before_ends_the_same(whole: Run, stopped: Run, tmp_path: Path) -> None:
+def test_resuming_from_the_previous_checkpoint_gives_the_same_result(whole: Run, stopped: Run, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(stopped.path, copy)
     run = Run.open(copy)
@@ -230,7 +230,7 @@ def test_a_resume_from_the_checkpoint_before_ends_the_same(whole: Run, stopped: 
     assert content(tenfold.resume(run)) == content(whole)
 
 
-def test_a_run_without_a_whole_checkpoint_says_so(stopped: Run, tmp_path: Path) -> None:
+def test_a_run_without_an_intact_checkpoint_is_refused(stopped: Run, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(stopped.path, copy)
     for folder in (copy / "checkpoints").iterdir():

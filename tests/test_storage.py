@@ -61,7 +61,7 @@ def to_folder(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["history.csv", "model.keras", "metrics.json", "predictions/test.parquet",
                                   "report.html", "plots/loss.png"])
-def test_a_folder_in_the_place_of_a_file(name: str, whole: Run, dataset: Dataset, tmp_path: Path) -> None:
+def test_a_folder_instead_of_a_file_fails_the_run(name: str, whole: Run, dataset: Dataset, tmp_path: Path) -> None:
     run = fails(dataset, tmp_path, lambda run: to_folder(run.path / name))
     assert run.status()["status"] == "failed"
     assert name in run.status()["reason"]
@@ -71,14 +71,14 @@ def test_a_folder_in_the_place_of_a_file(name: str, whole: Run, dataset: Dataset
     assert content(tenfold.resume(run)) == content(whole)
 
 
-def test_a_file_in_the_place_of_a_folder(whole: Run, dataset: Dataset, tmp_path: Path) -> None:
+def test_a_file_instead_of_a_folder_fails_the_run(whole: Run, dataset: Dataset, tmp_path: Path) -> None:
     run = fails(dataset, tmp_path, lambda run: (run.path / "predictions").touch())
     assert run.status()["status"] == "failed"
     (run.path / "predictions").unlink()
     assert content(tenfold.resume(run)) == content(whole)
 
 
-def test_a_status_that_became_a_folder_still_ends_in_one_line(dataset: Dataset, tmp_path: Path) -> None:
+def test_a_folder_instead_of_the_status_is_reported_in_one_line(dataset: Dataset, tmp_path: Path) -> None:
     def act(run: Run) -> None:
         to_folder(run.path / "status.json")
         to_folder(run.path / "history.csv")
@@ -88,7 +88,7 @@ def test_a_status_that_became_a_folder_still_ends_in_one_line(dataset: Dataset, 
     assert checkpoint.load(run, "last").position.epoch == 1
 
 
-def test_a_directory_that_vanishes_is_not_made_again(dataset: Dataset, tmp_path: Path) -> None:
+def test_a_deleted_run_directory_is_not_created_again(dataset: Dataset, tmp_path: Path) -> None:
     fails(dataset, tmp_path, lambda run: shutil.rmtree(run.path))
     assert not list(tmp_path.iterdir())
 
@@ -114,7 +114,7 @@ def read_only(tmp_path: Path) -> Iterator[Callable[[bool], None]]:
         subprocess.run(["umount", layer], check=True)
 
 
-def test_a_directory_that_becomes_read_only(
+def test_a_run_on_a_disk_that_becomes_read_only_dies_and_can_resume(
     whole: Run, dataset: Dataset, tmp_path: Path, read_only: Callable[[bool], None]
 ) -> None:
     run = fails(dataset, tmp_path, lambda run: read_only(True))

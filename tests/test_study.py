@@ -58,7 +58,7 @@ class Interrupt(Watcher):
 
 
 @pytest.mark.parametrize("name", shipped_studies())
-def test_a_shipped_study_names_recipes_and_says_what_it_is(name: str) -> None:
+def test_a_shipped_study_has_recipes_and_a_description(name: str) -> None:
     study = Study.load(name)
     assert study.title.endswith(".")
     assert f"`{name}`" in COMPARISON.read_text(encoding="utf-8")
@@ -66,14 +66,14 @@ def test_a_shipped_study_names_recipes_and_says_what_it_is(name: str) -> None:
         assert entry.resolve(study.data).name == entry.title
 
 
-def test_the_six_models_are_those_of_the_issue() -> None:
+def test_the_six_models_study_has_the_expected_recipes() -> None:
     study = Study.load("six-models")
     assert [entry.recipe for entry in study.models] == [
         "cnn2", "cnn2-dropout", "cnn3-dropout", "cnn3-plateau", "resnet50-imagenet", "resnet101-imagenet"]
     assert study.by == "roc_auc"
 
 
-def test_an_entry_is_its_recipe_with_changes(file: Path) -> None:
+def test_an_entry_is_a_recipe_with_overrides(file: Path) -> None:
     narrow, wide, _ = Study.load(file).models
     recipe = narrow.resolve({"source": "digits"})
     assert (recipe.name, recipe.model.options["hidden"], recipe.train.epochs) == ("narrow", [8], 1)
@@ -81,7 +81,7 @@ def test_an_entry_is_its_recipe_with_changes(file: Path) -> None:
     assert wide.resolve({}).model.options["hidden"] == [16]
 
 
-def test_an_interrupted_study_goes_on_where_it_was(file: Path, tmp_path: Path) -> None:
+def test_an_interrupted_study_continues(file: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         conduct(file, runs=tmp_path / "runs", resume=True, watcher=Interrupt())  # none to go on with: it begins
     folder = tmp_path / "runs" / "pair-digits-1"
@@ -104,7 +104,7 @@ def test_an_interrupted_study_goes_on_where_it_was(file: Path, tmp_path: Path) -
     assert again.trained == []
 
 
-def test_a_study_that_can_not_be_meant_is_refused_before_anything_is_written(file: Path, tmp_path: Path) -> None:
+def test_an_invalid_study_is_refused_before_anything_is_written(file: Path, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     with pytest.raises(UnknownNameError, match="did you mean 'six-models'"):
         conduct("six-model", runs=runs)
@@ -149,13 +149,13 @@ def test_a_recipe_may_be_a_file_and_its_runs_are_named_after_it(file: Path, tmp_
     assert not (tmp_path / "none").exists()
 
 
-def test_recipes_on_different_data_need_to_be_told_which(file: Path, tmp_path: Path) -> None:
+def test_recipes_on_different_data_need_the_data_option(file: Path, tmp_path: Path) -> None:
     file.write_text("[[models]]\nrecipe = 'cnn2'\n[[models]]\nrecipe = 'mnist-cnn'", encoding="utf-8")
     with pytest.raises(UsageError, match=r"different data sets \(cifar10, mnist\); expected one; give --data"):
         conduct(file, runs=tmp_path / "runs")
 
 
-def test_a_recipe_whose_weights_can_not_be_had_is_skipped(
+def test_a_recipe_without_available_weights_is_skipped(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_network(*_: object, **__: object) -> None:

@@ -76,16 +76,17 @@ def _guess(i: int, labels: np.ndarray, probabilities: np.ndarray) -> Guess:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Images of a class: most and least confident hits, missed images, and images of other classes mistaken for it.
+    """Images for one class: correct predictions, most and least confident, and errors.
 
-    All but the least confident hits come most confident first.
+    misclassified: images of this class predicted as another class; predicted_as: images of other classes predicted as
+    this class. The least confident image comes first in `least_confident`, the most confident one in all others.
     """
 
     label: int
-    surest: tuple[Guess, ...]
-    least_sure: tuple[Guess, ...]
-    missed: tuple[Guess, ...]
-    intruders: tuple[Guess, ...]
+    most_confident: tuple[Guess, ...]
+    least_confident: tuple[Guess, ...]
+    misclassified: tuple[Guess, ...]
+    predicted_as: tuple[Guess, ...]
 
 
 def gallery(labels: np.ndarray, probabilities: np.ndarray, label: int, most: int) -> Gallery:
@@ -103,7 +104,7 @@ def gallery(labels: np.ndarray, probabilities: np.ndarray, label: int, most: int
 
 
 def cell(labels: np.ndarray, probabilities: np.ndarray, true: int, predicted: int, most: int) -> list[Guess]:
-    """Images of one cell of the confusion matrix: errors most confident first, hits least confident first."""
+    """Images of one cell of the confusion matrix, most confident errors or least confident correct ones first."""
     confidence = probabilities.max(axis=1, initial=0)
     indices = np.flatnonzero((labels == true) & (probabilities.argmax(axis=1) == predicted))
     order = np.argsort(confidence[indices] * (1 if true == predicted else -1), kind="stable")

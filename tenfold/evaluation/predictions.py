@@ -1,4 +1,4 @@
-"""The predictions of a run: written when a split is scored, read by whatever judges it later."""
+"""Writes and reads the predictions of a run. Calibration, comparisons and reports use them later."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def write_predictions(run: Run, split: str, labels: np.ndarray, probabilities: np.ndarray,
                       classes: tuple[str, ...], csv: bool = False) -> None:
-    """Write labels int64 [n] and probabilities [n, k] of one split: index, label, `p_<class>`…"""
+    """Write labels int64 [n] and probabilities [n, k] of one split, with the columns index, label, `p_<class>`…"""
     import pyarrow
     from pyarrow import csv as pyarrow_csv
     from pyarrow import parquet
@@ -26,31 +26,31 @@ def write_predictions(run: Run, split: str, labels: np.ndarray, probabilities: n
     run.write(f"predictions/{split}.parquet", lambda path: parquet.write_table(table, path))
     if csv:
         shown = np.asarray([csvfile.cell(name) for name in classes], object)[labels]
-        told = table.set_column(1, "label", pyarrow.array(shown, pyarrow.string()))
-        run.write(f"predictions/{split}.csv", lambda path: pyarrow_csv.write_csv(told, path))
+        safe = table.set_column(1, "label", pyarrow.array(shown, pyarrow.string()))
+        run.write(f"predictions/{split}.csv", lambda path: pyarrow_csv.write_csv(safe, path))
 
 
 def whole_table(run: Run, split: str) -> Any:
-    """The pyarrow.Table of a split. Raises RunError if it is damaged or not of as many images as the metrics."""
+    """The pyarrow.Table of a split. Raises RunError if it is damaged or its length differs from the metrics."""
     table = run.predictions(split)
     scored = run.metrics().get(split, {}).get("count", len(table)) if run.has("metrics.json") else len(table)
     if len(table) != scored:
-        raise RunError(f"{run.path}: its {split} predictions are of {len(table):,} images, and its metrics of "
-                       f"{scored:,}; score it again with `tenfold evaluate {run.path}`")
+        raise RunError(f"{run.path}: its {split} predictions have {len(table):,} images; expected {scored:,} as in "
+                       f"metrics.json; score it again with `tenfold evaluate {run.path}`")
     return table
 
 
 def read_predictions(run: Run, split: str) -> tuple[np.ndarray, np.ndarray]:
     """(labels int64 [n], probabilities float32 [n, k]) of one split.
 
-    Raises RunError if the run has none, or if they are of other classes than it was trained on, or of another
-    number of images than its metrics.
+    Raises RunError if the run has no predictions, or if their classes or number of images differ from those of the
+    run and its metrics.
     """
     classes = run.classes()
     table = whole_table(run, split)
     columns = ["index", "label", *(f"p_{name}" for name in classes)]
     if table.column_names != columns or not set(table["label"].unique().to_pylist()) <= set(classes):
-        raise RunError(f"{run.path}: its {split} predictions are not of the classes that environment.json names; "
+        raise RunError(f"{run.path}: the classes of its {split} predictions differ from environment.json; "
                        f"score it again with `tenfold evaluate {run.path}`")
     position = {name: i for i, name in enumerate(classes)}
     labels = np.array([position[name] for name in table["label"].to_pylist()], np.int64)

@@ -1,8 +1,8 @@
-"""Model and weights files of others: checked before Keras or HDF5 opens them.
+"""Checks model and weights files from untrusted sources before Keras or HDF5 opens them.
 
-A `.keras` file is a zip of a JSON graph and HDF5 weights; both can ask a loader to run code, open other
-files or take all memory. What is opened here is a private copy that `archive`, `graph` and `hdf5` have
-found to hold nothing but Keras' own layers, plain weights of its own, and sizes that its bytes bear out.
+A `.keras` file is a zip of a JSON graph and HDF5 weights. Both can make a loader run code, open other files or use up
+all memory. So Keras opens only a private copy. `archive`, `graph` and `hdf5` check that it has only Keras' own layers
+and plain weights inside the file, and that its declared sizes match its bytes.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ from pathlib import Path
 from tenfold.errors import ModelFileError
 from tenfold.foreign import archive, graph, hdf5
 
-LARGEST = 4 << 30  # bytes of a model or weights file, as it lies and expanded
+MAX_BYTES = 4 << 30  # of a model or weights file, both packed and unpacked
 MODELS, WEIGHTS = (".keras", ".h5"), (".weights.h5", ".h5", ".keras")
 
 
 @contextlib.contextmanager
 def model_copy(path: str | Path) -> Iterator[Path]:
-    """A private copy of a `.keras` or whole-model `.h5` file that holds only the checked parts.
+    """A private copy of a `.keras` or whole-model `.h5` file with only the checked parts.
 
-    Raises ModelFileError with what was refused. Shapes that the graph declares are `load_model`'s to check.
+    Raises ModelFileError that names the refused part. `load_model` checks the shapes that the graph declares.
     """
-    with _taken(Path(path), MODELS) as (copy, folder):
+    with _private_copy(Path(path), MODELS) as (copy, folder):
         if copy.suffix == ".keras":
-            yield archive.cleaned(copy, folder, LARGEST)
+            yield archive.clean(copy, folder, MAX_BYTES)
         else:
-            graph.check(copy, hdf5.model_config(hdf5.check(copy, LARGEST)))
+            graph.check(copy, hdf5.model_config(hdf5.check(copy, MAX_BYTES)))
             yield copy
 
 
 @contextlib.contextmanager
 def weights_copy(path: str | Path) -> Iterator[Path]:
-    """A private copy of a weights file: `.weights.h5`, `.h5` or a `.keras` whose weights alone are meant.
+    """A private HDF5 copy of the weights in a `.weights.h5`, `.h5` or `.keras` file.
 
-    Gives the HDF5 file. Raises ModelFileError with what was refused.
+    Raises ModelFileError that names the refused part.
     """
-    with _taken(Path(path), WEIGHTS) as (copy, folder):
+    with _private_copy(Path(path), WEIGHTS) as (copy, folder):
         if copy.suffix == ".keras":
-            yield archive.weights(copy, folder, LARGEST)
+            yield archive.extract_weights(copy, folder, MAX_BYTES)
         else:
-            hdf5.check(copy, LARGEST)
+            hdf5.check(copy, MAX_BYTES)
             yield copy
 
 
@@ -60,29 +60,29 @@ def sha256_of(path: str | Path) -> str:
 
 
 @contextlib.contextmanager
-def _taken(path: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[Path, Path]]:
-    """(copy, its private folder): the checked copy is loaded, even if the file changes meanwhile."""
+def _private_copy(path: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[Path, Path]]:
+    """(copy, its private folder). Checking and loading use the copy, because the file could change in between."""
     if not path.name.endswith(suffixes):
-        raise ModelFileError(f"{path}: expected a file that ends in {' or '.join(suffixes)}")
+        raise ModelFileError(f"{path}: wrong file name; expected one that ends in {' or '.join(suffixes)}")
     try:
         size = path.stat().st_size
         if not path.is_file():
-            raise ModelFileError(f"{path}: is no file; expected one that ends in {' or '.join(suffixes)}")
-        if size > LARGEST:
-            raise ModelFileError(f"{path}: has {size:,} bytes; at most {LARGEST:,} are read")
+            raise ModelFileError(f"{path}: is not a regular file; expected one that ends in {' or '.join(suffixes)}")
+        if size > MAX_BYTES:
+            raise ModelFileError(f"{path}: has {size:,} bytes; expected at most {MAX_BYTES:,}")
     except OSError as error:
         raise ModelFileError(f"{path}: can't be read: {error.strerror}") from None
-    except ValueError:  # it holds a NUL
-        raise ModelFileError(f"{str(path)!r}: is no path of a file") from None
+    except ValueError:  # the path has a null character
+        raise ModelFileError(f"{str(path)!r}: is not a valid path") from None
     with tempfile.TemporaryDirectory(prefix="tenfold-model-") as name:
         copy = Path(name) / f"given{path.suffix}"
         try:
             shutil.copyfile(path, copy)
         except OSError as error:
-            raise ModelFileError(f"{path}: can't be copied to {name}: {error.strerror}; make room there or set "
-                                 "TMPDIR") from None
+            raise ModelFileError(f"{path}: can't be copied to {name}: {error.strerror}; free some space "
+                                 "there or set TMPDIR") from None
         try:
             yield copy, Path(name)
         except ModelFileError as error:
-            own = rf"{re.escape(name)}/[\w.]+"  # of the copy and of what was unpacked from it
-            raise ModelFileError(re.sub(own, lambda _: str(path), str(error))) from None
+            private_paths = rf"{re.escape(name)}/[\w.]+"  # of the copy and of its unpacked parts
+            raise ModelFileError(re.sub(private_paths, lambda _: str(path), str(error))) from None

@@ -1,4 +1,4 @@
-"""`.keras` archives: which members they may have, and how much they may expand to."""
+"""Checks `.keras` archives: their members and unpacked sizes."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from tenfold.errors import ModelFileError, first_line
 from tenfold.foreign import graph, hdf5
 
 GRAPH, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
-IGNORED = ("tenfold.json",)  # written by Tenfold, of no use to Keras
-RATIO = 100  # expanded : packed; JSON packs 20 : 1, weights hardly
+IGNORED = ("tenfold.json",)  # Tenfold writes it; Keras does not need it
+MAX_RATIO = 100  # unpacked : packed; JSON has 20 : 1, weights about 1 : 1
 BLOCK = 1 << 20
 
 
-def cleaned(path: Path, folder: Path, largest: int) -> Path:
-    """A new `.keras` file in `folder` of the graph and the weights of `path`, both checked, and nothing else."""
+def clean(path: Path, folder: Path, largest: int) -> Path:
+    """Write a new `.keras` file to `folder` with only the checked graph and weights of `path`; return its path."""
     with _opened(path, largest) as archive:
-        with archive.open(GRAPH) as packed:  # zipfile's own `read` expands all, whatever size is declared
-            text = packed.read(graph.LARGEST)
-        config = graph.check(path, graph.parsed(path, text, GRAPH))
+        with archive.open(GRAPH) as packed:  # `ZipFile.read` would unpack everything and ignore the declared size
+            text = packed.read(graph.MAX_BYTES)
+        config = graph.check(path, graph.parse(path, text, GRAPH))
         stored = _expand(path, archive, folder)
     hdf5.check(stored, largest)
     target = folder / "checked.keras"
@@ -37,8 +37,8 @@ def cleaned(path: Path, folder: Path, largest: int) -> Path:
     return target
 
 
-def weights(path: Path, folder: Path, largest: int) -> Path:
-    """Only the weights of a `.keras` file, checked, as an HDF5 file in `folder`."""
+def extract_weights(path: Path, folder: Path, largest: int) -> Path:
+    """Write the checked weights of a `.keras` file to `folder` as HDF5; return the path."""
     with _opened(path, largest) as archive:
         stored = _expand(path, archive, folder)
     hdf5.check(stored, largest)
@@ -46,22 +46,22 @@ def weights(path: Path, folder: Path, largest: int) -> Path:
 
 
 class _Bounded(io.FileIO):
-    """A file that is not read in one go: zipfile would take a table of contents of any length."""
+    """A file that limits the size of one read, because zipfile would read a table of contents of any length."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > graph.LARGEST:
-            raise zipfile.BadZipFile(f"at most {graph.LARGEST:,} bytes are read at a time")
-        return super().read(graph.LARGEST if size is None or size < 0 else size) or b""
+        if size is not None and size > graph.MAX_BYTES:
+            raise zipfile.BadZipFile(f"a read of {size:,} bytes; expected at most {graph.MAX_BYTES:,}")
+        return super().read(graph.MAX_BYTES if size is None or size < 0 else size) or b""
 
 
 @contextlib.contextmanager
 def _opened(path: Path, largest: int) -> Iterator[zipfile.ZipFile]:
-    """The zip file, its table of contents checked; damage found while it is open becomes a ModelFileError."""
+    """The zip file with a checked table of contents. Damage found while it is open raises ModelFileError."""
     with _Bounded(path) as file:
         try:
             archive = zipfile.ZipFile(file)
         except (OSError, ValueError, OverflowError, NotImplementedError, zipfile.BadZipFile):
-            raise ModelFileError(f"{path}: is no whole .keras file (it is truncated, or no zip at all)") from None
+            raise ModelFileError(f"{path}: is not a complete .keras file (it is truncated or not a zip)") from None
         with archive:
             _check_members(path, archive, largest)
             try:
@@ -77,27 +77,27 @@ def _check_members(path: Path, archive: zipfile.ZipFile, largest: int) -> None:
     for member in members:
         name = member.filename
         if name not in (GRAPH, WEIGHTS, METADATA, *IGNORED):
-            raise ModelFileError(f"{path}: refused: it holds {name[:80]!r}; expected {GRAPH}, {METADATA} and "
-                                 f"{WEIGHTS} alone (assets are not taken)")
+            raise ModelFileError(f"{path}: refused: it contains {name[:80]!r}; expected only {GRAPH}, {METADATA} and "
+                                 f"{WEIGHTS} (assets are not supported)")
         if names.count(name) > 1:
-            raise ModelFileError(f"{path}: refused: it holds {name} twice")
+            raise ModelFileError(f"{path}: refused: it contains {name} twice; expected it once")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ModelFileError(f"{path}: refused: {name} is packed by method {member.compress_type}; stored or "
-                                 "deflated ones are read")
-        limit = largest if name == WEIGHTS else graph.LARGEST
+            raise ModelFileError(f"{path}: refused: {name} is packed by method {member.compress_type}; expected stored "
+                                 "or deflated")
+        limit = largest if name == WEIGHTS else graph.MAX_BYTES
         if member.file_size > limit:
-            raise ModelFileError(f"{path}: refused: {name} declares {member.file_size:,} bytes; at most {limit:,} "
-                                 "are read")
-        if member.file_size > RATIO * max(member.compress_size, 1024):
-            raise ModelFileError(f"{path}: refused: {name} expands {member.compress_size:,} bytes to "
-                                 f"{member.file_size:,}; at most {RATIO} : 1 is taken")
+            raise ModelFileError(f"{path}: refused: {name} declares {member.file_size:,} bytes; expected at most "
+                                 f"{limit:,}")
+        if member.file_size > MAX_RATIO * max(member.compress_size, 1024):
+            raise ModelFileError(f"{path}: refused: {name} unpacks {member.compress_size:,} bytes to "
+                                 f"{member.file_size:,}; expected at most {MAX_RATIO} : 1")
     for name in (GRAPH, WEIGHTS):
         if name not in names:
             raise ModelFileError(f"{path}: has no {name}; expected a model saved by Keras 3 as .keras")
 
 
 def _expand(path: Path, archive: zipfile.ZipFile, folder: Path) -> Path:
-    """Write the weights to `folder`; zipfile gives no more bytes than the member declares."""
+    """Write the weights to `folder`. zipfile returns no more bytes than the member declares."""
     target = folder / WEIGHTS
     with archive.open(WEIGHTS) as packed, target.open("wb") as file:
         while block := packed.read(BLOCK):

@@ -1,7 +1,7 @@
-"""How many layer calls a graph asks Keras for: a few kilobytes can ask for millions.
+"""Counts the layer calls that Keras makes to build a graph: a few kilobytes of JSON can cause millions.
 
-A network inside another is traced anew for each of its calls, and so is whatever lies inside it. A row of layers
-(Sequential) is built anew for each layer that Keras adds to it.
+Keras traces a nested model again for each of its calls, with everything inside it. It rebuilds a Sequential model for
+each layer that it adds.
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ from collections.abc import Sequence
 from typing import Any
 
 MODELS = frozenset({"Functional", "Sequential", "Model"})
-ROW = 4  # a call in a row, in ordinary ones: the network around it is made as well
+SEQUENTIAL_COST = 4  # a call in a Sequential model costs as much as 4 others, because the model is rebuilt too
 
 
 def count(value: Any) -> int:
-    """The layer calls that building a parsed graph takes, those of networks inside it multiplied by their calls."""
+    """The number of layer calls needed to build a parsed graph. A nested model counts once for each of its calls."""
     if isinstance(value, list):
         return sum(map(count, value))
     if not isinstance(value, dict):
         return 0
     config = value.get("config")
     if value.get("class_name") in MODELS and isinstance(config, dict) and isinstance(config.get("layers"), list):
-        called = _in_a_row if value["class_name"] == "Sequential" else _in_a_graph
-        return called(config["layers"]) + sum(count(config[key]) for key in config if key != "layers")
+        count_layers = _count_sequential if value["class_name"] == "Sequential" else _count_functional
+        return count_layers(config["layers"]) + sum(count(config[key]) for key in config if key != "layers")
     return sum(map(count, value.values()))
 
 
-def _in_a_row(layers: Sequence[Any]) -> int:
-    return sum((len(layers) - i) * (ROW + count(layer)) for i, layer in enumerate(layers))
+def _count_sequential(layers: Sequence[Any]) -> int:
+    return sum((len(layers) - i) * (SEQUENTIAL_COST + count(layer)) for i, layer in enumerate(layers))
 
 
-def _in_a_graph(layers: Sequence[Any]) -> int:
+def _count_functional(layers: Sequence[Any]) -> int:
     return sum(max(1, _nodes(layer)) * (1 + count(layer)) for layer in layers)
 
 

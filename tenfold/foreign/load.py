@@ -1,4 +1,4 @@
-"""Keras models from files of others: checked, measured without using memory, then loaded."""
+"""Loads Keras models from untrusted files: checks the file, measures the model without memory, then loads it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from tenfold.backend import keras
 from tenfold.errors import ModelFileError, first_line
 from tenfold.foreign import archive, hdf5, model_copy, weights_copy
 
-BATCH = 100  # images that a backbone is shown at a time
-LARGEST_OUTPUT = 1 << 31  # numbers that one layer may give for such a batch
-SLACK = 1 << 16  # numbers that layers may hold beside the weights of a file: states of generators, say
-TRIES = 20_000  # to call a layer: Keras goes through a graph again until all inputs of each are there
-PROBE = 224  # pixels a side, where the graph leaves the size open
+BATCH = 100  # images in a batch for a backbone
+MAX_OUTPUT = 1 << 31  # values in a layer's output for one batch
+TOLERANCE = 1 << 16  # values in layers that are not weights, such as the states of random generators
+MAX_TRIES = 20_000  # to call a layer: Keras repeats its pass over a graph until every layer has its inputs
+DEFAULT_SIDE = 224  # pixels, if the graph does not fix the image size
 
 
 @contextlib.contextmanager
 def without_memory() -> Iterator[None]:
-    """Within it, Keras builds networks on PyTorch's meta device: shapes and dtypes, no values.
+    """A context in which Keras builds models on PyTorch's meta device: shapes and dtypes, no values.
 
-    Where tracing a layer on that device fails, Keras would try again with real tensors; not in here.
+    If tracing a layer fails there, Keras does not retry with real tensors, as it normally would.
     """
-    from keras.src.backend.torch import core  # only once `backend` has chosen PyTorch
+    from keras.src.backend.torch import core  # after `backend` has selected PyTorch
 
     before = core.DEFAULT_DEVICE
     core.DEFAULT_DEVICE = "meta"
@@ -39,9 +39,9 @@ def without_memory() -> Iterator[None]:
 
 
 def load_model(path: str | Path) -> keras.Model:
-    """The model in a `.keras` or whole-model `.h5` file, without its optimizer, in inference use.
+    """The model in a `.keras` or whole-model `.h5` file, without its optimizer.
 
-    Raises ModelFileError if anything in it is refused, is damaged, or does not fit together.
+    Raises ModelFileError if the file is refused or damaged, or its parts do not fit together.
     """
     with model_copy(path) as copy:
         _sketch(path, copy)
@@ -49,54 +49,54 @@ def load_model(path: str | Path) -> keras.Model:
 
 
 def sketch_model(path: str | Path) -> keras.Model:
-    """The same model without values: its graph, shapes and dtypes. Raises ModelFileError as `load_model` does."""
+    """The same model without weight values: its graph, shapes and dtypes. Raises the errors of `load_model`."""
     with model_copy(path) as copy:
         return _sketch(path, copy)
 
 
 def load_weights(model: keras.Model, path: str | Path) -> None:
-    """Put the weights of a `.weights.h5`, `.h5` or `.keras` file into a model of the same layers.
+    """Load the weights of a `.weights.h5`, `.h5` or `.keras` file into a model with the same layers.
 
-    Raises ModelFileError if the file is refused or its weights are not the model's.
+    Raises ModelFileError if the file is refused or its weights do not fit the model.
     """
     with weights_copy(path) as copy:
-        # Keras tells its two layouts apart by the file's name.
+        # Keras chooses between its two layouts by the file name.
         legacy = not copy.name.endswith(".weights.h5") and not _is_current(copy)
         named = copy if legacy else copy.rename(copy.with_name("checked.weights.h5"))
         try:
-            with warnings.catch_warnings():  # Keras only warns of weights that it leaves as they were
+            with warnings.catch_warnings():  # Keras only warns if it skips weights
                 warnings.simplefilter("error")
                 model.load_weights(named)
         except (ValueError, KeyError, TypeError, OSError, AttributeError, Warning) as error:
-            raise ModelFileError(f"{path}: its weights are not those of {model.name!r}: "
+            raise ModelFileError(f"{path}: its weights do not fit the model {model.name!r}: "
                                  f"{first_line(error).partition('. ')[0]}") from None
 
 
 def inside(model: keras.Model) -> Any:
-    """The graph of a network: what a Sequential is inside, else itself."""
+    """The model itself, or the functional model inside a Sequential model."""
     return model._functional if isinstance(model, keras.Sequential) else model
 
 
 def _sketch(path: str | Path, copy: Path) -> keras.Model:
-    with without_memory(), _in_order(path), _borne_out(path, _stored(copy)):
+    with without_memory(), _limited_tries(path), _limited_weights(path, _count_stored(copy)):
         sketch = _load(path, copy)
-    with _one_line(path), without_memory():
+    with _model_file_errors(path), without_memory():
         _check_outputs(path, sketch)
     return sketch
 
 
 def _load(path: str | Path, copy: Path) -> keras.Model:
-    with _one_line(path):
+    with _model_file_errors(path):
         model = keras.saving.load_model(copy, compile=False, safe_mode=True)
         if inside(model) is None:
-            raise ModelFileError(f"{path}: is a Sequential model that was never built; begin it with "
+            raise ModelFileError(f"{path}: the Sequential model was never built; start it with "
                                  "keras.Input((height, width, channels)) and save it again")
         return keras.Model(model.inputs, model.outputs, name=model.name) if inside(model) is not model else model
 
 
 @contextlib.contextmanager
-def _one_line(path: str | Path) -> Iterator[None]:
-    """Keras raises whatever a graph that does not fit together runs into: a ModelFileError."""
+def _model_file_errors(path: str | Path) -> Iterator[None]:
+    """Turn every error into a ModelFileError, because Keras may raise any error for an inconsistent graph."""
     try:
         yield
     except ModelFileError:
@@ -106,16 +106,16 @@ def _one_line(path: str | Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _in_order(path: str | Path) -> Iterator[None]:
-    """Refuse a graph whose layers are listed so that Keras would look for their inputs without end."""
-    from keras.src.models import functional  # only once `backend` has chosen PyTorch
+def _limited_tries(path: str | Path) -> Iterator[None]:
+    """Refuse a graph that lists its layers in an order for which Keras would search their inputs too long."""
+    from keras.src.models import functional  # after `backend` has selected PyTorch
 
     tries, before = 0, functional.deserialize_node
 
     def counting(*arguments: Any) -> Any:
         nonlocal tries
         tries += 1
-        if tries > TRIES:
+        if tries > MAX_TRIES:
             raise RuntimeError
         return before(*arguments)
 
@@ -124,32 +124,32 @@ def _in_order(path: str | Path) -> Iterator[None]:
         yield
     finally:
         functional.deserialize_node = before
-        if tries > TRIES:
-            raise ModelFileError(f"{path}: refused: after {TRIES:,} tries Keras has not found an order for its layers")
+        if tries > MAX_TRIES:
+            raise ModelFileError(f"{path}: refused: Keras found no order for its layers in {MAX_TRIES:,} tries")
 
 
 @contextlib.contextmanager
-def _borne_out(path: str | Path, stored: int) -> Iterator[None]:
-    """Refuse more numbers than a file stores in the variables made within it, of the network or beside it."""
-    from keras.src.backend.torch import core  # only once `backend` has chosen PyTorch
+def _limited_weights(path: str | Path, stored: int) -> Iterator[None]:
+    """Refuse a model whose variables have more values than the file stores."""
+    from keras.src.backend.torch import core  # after `backend` has selected PyTorch
 
-    made: list[int] = []
+    sizes: list[int] = []
     before = core.Variable.__init__
 
     def counting(variable: Any, *arguments: Any, **options: Any) -> None:
         before(variable, *arguments, **options)
-        made.append(math.prod(variable.shape))
+        sizes.append(math.prod(variable.shape))
 
     core.Variable.__init__ = counting
     try:
         yield
     finally:
         core.Variable.__init__ = before
-        if sum(made) > stored + SLACK:
-            raise ModelFileError(f"{path}: refused: its layers declare {sum(made):,} weights and it holds {stored:,}")
+        if sum(sizes) > stored + TOLERANCE:
+            raise ModelFileError(f"{path}: refused: its layers declare {sum(sizes):,} weights but it stores {stored:,}")
 
 
-def _stored(copy: Path) -> int:
+def _count_stored(copy: Path) -> int:
     if copy.suffix != ".keras":
         return hdf5.count(copy)
     with zipfile.ZipFile(copy) as checked, checked.open(archive.WEIGHTS) as packed:
@@ -162,7 +162,7 @@ def _stored(copy: Path) -> int:
 
 
 def _is_current(path: Path) -> bool:
-    """Whether a file has Keras 3's layout of weights (its legacy layout names the layers in an attribute)."""
+    """Whether a file has the weights layout of Keras 3. The legacy layout lists the layers in an attribute."""
     import h5py
 
     with h5py.File(path, "r") as file:
@@ -170,24 +170,24 @@ def _is_current(path: Path) -> bool:
 
 
 def _check_outputs(path: str | Path, sketch: keras.Model) -> None:
-    """Refuse a network whose input, or the output of a layer, is too large for memory."""
+    """Refuse a model if its input or the output of a layer is too large for memory."""
     if len(sketch.inputs) != 1 or len(sketch.inputs[0].shape) != 4:
-        raise ModelFileError(f"{path}: takes {[tuple(x.shape) for x in sketch.inputs]}; expected one input of images "
-                             "[n, height, width, channels]")
+        raise ModelFileError(f"{path}: its inputs are {[tuple(x.shape) for x in sketch.inputs]}; expected one input of "
+                             "images [n, height, width, channels]")
 
-    def bounded(result: Any, name: str) -> Any:
+    def check_size(result: Any, name: str) -> Any:
         for tensor in keras.tree.flatten(result):
-            numbers = math.prod(BATCH if side is None else side for side in tensor.shape)
-            if numbers > LARGEST_OUTPUT:
-                raise ModelFileError(f"{path}: refused: {name!r} gives {numbers:,} numbers for {BATCH} images; at most "
-                                     f"{LARGEST_OUTPUT:,} are taken")
+            size = math.prod(BATCH if side is None else side for side in tensor.shape)
+            if size > MAX_OUTPUT:
+                raise ModelFileError(f"{path}: refused: {name!r} outputs {size:,} values for {BATCH} images; "
+                                     f"expected at most {MAX_OUTPUT:,}")
         return result
 
-    def watched(operation: Any) -> Any:
+    def checked(operation: Any) -> Any:
         if isinstance(operation, keras.Model):
-            return lambda x, **_: inside(operation)._run_through_graph(x, operation_fn=watched)
-        return lambda *arguments, **options: bounded(operation(*arguments, **options), operation.name)
+            return lambda x, **_: inside(operation)._run_through_graph(x, operation_fn=checked)
+        return lambda *arguments, **options: check_size(operation(*arguments, **options), operation.name)
 
-    shape = [BATCH, *(PROBE if side is None else side for side in sketch.inputs[0].shape[1:])]
-    x = bounded(keras.KerasTensor(shape, dtype="float32"), sketch.inputs[0].name)
-    sketch._run_through_graph(x, operation_fn=watched)
+    shape = [BATCH, *(DEFAULT_SIDE if side is None else side for side in sketch.inputs[0].shape[1:])]
+    x = check_size(keras.KerasTensor(shape, dtype="float32"), sketch.inputs[0].name)
+    sketch._run_through_graph(x, operation_fn=checked)

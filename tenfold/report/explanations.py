@@ -51,10 +51,11 @@ def gallery_picture(gallery: Gallery, images: Images, classes: Sequence[str], fi
     if figure is None:
         return None
     name = classes[gallery.label]
-    kinds = {kind: [guess.index for guess in getattr(gallery, kind)]
-             for kind in ("surest", "least_sure", "missed", "intruders")}
+    kinds = {"surest": gallery.most_confident, "least_sure": gallery.least_confident,
+             "missed": gallery.misclassified, "intruders": gallery.predicted_as}
+    indices = {kind: [guess.index for guess in guesses] for kind, guesses in kinds.items()}
     return Shown("Galleries of the classes", file, f"Class {name}", png(figure),
-                 {"file": file, "class": name, **kinds})
+                 {"file": file, "class": name, **indices})
 
 
 def write(run: Run, directory: str, title: str, shown: Sequence[Shown], classes: Sequence[str],

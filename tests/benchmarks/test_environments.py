@@ -12,17 +12,17 @@ from benchmarks.environments import PRESENT, AbsentError, Environment
 MISSING = Environment("missing", ("tenfold-peer-that-nobody-made==1.0",))
 
 
-def test_without_requirements_it_is_the_present_interpreter(tmp_path: Path) -> None:
+def test_without_requirements_the_current_interpreter_is_used(tmp_path: Path) -> None:
     assert PRESENT.python(tmp_path) == sys.executable
 
 
-def test_an_environment_that_may_not_be_made_is_absent(tmp_path: Path) -> None:
+def test_an_environment_is_absent_if_creating_it_is_not_allowed(tmp_path: Path) -> None:
     with pytest.raises(AbsentError, match=r"==1\.0: not installed in .*missing"):
         MISSING.python(tmp_path, install=False)
     assert not list(tmp_path.iterdir())
 
 
-def test_what_pip_can_not_find_is_absent_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_unknown_to_pip_is_absent_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(AbsentError, match="No matching distribution found for tenfold-peer-that-nobody-made"):
         MISSING.python(tmp_path)

@@ -24,7 +24,7 @@ def measured(folder: Path) -> Any:
     return json.loads(target.read_text())
 
 
-def test_the_files_are_those_of_numpy(tmp_path: Path) -> None:
+def test_numpy_can_load_the_written_split(tmp_path: Path) -> None:
     write_split(tmp_path, "x", 12)
     images, labels = np.load(tmp_path / "x-images.npy", mmap_mode="r"), np.load(tmp_path / "x-labels.npy")
     assert (images.shape, images.dtype, labels.shape, labels.dtype) == ((12, 32, 32, 3), np.uint8, (12,), np.int64)
@@ -41,7 +41,7 @@ def test_a_small_measurement_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_training_that_holds_more_than_its_limit_ends(tmp_path: Path) -> None:
+def test_training_above_its_memory_limit_ends(tmp_path: Path) -> None:
     write_split(tmp_path, "held", 200)
     command = [sys.executable, "-m", "benchmarks.programs.tenfold_split", str(tmp_path), "held", "--mapped",
                "--recipe", "mlp", "--epochs", "1", "--limit", "0.05"]

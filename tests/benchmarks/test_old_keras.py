@@ -1,4 +1,4 @@
-"""Files for older versions of Keras: written with what is expected of them, and judged by it."""
+"""Files for older versions of Keras, written with the expected predictions and compared with them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.old_keras import contender, report, write
 from benchmarks.side_by_side import PROGRAMS
 
 
-def test_what_is_written_is_what_the_present_keras_predicts(tmp_path: Path) -> None:
+def test_written_files_hold_the_predictions_of_the_current_keras(tmp_path: Path) -> None:
     (files := tmp_path / "files").mkdir()
     write(files, ["mlp"])
     (files / "broken.keras").write_bytes(b"")
@@ -27,12 +27,12 @@ def test_what_is_written_is_what_the_present_keras_predicts(tmp_path: Path) -> N
     assert "NOT THE SAME" not in lines[1]
 
 
-def test_another_prediction_is_not_the_same() -> None:
+def test_a_different_prediction_is_reported() -> None:
     lines, good = report({"version": "3.4.1", "backend": "jax", "differences": {"mlp": 0.1}})
     assert (lines, good) == (["keras 3.4.1 on jax: mlp: NOT THE SAME: differs by 1.0e-01"], False)
 
 
-def test_each_version_has_an_environment_of_its_own(tmp_path: Path) -> None:
+def test_each_keras_version_has_a_separate_environment(tmp_path: Path) -> None:
     found = contender("3.4", tmp_path)
     assert found.environment.name == "keras-3.4"
     assert found.environment.requirements[0] == "keras==3.4.*"

@@ -84,7 +84,7 @@ def test_a_smoke_run_meets_no_target(tmp_path: Path) -> None:
     assert "| yes |" not in page(tmp_path)
 
 
-def test_a_large_split_is_held_against_the_small_one_at_the_sizes_of_the_bar(tmp_path: Path) -> None:
+def test_a_large_split_meets_its_target_only_at_the_required_size(tmp_path: Path) -> None:
     figure, mapped = "images/s on a mapped split", {"anonymous_mib": 1024.0}
     write(tmp_path, "large-split", gib=6.0, limit_gib=2.0, ratio=span(0.95), mapped=mapped)
     assert row(page(tmp_path), figure)[2:] == ["0.95 (0.94 to 0.96, n = 3); 1.00 GiB held at most", "yes"]
@@ -94,7 +94,7 @@ def test_a_large_split_is_held_against_the_small_one_at_the_sizes_of_the_bar(tmp
     assert row(page(tmp_path), figure)[2] == "not measured"
 
 
-def test_speed_states_accuracy_with_and_without_augmentation(tmp_path: Path) -> None:
+def test_the_accuracy_of_speed_is_shown_with_and_without_augmented_views(tmp_path: Path) -> None:
     reached = {"mean": 0.9412, "sd": 0.003, "n": 5}
     ours = {"accuracy": reached, "single_view_accuracy": {**reached, "mean": 0.93}}
     write(tmp_path, "speed", recipe="speed", ratio=span(0.45), tenfold=ours)

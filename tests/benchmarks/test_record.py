@@ -12,7 +12,7 @@ import pytest
 from benchmarks import recipes, record, time_to_accuracy
 
 
-def test_the_command_names_no_folder_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_recorded_command_has_no_path_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     inside = str(tmp_path / "results" / "a.json")
     monkeypatch.setattr(sys, "argv", ["x", "--json", inside, "--envs", "/somewhere/else", "--seeds", "3"])
@@ -20,7 +20,7 @@ def test_the_command_names_no_folder_of_this_machine(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("word", ["0", "-1", "1.5", "many", ""])
-def test_a_count_is_a_whole_number_from_one_up(word: str) -> None:
+def test_a_count_is_a_positive_integer(word: str) -> None:
     assert record.positive("12") == 12
     with pytest.raises(argparse.ArgumentTypeError, match=f"received {word}; expected"):
         record.positive(word)

@@ -11,12 +11,12 @@ from benchmarks.environments import AbsentError
 from benchmarks.side_by_side import Contender, finish, ratio, rounds, spread
 
 
-def test_a_ratio_is_taken_within_each_round() -> None:
+def test_a_ratio_is_computed_within_each_round() -> None:
     # The machine slows down by half in the third round: no effect on the ratio.
     assert ratio([200, 210, 100], [100, 100, 50]) == {"median": 2.0, "low": 2.0, "high": 2.1, "n": 3}
 
 
-def test_a_ratio_needs_as_many_rounds_of_both() -> None:
+def test_a_ratio_needs_the_same_number_of_rounds_of_both() -> None:
     with pytest.raises(ValueError, match="zip"):
         ratio([1.0, 2.0], [1.0])
 
@@ -64,7 +64,7 @@ def test_a_contender_that_fails_once_is_absent_with_the_reason(tmp_path: Path) -
     assert absent["c"].endswith("OSError: no more")
 
 
-def test_the_peak_of_memory_is_the_programs() -> None:
+def test_peak_memory_is_measured_for_the_program_alone() -> None:
     peaks = """
 import sys
 from benchmarks.side_by_side import finish
@@ -76,6 +76,6 @@ for body in ("pass", "x = bytearray(300 * 2**20)"):
     assert 300 < much < 400
 
 
-def test_a_failing_command_says_why() -> None:
+def test_a_failing_command_reports_its_error() -> None:
     with pytest.raises(AbsentError, match="ZeroDivisionError: division by zero"):
         finish([sys.executable, "-c", "1 / 0"])

@@ -12,5 +12,5 @@ def test_every_command_is_timed_once_a_round() -> None:
     assert seconds["python"][0] > 0
 
 
-def test_help_is_tenfolds() -> None:
+def test_the_timed_help_command_runs_tenfold() -> None:
     assert "train" in finish(COMMANDS["tenfold --help"])[0]

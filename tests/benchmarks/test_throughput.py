@@ -28,7 +28,7 @@ def fast_network(name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", ["A", "B"])
-def test_all_programs_draw_the_same_network(name: str) -> None:
+def test_all_programs_build_the_same_network(name: str) -> None:
     from benchmarks.programs import keras_fit
 
     torch_network = plain_torch.network_a() if name == "A" else plain_torch.network_b()
@@ -42,7 +42,7 @@ def test_all_programs_draw_the_same_network(name: str) -> None:
 
 
 @pytest.mark.parametrize("network", ["A", "B"])
-def test_a_small_measurement_runs_and_an_absent_peer_is_reported_absent(network: str, tmp_path: Path) -> None:
+def test_a_small_measurement_runs_and_reports_absent_peers(network: str, tmp_path: Path) -> None:
     target = tmp_path / "throughput.json"
     command = [sys.executable, "-m", "benchmarks.throughput", "--network", network, "--smoke", "--json", str(target),
                "--peers", "pytorch-float32", "keras-tensorflow-float32", "--no-install",

@@ -19,13 +19,13 @@ SMALL = {"data.source": "shapes:train=300,test=60", "train.batch_size": 50, "tra
          "train.augment.mirror": False}
 
 
-def test_epochs_that_were_not_trained_count_as_the_median_of_the_later_ones() -> None:
+def test_untrained_epochs_count_as_the_median_of_the_later_epochs() -> None:
     assert scaled([10.0, 4.0, 5.0, 9.0], epochs=6) == 28 + 2 * 5
     assert scaled([10.0], epochs=3) == 30
     assert scaled([10.0, 4.0], epochs=None) == 14
 
 
-def test_speed_is_divided_by_the_yardsticks_time_around_it() -> None:
+def test_speed_is_relative_to_the_reference_rate_measured_before_and_after() -> None:
     trained = [{"epoch_seconds": seconds, "peak_memory_mib": 900.0, "accuracy": accuracy, "single_view_accuracy": 0.9}
                for seconds, accuracy in (([60.0, 40.0], 0.95), ([50.0, 50.0], 0.93))]
     result = compare_speed(trained, rates=[1000.0, 3000.0, 1000.0])
@@ -34,7 +34,7 @@ def test_speed_is_divided_by_the_yardsticks_time_around_it() -> None:
     assert result["tenfold"]["accuracy"]["sd"] == pytest.approx(0.01414, abs=1e-5)
 
 
-def test_accuracies_are_only_stated_of_full_trainings() -> None:
+def test_accuracies_are_shown_only_for_full_trainings() -> None:
     ours = [{"epoch_seconds": [2.0, 1.0], "accuracy": 0.7}]
     theirs = [{"epoch_seconds": [6.0, 4.0], "accuracy": 0.6}]
     full, timed = compare_recipe(ours, theirs, None), compare_recipe(ours, theirs, 4)
@@ -51,14 +51,14 @@ def test_the_ten_recipes_are_shipped_and_have_a_translation() -> None:
         tenfold_recipe.check_translation(Recipe.load(name))
 
 
-def test_what_has_no_translation_is_refused() -> None:
+def test_a_recipe_without_translation_is_refused() -> None:
     recipe = Recipe.load("mlp", {"train.augment.mixup": True, "train.label_smoothing": 0.1})
     with pytest.raises(SystemExit, match="mlp: no translation into plain Keras for label_smoothing, mixup"):
         tenfold_recipe.check_translation(recipe)
 
 
 @pytest.mark.parametrize("name", ["cifar-cnn", "cnn3-plateau"])
-def test_a_translated_recipe_trains_where_tenfold_is_not(name: str, tmp_path: Path) -> None:
+def test_a_translated_recipe_trains_without_tenfold(name: str, tmp_path: Path) -> None:
     facts = tenfold_recipe.write_job(Recipe.load(name, SMALL), tmp_path)
     assert facts == {"images": 270, "epochs": 2}
     program = [sys.executable, str(PROGRAMS / "keras_recipe.py"), str(tmp_path), "--epochs", "2"]

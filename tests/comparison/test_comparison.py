@@ -58,7 +58,7 @@ def test_runs_are_ranked_best_first_in_the_metrics_own_direction(runs, by):
     assert board.left_out == ()
 
 
-def test_a_row_holds_what_a_reader_compares(runs, made):
+def test_a_row_has_recipe_data_seeds_cost_and_metrics(runs, made):
     row = compare(runs)[0]
     assert (row.recipe, row.dataset, row.seeds, row.parameters) == ("good", "digits", (1,), 123456)
     assert (row.runs, row.images_per_second, row.model_bytes) == (("good-1",), None, None)
@@ -100,7 +100,7 @@ def test_unfinished_and_unscored_runs_are_left_out_by_name(tmp_path, runs, made)
         compare([])
 
 
-def test_other_test_images_are_refused_with_the_reason(tmp_path, runs, made):
+def test_different_test_images_are_refused_with_the_reason(tmp_path, runs, made):
     other = run_of(tmp_path, made["good"], "other", fingerprint="beef" * 16)
     reason = r"unlike poor-1, other-1 has other data \(digits beefbeefbeef, not digits f00d"
     with pytest.raises(UsageError, match=reason):
@@ -113,20 +113,20 @@ def test_other_test_images_are_refused_with_the_reason(tmp_path, runs, made):
         compare(runs)
 
 
-def test_other_classes_are_refused_with_the_reason(runs):
+def test_different_classes_are_refused_with_the_reason(runs):
     runs[1].write_json("environment.json", environment(DIGITS[::-1], 100))
     with pytest.raises(UsageError, match=r"good-1 has other classes \(nine, eight.*, not zero, one"):
         compare(runs)
 
 
-def test_predictions_of_other_classes_are_named(runs):
+def test_predictions_for_different_classes_are_reported(runs):
     for run in runs:
         run.write_json("environment.json", environment(DIGITS[::-1], 100))
-    with pytest.raises(RunError, match=r"poor-1: its test predictions are not of the classes.*tenfold evaluate"):
+    with pytest.raises(RunError, match=r"poor-1: the classes of its test predictions differ.*tenfold evaluate"):
         compare(runs)
 
 
-def test_long_class_lists_are_compared_whole_and_shown_in_part(runs):
+def test_long_class_lists_are_compared_in_full_and_shown_shortened(runs):
     many = [f"class-{i}" for i in range(100)]
     for run, last in zip(runs, ("a", "a", "b"), strict=True):
         run.write_json("environment.json", environment((*many, last), 100))
@@ -137,7 +137,7 @@ def test_long_class_lists_are_compared_whole_and_shown_in_part(runs):
     assert len(compare(runs[:2])) == 2
 
 
-def test_an_unknown_metric_is_refused_with_the_nearest(runs):
+def test_an_unknown_metric_gets_a_suggestion(runs):
     with pytest.raises(UnknownNameError, match="did you mean 'accuracy'"):
         compare(runs, by="acuracy")
 
@@ -203,7 +203,7 @@ def test_seeds_of_a_recipe_are_one_model_with_mean_and_deviation(tmp_path):
     assert len(board.pairs) == 1
 
 
-def test_seeds_on_other_training_images_are_another_model(tmp_path, made):
+def test_seeds_on_different_training_images_are_different_models(tmp_path, made):
     runs = [run_of(tmp_path, made[skill], "same", seed=seed) for seed, skill in enumerate(("good", "fair"))]
     changed_data = runs[1].read_json("environment.json")
     changed_data["dataset"]["fingerprint"] = "beef" * 16
@@ -212,7 +212,7 @@ def test_seeds_on_other_training_images_are_another_model(tmp_path, made):
         "same (data cafecafecafe)", "same (data beefbeefbeef)"]
 
 
-def test_runs_of_other_test_images_are_groups_of_their_own(tmp_path, runs, made):
+def test_runs_on_different_test_images_form_separate_groups(tmp_path, runs, made):
     other = run_of(tmp_path, made["good"], "other", fingerprint="beef" * 16)
     stopped = run_of(tmp_path, made["good"], "stopped", status="stopped")
     groups = compare_groups([*runs, other, stopped], by="accuracy", left_out=["x is left out"])
@@ -237,7 +237,7 @@ def test_a_single_group_is_the_leaderboard(runs):
         compare_groups(runs, by="acuracy")
 
 
-def test_two_seeds_are_said_to_tell_little_and_their_differences_stay_possible(tmp_path, made):
+def test_two_seeds_get_a_note_and_differences_within_the_metric_range(tmp_path, made):
     pair = [run_of(tmp_path, made[skill], "same", seed=seed) for seed, skill in enumerate(("good", "poor"))]
     board = compare([*pair, run_of(tmp_path, made["fair"], "other")], by="accuracy")
     note, = board.notes
@@ -253,7 +253,7 @@ def test_two_seeds_are_said_to_tell_little_and_their_differences_stay_possible(t
     assert compare(pair[:1]).notes == ()
 
 
-def test_seeds_of_a_recipe_are_summed_up(tmp_path):
+def test_the_board_counts_and_averages_the_seeds_of_a_recipe(tmp_path):
     images, labels = digits()
     runs = [run_of(tmp_path, material(images, labels, DIGITS, seed=i), "same", seed=i) for i in range(3)]
     row = over_seeds(runs)
@@ -276,7 +276,7 @@ def test_a_run_without_predictions_is_ranked_and_not_tested(runs):
     assert "poor is in no test: the predictions of a run are missing" in board.left_out[0]
 
 
-def test_the_pareto_points_say_who_is_beaten(runs):
+def test_pareto_points_list_the_fronts_of_each_model(runs):
     for run, rate in zip(runs, (300.0, 100.0, 200.0), strict=True):
         run.write_json("inference.json", {"images_per_second": rate, "threads": 1, "processor": "A"})
     points = {point["model"]: point for point in compare(runs).pareto}
@@ -327,7 +327,7 @@ def test_the_accuracy_of_several_seeds_is_not_tested_by_mcnemar(tmp_path, made):
     assert pair.test("accuracy") is pair.differences["accuracy"]
 
 
-def test_accuracy_is_adjusted_over_the_tests_that_are_reported(tmp_path, made):
+def test_accuracy_p_values_are_adjusted_for_the_reported_tests(tmp_path, made):
     runs = [run_of(tmp_path, made[skill], name, seed=seed) for skill, name, seed in
             (("good", "one", 0), ("fair", "other", 0), ("poor", "several", 0), ("fair", "several", 1))]
     board = compare(runs, by="accuracy")
@@ -336,7 +336,7 @@ def test_accuracy_is_adjusted_over_the_tests_that_are_reported(tmp_path, made):
     assert [test["p_holm"] for test in tests] == holm([test["p"] for test in tests])
 
 
-def test_intervals_over_two_seeds_stay_within_what_is_possible(tmp_path):
+def test_intervals_over_two_seeds_stay_within_the_metric_range(tmp_path):
     images, labels = digits()
     runs = [run_of(tmp_path, material(images, labels, DIGITS, seed=seed, skill=skill), "same", seed=seed)
             for seed, skill in enumerate((9, 2))]
@@ -346,22 +346,22 @@ def test_intervals_over_two_seeds_stay_within_what_is_possible(tmp_path):
     assert row.metrics["accuracy"]["high"] == 1.0
 
 
-def test_predictions_of_other_images_leave_the_run_out(runs):
+def test_a_run_whose_predictions_differ_from_its_metrics_is_left_out(runs):
     metrics = runs[1].read_json("metrics.json")
     metrics["test"]["count"] = 99
     runs[1].write_json("metrics.json", metrics)
     board = compare(runs)
     assert len(board) == 2
-    assert "predictions are of 100 images, and its metrics of 99" in board.left_out[0]
+    assert "predictions have 100 images; expected 99" in board.left_out[0]
 
 
-def test_the_training_time_is_that_of_the_status(runs):
+def test_the_training_time_comes_from_the_status(runs):
     (runs[0].path / "history.csv").unlink()
     runs[0].write_status(State.FINISHED, seconds=12.5)
     assert {row.model: row.seconds for row in compare(runs)}["poor"] == 12.5
 
 
-def test_one_bad_model_among_twelve_is_told_from_the_best(tmp_path):
+def test_one_bad_model_among_twelve_differs_from_the_best(tmp_path):
     images, labels = digits(400)
     runs = [run_of(tmp_path, material(images, labels, DIGITS, seed=seed, skill=3 if seed else 0), f"m{seed}")
             for seed in range(12)]
@@ -371,7 +371,7 @@ def test_one_bad_model_among_twelve_is_told_from_the_best(tmp_path):
     assert sum(row.tied is True for row in board) > 6
 
 
-def test_a_study_stands_for_its_runs_and_what_is_none_is_named(tmp_path, made):
+def test_a_study_directory_means_its_runs_and_other_paths_are_reported(tmp_path, made):
     inside = [run_of(tmp_path / "study-1", made[skill], skill) for skill in ("good", "poor")]
     (tmp_path / "killed-1").mkdir()
     found, left_out = found_at([tmp_path / "study-1", tmp_path / "killed-1"])

@@ -9,11 +9,11 @@ def names(*differing):
     return names_of([{"name": "mlp", "train.epochs": 15, **keys} for keys in differing])
 
 
-def test_a_name_that_is_taken_once_stays():
+def test_a_unique_name_is_unchanged():
     assert names_of([{"name": "a", "x": 1}, {"name": "b", "x": 2}]) == ["a", "b"]
 
 
-def test_namesakes_are_told_apart_by_what_differs():
+def test_equal_names_get_the_settings_that_differ():
     assert names({}, {"train.epochs": 20}) == ["mlp (epochs 15)", "mlp (epochs 20)"]
     assert names({"train.augment": {}}, {"train.augment.mixup.alpha": 0.4}) == ["mlp (no augment)", "mlp (mixup 0.4)"]
     assert names({"train.augment.mirror": {}}, {"train.augment": {}}) == ["mlp (mirror)", "mlp (no augment)"]
@@ -29,7 +29,7 @@ def test_namesakes_are_told_apart_by_what_differs():
     assert names({"data": "cafe"}, {"data": "beef"}) == ["mlp (data cafe)", "mlp (data beef)"]
 
 
-def test_many_differences_are_cut_and_numbered_where_they_would_be_equal():
+def test_many_differences_are_shortened_and_numbered_if_still_equal():
     many = [{f"train.some_long_key_{i}": 1 for i in range(9)} | {"train.z": z} for z in (1, 2)]
     cut = names(*many, {"train.epochs": 1})
     assert cut[0].endswith("…) #1")

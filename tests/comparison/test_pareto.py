@@ -17,12 +17,12 @@ def row(name, seconds, images_per_second, value):
 ROWS = [row("slow and good", 100.0, 50.0, .9), row("beaten", 50.0, 40.0, .7), row("quick", 10.0, None, .8)]
 
 
-def test_the_front_holds_what_no_other_model_beats():
+def test_the_front_has_the_models_that_no_other_dominates():
     quality, cost = np.array([.9, .8, .7, .8, np.nan]), np.array([9.0, 3.0, 4.0, 3.0, 1.0])
     assert front(quality, cost).tolist() == [True, True, False, True, False]
 
 
-def test_points_name_their_fronts_in_the_direction_of_the_metric():
+def test_points_list_their_fronts_in_the_direction_of_the_metric():
     found = points(ROWS, "accuracy")
     assert [point["front"] for point in found] == [["seconds", "images_per_second"], [], ["seconds"]]
     assert found[0] == {"model": "slow and good", "by": "accuracy", "value": .9, "low": None, "high": None,

@@ -80,7 +80,7 @@ def check(dataset, batches) -> None:
         (write_pickled, f"keras/datasets/{PICKLED}-target/{PICKLED}"),
     ],
 )
-def test_official_files_give_the_very_pixels(tmp_path, access, batches, write, place):
+def test_official_files_give_exact_pixels(tmp_path, access, batches, write, place):
     folder = write(tmp_path / place, batches)
     assert where_cifar(access.root) == str(folder)
     dataset = open_cifar(access, batch=COUNT)
@@ -91,14 +91,14 @@ def test_official_files_give_the_very_pixels(tmp_path, access, batches, write, p
 
 @pytest.mark.parametrize("place", ["cifar10/plain_text", "plain_text", "cifar10"])
 @pytest.mark.parametrize("column", ["img", "image"])
-def test_parquet_gives_the_very_pixels(root, access, batches, write_parquet, place, column):
+def test_parquet_gives_exact_pixels(root, access, batches, write_parquet, place, column):
     for i, (images, labels) in enumerate(batches[:5]):
         write_parquet(root / place / f"train-0000{i}-of-00005.parquet", images, labels, column)
     write_parquet(root / place / "test-00000-of-00001.parquet", *batches[5], column)
     check(open_cifar(access, batch=COUNT), batches)
 
 
-def test_a_partial_parquet_split_says_so(root, access, batches, write_parquet):
+def test_a_partial_parquet_split_is_marked_partial(root, access, batches, write_parquet):
     write_parquet(root / "cifar10/plain_text/train-00000-of-00001.parquet", *batches[0])
     write_parquet(root / "cifar10/plain_text/test-00000-of-00001.parquet", *batches[1])
     dataset = open_cifar(access, batch=COUNT)
@@ -117,13 +117,13 @@ def test_more_parquet_rows_than_official_are_refused(root, access, batches, writ
         open_cifar(access, batch=COUNT)
 
 
-def test_the_first_layout_wins(root, access, batches):
+def test_the_first_layout_found_is_used(root, access, batches):
     write_pickled(root / PICKLED, batches[::-1])
     write_binary(root / BINARY, batches)
     check(open_cifar(access, batch=COUNT), batches)
 
 
-def test_nothing_there_names_the_places_and_the_command(root):
+def test_missing_data_names_the_expected_files_and_the_fetch_command(root):
     with pytest.raises(DataError, match="tenfold data fetch cifar10") as caught:
         open_dataset("cifar10", root=root)
     assert str(root) in str(caught.value)
@@ -131,7 +131,7 @@ def test_nothing_there_names_the_places_and_the_command(root):
     assert where_cifar(root) is None
 
 
-def test_options_are_a_mistake(root):
+def test_options_are_refused(root):
     with pytest.raises(UsageError, match="has no options"):
         open_dataset("cifar10:small", root=root)
 
@@ -153,7 +153,7 @@ def test_a_missing_file(root, access, batches):
         open_cifar(access, batch=COUNT)
 
 
-def test_the_official_count_is_asked_of_every_file(root, batches):
+def test_every_file_must_have_the_official_number_of_images(root, batches):
     write_binary(root / BINARY, batches)
     with pytest.raises(DataError, match=r"expected 30,730,000 \(10,000 images\)"):
         open_dataset("cifar10", root=root)
@@ -185,14 +185,14 @@ def test_a_malicious_pickle_is_refused_and_runs_nothing(root, monkeypatch, proto
 
 
 @pytest.mark.parametrize("protocol", range(5))
-def test_honest_arrays_are_read_up_to_pickle_protocol_4(root, batches, protocol):
+def test_ordinary_arrays_are_read_up_to_pickle_protocol_4(root, batches, protocol):
     images, labels = batches[0]
     content = {"data": planes(images), "labels": labels.tolist()}
     (root / "batch").write_bytes(pickle.dumps(content, protocol))
     assert np.array_equal(read_pickled(root / "batch", COUNT)[0], images)
 
 
-def test_the_pickles_of_python_2_are_read(root, batches):
+def test_python_2_pickles_are_read(root, batches):
     images, labels = batches[0]
     content = pickle.dumps({b"data": planes(images), b"labels": labels.tolist()}, protocol=2)
     (root / "batch").write_bytes(content.replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
@@ -257,7 +257,7 @@ def packed(folder: Path) -> bytes:
     return buffer.getvalue()
 
 
-def test_what_is_missing_is_fetched_once(tmp_path, root, access, batches, server):
+def test_missing_data_is_downloaded_once(tmp_path, root, access, batches, server):
     server.content = packed(write_binary(tmp_path / "official", batches))
     digest = hashlib.sha256(server.content).hexdigest()
     archive = Archive(server.url("cifar.tar.gz"), digest, len(server.content))
@@ -280,7 +280,7 @@ def test_an_archive_put_there_by_hand_is_used_and_kept(tmp_path, root, access, b
     assert sorted(path.name for path in root.iterdir()) == [BINARY, "cifar.tar.gz"]
 
 
-def test_a_wrong_archive_is_not_unpacked(root, access, server):
+def test_an_archive_with_a_wrong_hash_is_not_unpacked(root, access, server):
     server.content = b"something else"
     archive = replace(ARCHIVE, url=server.url("cifar.tar.gz"))
     with pytest.raises(FetchError, match=ARCHIVE.sha256):

@@ -19,7 +19,7 @@ def split(count: int = 20, groups: np.ndarray | None = None) -> Split:
     return Split(images, np.arange(count) % 2, Provenance("made up"), groups)
 
 
-def test_taking_copies_no_image() -> None:
+def test_take_copies_no_images() -> None:
     whole = split()
     part = whole.take(np.array([5, 2, 7])).take(np.array([2, 0]))
     assert isinstance(part.images, View)
@@ -28,7 +28,7 @@ def test_taking_copies_no_image() -> None:
     assert part.labels.tolist() == [1, 1]
 
 
-def test_groups_go_along_and_fit() -> None:
+def test_groups_are_selected_with_the_images_and_must_match_them() -> None:
     part = split(groups=np.arange(20) // 4).take(np.array([0, 19]))
     assert part.groups is not None
     assert part.groups.tolist() == [0, 4]

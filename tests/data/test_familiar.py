@@ -8,7 +8,7 @@ import tenfold
 from tenfold.data.familiar import pixel_ranges, unlike
 
 
-def test_ordinary_digits_pass_and_inverted_or_blank_ones_do_not() -> None:
+def test_ordinary_digits_are_familiar_and_inverted_or_blank_ones_are_not() -> None:
     images = tenfold.open_dataset("digits").train.images
     ranges = pixel_ranges(images[:1500])
     assert unlike(images[1500:], ranges).mean() < 0.02
@@ -25,7 +25,7 @@ def test_the_ranges_are_those_of_numpy() -> None:
     np.testing.assert_allclose(ranges["sd"], np.quantile(flat.std(1), [0.001, 0.999]))
 
 
-def test_images_that_are_all_alike_leave_a_grey_level() -> None:
+def test_identical_training_images_tolerate_one_grey_level() -> None:
     same = np.full((10, 4, 4, 3), 100, np.uint8)
     assert not unlike(same, pixel_ranges(same)).any()
     assert unlike(same + 3, pixel_ranges(same)).all()

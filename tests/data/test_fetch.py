@@ -38,7 +38,7 @@ def received(listen: Listen) -> list[tuple[int, int | None]]:
     return [(event.done, event.total) for event in listen.events if isinstance(event, Advance)]
 
 
-def test_fetch_brings_the_file_and_leaves_nothing_else(served, target):
+def test_fetch_writes_only_the_file(served, target):
     listen = Listen()
     assert fetch(served.url(), target, SHA, listen) == target
     assert target.read_bytes() == CONTENT
@@ -49,7 +49,7 @@ def test_fetch_brings_the_file_and_leaves_nothing_else(served, target):
     assert seen == sorted(seen)
 
 
-def test_a_file_that_is_there_is_not_fetched_again(served, target):
+def test_an_existing_file_is_not_fetched_again(served, target):
     target.parent.mkdir()
     target.write_bytes(CONTENT)
     fetch(served.url(), target, SHA)
@@ -65,7 +65,7 @@ def test_a_wrong_file_put_there_by_hand_is_refused_and_kept(served, target):
 
 
 @pytest.mark.parametrize("mode", ["ranges", "plain", "misplaced"])
-def test_a_part_is_taken_up_or_started_over(served, target, mode):
+def test_a_partial_download_is_resumed_or_restarted(served, target, mode):
     served.mode = mode
     target.parent.mkdir()
     target.with_name("file.bin.part").write_bytes(CONTENT[:1000])
@@ -77,7 +77,7 @@ def test_a_part_is_taken_up_or_started_over(served, target, mode):
 
 
 @pytest.mark.parametrize("part", [CONTENT, CONTENT + b"too much", b"x" * len(CONTENT)])
-def test_a_part_that_the_server_can_add_nothing_to(served, target, part):
+def test_a_partial_download_of_full_size_is_kept_or_restarted(served, target, part):
     target.parent.mkdir()
     target.with_name("file.bin.part").write_bytes(part)
     fetch(served.url(), target, SHA)
@@ -95,7 +95,7 @@ def test_a_connection_that_breaks_is_resumed_within_one_call(served, target):
     assert fetch(served.url(), target, SHA).read_bytes() == CONTENT
 
 
-def test_a_wrong_hash_names_both_and_removes_the_part(served, target):
+def test_a_wrong_hash_is_reported_with_the_expected_one_and_the_download_removed(served, target):
     wrong = "0" * 64
     with pytest.raises(FetchError, match=f"SHA-256 {SHA}; expected {wrong}") as caught:
         fetch(served.url(), target, wrong)
@@ -108,7 +108,7 @@ def test_a_wrong_hash_names_both_and_removes_the_part(served, target):
     [("silent", r"sent nothing for 0\.2 seconds"), ("stall", r"sent nothing for 0\.2 seconds"),
      ("missing", "404")],
 )
-def test_a_server_that_does_not_deliver_is_told_in_one_line(served, target, mode, reason):
+def test_a_failing_server_is_reported_in_one_line(served, target, mode, reason):
     served.mode = mode
     with pytest.raises(FetchError, match=reason) as caught:
         fetch(served.url(), target, SHA, timeout=0.2)
@@ -126,7 +126,7 @@ def test_a_refused_connection(target):
             fetch(url, target, SHA, timeout=1)
 
 
-def test_two_at_once_fetch_once(served, target):
+def test_two_simultaneous_fetches_download_once(served, target):
     threads = [threading.Thread(target=fetch, args=(served.url(), target, SHA)) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -189,7 +189,7 @@ def test_extract_takes_only_the_expected_members(root):
         ({"folder/one": b"1"}, ["folder/link"], "not a regular file"),
     ],
 )
-def test_extract_leaves_nothing_of_an_archive_that_does_not_fit(root, members, wanted, reason):
+def test_extract_leaves_nothing_of_an_unexpected_archive(root, members, wanted, reason):
     archive = write_tar(root / "a.tar.gz", members, link="folder/link")
     with pytest.raises(FetchError, match=reason):
         extract(archive, wanted, root / "folder")

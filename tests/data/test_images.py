@@ -57,7 +57,7 @@ def tiff(values: np.ndarray, *, photometric: int = 1, more: tuple[tuple[int, int
 
 
 @pytest.mark.parametrize("kind", originals())
-def test_every_format_is_read_in_its_own_size_and_in_a_models(kind: str) -> None:
+def test_every_format_is_read_at_its_own_size_and_at_a_model_shape(kind: str) -> None:
     content = originals()[kind]
     image = read_image(content)
     assert image.dtype == np.uint8
@@ -81,7 +81,7 @@ def test_a_path_bytes_and_a_stream_give_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "CMYK"])
 @pytest.mark.parametrize("size", [(40, 30), (1, 1), (2, 3000), (700, 500), (1100, 1300)])
-def test_a_models_shape_is_that_of_one_conversion_and_one_interpolation(mode: str, size: tuple[int, int]) -> None:
+def test_strips_give_the_same_pixels_as_converting_the_whole_image(mode: str, size: tuple[int, int]) -> None:
     """Strips and averaging beforehand change nothing: Pillow's own way on the whole image gives the same bytes."""
     image = Image.fromarray(pixels(*size, 4)).convert("RGB" if mode != "RGBA" else "RGBA").convert(mode)
     content = encoded(image, "TIFF" if mode == "CMYK" else "PNG")
@@ -101,7 +101,7 @@ def test_a_models_shape_is_that_of_one_conversion_and_one_interpolation(mode: st
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_an_image_is_turned_as_its_tag_says(kind: str, orientation: int) -> None:
+def test_an_image_is_turned_by_its_orientation_tag(kind: str, orientation: int) -> None:
     turns = {1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: lambda a: a.transpose(1, 0, 2),
              6: lambda a: np.rot90(a, -1), 7: lambda a: np.rot90(a, 2).transpose(1, 0, 2), 8: np.rot90}
     exif = Image.Exif()
@@ -136,14 +136,14 @@ def test_odd_tags_lose_neither_the_pixels_nor_the_orientation(kind: str, entry: 
     assert np.array_equal(read_image(content), np.rot90(plain, -1))
 
 
-def test_tags_that_can_not_be_read_are_ignored() -> None:
+def test_unreadable_tags_are_ignored() -> None:
     stored = pixels(16, 24)
     for block in (b"Exif\0\0", b"Exif\0\0MM\0*\0\0", b"Exif\0\0nonsense"):
         assert np.array_equal(read_image(encoded(stored, exif=block)), stored)
 
 
 @pytest.mark.parametrize("tag", [0x8769, 0x8825])
-def test_odd_tags_of_a_tiff_lose_nothing(tag: int) -> None:
+def test_odd_tags_of_a_tiff_do_not_change_its_pixels(tag: int) -> None:
     values = pixels(16, 24, 1)[..., 0]
     content = tiff(values, more=((tag, 4, 0xFFFFFFF0), (ORIENTATION, 3, 6)))
     assert np.array_equal(read_image(content)[..., 0], np.rot90(values, -1))
@@ -157,11 +157,11 @@ def test_odd_tags_of_a_tiff_lose_nothing(tag: int) -> None:
 @pytest.mark.parametrize("image", [
     Image.new("RGBA", (8, 8), (0, 0, 0, 0)), Image.new("LA", (8, 8), (0, 0)), Image.new("RGBA", (900, 900)),
 ])
-def test_transparency_is_laid_on_white(image: Image.Image, shape: tuple[int, int, int]) -> None:
+def test_transparent_pixels_become_white(image: Image.Image, shape: tuple[int, int, int]) -> None:
     assert (read_image(encoded(image), shape) == 255).all()
 
 
-def test_a_colour_that_stands_for_transparency_is_white() -> None:
+def test_the_transparent_colour_becomes_white() -> None:
     for mode in ("P", "L", "RGB", "I;16"):
         clear: object = (0, 0, 0) if mode == "RGB" else 0
         content = encoded(Image.new(mode, (8, 8)), transparency=clear)
@@ -169,7 +169,7 @@ def test_a_colour_that_stands_for_transparency_is_white() -> None:
     assert (read_image(encoded(Image.new("P", (8, 8)), "GIF", transparency=0)) == 255).all()
 
 
-def test_sixteen_bits_keep_their_range() -> None:
+def test_sixteen_bit_values_are_scaled_by_their_full_range() -> None:
     values = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     expected = np.rint(values / 257).astype(np.uint8)
     for content in (encoded(values), encoded(values, "TIFF"), encoded(values, "PPM"), tiff(values)):
@@ -177,14 +177,14 @@ def test_sixteen_bits_keep_their_range() -> None:
     assert read_image(encoded(values)).mean() == pytest.approx(127.5)
 
 
-def test_white_is_zero_is_inverted_whatever_the_bits() -> None:
+def test_white_is_zero_images_are_inverted_at_any_bit_depth() -> None:
     eight = np.arange(0, 256, 4, dtype=np.uint8).reshape(8, 8)
     for values in (eight, eight.astype(np.uint16) * 257, eight.astype(np.float32) / 255):
         assert np.array_equal(read_image(tiff(values, photometric=0))[..., 0], 255 - eight), values.dtype
         assert np.array_equal(read_image(tiff(values, photometric=1))[..., 0], eight), values.dtype
 
 
-def test_floats_up_to_one_mean_up_to_255() -> None:
+def test_floats_up_to_one_are_scaled_to_255() -> None:
     eight = np.arange(256, dtype=np.uint8).reshape(16, 16)
     unit = encoded(eight.astype(np.float32) / 255, "TIFF")
     assert np.array_equal(read_image(unit)[..., 0], eight)
@@ -227,7 +227,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_image_is_named_in_one_line(tmp_path: Path, name: str) -> None:
+def test_a_file_that_is_not_an_image_is_reported_in_one_line(tmp_path: Path, name: str) -> None:
     make, reason = REFUSED[name]
     make(tmp_path / name)
     with pytest.raises(ImageError, match=f"{name}: can't be read as an image: .*{reason}") as caught:
@@ -242,7 +242,7 @@ def test_bytes_and_streams_are_refused_in_one_line() -> None:
             read_image(source)
 
 
-def test_no_ghostscript_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_never_starts_ghostscript(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "Popen", None)
     eps(tmp_path / "a.png")
     with pytest.raises(ImageError, match="in another format"):
@@ -250,7 +250,7 @@ def test_no_ghostscript_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "EPS" not in FORMATS
 
 
-def test_a_shortage_of_memory_is_an_error_of_the_image_and_ctrl_c_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lack_of_memory_is_an_image_error_and_ctrl_c_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     def run_out(*args: object, **more: object) -> None:
         raise error
 
@@ -263,7 +263,7 @@ def test_a_shortage_of_memory_is_an_error_of_the_image_and_ctrl_c_is_not(monkeyp
         read_image(b"")
 
 
-def test_another_size_is_a_mistake_where_nothing_is_resized() -> None:
+def test_another_size_is_refused_without_resizing() -> None:
     exif = Image.Exif()
     exif[ORIENTATION] = 6
     turned = encoded(pixels(8, 6), exif=exif)
@@ -329,7 +329,7 @@ print(peak() - before)
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to tell how much memory was held")
 @pytest.mark.parametrize("kind", ["grey16", "float", "RGBA", "RGB"])
-def test_a_large_image_takes_five_bytes_a_pixel(tmp_path: Path, kind: str) -> None:
+def test_a_large_image_needs_five_bytes_per_pixel(tmp_path: Path, kind: str) -> None:
     """More than 5 bytes would be a second copy of the pixels."""
     side = 4000
     made = {"grey16": Image.new("I;16", (side, side), 999), "float": Image.new("F", (side, side), 0.5),
@@ -346,7 +346,7 @@ def test_a_large_image_takes_five_bytes_a_pixel(tmp_path: Path, kind: str) -> No
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
-def test_a_name_need_not_be_text(tmp_path: Path) -> None:
+def test_file_names_may_hold_invalid_text_and_line_breaks(tmp_path: Path) -> None:
     for name in (b"caf\xe9.png", b"two\nlines.png"):
         path = Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name)))
         path.write_bytes(encoded(pixels(8, 8)))

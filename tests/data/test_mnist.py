@@ -81,7 +81,7 @@ def test_parquet_may_be_partial(root, access, arrays, write_parquet):
     assert dataset.test.describe().endswith("PARTIAL, 10 of 50 images")
 
 
-def test_fashion_mnist_lies_in_its_own_folder(root, tmp_path, access, arrays):
+def test_fashion_mnist_is_read_from_its_own_folder(root, tmp_path, access, arrays):
     write_idx(root / "mnist", arrays)
     with pytest.raises(DataError, match="fashion-mnist is not in"):
         open_layout(FASHION, replace(access, fetch=True), SMALL)
@@ -91,7 +91,7 @@ def test_fashion_mnist_lies_in_its_own_folder(root, tmp_path, access, arrays):
     assert dataset.classes[9] == "ankle boot"
 
 
-def test_the_official_counts_are_asked_for(root, arrays):
+def test_other_counts_than_the_official_ones_are_refused(root, arrays):
     write_idx(root / "mnist", arrays)
     with pytest.raises(DataError, match=r"uint8 \[30, 28, 28\]; expected uint8 \[60000, 28, 28\]"):
         open_dataset("mnist", root=root)
@@ -129,7 +129,7 @@ def test_a_damaged_idx_file(root, arrays, change, reason, ending):
     assert str(path) in str(caught.value)
 
 
-def test_a_truncated_or_false_gzip(root, arrays):
+def test_a_truncated_or_invalid_gzip_file(root, arrays):
     path = root / "file.gz"
     path.write_bytes(gzip.compress(idx(arrays["test"][0]))[:-500])
     with pytest.raises(DataError, match="expected a complete file"):
@@ -179,7 +179,7 @@ def test_a_hostile_npz(root, access, member, kind, reason):
     assert "\n" not in str(caught.value)
 
 
-def test_what_unpacks_to_far_more_than_the_data_set_is_not_unpacked(root, access, monkeypatch):
+def test_a_file_that_would_unpack_to_far_more_than_the_data_set_is_not_unpacked(root, access, monkeypatch):
     monkeypatch.setattr("tenfold.data.mnist.MAX_BYTES", 4 << 20)
     write_members(root / "mnist.npz", npy("(33554432,)", content=bytes(32 << 20)))
     (root / "images.gz").write_bytes(gzip.compress(idx(np.zeros((64, 1024, 512), np.uint8)), 1))
@@ -194,7 +194,7 @@ def test_what_unpacks_to_far_more_than_the_data_set_is_not_unpacked(root, access
         tracemalloc.stop()
 
 
-def test_what_is_missing_is_fetched(tmp_path, root, access, arrays, server):
+def test_missing_data_is_downloaded(tmp_path, root, access, arrays, server):
     server.content = write_npz(tmp_path / "official.npz", arrays).read_bytes()
     digest = hashlib.sha256(server.content).hexdigest()
     layout = replace(MNIST, archive=Archive(server.url("mnist.npz"), digest, len(server.content)))

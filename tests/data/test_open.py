@@ -17,14 +17,14 @@ from tenfold.errors import DataError, UnknownNameError, UsageError
 from tenfold.registry import DATASETS
 
 
-def test_an_unknown_name_suggests_and_lists():
+def test_an_unknown_name_gets_a_suggestion_and_the_list():
     with pytest.raises(UnknownNameError, match="'cifar-10'; did you mean 'cifar10'") as caught:
         open_dataset("cifar-10:x")
     assert all(name in str(caught.value) for name in DATASETS.names())
 
 
 @pytest.mark.parametrize("uri", ["./photos", "C:\\photos", "/data/photos"])
-def test_a_path_that_is_no_name_is_named_whole(uri):
+def test_a_path_instead_of_a_name_is_quoted_in_full(uri):
     with pytest.raises(UnknownNameError) as caught:
         open_dataset(uri)
     assert repr(uri) in str(caught.value)
@@ -42,7 +42,7 @@ def test_digits():
         open_dataset("digits:8")
 
 
-def test_the_catalogue_says_what_there_is_and_where(root):
+def test_the_catalogue_lists_data_sets_and_their_locations(root):
     (root / "cifar-10-batches-bin").mkdir()
     found = catalogue(root)
     assert list(found) == DATASETS.names()
@@ -55,7 +55,7 @@ def test_the_catalogue_says_what_there_is_and_where(root):
         assert entry["description"].endswith("."), name
 
 
-def test_the_root_is_what_the_environment_names(monkeypatch, tmp_path):
+def test_the_root_comes_from_the_environment_variable(monkeypatch, tmp_path):
     monkeypatch.setenv("TENFOLD_DATA", str(tmp_path))
     assert data_root() == tmp_path
     with pytest.raises(DataError, match=str(tmp_path)):
@@ -72,7 +72,7 @@ def test_the_root_is_what_the_environment_names(monkeypatch, tmp_path):
         (Windows, {"WIN_PD_OVERRIDE_LOCAL_APPDATA": "C:\\local"}, "C:\\local/tenfold"),
     ],
 )
-def test_the_root_is_else_in_the_cache_of_the_platform(monkeypatch, tmp_path, platform, variables, expected):
+def test_the_default_root_is_in_the_cache_of_the_platform(monkeypatch, tmp_path, platform, variables, expected):
     for name in ("TENFOLD_DATA", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {"HOME": str(tmp_path / "home"), **variables}.items():
@@ -103,21 +103,21 @@ def split(n: int = 4, labels=None, **values) -> Split:
                  Provenance("made up", **values))
 
 
-def test_a_split_is_bytes_and_whole_numbers():
+def test_a_split_refuses_other_dtypes_and_lengths():
     with pytest.raises(DataError, match="images are float64"):
         Split(np.zeros((4, 8, 8, 1)), np.zeros(4, np.int64), Provenance("x"))
     with pytest.raises(DataError, match=r"labels are int64 \[3\]; expected int64 \[4\]"):
         split(4, np.zeros(3, np.int64))
 
 
-def test_a_data_set_refuses_what_does_not_fit():
+def test_a_data_set_refuses_a_single_class_and_labels_out_of_range():
     with pytest.raises(DataError, match="has 1 class; expected at least 2"):
         Dataset("x", "x", ("a",), train=split())
     with pytest.raises(DataError, match="test labels run from 0 to 2"):
         Dataset("x", "x", ("a", "b"), train=split(), test=split(3, np.arange(3)))
 
 
-def test_partial_is_remembered_when_images_are_taken():
+def test_a_selection_from_a_partial_split_is_partial():
     whole, part = split(4, expected=4), split(4, expected=5)
     assert not whole.take(np.array([1, 2]), "some").partial
     assert part.take(np.array([1, 2]), "some").partial
@@ -125,7 +125,7 @@ def test_partial_is_remembered_when_images_are_taken():
     assert whole.take(np.array([2, 0])).labels.tolist() == [0, 0]
 
 
-def test_the_fingerprint_sees_pixels_labels_order_and_classes():
+def test_the_fingerprint_depends_on_pixels_labels_order_and_classes():
     base = Dataset("x", "x", ("a", "b"), train=split())
     images = base.train.images.copy()
     images[3, 7, 7, 0] = 1

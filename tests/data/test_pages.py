@@ -12,7 +12,7 @@ from tenfold.data.pages import Chunk, Page, chunks, pages
 
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
 @pytest.mark.parametrize("statistics", [True, False])
-def test_the_sizes_add_up_to_what_the_file_says(tmp_path: Path, version: str, statistics: bool) -> None:
+def test_page_sizes_add_up_to_the_sizes_in_the_footer(tmp_path: Path, version: str, statistics: bool) -> None:
     values = pa.table({"a": [str(i % 500) * 40 for i in range(5000)], "b": np.arange(5000)})
     pq.write_table(values, tmp_path / "a.parquet", data_page_version=version, data_page_size=4096,
                    write_statistics=statistics, use_dictionary=["a"], column_encoding={"b": "DELTA_BINARY_PACKED"})
@@ -38,7 +38,7 @@ def test_the_sizes_add_up_to_what_the_file_says(tmp_path: Path, version: str, st
     ("15ffffffffffffffffffffff", "no end"),
     ("1500 1520", "index out of range"),
 ])
-def test_a_header_is_read_in_one_way_or_refused(header: str, expected: object) -> None:
+def test_an_ambiguous_or_damaged_page_header_is_refused(header: str, expected: object) -> None:
     content = bytes.fromhex(header)
     if isinstance(expected, list):
         assert list(pages(content + b"x", Chunk(0, 0, len(content) + 1))) == expected
@@ -51,6 +51,6 @@ def test_a_header_is_read_in_one_way_or_refused(header: str, expected: object) -
     b"", b"PAR1", b"\x00" + (1).to_bytes(4, "little") + b"PARE", b"\x00" + (9).to_bytes(4, "little") + b"PAR1",
     b"\x00" + (1).to_bytes(4, "little") + b"PAR1", bytes.fromhex("49 1c 16 00") + (4).to_bytes(4, "little") + b"PAR1",
 ])
-def test_a_damaged_end_is_refused(content: bytes) -> None:
+def test_a_damaged_footer_is_refused(content: bytes) -> None:
     with pytest.raises((ValueError, TypeError, IndexError)):
         list(chunks(content))

@@ -54,7 +54,7 @@ def read(path: Path, classes: int = 10, most: int = 5000) -> tuple[np.ndarray, n
 
 
 @pytest.mark.parametrize("kind", [pa.uint8(), pa.int8(), pa.uint16(), pa.int32(), pa.uint32(), pa.uint64()])
-def test_labels_of_any_whole_numbers(tmp_path: Path, kind: pa.DataType) -> None:
+def test_labels_may_have_any_integer_type(tmp_path: Path, kind: pa.DataType) -> None:
     images, labels = read(write(tmp_path / "a.parquet", [encoded()] * 20, pa.array(np.arange(20) % 10, kind)))
     assert labels.dtype == np.int64
     assert labels.tolist() == list(range(10)) * 2
@@ -69,13 +69,13 @@ def test_labels_of_any_whole_numbers(tmp_path: Path, kind: pa.DataType) -> None:
     (pa.array(["0", "1"]), "labels are string; expected whole numbers"),
     (pa.array([[0], [1]]), "received the columns image, label"),
 ])
-def test_labels_that_are_none(tmp_path: Path, labels: pa.Array, reason: str) -> None:
+def test_invalid_labels_are_refused(tmp_path: Path, labels: pa.Array, reason: str) -> None:
     with pytest.raises(DataError, match=rf"a\.parquet.*{reason}") as caught:
         read(write(tmp_path / "a.parquet", [encoded()] * 2, labels))
     assert "\n" not in str(caught.value)
 
 
-def test_images_are_read_as_everywhere(tmp_path: Path) -> None:
+def test_images_are_decoded_by_the_rules_of_the_image_reader(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x112] = 3
     grey = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000
@@ -90,7 +90,7 @@ def test_images_are_read_as_everywhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("column", [pa.array([encoded()] * 3), pa.array([encoded()] * 3, pa.large_binary()),
                                     shared(encoded(), 3)], ids=["binary", "large", "dictionary"])
-def test_image_bytes_may_stand_in_the_column_itself_and_be_shared(tmp_path: Path, column: pa.Array) -> None:
+def test_image_bytes_may_be_in_the_column_itself_or_in_a_dictionary(tmp_path: Path, column: pa.Array) -> None:
     assert (read(write(tmp_path / "a.parquet", column))[0] == PIXELS).all()
 
 
@@ -103,7 +103,7 @@ def test_image_bytes_may_stand_in_the_column_itself_and_be_shared(tmp_path: Path
     (pa.array([[encoded()]] * 2), "received the columns image, label"),
     (pa.array(["text"] * 2), "row 0: can't be read as an image"),
 ])
-def test_cells_that_hold_no_image(tmp_path: Path, cells: Any, reason: str) -> None:
+def test_cells_without_an_image_are_refused(tmp_path: Path, cells: Any, reason: str) -> None:
     with pytest.raises(DataError, match=rf"a\.parquet.*{reason}") as caught:
         read(write(tmp_path / "a.parquet", cells))
     assert "\n" not in str(caught.value)
@@ -174,7 +174,7 @@ def varint(number: int) -> bytes:
     return bytes([*(number >> shift & 127 | 128 for shift in (0, 7, 14)), number >> 21])
 
 
-def test_values_that_share_their_beginnings_are_refused(tmp_path: Path) -> None:
+def test_delta_byte_array_encoding_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", [encoded()] * 2, use_dictionary=False,
                  column_encoding={"image.bytes": "DELTA_BYTE_ARRAY"})
     with pytest.raises(DataError, match=r"image\.bytes is encoded as DELTA_BYTE_ARRAY"):
@@ -187,7 +187,7 @@ def test_a_pixel_bomb_in_a_cell_is_not_decoded(tmp_path: Path) -> None:
         read(write(tmp_path / "a.parquet", shared(bomb, 1000)))
 
 
-def test_more_rows_than_there_may_be_are_refused_before_they_are_read(tmp_path: Path) -> None:
+def test_too_many_rows_are_refused_before_they_are_read(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", shared(encoded(), 4000))
     with pytest.raises(DataError, match="received 4,000 images; expected at most 3,999"):
         read(path, most=3999)
@@ -199,7 +199,7 @@ def test_only_regular_files_are_found(tmp_path: Path) -> None:
     assert find_parquet(tmp_path, "train") == [tmp_path / "train-1.parquet"]
 
 
-def test_many_pages_and_columns_that_share_bytes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_pages_and_overlapping_columns_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.parquet", [encoded()] * 20)
     with monkeypatch.context() as patch:
         patch.setattr(encoded_table, "MAX_PAGES", 1)
@@ -211,7 +211,7 @@ def test_many_pages_and_columns_that_share_bytes_are_refused(tmp_path: Path, mon
         read(path)
 
 
-def test_decoding_is_told_and_can_be_stopped(tmp_path: Path) -> None:
+def test_decoding_reports_progress_and_can_be_stopped(tmp_path: Path) -> None:
     path, listen = write(tmp_path / "a.parquet", [encoded()] * 2500), Listen()
     read_parquet([path], SHAPE, 10, 5000, listen)
     assert listen.events == [Advance("decode", done, 2500, "images") for done in (1000, 2000, 2500)]

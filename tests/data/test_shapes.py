@@ -16,7 +16,7 @@ def small(options: str = ""):
     return open_dataset(f"shapes:train=300,test=100,size=16{options}")
 
 
-def test_the_default_is_what_the_uri_says():
+def test_the_uri_shows_all_options_with_their_defaults():
     dataset = open_dataset("shapes:train=50,test=20")
     assert dataset.uri == "shapes:difficulty=0.5,seed=0,train=50,test=20,size=32"
     assert dataset.shape == (32, 32, 3)
@@ -31,7 +31,7 @@ def test_classes_are_balanced():
     assert dataset.train.labels[:30].tolist() != sorted(dataset.train.labels[:30])
 
 
-def test_the_seed_decides_and_the_splits_share_nothing():
+def test_the_seed_determines_the_images_and_splits_are_disjoint():
     assert small(",seed=3").fingerprint() == small(",seed=3").fingerprint()
     assert small(",seed=3").fingerprint() != small(",seed=4").fingerprint()
     dataset = small()
@@ -45,7 +45,7 @@ def test_the_size_of_one_split_does_not_change_the_other():
     assert np.array_equal(small().test.images, open_dataset("shapes:train=400,test=100,size=16").test.images)
 
 
-def test_an_easy_shape_is_drawn_as_it_is_meant(rng):
+def test_easy_shapes_have_the_expected_areas(rng):
     """At difficulty 0 the share of pixels that differ from the background orders shapes by their area."""
     images, labels = draw(400, 32, 0.0, rng)
     ground = images[:, :2, :2].mean(axis=(1, 2))
@@ -57,7 +57,7 @@ def test_an_easy_shape_is_drawn_as_it_is_meant(rng):
     assert 0.1 < min(area.values()) < max(area.values()) < 0.4
 
 
-def test_edges_are_blended(rng):
+def test_edges_are_antialiased(rng):
     images, labels = draw(100, 32, 0.0, rng)
     image = images[labels == list(SHAPES).index("circle")][0].astype(int).sum(axis=2)
     low, high = np.quantile(image, [0.05, 0.95])
@@ -65,7 +65,7 @@ def test_edges_are_blended(rng):
     assert 0.01 < between < 0.2
 
 
-def test_harder_is_harder():
+def test_a_higher_difficulty_lowers_the_accuracy():
     scores = []
     for difficulty in (0, 0.25, 0.5, 1):
         dataset = open_dataset(f"shapes:difficulty={difficulty},train=1000,test=500,size=16")
@@ -76,7 +76,7 @@ def test_harder_is_harder():
     assert scores[-1] < 0.25
 
 
-def test_every_mistake_in_the_options_is_told_at_once():
+def test_all_invalid_options_are_reported_at_once():
     with pytest.raises(UsageError) as caught:
         open_dataset("shapes:dificulty=1,seed=x,train=5,size,seed=1,difficulty=nan")
     message = str(caught.value)
@@ -89,7 +89,7 @@ def test_every_mistake_in_the_options_is_told_at_once():
     assert "\n" not in message
 
 
-def test_options_keep_their_kind():
+def test_options_are_parsed_with_the_type_of_their_default():
     known = {"share": Option(0.5, 0, 1), "count": Option(3, 0, 9)}
     assert parse_options("x", "", known) == {"share": 0.5, "count": 3}
     assert parse_options("x", " count = 4 , share=1 ", known) == {"share": 1.0, "count": 4}

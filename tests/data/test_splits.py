@@ -41,7 +41,7 @@ def counts_of(split: Split) -> list[int]:
     return np.bincount(split.labels, minlength=len(COUNTS)).tolist()
 
 
-def test_nothing_asked_nothing_changed():
+def test_default_settings_leave_the_data_set_unchanged():
     dataset = make(test=True)
     assert prepare(dataset, section()) is dataset
 
@@ -64,7 +64,7 @@ def test_held_out_splits_are_exact_disjoint_ordered_and_complete(validation, tes
         assert np.array_equal(part.labels, dataset.train.labels[numbers(part)])
 
 
-def test_the_seed_decides_and_repeats():
+def test_the_seed_determines_the_splits():
     def chosen(**values):
         prepared = prepare(make(), section(validation=16, test=16, train_size=64, **values))
         return [numbers(split) for split in prepared.splits().values()]
@@ -79,7 +79,7 @@ def test_a_source_with_a_test_split_keeps_it():
     assert prepared.test.describe() == "test photos"
 
 
-def test_what_the_splits_say_of_themselves():
+def test_splits_describe_how_they_were_made():
     prepared = prepare(make(), section(validation=16, test=32, seed=3, train_size=100))
     assert prepared.test.describe() == "held out of train (32 images, stratified, seed 3)"
     assert prepared.validation.describe() == "held out of train (16 images, stratified, seed 3)"
@@ -91,7 +91,7 @@ def test_what_the_splits_say_of_themselves():
     assert held == {"train": False, "validation": True, "test": True}
 
 
-def test_a_partial_source_stays_visible_in_everything_made_of_it():
+def test_splits_of_a_partial_source_are_marked_partial():
     asked = section(validation=16, classes=["fox", "cat"], train_size=50)
     prepared = prepare(make(test=True, expected=1000), asked)
     for split in prepared.splits().values():
@@ -101,7 +101,7 @@ def test_a_partial_source_stays_visible_in_everything_made_of_it():
     assert prepared.train.describe().count("PARTIAL") == 1
 
 
-def test_shares_are_those_of_scikit_learn(rng):
+def test_stratified_counts_match_scikit_learn(rng):
     labels = rng.choice(7, 3000, p=np.arange(1, 8) / 28)
     ours = stratified(labels, 600, rng)
     theirs = next(StratifiedShuffleSplit(1, test_size=600, random_state=0).split(labels, labels))[1]
@@ -111,7 +111,7 @@ def test_shares_are_those_of_scikit_learn(rng):
     assert len(np.unique(ours)) == 600
 
 
-def test_allocation_holds_for_any_counts(rng):
+def test_allocation_is_exact_and_gives_every_class_an_image(rng):
     for _ in range(300):
         counts = rng.integers(0, 40, rng.integers(2, 12)) ** rng.integers(1, 3)
         highest = np.maximum(counts - 1, 0)
@@ -153,7 +153,7 @@ def test_classes_are_kept_and_renumbered_in_the_order_given():
     assert np.array_equal(prepared.train.labels, np.where(old == 2, 0, 1))
 
 
-def test_shares_are_of_the_chosen_classes():
+def test_fractions_apply_to_the_selected_classes():
     prepared = prepare(make(), section(classes=["dog", "fox"], test=0.5))
     assert np.bincount(prepared.test.labels).tolist() == [25, 5]
 
@@ -176,7 +176,7 @@ def test_shares_are_of_the_chosen_classes():
         ({"validation": 60, "train_size": 101}, "expected 3 .* to 100"),
     ],
 )
-def test_requests_that_cannot_be_met(values, reason):
+def test_impossible_requests_are_refused_in_one_line(values, reason):
     with pytest.raises(UsageError, match=reason) as caught:
         prepare(make(), section(**values))
     assert "\n" not in str(caught.value)
@@ -221,7 +221,7 @@ def test_cifar10_with_5000_held_out(real_data):
     assert prepared.test.partial == dataset.test.partial
 
 
-def test_groups_are_never_torn_apart():
+def test_groups_are_never_divided_between_splits():
     labels = np.arange(40) % 2
     grouped = Split(np.zeros((40, 8, 8, 1), np.uint8), labels, Provenance("made"), groups=np.arange(40) // 4)
     dataset = Dataset("made", "made", ("a", "b"), train=grouped)

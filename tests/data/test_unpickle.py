@@ -39,7 +39,7 @@ def same(one: object, other: object) -> bool:
 
 
 @pytest.mark.parametrize("protocol", range(5))
-def test_plain_values_and_arrays_come_back(read, protocol):
+def test_plain_values_and_arrays_are_read_back(read, protocol):
     array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
     content = {
         "data": array, "again": array, "fortran": np.asfortranarray(array[0]), "long": np.arange(5),
@@ -52,7 +52,7 @@ def test_plain_values_and_arrays_come_back(read, protocol):
 
 
 HOSTILE = {
-    # Eight bytes taken for the address of an object, which would be followed.
+    # Eight bytes that a careless reader would use as the address of an object.
     "an array over bytes": b"\x80\x02" + NDARRAY + b"(K\x01\x85U\x01OU\x08\x01AAAAAA\x01tR.",
     "an array of objects": b"\x80\x02" + EMPTY + b"(K\x01(K\x01t" + BYTE.replace(b"u1", b"O8")
                            + b"\x89U\x08AAAAAAAAtb.",
@@ -91,7 +91,7 @@ def test_a_hostile_pickle_is_refused_in_one_line(read, name):
     assert "\n" not in str(caught.value)
 
 
-def test_a_hostile_pickle_takes_neither_memory_nor_time(read):
+def test_a_hostile_pickle_needs_little_memory_and_time(read):
     place = b"\x80\x02]r" + struct.pack("<I", 0x7FFFFFFF)  # a place in the memo that other readers make room for
     shared = b"\x80\x02}K\x00" + 60 * b"q\x00h\x00h\x00\x87" + b"K\x01s."  # a key of 3^60 parts
     endless = b"\x80\x02" + b"]" * (MAX_STEPS + 1)

@@ -33,14 +33,14 @@ def test_a_view_gives_the_rows_that_an_array_would(images: np.ndarray, rows: lis
         assert np.array_equal(view[0], expected[0])
 
 
-def test_a_view_of_a_view_is_one_of_the_base(images: np.ndarray) -> None:
+def test_a_view_of_a_view_refers_to_the_base_array(images: np.ndarray) -> None:
     view = View(View(images, np.arange(20)[::-1]), np.array([0, 5]))
     assert view.base is images
     assert view.rows.tolist() == [19, 14]
     assert np.array_equal(view[:], images[[19, 14]])
 
 
-def test_a_row_that_is_not_there_is_refused_when_it_is_chosen(images: np.ndarray) -> None:
+def test_an_index_out_of_range_is_refused_when_the_view_is_made(images: np.ndarray) -> None:
     with pytest.raises(IndexError):
         View(images, np.array([20]))
 
@@ -50,7 +50,7 @@ def test_an_array_of_a_view_is_a_copy(images: np.ndarray) -> None:
         np.asarray(View(images, np.array([1])), copy=False)
 
 
-def test_blocks_are_all_images_in_order(images: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_cover_all_images_in_order(images: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tenfold.data.view.BLOCK", 7 * 48)
     for each in (images, View(images, np.arange(20))):
         found = list(blocks(each))

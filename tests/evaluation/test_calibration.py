@@ -23,7 +23,7 @@ def calibrated(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
-def test_the_temperature_undoes_what_was_done(calibrated, temperature):
+def test_the_fitted_temperature_reverts_a_known_one(calibrated, temperature):
     labels, p = calibrated
     spoilt = at_temperature(p, temperature)
     found = fit_temperature(labels, spoilt)
@@ -39,7 +39,7 @@ def test_no_other_temperature_has_a_lower_loss(calibrated):
     assert fit_temperature(labels, spoilt) == pytest.approx(float(found.x[0]), rel=1e-3)
 
 
-def test_certain_probabilities_are_bounded():
+def test_probabilities_of_zero_and_one_give_a_bounded_temperature():
     labels, p = np.array([0, 1, 1]), np.eye(2)[[0, 1, 0]]
     assert 1 < fit_temperature(labels, p) <= 20.0
     assert np.isfinite(at_temperature(p, 20)).all()
@@ -68,7 +68,7 @@ def test_nothing_changes_at_a_temperature_of_one(tmp_path, monkeypatch):
         assert after[name]["value"] == pytest.approx(before[name]["value"], abs=1e-6)
 
 
-def test_without_validation_predictions_there_is_nothing_to_fit_on(tmp_path):
+def test_calibration_needs_validation_predictions(tmp_path):
     run = run_of(tmp_path, Material(classes=DIGITS))
     with pytest.raises(RunError, match="no validation predictions"):
         calibrate(run)

@@ -15,7 +15,7 @@ def test_confused_pairs_come_by_count_then_fraction_without_the_diagonal():
     assert confused_pairs(np.diag([3, 0])) == []
 
 
-def test_the_matrix_is_scikit_learns_and_the_pairs_are_its_cells(rng):
+def test_the_matrix_matches_scikit_learn_and_the_pairs_match_its_cells(rng):
     labels, p = rng.integers(0, 5, 200), rng.dirichlet(np.ones(6), 200)
     matrix = confusion_matrix(Predictions(labels, p))
     np.testing.assert_array_equal(matrix, reference.confusion_matrix(labels, p.argmax(axis=1), labels=range(6)))

@@ -89,14 +89,14 @@ def test_jpeg_and_pixelate_are_pillows(images):
 
 
 @pytest.mark.parametrize("name", ["gaussian_noise", "contrast", "jpeg"])
-def test_large_splits_are_worked_on_in_parts(name, images, monkeypatch):
+def test_large_splits_are_corrupted_in_parts(name, images, monkeypatch):
     whole = corruption(name)(images, 3)
     monkeypatch.setattr(corruptions, "VALUES_PER_BLOCK", 2 * images[0].size)
     assert (corruption(name)(images, 3) == whole).all()
     assert corruption(name)(images[:0], 3).shape == (0, *images.shape[1:])
 
 
-def test_an_unknown_corruption_is_refused_with_the_nearest():
+def test_an_unknown_corruption_gets_a_suggestion():
     with pytest.raises(UnknownNameError, match="did you mean 'pixelate'"):
         corruption("pixelated")
 

@@ -57,7 +57,7 @@ def class_activation_maps(model, inner, images, classes):
 
 @pytest.mark.parametrize("last", ["softmax", "layer", None])
 @pytest.mark.parametrize("depth", [1, 3])
-def test_it_equals_the_class_activation_map_of_a_nested_backbone(images, last, depth):
+def test_grad_cam_equals_the_class_activation_map_of_a_nested_backbone(images, last, depth):
     inner = nested = backbone()
     for _ in range(depth - 1):
         wrapped = keras.Input((16, 12, 3))
@@ -74,7 +74,7 @@ def test_it_equals_the_class_activation_map_of_a_nested_backbone(images, last, d
     np.testing.assert_array_equal(model(images.astype(np.float32)).detach().numpy(), before)
 
 
-def test_it_equals_the_gradient_of_the_scores_in_a_model_that_is_cut_in_two(images):
+def test_grad_cam_equals_the_gradients_of_a_model_split_in_two(images):
     inputs = keras.Input((16, 12, 3))
     x = L.Conv2D(5, 3, strides=2, activation="tanh")(L.Rescaling(1 / 255)(inputs))
     hidden = keras.Input(x.shape[1:])
@@ -90,7 +90,7 @@ def test_it_equals_the_gradient_of_the_scores_in_a_model_that_is_cut_in_two(imag
     np.testing.assert_allclose(grad_cam(model, images, classes), heat / top, atol=1e-5)
 
 
-def test_a_frozen_backbone_and_channels_first_make_no_difference(images):
+def test_grad_cam_is_the_same_for_frozen_and_channels_first_models(images):
     inner = backbone()
     model = pooled(inner)
     expected = grad_cam(model, images, np.zeros(5, int))
@@ -106,7 +106,7 @@ def test_a_frozen_backbone_and_channels_first_make_no_difference(images):
     np.testing.assert_allclose(first, grad_cam(twin, images, np.ones(5, int)), atol=1e-5)
 
 
-def test_it_looks_where_the_object_is(rng):
+def test_grad_cam_highlights_the_object(rng):
     """A model that counts bright pixels, on images with one bright square."""
     inputs = keras.Input((16, 16, 1))
     conv = L.Conv2D(1, 3, padding="same", activation="relu")
@@ -120,7 +120,7 @@ def test_it_looks_where_the_object_is(rng):
     assert grad_cam(model, image, np.array([0])).max() == 0  # nothing speaks for the dark class
 
 
-def test_squeezed_convolutions_of_one_pixel_are_passed_over(images):
+def test_grad_cam_ignores_convolutions_on_one_pixel(images):
     inputs = keras.Input((16, 12, 3))
     maps = L.Conv2D(4, 3, padding="same")(inputs)
     gate = L.Conv2D(4, 1, activation="sigmoid")(L.GlobalAveragePooling2D(keepdims=True)(maps))
@@ -148,7 +148,7 @@ def test_a_guess_is_explained_by_the_maps_of_both_classes(images):
     np.testing.assert_array_equal(two.image, images[1])
 
 
-def test_features_are_what_the_last_dense_layer_is_given(images):
+def test_features_are_the_input_of_the_last_dense_layer(images):
     inner = backbone()
     model = pooled(inner)
     expected = inner(images.astype(np.float32)).detach().numpy().mean(axis=(1, 2))
@@ -200,7 +200,7 @@ def test_a_pretrained_backbone_from_a_file_is_explained(real_data, rng):
 
 
 @pytest.mark.parametrize("name", ["ResNet50", "MobileNetV2", "EfficientNetB0"])
-def test_it_explains_networks_on_a_pretrained_backbone(name):
+def test_grad_cam_works_on_pretrained_backbones(name):
     section = Recipe.from_dict({"model": {"name": "pretrained", "backbone": name, "weights": "none"}}).model
     model = build(section, (64, 64, 3), 4)
     images = np.random.default_rng(2).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)

@@ -70,7 +70,7 @@ def test_agreement_of_constant_predictions_and_labels_is_scikit_learns_or_undefi
     assert metric("matthews")(np.array([0, 1, 1, 2]), np.eye(3)[[1, 1, 1, 1]]) == 0
 
 
-def test_differences_lie_within_what_the_metric_can_be():
+def test_differences_lie_within_the_range_of_the_metric():
     assert metric("accuracy").difference_within((-1.402, 1.656)) == (-1, 1)
     assert metric("cohen_kappa").difference_within((-1.5, 2.5)) == (-1.5, 2)
     assert metric("loss").difference_within((-30.0, 40.0)) == (-30, 40)
@@ -83,7 +83,7 @@ def test_a_certain_and_wrong_prediction_has_the_loss_of_scikit_learn():
 
 
 @pytest.mark.parametrize("name", METRICS.names())
-def test_weights_mean_repetition(name):
+def test_a_weight_counts_as_repetition_of_the_image(name):
     """A metric under whole weights is the metric of the images repeated so often: the ground of the bootstrap."""
     labels, p = probabilities(200, 6, seed=5)
     weights = np.random.default_rng(0).integers(0, 4, (200, 3)).astype(np.float32)
@@ -101,14 +101,14 @@ def test_the_calibration_error_is_the_gap_between_confidence_and_accuracy_by_bin
     assert confidence_bins(np.array([0.0, 1 / 15, 0.07, 1.0])).tolist() == [0, 0, 1, 14]
 
 
-def test_of_equally_probable_classes_the_first_counts():
+def test_the_first_of_equally_probable_classes_is_predicted():
     labels, p = np.array([0, 3, 4, 5]), np.full((4, 7), 1 / 7)
     assert metric("accuracy")(labels, p) == 1 / 4
     assert metric("top_3_accuracy")(labels, p) == 1 / 4
     assert metric("top_5_accuracy")(labels, p) == 3 / 4
 
 
-def test_metrics_know_their_direction_and_their_text():
+def test_metrics_have_a_direction_and_a_text_format():
     assert METRICS.names()[:2] == ["loss", "accuracy"]
     assert [name for name in METRICS.names() if not metric(name).higher_is_better] == ["loss", "brier", "ece"]
     assert (metric("loss").number(0.1, "+"), metric("accuracy").number(-0.1, "+")) == ("+0.1000", "-10.0")

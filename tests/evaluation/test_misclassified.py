@@ -26,16 +26,16 @@ def test_errors_are_ranked_by_confidence_from_either_end():
     assert most_confident(np.array([0]), P[:1], 5) == []
 
 
-def test_a_gallery_has_four_kinds_each_best_first():
+def test_a_gallery_has_four_kinds_of_images_in_order():
     shown = gallery(LABELS, P, 0, most=2)
-    assert [g.index for g in shown.surest] == [0, 5]
-    assert [g.index for g in shown.least_sure] == [5, 0]
-    assert [g.index for g in shown.missed] == [2]
-    assert [g.index for g in shown.intruders] == [1, 4]
+    assert [g.index for g in shown.most_confident] == [0, 5]
+    assert [g.index for g in shown.least_confident] == [5, 0]
+    assert [g.index for g in shown.misclassified] == [2]
+    assert [g.index for g in shown.predicted_as] == [1, 4]
     empty = gallery(LABELS, P, 7, most=2)
-    assert (empty.surest, empty.missed, empty.intruders) == ((), (), ())
+    assert (empty.most_confident, empty.misclassified, empty.predicted_as) == ((), (), ())
 
 
 @pytest.mark.parametrize(("true", "predicted", "indices"), [(1, 0, [1, 4]), (0, 0, [5, 0]), (0, 1, [2]), (1, 1, [3])])
-def test_a_cell_shows_confident_confusions_and_hesitant_hits(true, predicted, indices):
+def test_a_cell_shows_confident_errors_or_uncertain_correct_predictions_first(true, predicted, indices):
     assert [g.index for g in cell(LABELS, P, true, predicted, 9)] == indices

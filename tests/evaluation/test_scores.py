@@ -34,7 +34,7 @@ def test_every_value_lies_in_its_interval_overall_and_by_class():
     assert json.loads(json.dumps(result, allow_nan=False)) == score(labels, p, "abcdefg")
 
 
-def test_the_interval_of_a_small_calibration_error_holds_it():
+def test_the_interval_of_a_small_calibration_error_contains_it():
     rng = np.random.default_rng(0)
     p = rng.dirichlet(np.ones(3), 500)
     labels = (p.cumsum(axis=1) < rng.random((500, 1))).sum(axis=1)
@@ -58,7 +58,7 @@ def test_scores_by_class_are_those_of_scikit_learn():
     assert result["notes"] == []
 
 
-def test_the_interval_of_a_share_is_wilsons():
+def test_the_interval_of_a_fraction_is_wilsons():
     labels, p = probabilities(200, 3, seed=1)
     entry = score(labels, p, "abc")["accuracy"]
     assert (entry["low"], entry["high"]) == wilson(round(200 * entry["value"]), 200)
@@ -67,7 +67,7 @@ def test_the_interval_of_a_share_is_wilsons():
         round(row["recall"]["value"] * row["support"]), row["support"])
 
 
-def test_an_absent_class_is_undefined_and_named():
+def test_metrics_of_an_absent_class_are_undefined_and_reported():
     labels, p = np.array([0, 0, 2, 2]), np.array([[.8, .1, .1], [.2, .7, .1], [.1, .1, .8], [.3, .1, .6]])
     result = score(labels, p, ["cat", "dog", "eel"])
     reason = "the split has no images of this class"
@@ -83,7 +83,7 @@ def test_an_absent_class_is_undefined_and_named():
     assert "cat" not in result["notes"][0]
 
 
-def test_a_class_never_predicted_lowers_the_precision_and_is_named():
+def test_a_class_never_predicted_lowers_the_precision_and_is_reported():
     labels, p = np.array([0, 1, 1]), np.array([[.9, .1], [.8, .2], [.7, .3]])
     result = score(labels, p, ["cat", "dog"])
     assert result["per_class"]["dog"]["precision"] == {**UNDEFINED, "reason": "no image is predicted as this class"}
@@ -104,7 +104,7 @@ def test_one_class_has_no_roc_auc():
     (np.zeros(0, np.int64), np.zeros((0, 3), np.float32)),
     (np.array([0, 1]), np.array([[np.nan] * 3, [.2, .6, .2]])),
 ])
-def test_nothing_to_score_is_undefined_not_zero(labels, p):
+def test_metrics_of_no_images_are_undefined_not_zero(labels, p):
     result = score(labels, p, ["a", "b", "c"])
     assert all(result[name]["value"] is None for name in METRICS.names())
     assert len(result["notes"]) == 1

@@ -14,7 +14,7 @@ from tenfold.evaluation.metrics import metric
 from tenfold.evaluation.weighted import Predictions, running_sums
 
 
-def test_resamples_draw_each_class_as_often_as_it_is_there():
+def test_resamples_keep_the_number_of_images_of_each_class():
     labels = np.tile([0, 1, 0], 10)
     weights = np.concatenate(list(statistics.resamples(labels, 500)), axis=1)
     assert weights.shape == (30, 500)
@@ -30,7 +30,7 @@ def test_resamples_draw_each_class_as_often_as_it_is_there():
     assert (weights != other).any()
 
 
-def test_small_classes_are_drawn_together():
+def test_small_classes_are_resampled_together():
     labels = np.repeat([0, 1, 2, 3], [1, 3, 8, 20])
     weights = np.concatenate(list(statistics.resamples(labels, 500)), axis=1)
     assert (weights[labels == 3].sum(axis=0) == 20).all()
@@ -44,13 +44,13 @@ def test_small_classes_are_drawn_together():
     assert values.std() == pytest.approx(np.arange(10).std() / 10**0.5, rel=0.1)
 
 
-def test_few_resamples_are_enough_for_very_many_probabilities():
+def test_very_many_probabilities_get_fewer_resamples():
     assert statistics.enough(10_000, 10) == statistics.enough(1, 2) == statistics.enough(0, 0) == 2000
     assert statistics.enough(10_000, 1000) == 400
     assert statistics.enough(1_000_000, 1000) == 200
 
 
-def test_blocks_do_not_change_their_number(monkeypatch):
+def test_blocks_do_not_change_the_number_of_resamples(monkeypatch):
     labels = np.arange(30) % 3
     monkeypatch.setattr(statistics, "WEIGHTS_PER_BLOCK", 30 * 64)
     blocks = list(statistics.resamples(labels, 150))
@@ -66,16 +66,16 @@ def test_running_sums_are_the_cumulative_sums(n, rng):
 
 def test_the_bootstrap_interval_of_a_mean_is_scipys(rng):
     labels, p = np.zeros(400, np.int64), rng.dirichlet([4, 2], 400)
-    judged = Predictions(labels, p)
-    values, = statistics.bootstrap(judged, [metric("loss").function], 4000)
+    predictions = Predictions(labels, p)
+    values, = statistics.bootstrap(predictions, [metric("loss").function], 4000)
     ours = statistics.percentile_interval(values)
     theirs = stats.bootstrap((-np.log(p[:, 0]),), np.mean, n_resamples=4000, method="percentile", rng=1)
     assert ours == pytest.approx((theirs.confidence_interval.low, theirs.confidence_interval.high), abs=0.01)
 
 
 def test_a_single_image_has_no_resamples():
-    judged = Predictions(np.array([1]), np.array([[.1, .2, .7]]))
-    values, areas = statistics.bootstrap(judged, [metric("loss").function, lambda x: x.areas], 200)
+    predictions = Predictions(np.array([1]), np.array([[.1, .2, .7]]))
+    values, areas = statistics.bootstrap(predictions, [metric("loss").function, lambda x: x.areas], 200)
     assert (values.shape, areas.shape) == ((200,), (3, 200))
     assert np.isnan(values).all()
     assert statistics.percentile_interval(values) is None
@@ -113,7 +113,7 @@ def test_holm_adjusts_step_by_step():
     assert math.isnan(adjusted[1])
 
 
-def test_a_difference_is_told_from_none(rng):
+def test_the_test_tells_a_difference_from_none(rng):
     noise = rng.normal(size=4000)
     interval, p = statistics.verdict(0.5 + 0.1 * rng.normal(size=4000))
     assert interval == pytest.approx((0.5 - 0.196, 0.5 + 0.196), abs=0.02)
@@ -127,7 +127,7 @@ def test_a_difference_is_told_from_none(rng):
     assert math.isnan(p)
 
 
-def test_what_resampling_adds_is_taken_back():
+def test_deflation_removes_the_bias_of_resampling():
     values = np.array([0.2, 0.3, 0.4, 0.9])
     assert statistics.deflated(values, 0.25).tolist() == pytest.approx([0, 0.1, 0.2, 0.7])
     assert np.isnan(statistics.deflated(np.full(3, np.nan), 0.1)).all()
@@ -141,14 +141,14 @@ def over_seeds(values):
     return statistics.OverSeeds.of(values + STILL, values[:, 0])
 
 
-def test_the_interval_over_seeds_alone_is_students(rng):
+def test_the_interval_over_seeds_is_students_if_images_do_not_matter(rng):
     for runs in (2, 3, 10):
         seeds = rng.normal(size=(runs, 1))
         expected = stats.t.interval(0.95, runs - 1, seeds.mean(), seeds.std(ddof=1) / runs**0.5)
         assert over_seeds(seeds).uncertain.interval() == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_difference_over_seeds_alone_is_welchs(rng):
+def test_a_difference_over_seeds_is_welchs_if_images_do_not_matter(rng):
     first, second = rng.normal(1, 1, size=(4, 1)), rng.normal(0, 3, size=(3, 1))
     between = over_seeds(first).minus(over_seeds(second))
     welch = stats.ttest_ind(first[:, 0], second[:, 0], equal_var=False)
@@ -158,7 +158,7 @@ def test_a_difference_over_seeds_alone_is_welchs(rng):
     assert p == pytest.approx(welch.pvalue, rel=1e-6)
 
 
-def test_a_single_run_is_taken_to_vary_as_the_other_recipes_runs_do(rng):
+def test_a_single_run_gets_the_variance_of_the_other_recipe(rng):
     one, several = np.array([[2.0]]), rng.normal(size=(5, 1))
     # Student's test of one new observation against a sample of five.
     error = several.std(ddof=1) * (1 + 1 / 5) ** 0.5
@@ -171,7 +171,7 @@ def test_a_single_run_is_taken_to_vary_as_the_other_recipes_runs_do(rng):
         assert sorted(sign * end for end in found) == pytest.approx(expected, rel=1e-5)
 
 
-def test_luck_with_the_images_is_counted_once(rng):
+def test_variation_caused_by_the_test_images_is_counted_once(rng):
     """Runs whose seeds differ by 0.3 see the same images (sd 1) with luck of their own (sd 0.5)."""
     shared, own = rng.normal(size=4000), 0.5 * rng.normal(size=(40, 4000))
     seeds, luck = 0.3 * rng.normal(size=(40, 1)), 0.5 * rng.normal(size=(40, 1))
@@ -185,13 +185,13 @@ def test_luck_with_the_images_is_counted_once(rng):
     assert alone.minus(alone).verdict() == ((0, 0), 1.0)
 
 
-def test_intervals_and_differences_hold_the_truth_in_95_of_100_data_sets():
+def test_intervals_contain_the_true_value_in_95_of_100_data_sets():
     """1,000 simulated data sets, whose own luck is ± 1.4 points; `benchmarks.coverage` draws more."""
     for shares in coverage(sets=1000, images=600, resamples=300).values():
         assert shares == pytest.approx(dict.fromkeys(shares, 0.95), abs=0.02)
 
 
-def test_intervals_over_seeds_hold_the_truth_as_often():
+def test_intervals_over_seeds_contain_the_true_value_in_95_of_100_data_sets():
     """300 simulated data sets, whose own luck is ± 2.5 points."""
     found = coverage_over_seeds(sets=300, images=300, resamples=200, metrics=("accuracy", "roc_auc", "loss"))
     for shares in found.values():

@@ -94,11 +94,11 @@ def plug_in(file: h5py.File) -> None:
 
 WEIGHTS: dict[Callable[[h5py.File], Any], str] = {
     external_link: "external link", soft_link: "soft link", virtual: "virtual", external_storage: "external file",
-    shape_bomb: "its data sets declare 1,073,741,888 bytes and hold 64", texts: "weights are numbers",
-    declared_bomb: "its data sets declare 4,611,686,018,427,387,968 bytes; at most 4,294,967,296 are read",
-    packed_bomb: r"is packed \(by filter 1\)", packed_little: r"is packed \(by filter 1\)",
-    plug_in: r"is packed \(by filter 32015\)", references: "neither text nor numbers", cycle: "more than once",
-    long_text: "of its bytes are in no data set", place_of_two_lines: r"'/evil\\nplace' is a soft link",
+    shape_bomb: "its datasets declare 1,073,741,888 bytes but store 64", texts: "expected numbers",
+    declared_bomb: "its datasets declare 4,611,686,018,427,387,968 bytes; expected at most 4,294,967,296",
+    packed_bomb: r"is compressed \(filter 1\)", packed_little: r"is compressed \(filter 1\)",
+    plug_in: r"is compressed \(filter 32015\)", references: "expected text or numbers", cycle: "more than once",
+    long_text: "bytes outside datasets", place_of_two_lines: r"'/evil\\nplace' is a soft link",
 }
 
 
@@ -113,15 +113,15 @@ def test_hostile_weights_are_refused(change: Callable[[h5py.File], Any], good: P
 
 
 def test_long_lists_of_texts_are_refused(tmp_path: Path) -> None:
-    """Each may be the same long one: the file does not bear out what they expand to."""
+    """All texts of the list may share one long text, so they could unpack to far more than the file."""
     with h5py.File(tmp_path / "names.weights.h5", "w") as file:
         file.attrs["layer_names"] = [f"layer {i}" for i in range(1000)]
     hdf5.check(tmp_path / "names.weights.h5", 1 << 30)
-    with pytest.raises(ModelFileError, match="up to 1,000 texts of an attribute lie there"):
+    with pytest.raises(ModelFileError, match="up to 1,000 texts of one attribute may use them"):
         hdf5.check(tmp_path / "names.weights.h5", 1 << 20)
 
 
-def test_weights_come_from_each_kind_of_file(good: Path, tmp_path: Path) -> None:
+def test_weights_load_from_each_file_format(good: Path, tmp_path: Path) -> None:
     source = load_model(good)
     source.save_weights(tmp_path / "only.weights.h5")
     from keras.src.legacy.saving import legacy_h5_format
@@ -135,5 +135,5 @@ def test_weights_come_from_each_kind_of_file(good: Path, tmp_path: Path) -> None
 
 
 def test_weights_of_another_network_are_refused_in_one_line(good: Path) -> None:
-    with pytest.raises(ModelFileError, match=r"^[^\n]*its weights are not those of 'wide': [^\n]*$"):
+    with pytest.raises(ModelFileError, match=r"^[^\n]*its weights do not fit the model 'wide': [^\n]*$"):
         load_weights(network(8, "wide"), good)

@@ -149,12 +149,12 @@ def no_table(config: dict) -> None:
 
 GRAPHS: dict[str, tuple[Maker, str]] = {
     "five networks inside one another, twenty calls each": (
-        with_graph(as_bytes(nested(5, 20))), "asks for 3,536,841 calls of layers"),
+        with_graph(as_bytes(nested(5, 20))), "needs 3,536,841 layer calls"),
     "a chain of 12,000 layers": (with_graph(as_bytes(chain(12_000))), "more than 4,000 layers"),
-    "a row of too many layers": (changed(in_a_row), "asks for 20,604 calls of layers"),
+    "a row of too many layers": (changed(in_a_row), "needs 20,604 layer calls"),
     "layers that make others": (changed(attention), "more than 4,000 layers"),
-    "a network in a call": (changed(network_in_a_call), "asks for 28,866 calls of layers"),
-    "layers in the wrong order": (with_graph(as_bytes(backwards())), "after 20,000 tries"),
+    "a network in a call": (changed(network_in_a_call), "needs 28,866 layer calls"),
+    "layers in the wrong order": (with_graph(as_bytes(backwards())), "in 20,000 tries"),
     "a circle": (changed(in_a_circle), "can't be loaded"),
     "an input that is not there": (changed(without_its_input), "can't be loaded"),
     "lists in lists": (with_graph(b"[" * 100_000), "nested too deep"),
@@ -163,14 +163,14 @@ GRAPHS: dict[str, tuple[Maker, str]] = {
     "millions of empty lists": (with_graph(
         b'{"class_name": "Functional", "config": {"a": [' + b"[]," * 2_600_000 + b"[]]}}"), "more than 500,000 values"),
     "a number of a million digits": (with_graph(b'{"class_name": "Functional", "config": ' + b"9" * 1_000_000 + b"}"),
-                                     "no valid JSON"),
-    "no JSON": (with_graph(b"\xff\xfe\x00"), "no valid JSON"),
+                                     "invalid JSON"),
+    "no JSON": (with_graph(b"\xff\xfe\x00"), "invalid JSON"),
     "a list": (with_graph(b"[]"), "its graph is a 'list'"),
     "no layers": (with_graph(as_bytes({"class_name": "Functional", "config": {}})), "can't be loaded"),
     "layers that are no list": (changed(no_table), "can't be loaded"),
     "a name of 100,000 characters": (changed(called("n" * 100_000)), "a text of 100,000 characters"),
     "a key of 100,000 characters": (changed(long_key), "a key of 100,000 characters"),
-    "a name that is no text": (changed(called({"a": 1})), "is no text"),
+    "a name that is no text": (changed(called({"a": 1})), "is dict; expected a text"),
     "sides that are none": (changed(sideless), "can't be loaded"),
     "a path as a name": (changed(called("../../owned")), "can't be loaded"),
 }
@@ -196,7 +196,7 @@ def endless_contents(good: Path, target: Path) -> Path:
     content = target.read_bytes()
     start = content.index(b"PK\x01\x02")
     end = content.index(b"PK\x05\x06")
-    entries = content[start:end] * (1 + graph.LARGEST // (end - start))
+    entries = content[start:end] * (1 + graph.MAX_BYTES // (end - start))
     rest = content[end : end + 12] + struct.pack("<LLH", len(entries), start, 0)
     target.write_bytes(content[:start] + entries + rest)
     return target
@@ -255,9 +255,9 @@ def noise(good: Path, target: Path) -> Path:
 
 ARCHIVES: dict[str, tuple[Maker, str]] = {
     "thousands of members": (crowded, "'assets/0'"),
-    "a table of contents of megabytes": (endless_contents, "no whole .keras file"),
+    "a table of contents of megabytes": (endless_contents, "not a complete .keras file"),
     "two graphs": (twice, "config.json twice"),
-    "a symbolic link": (linked, "no valid JSON"),
+    "a symbolic link": (linked, "invalid JSON"),
     "a folder of a member's name": (folder_inside, "'config.json/'"),
     "encrypted members": (locked, "damaged"),
     "a member behind the end": (far_away, "damaged"),
@@ -306,8 +306,8 @@ WEIGHTS: dict[str, tuple[Maker, str]] = {
     "groups inside groups": (stored(deep_groups), "more than 60 deep"),
     "many groups": (stored(many_groups), "more than 20,000 objects"),
     "many attributes": (stored(many_attributes), "more than 20,000 objects"),
-    "a type of its own": (stored(named_type), "neither a group nor a dataset"),
-    "pairs of numbers": (stored(compound), "weights are numbers"),
+    "a type of its own": (stored(named_type), "expected a group or a dataset"),
+    "pairs of numbers": (stored(compound), "expected numbers"),
     "a shape beyond all numbers": (stored(wide_attribute), "declare 36,893,488,147,419,103,"),
 }
 
@@ -365,18 +365,18 @@ def test_a_hostile_file_is_refused_in_one_line(hostile: str, good: Path, tmp_pat
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink(path, path)],
                          ids=["a pipe", "a folder", "a link to itself"])
-def test_what_is_no_file_is_refused(make: Callable[[Path], None], tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_regular_file_is_refused(make: Callable[[Path], None], tmp_path: Path) -> None:
     make(tmp_path / "hostile.keras")
-    with pytest.raises(ModelFileError, match=r"^[^\n]*hostile.keras: (is no file|can't be read)[^\n]*$"):
+    with pytest.raises(ModelFileError, match=r"^[^\n]*hostile.keras: (is not a regular file|can't be read)[^\n]*$"):
         load_model(tmp_path / "hostile.keras")
 
 
-def test_a_path_that_can_not_be_is_refused() -> None:
-    with pytest.raises(ModelFileError, match=r"^'a\\x00.keras': is no path of a file$"):
+def test_an_invalid_path_is_refused() -> None:
+    with pytest.raises(ModelFileError, match=r"^'a\\x00.keras': is not a valid path$"):
         load_model("a\0.keras")
 
 
-def test_a_network_inside_others_loads_within_bounds(tmp_path: Path) -> None:
+def test_nested_models_load_within_the_limits(tmp_path: Path) -> None:
     assert calls.count(nested(2, 3)) == 1 + 3 * (1 + 1 + 3)
     inputs = keras.Input((16, 16, 3))
     inner = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.ReLU()])
@@ -384,11 +384,11 @@ def test_a_network_inside_others_loads_within_bounds(tmp_path: Path) -> None:
     assert len(load_model(tmp_path / "nested.keras").layers) == 2
 
 
-def test_real_networks_are_far_below_the_bounds() -> None:
+def test_real_networks_are_far_below_the_limits() -> None:
     """The largest of `keras.applications` that PyTorch runs."""
     from tenfold.models import backbone
 
     network = backbone.sketch("EfficientNetV2L", "none")
-    assert calls.count(json.loads(network.to_json())) * 10 < graph.CALLS
-    assert len(network.layers) * 3 < graph.MADE
-    assert len(network.to_json()) * 4 < graph.LARGEST
+    assert calls.count(json.loads(network.to_json())) * 10 < graph.MAX_CALLS
+    assert len(network.layers) * 3 < graph.MAX_LAYERS
+    assert len(network.to_json()) * 4 < graph.MAX_BYTES

@@ -45,7 +45,7 @@ def images(shape: tuple[int, int, int] = (12, 12, 3), count: int = 10) -> tuple[
 
 
 @pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
-def test_the_twins_predict_the_same(options: dict[str, object]) -> None:
+def test_fast_layers_predict_like_keras_layers(options: dict[str, object]) -> None:
     plain, fast = twins(options)
     x, x_fast = images()
     with torch.no_grad():
@@ -54,7 +54,7 @@ def test_the_twins_predict_the_same(options: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
-def test_the_twins_learn_the_same(options: dict[str, object]) -> None:
+def test_fast_layers_train_like_keras_layers(options: dict[str, object]) -> None:
     plain, fast = twins(options)
     x, x_fast = images()
     labels = torch.arange(len(x)) % 4
@@ -70,14 +70,14 @@ def test_the_twins_learn_the_same(options: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
-def test_a_chain_of_layers_computes_what_its_network_does(options: dict[str, object], training: bool) -> None:
+def test_a_chain_of_layers_computes_the_same_as_its_network(options: dict[str, object], training: bool) -> None:
     fast, x = twins(options)[1], images()[1]
     chain = forward(fast)
     assert chain is not fast
     torch.testing.assert_close(chain(x, training=training), fast(x, training=training), atol=0, rtol=0)
 
 
-def test_only_a_chain_is_walked_as_one() -> None:
+def test_only_a_plain_chain_of_layers_is_run_as_a_chain() -> None:
     inputs = keras.Input((6,))
     dense = keras.layers.Dense(6)
     x = dense(inputs)
@@ -109,7 +109,7 @@ def test_bfloat16_stays_near_float32(options: dict[str, object]) -> None:
     {"kernel_size": 4, "strides": 3, "padding": "same"}, {"kernel_size": (1, 4), "padding": "same"},
     {"dilation_rate": 2, "padding": "same"}, {"groups": 3}, {"activation": "relu"}, {"activation": "sigmoid"},
 ], ids=str)
-def test_a_convolution_is_keras_own(options: dict[str, object], side: tuple[int, int]) -> None:
+def test_a_convolution_computes_the_same_as_in_keras(options: dict[str, object], side: tuple[int, int]) -> None:
     config = {"filters": 6, "kernel_size": 3, "bias_initializer": "uniform", **options}
     plain, fast = keras.layers.Conv2D(**config), Conv2D(**config, data_format="channels_first")
     x = torch.from_numpy(np.random.default_rng(0).normal(size=(2, *side, 3)).astype(np.float32))
@@ -121,7 +121,7 @@ def test_a_convolution_is_keras_own(options: dict[str, object], side: tuple[int,
 
 @pytest.mark.parametrize("rate", [0.1, 0.25, 0.5, 0.8])
 @pytest.mark.parametrize("shape", [(64, 512), (16, 32, 20, 20)])
-def test_dropout_drops_its_share_and_keeps_the_mean(rate: float, shape: tuple[int, ...]) -> None:
+def test_dropout_drops_its_fraction_and_keeps_the_mean(rate: float, shape: tuple[int, ...]) -> None:
     x = torch.ones(shape)
     if len(shape) == 4:
         x = x.contiguous(memory_format=torch.channels_last)
@@ -144,7 +144,7 @@ def test_dropout_follows_pytorchs_seed_and_never_repeats_within_it() -> None:
 
 
 @pytest.mark.parametrize(("rate", "share"), [(0.001, 1 / 256), (0.999, 255 / 256)])
-def test_dropout_takes_any_rate_to_the_nearest_that_it_can(rate: float, share: float) -> None:
+def test_dropout_rounds_its_rate_to_the_nearest_possible_one(rate: float, share: float) -> None:
     torch.manual_seed(0)
     y = Layers(fast=True).dropout(rate)(torch.ones(1000, 512), training=True)
     assert float((y == 0).float().mean()) == pytest.approx(share, abs=2e-4)
@@ -163,14 +163,14 @@ def test_batch_normalisation_of_a_single_value_gives_beta_as_keras_does() -> Non
         torch.testing.assert_close(ours, theirs)
 
 
-def test_a_layer_that_is_not_built_or_given_more_than_a_tensor_is_called_as_keras_calls_it() -> None:
+def test_unbuilt_layers_and_several_inputs_use_the_call_of_keras() -> None:
     x = np.ones((2, 3), np.float32)
     assert Layers(fast=True).dense(4)(torch.from_numpy(x)).shape == (2, 4)
     assert (Layers(fast=True).dropout(0.9)(np.ones((50, 50)), training=True) == 0).any()
 
 
 @pytest.mark.parametrize("strides", [(64, 64, 8, 1), (64, 1, 8, 1)])
-def test_a_convolution_keeps_the_channels_of_grey_images_last(strides: tuple[int, ...]) -> None:
+def test_a_convolution_of_grey_images_returns_channels_last_memory(strides: tuple[int, ...]) -> None:
     x = torch.arange(192.0).as_strided((3, 1, 8, 8), strides).requires_grad_()
     layer = Conv2D(4, 3, data_format="channels_first", padding="same")
     layer.build(x.shape)
@@ -218,7 +218,7 @@ def test_whitening_gives_uncorrelated_values_of_unit_variance_and_their_negative
     assert not layer.trainable_variables
 
 
-def test_whitening_does_not_blow_up_what_hardly_varies() -> None:
+def test_whitening_does_not_amplify_directions_with_little_variance() -> None:
     section = Recipe.from_dict({"model": {"name": "speednet", "filters": [8]}}).model
     layer = build(section, (8, 8, 1), 4, fast=True).get_layer("whitening")
     for x in (torch.zeros(10, 1, 8, 8), torch.arange(64.0).reshape(1, 1, 8, 8).expand(10, 1, 8, 8)):
@@ -227,7 +227,7 @@ def test_whitening_does_not_blow_up_what_hardly_varies() -> None:
         assert float(layer(x).detach().abs().max()) < 10
 
 
-def test_a_dirac_kernel_passes_channels_on() -> None:
+def test_a_dirac_kernel_copies_its_input_channels() -> None:
     section = Recipe.from_dict({"model": {"name": "speednet", "filters": [16], "whitening": False}}).model
     model = build(section, (8, 8, 3), 4, fast=True)
     convolution = next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))

@@ -90,7 +90,7 @@ def test_a_backbone_is_the_application_with_its_own_preprocessing(name: str, tmp
 
 
 @pytest.mark.parametrize("fast", [False, True], ids=["plain", "fast"])
-def test_pixels_come_to_the_first_convolution_as_imagenets_did(fast: bool, tmp_path: Path) -> None:
+def test_the_first_convolution_gets_pixels_scaled_like_imagenet(fast: bool, tmp_path: Path) -> None:
     """EfficientNet's graph has a scaling of the channels for ImageNet's weights, and none without."""
     application = as_keras_does("EfficientNetB0", tmp_path / "published.h5")
     model = section("EfficientNetB0", weights=str(tmp_path / "published.h5"))
@@ -152,13 +152,13 @@ def test_a_foreign_graph_computes_the_same_in_both_kinds_of_layers(name: str, tm
             torch.testing.assert_close(said, expected, atol=1e-3, rtol=1e-4)
 
 
-def test_only_what_has_no_channels_first_form_keeps_its_own() -> None:
+def test_only_layers_without_a_channels_first_form_stay_channels_last() -> None:
     kept = {name for name, make in FOREIGN.items() if not backbone._has_channels_first_form(make())}
     assert kept == set(FOREIGN) - {"a constant", "dropout of whole images", "scaled by channel",
                                    "normalised by its statistics", "a sequential"}
 
 
-def test_statistics_of_a_normalisation_are_taken_over_in_less_precision() -> None:
+def test_normalisation_statistics_are_loaded_in_lower_precision() -> None:
     """There Keras computes with a copy of them."""
     inputs = keras.Input((4,))
     model = keras.Model(inputs, keras.layers.Normalization(dtype="mixed_bfloat16")(inputs))
@@ -166,7 +166,7 @@ def test_statistics_of_a_normalisation_are_taken_over_in_less_precision() -> Non
     assert model(np.full((1, 4), 6.0)).tolist() == [[2.0] * 4]
 
 
-def test_what_a_file_says_of_training_is_not_asked(tmp_path: Path) -> None:
+def test_trainable_flags_in_a_file_are_ignored(tmp_path: Path) -> None:
     frozen = spatial(keras.layers.ReLU())
     frozen.trainable = False
     frozen.save(tmp_path / "frozen.keras")
@@ -175,7 +175,7 @@ def test_what_a_file_says_of_training_is_not_asked(tmp_path: Path) -> None:
     assert plain.get_layer("backbone_first").trainable
 
 
-def test_images_that_are_not_square_can_be_what_a_backbone_takes(tmp_path: Path) -> None:
+def test_a_backbone_may_take_images_that_are_not_square(tmp_path: Path) -> None:
     inputs = keras.Input((16, 48, 3))
     keras.Model(inputs, keras.layers.Flatten()(keras.layers.Conv2D(2, 3)(inputs))).save(tmp_path / "wide.keras")
     model = build(section(f"file:{tmp_path / 'wide.keras'}"), (32, 32, 3), 3, fast=True)
@@ -193,14 +193,14 @@ def test_every_applications_preprocessing_is_affine_by_channel() -> None:
         np.testing.assert_allclose(ours[..., ::-1] if reverse else ours, theirs, atol=1e-4)
 
 
-def test_the_published_files_are_found_without_a_download() -> None:
+def test_name_url_and_hash_of_published_weights_are_known_offline() -> None:
     found = weights.published("ResNet50")
     assert found.file == "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
     assert found.url.startswith("https://storage.googleapis.com/")
     assert found.digest == "4d473c1dd8becc155b73f8504c6f6626"
 
 
-def test_without_network_and_cache_one_line_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_weights_without_network_give_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_network(*_: object, **__: object) -> None:
         raise OSError("no network")
 
@@ -221,7 +221,7 @@ def test_a_cached_file_with_other_bytes_is_refused(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("name", ["MobileNet", "MobileNetV2"])
-def test_a_file_that_keras_publishes_no_hash_of_is_known_by_its_own(
+def test_a_file_without_published_hash_is_identified_by_its_own_hash(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
@@ -234,13 +234,13 @@ def test_a_file_that_keras_publishes_no_hash_of_is_known_by_its_own(
     assert weights.origin(section(name))["weights_sha256"] == hashlib.sha256(b"some weights").hexdigest()
 
 
-def test_small_grey_images_are_brought_to_what_the_backbone_takes() -> None:
+def test_small_grey_images_are_resized_and_coloured_for_the_backbone() -> None:
     model = build(section("MobileNetV2", weights="none"), (8, 8, 1), 3)
     with torch.no_grad():
         assert model(images(8, 1), training=False).shape == (2, 3)
 
 
-def test_stages_follow_the_resolution() -> None:
+def test_stages_are_numbered_by_resolution() -> None:
     found = backbone.stages(backbone.sketch("ResNet50"))
     assert found["conv1_conv"] < found["conv2_block1_1_conv"] < found["conv3_block1_1_conv"]
     assert found["conv4_block6_3_conv"] + 1 == found["conv5_block1_1_conv"] == found["conv5_block3_out"]
@@ -253,7 +253,7 @@ def trained(name: str = "ResNet50", **options: object) -> set[str]:
     return {layer.name for layer in model.layers if layer.trainable_variables}
 
 
-def test_what_is_trained_is_what_was_asked_for() -> None:
+def test_the_trainable_setting_selects_the_trained_layers() -> None:
     assert trained(trainable="none") == {"logits"}
     last = trained(trainable=1)
     assert {name.split("_")[1] for name in last - {"logits"}} == {"conv5"}
@@ -265,7 +265,7 @@ def test_what_is_trained_is_what_was_asked_for() -> None:
     ("ResNet5", UnknownNameError, "did you mean 'ResNet50"), ("run:nowhere", ModelFileError, "can't be read"),
     ("url:x", UsageError, "expected a name in keras.applications"), ("file:x.pkl", ModelFileError, "can't be read"),
 ])
-def test_a_backbone_that_is_none_is_refused_in_one_line(name: str, error: type[Exception], said: str) -> None:
+def test_an_invalid_backbone_is_refused_in_one_line(name: str, error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=rf"^[^\n]*{said}[^\n]*$"):
         check_build(section(name), (32, 32, 3), 3)
 

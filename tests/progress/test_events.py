@@ -43,12 +43,12 @@ def test_an_event_goes_through_json_and_back(event: Notice) -> None:
 
 
 @pytest.mark.parametrize("values", [{}, {"event": "party"}, {"event": "step", "epoch": 1}], ids=str)
-def test_what_is_no_event_is_refused(values: dict[str, object]) -> None:
+def test_invalid_events_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="event"):
         from_dict(values)
 
 
-def test_together_all_are_told_and_any_may_stop() -> None:
+def test_combined_watchers_all_receive_events_and_any_can_stop() -> None:
     class Stop(Watcher):
         def __init__(self) -> None:
             self.heard: list[object] = []
@@ -68,7 +68,7 @@ def test_together_all_are_told_and_any_may_stop() -> None:
     assert first.heard == second.heard == [Notice("one"), Advance("score", 1, 2, "images")]
 
 
-def test_every_phase_has_words() -> None:
+def test_every_phase_has_a_description() -> None:
     from typing import get_args
 
     from tenfold.progress.events import PhaseName

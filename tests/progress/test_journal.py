@@ -19,7 +19,7 @@ RECIPE = Recipe.from_dict({
 }, name="small")
 
 
-def test_a_run_holds_the_course_of_its_training(tmp_path: Path) -> None:
+def test_a_run_records_the_events_of_its_training(tmp_path: Path) -> None:
     run = tenfold.train(RECIPE, runs=tmp_path)
     events = [event for _, event in read(run.path / "events.jsonl")]
     kinds = [type(event) for event in events]
@@ -32,7 +32,7 @@ def test_a_run_holds_the_course_of_its_training(tmp_path: Path) -> None:
     assert times == sorted(times)
 
 
-def test_steps_that_come_often_are_thinned_and_the_end_of_a_phase_is_kept(tmp_path: Path) -> None:
+def test_frequent_steps_are_thinned_and_the_end_of_a_phase_is_kept(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "events.jsonl", 60)
     for step in range(1000):
         journal.on(Step(1, step + 1, 1000, 0.5))
@@ -53,7 +53,7 @@ def test_the_file_is_bounded_and_keeps_the_newest(tmp_path: Path, monkeypatch: p
     assert [path.name for path in tmp_path.iterdir()] == ["events.jsonl"]
 
 
-def test_half_lines_and_unknown_events_are_passed_over(tmp_path: Path) -> None:
+def test_incomplete_lines_and_unknown_events_are_skipped(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     Journal(path).on(Notice("whole"))
     path.write_text(path.read_text() + '{"time": 1, "event": "of a later version"}\n[]\n{"time": 2, "eve', "utf-8")
@@ -61,7 +61,7 @@ def test_half_lines_and_unknown_events_are_passed_over(tmp_path: Path) -> None:
     assert list(read(tmp_path / "none")) == []
 
 
-def test_a_journal_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
+def test_a_journal_that_cannot_be_written_does_not_stop_the_run(tmp_path: Path) -> None:
     (tmp_path / "events.jsonl").mkdir()
     Journal(tmp_path / "events.jsonl").on(Notice("lost"))
     Journal(tmp_path / "gone" / "events.jsonl").on(Notice("lost"))
@@ -80,7 +80,7 @@ def test_events_after_a_cut_off_line_and_with_odd_characters_are_read(tmp_path: 
     assert events == [Notice("first"), Notice("a line\u2028separator and \x85 more"), Epoch({"epoch": 1, "loss": 0.5})]
 
 
-def test_a_damaged_large_journal_begins_anew(tmp_path: Path) -> None:
+def test_a_large_damaged_journal_is_started_again(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_bytes(bytes(2 << 20))
     Journal(path).on(Notice("after"))

@@ -29,7 +29,7 @@ def test_the_lines_of_a_training() -> None:
     assert max(map(len, lines)) <= 80
 
 
-def test_a_phase_that_takes_long_says_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_phase_prints_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
     clock = iter(range(0, 1000, 4))
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
@@ -68,8 +68,8 @@ def test_the_bar_of_a_training_begins_with_its_first_loss() -> None:
 @pytest.mark.parametrize(("phase", "unit", "words"), [
     ("download", "bytes", "downloading"), ("features", "images", "computing features"),
     ("bootstrap", "resamples", "computing intervals"), ("report", "pictures", "drawing the report")])
-def test_a_phase_that_takes_long_shows_a_bar(phase: str, unit: str, words: str,
-                                             monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_phase_shows_a_bar(phase: str, unit: str, words: str,
+                                  monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bars_module, "DELAY", 0.0)
     console = terminal()
     with BarWatcher(console) as watcher:
@@ -80,7 +80,7 @@ def test_a_phase_that_takes_long_shows_a_bar(phase: str, unit: str, words: str,
     assert words in shown(console)
 
 
-def test_a_phase_of_a_moment_shows_none() -> None:
+def test_a_short_phase_shows_no_bar() -> None:
     console = terminal()
     with BarWatcher(console) as watcher:
         watcher.on(Advance("score", 1, 2, "images"))

@@ -28,7 +28,7 @@ def outputs(tmp_path: Path) -> Any:
 
 
 @pytest.mark.filterwarnings("default")
-def test_a_training_in_a_notebook_is_one_output_with_its_end(outputs: Any) -> None:
+def test_training_in_a_notebook_updates_one_output(outputs: Any) -> None:
     assert [output.output_type for output in outputs] == ["display_data"]
     shown = outputs[0].data["text/html"]
     assert "finished" in shown
@@ -36,13 +36,13 @@ def test_a_training_in_a_notebook_is_one_output_with_its_end(outputs: Any) -> No
     assert "<progress" not in shown
 
 
-def test_a_training_in_plain_python_is_silent(tmp_path: Path) -> None:
+def test_training_in_plain_python_prints_nothing(tmp_path: Path) -> None:
     code = TRAIN.format(runs=str(tmp_path)).replace('"digits"', '"shapes:train=300,test=20"')
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == done.stderr == ""
 
 
-def test_what_is_no_watcher_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+def test_an_invalid_watcher_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^watcher: received a builtin_\w+; expected a tenfold.Watcher"):
         tenfold.train("mlp", "digits", runs=tmp_path / "runs", watcher=print)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())

@@ -26,7 +26,7 @@ def test_a_shipped_recipe_says_where_it_comes_from_and_what_it_measured(name: st
     assert facts["command"].startswith(f"tenfold train {name} ")
 
 
-def test_overrides_come_before_the_file_and_the_file_before_the_defaults() -> None:
+def test_overrides_win_over_the_file_and_the_file_over_the_defaults() -> None:
     text = "[train]\nepochs = 3\nbatch_size = 10\n"
     recipe = Recipe.loads(text, overrides={"train.epochs": 4})
     assert (recipe.train.epochs, recipe.train.batch_size, recipe.train.optimizer.name) == (4, 10, "adam")
@@ -45,26 +45,26 @@ def test_all_mistakes_are_reported_at_once() -> None:
         assert part in message
 
 
-def test_an_unknown_recipe_is_answered_with_the_nearest() -> None:
+def test_an_unknown_recipe_gets_a_suggestion() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'cifar-cnn'"):
         Recipe.load("cifar-cn")
 
 
-def test_a_file_that_is_no_toml_is_one_line() -> None:
+def test_a_file_that_is_not_toml_is_reported_in_one_line() -> None:
     with pytest.raises(RecipeError, match="invalid TOML") as caught:
         Recipe.loads("[train\n")
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("value", "kind"), [("few", "a whole number"), (0, "a number greater than or equal to 1")])
-def test_a_value_of_none_of_several_kinds_is_one_mistake(value: object, kind: str) -> None:
+def test_a_value_of_a_wrong_type_is_reported_once_with_all_allowed_types(value: object, kind: str) -> None:
     with pytest.raises(RecipeError) as caught:
         Recipe.loads("[model]\nname = 'pretrained'\nbackbone = 'ResNet50'", overrides={"model.trainable": value})
     assert f"model.trainable: received {value!r}; expected 'all', 'none' or {kind}" in str(caught.value)
     assert "mistakes" not in str(caught.value)
 
 
-def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file"):
         Recipe.load(tmp_path / "absent.toml")
 
@@ -94,14 +94,14 @@ def test_an_optimizer_may_be_a_name_or_a_table() -> None:
     assert '[train.optimizer]\nname = "sgd"\nmomentum = 0.9\nnesterov = true\nweight_decay = 0.0\n' in first.dumps()
 
 
-def test_an_option_that_the_optimizer_lacks_is_a_mistake() -> None:
+def test_an_option_that_the_optimizer_lacks_is_refused() -> None:
     with pytest.raises(RecipeError, match=r"\.optimizer\.momentum: unknown key 'momentum'; choose from: weight_decay"):
         Recipe.loads("[train.optimizer]\nname = 'adam'\nmomentum = 0.8")
     with pytest.raises(RecipeError, match="unknown key 'momentun'; did you mean 'momentum'"):
         Recipe.loads("[train.optimizer]\nname = 'sgd'\nmomentun = 0.8")
 
 
-def test_values_are_taken_as_they_are() -> None:
+def test_values_survive_unchanged() -> None:
     uri = 'shapes:train=200,test=60,"none" # 😀'
     recipe = Recipe.load("cnn2").replace({"data.source": uri, "train.epochs": 3, "model.filters": [8]})
     assert (recipe.data.source, recipe.train.epochs, recipe.model.options["filters"]) == (uri, 3, [8])
@@ -153,6 +153,6 @@ def test_recipes_are_checked_without_importing_the_engine() -> None:
 
 @pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "{a = " * 5_000, "a." * 5_000 + "b = 1"],
                          ids=["lists", "tables", "keys"])
-def test_a_recipe_nested_without_end_is_refused_in_one_line(text: str) -> None:
+def test_a_recipe_nested_too_deep_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(RecipeError, match=r"^recipe deep: invalid TOML: [^\n]*$"):
         Recipe.loads(text, name="deep")

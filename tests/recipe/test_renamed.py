@@ -88,7 +88,7 @@ def test_a_complete_recipe_file_of_an_older_run_is_read() -> None:
     ("normalized-muon", {"momentum": 0.8, "vector_learning_rate": 80.0, "logits_learning_rate": 3.9,
                          "weight_decay": 0.1}),
 ])
-def test_every_optimizer_of_a_complete_older_file_gets_what_it_used(name: str, options: dict[str, object]) -> None:
+def test_every_optimizer_of_a_complete_older_file_gets_its_options(name: str, options: dict[str, object]) -> None:
     changed = COMPLETE.replace('"adam"', f'"{name}"')
     for old, new in (("momentum = 0.9", "momentum = 0.8"), ("nesterov = true", "nesterov = false"),
                      ("weight_decay = 0.0", "weight_decay = 0.1"),
@@ -100,7 +100,7 @@ def test_every_optimizer_of_a_complete_older_file_gets_what_it_used(name: str, o
     assert (optimizer.name, optimizer.options) == (name, options)
 
 
-def test_an_old_key_that_the_optimizer_lacks_is_a_mistake_unless_it_is_the_old_default() -> None:
+def test_an_old_key_that_the_optimizer_lacks_must_have_its_old_default() -> None:
     assert Recipe.loads("[train]\nmomentum = 0.9\nnesterov = true") == Recipe.loads("")
     with pytest.raises(RecipeError, match=r"train\.optimizer\.momentum: unknown key 'momentum'"):
         Recipe.loads("[train]\nmomentum = 0.8")
@@ -116,7 +116,7 @@ def test_old_overrides_are_read_in_any_order() -> None:
     assert recipe.train.optimizer.options == {"weight_decay": 0.1}
 
 
-def test_views_counted_the_image_as_it_is() -> None:
+def test_the_old_views_key_counted_the_original_image() -> None:
     frozen = "[model]\nname = 'pretrained'\ntrainable = 'none'\n"
     assert Recipe.loads(f"{frozen}[train]\nviews = 4").train.augmented_copies == 3
     assert text.recipe(Recipe.loads(frozen).to_dict(), ["train.views=2"]).train.augmented_copies == 1
@@ -124,14 +124,14 @@ def test_views_counted_the_image_as_it_is() -> None:
         Recipe.loads(f"{frozen}[train]\nviews = 0")
 
 
-def test_logistic_regression_was_an_optimizer() -> None:
+def test_the_old_optimizer_logistic_regression_is_read_as_fit() -> None:
     frozen = "[model]\nname = 'pretrained'\ntrainable = 'none'\n"
     new = Recipe.loads(f"{frozen}[train]\nfit = 'logistic-regression'")
     assert Recipe.loads(f"{frozen}[train]\noptimizer = 'logistic-regression'\nmomentum = 0.9") == new
     assert text.recipe(Recipe.loads(frozen).to_dict(), ["train.optimizer=logistic-regression"]) == new
 
 
-def test_both_names_of_a_key_are_a_mistake() -> None:
+def test_giving_both_names_of_a_key_is_refused() -> None:
     with pytest.raises(RecipeError, match=r"unknown key 'head'"):
         Recipe.loads("[model]\nhead = 'flatten'\npooling = 'flatten'")
     with pytest.raises(RecipeError, match=r"unknown key 'momentum'"):

@@ -13,7 +13,7 @@ from tenfold.recipe import Recipe, text
 @pytest.mark.parametrize("source", [
     "😀", "shapes:train=200,test=60", "true", "3", "none", '"digits"', "[a]", "folder:C:\\data", " spaced ", "a=b", "",
 ])
-def test_text_arrives_as_it_is_where_text_is_asked_for(source: str) -> None:
+def test_text_settings_keep_their_text_unchanged(source: str) -> None:
     assert text.recipe({}, [f"data.source={source}"]).data.source == source
 
 
@@ -43,14 +43,14 @@ def test_text_arrives_as_it_is_where_text_is_asked_for(source: str) -> None:
     ("train.checkpoint=none", None),
     ("evaluate.tta=none", "none"),
 ])
-def test_a_value_is_read_as_its_key_asks(word: str, value: Any) -> None:
+def test_a_value_is_parsed_by_the_type_of_its_key(word: str, value: Any) -> None:
     found: Any = text.recipe({}, [word]).to_dict()
     for part in word.partition("=")[0].split("."):
         found = found if part == "cat" else found[part]
     assert found == ("none" if value is None else value)
 
 
-def test_options_are_read_by_their_own_types() -> None:
+def test_options_are_parsed_by_their_own_types() -> None:
     words = ["model.weights=none", "model.trainable=2", "model.name=pretrained", "train.optimizer.nesterov=false",
              "train.optimizer=sgd", "train.augment.mirror=true", "train.augment.rotate.degrees=15", "model.backbone=7"]
     recipe = text.recipe({}, words)
@@ -60,14 +60,14 @@ def test_options_are_read_by_their_own_types() -> None:
     assert recipe.train.augment == {"mirror": {"probability": 0.5, "alternate": False}, "rotate": {"degrees": 15.0}}
 
 
-def test_the_model_of_the_file_says_how_its_options_are_read() -> None:
+def test_options_are_parsed_by_the_types_of_the_model_in_the_file() -> None:
     recipe = text.recipe({"model": {"name": "mlp"}, "train": {"optimizer": "muon"}},
                          ["model.hidden=64,32", "train.optimizer.momentum=0.8"])
     assert recipe.model.options["hidden"] == [64, 32]
     assert recipe.train.optimizer.options["momentum"] == 0.8
 
 
-def test_values_go_before_words_and_the_last_word_before_the_others() -> None:
+def test_the_last_text_override_wins_over_earlier_ones_but_not_over_values() -> None:
     recipe = text.load("cnn2", ["train.epochs=3", "data.source=digits", "train.epochs=4"], {"data.source": "shapes"})
     assert (recipe.train.epochs, recipe.data.source) == (4, "shapes")
 
@@ -84,12 +84,12 @@ def test_all_mistakes_are_reported_at_once() -> None:
         assert part in str(caught.value)
 
 
-def test_a_word_without_a_value_is_a_mistake_in_a_recipe_that_has_no_other() -> None:
+def test_an_override_without_a_value_is_refused_for_a_valid_recipe() -> None:
     with pytest.raises(RecipeError, match=r"^recipe cnn2: --set train\.epochs: expected section\.key=value"):
         text.load("cnn2", ["train.epochs"])
 
 
-def test_words_make_the_recipe_that_their_values_make() -> None:
+def test_text_overrides_give_the_same_recipe_as_values() -> None:
     words = ["train.epochs=3", "model.dense=", "data.classes=cat,dog"]
     values = {"train.epochs": 3, "model.dense": [], "data.classes": ["cat", "dog"]}
     assert text.load("cnn2", words) == Recipe.load("cnn2", values)

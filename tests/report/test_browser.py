@@ -29,7 +29,7 @@ def column(tab, table: str, index: int) -> list[str]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1200])
 @pytest.mark.parametrize("script", [True, False])
-def test_no_error_no_request_no_sideways_scrolling(tmp_path, browser, width, scheme, script):
+def test_pages_have_no_errors_requests_or_horizontal_scrolling(tmp_path, browser, width, scheme, script):
     images, labels = digits(60)
     made = material(images, labels % 4, HOSTILE)
     path = report(run_of(tmp_path, made), made)
@@ -45,7 +45,7 @@ def test_no_error_no_request_no_sideways_scrolling(tmp_path, browser, width, sch
     assert [url for url in browser.requests if not url.startswith("data:")] == [path.as_uri()]
 
 
-def test_a_click_on_a_heading_sorts_and_a_second_one_turns_it_round(browser, page):
+def test_a_click_on_a_heading_sorts_and_a_second_click_reverses(browser, page):
     with browser.page(page[1]) as tab:
         table = "table.by-class"
         assert column(tab, table, 0) == list(DIGITS)
@@ -121,7 +121,7 @@ def test_a_click_on_the_matrix_shows_its_images_and_another_hides_them(browser, 
     assert browser.errors == []
 
 
-def test_without_javascript_the_matrix_opens_all_the_same(browser, page):
+def test_the_matrix_opens_without_javascript(browser, page):
     run, path = page
     i, j, _ = cell_with_errors(run)
     with browser.page(path, java_script_enabled=False) as tab:
@@ -133,7 +133,7 @@ def test_without_javascript_the_matrix_opens_all_the_same(browser, page):
         assert tab.locator(".group:visible").count() == 0
 
 
-def test_it_prints_on_paper_with_everything_open(browser, page):
+def test_printing_opens_all_sections(browser, page):
     with browser.page(page[1]) as tab:
         assert not tab.locator("details pre").is_visible()
         tab.emulate_media(media="print")

@@ -18,7 +18,7 @@ def made():
     return material(*digits(), DIGITS)
 
 
-def test_the_hubs_library_reads_the_metadata(tmp_path, made):
+def test_the_hugging_face_hub_library_reads_the_metadata(tmp_path, made):
     hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
     run = run_of(tmp_path, made)
     data = hub.ModelCard(card(run, made, run.status())).data
@@ -45,7 +45,7 @@ def test_the_metadata_line_by_line(tmp_path, made):
     assert lines[lines.index("---", 1) + 2] == "# cnn-digits-1"
 
 
-def test_the_sections_say_what_the_run_knows(tmp_path, made):
+def test_the_sections_show_the_facts_of_the_run(tmp_path, made):
     text = card(run := run_of(tmp_path, made), made, run.status())
     for heading in ("## Model Details", "## Uses", "## Bias, Risks, and Limitations", "## Training Details",
                     "## Evaluation", "## Environmental Impact", "## Technical Specifications",

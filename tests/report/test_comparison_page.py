@@ -40,7 +40,7 @@ def rows(tab, table: int) -> list[list[str]]:
             for row in texts]
 
 
-def test_the_better_one_stands_first_in_the_metrics_own_direction(browser, page):
+def test_the_better_model_of_a_pair_comes_first_for_every_metric(browser, page):
     with browser.page(page, viewport={"width": 390, "height": 800}) as tab:
         assert rows(tab, 1) == [  # the ranking metric is chosen
             ["first", "second", "ROC-AUC (macro, one-vs-rest)", "+0.0100 [-0.0200, +0.0400]", "0.500", "1.000", "no"],
@@ -75,7 +75,7 @@ def test_a_comparison_without_pairs_has_no_table_of_them():
     assert "<figure" not in text
 
 
-def test_of_very_many_pairs_two_metrics_are_shown():
+def test_very_many_pairs_show_only_two_metrics():
     text = html.comparison([], HEADER, BODY, ranked=3, pairs=PAIRS * 100, by="loss")
     assert text.count("<option") == 3
     assert text.count("data-metric=") == 400

@@ -40,7 +40,7 @@ def size(content: bytes) -> tuple[int, int]:
 # -- the numbers ------------------------------------------------------------------------------------------
 
 
-def test_curve_holds_the_values_and_the_epoch_of_the_highest_validation_accuracy():
+def test_a_curve_has_the_values_and_the_epoch_of_the_highest_validation_accuracy():
     data = curve(history(5), "loss")
     assert data.epochs.tolist() == [1, 2, 3, 4, 5]
     assert data.training[0] == pytest.approx(2.4 * 0.7)
@@ -49,7 +49,7 @@ def test_curve_holds_the_values_and_the_epoch_of_the_highest_validation_accuracy
     assert curve(history(5), "accuracy", best_epoch=2).best == 2
 
 
-def test_phases_are_told_apart():
+def test_a_line_marks_the_start_of_the_second_phase():
     records = [{**record, "phase": 1.0 if record["epoch"] < 4 else 2.0} for record in history(5)]
     assert curve(records, "loss").phases == (4,)
     assert curve(history(5), "loss").phases == ()
@@ -116,7 +116,7 @@ def test_curves_of_many_classes_have_the_areas_of_the_metric_and_leave_out_absen
     assert roc_curves(np.zeros(3, int), p[:3]) == []
 
 
-def test_heat_is_laid_over_a_grey_image():
+def test_a_heat_map_is_drawn_over_a_grey_image():
     image = np.full((4, 4, 1), 100, np.uint8)
     heat = np.zeros((4, 4), np.float32)
     assert (overlay(image, heat) == 100).all()
@@ -189,12 +189,12 @@ def test_every_plot_is_drawn_from_a_whole_run():
         plot_named("los")
 
 
-def test_the_same_material_gives_the_same_bytes():
+def test_equal_material_gives_equal_bytes():
     made = material(*digits(40), DIGITS, epochs=2)
     assert draw_all(made) == draw_all(made)
 
 
-def test_what_is_not_available_is_left_out():
+def test_plots_without_data_are_left_out():
     assert draw_all(Material(classes=DIGITS)) == {}
     images, labels = digits(20)
     assert set(draw_all(Material(history(1), DIGITS))) == {"loss", "accuracy"}
@@ -261,7 +261,7 @@ def test_drawing_leaves_the_global_style_alone():
     assert dict(matplotlib.rcParams) == before
 
 
-# -- judged and compared ----------------------------------------------------------------------------------
+# -- evaluation and comparison ----------------------------------------------------------------------------
 
 
 def corrupted(accuracy: float) -> dict:
@@ -311,6 +311,6 @@ def test_accuracies_under_corruption_start_from_the_clean_one_most_harmful_first
     assert set(draw_all(Material(corruptions=CORRUPTIONS))) == {"corruptions"}
 
 
-def test_quality_against_cost_is_drawn_of_whatever_is_measured():
+def test_quality_against_cost_is_drawn_for_the_measured_costs():
     assert set(draw_all(Material(points=POINTS))) == {"pareto"}
     assert size(png(draw_pareto([], "accuracy")))[0] > 300

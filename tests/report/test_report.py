@@ -50,7 +50,7 @@ def page(tmp_path_factory):
     return run, report(run, made)
 
 
-def test_what_was_calibrated_and_corrupted_is_told_in_numbers(tmp_path):
+def test_the_report_shows_calibration_and_corruption_results(tmp_path):
     made = material(*digits(), DIGITS)
     scored = made.metrics["test"]
     entry = scored["accuracy"]
@@ -67,7 +67,7 @@ def test_what_was_calibrated_and_corrupted_is_told_in_numbers(tmp_path):
     assert "Temperature" not in parsed(report(run_of(tmp_path, plain, "plain"), plain))[1]
 
 
-def test_report_is_one_file_without_address_whose_only_script_is_its_own(page):
+def test_the_report_is_self_contained_with_only_its_own_script(page):
     found, _ = parsed(page[1])
     assert page[1] == page[0].path / "report.html"
     assert all(address.startswith(("data:", "#")) for address in found.addresses)
@@ -78,7 +78,7 @@ def test_report_is_one_file_without_address_whose_only_script_is_its_own(page):
     assert f"script-src 'sha256-{digest}'" in page[1].read_text(encoding="utf-8")
 
 
-def test_links_within_the_report_lead_somewhere_and_ids_are_unique(page):
+def test_links_within_the_report_have_a_target_and_ids_are_unique(page):
     text = page[1].read_text(encoding="utf-8")
     ids = re.findall(r' id="([^"]+)"', text)
     assert len(ids) == len(set(ids))
@@ -95,14 +95,14 @@ def test_every_cell_of_the_matrix_that_has_images_shows_them(page):
     assert first[:first.index("</section>")].count('role="img"') == min(matrix[0, 0], 12)
 
 
-def test_plots_lie_in_the_run_as_well(page):
+def test_plots_are_written_to_the_run_too(page):
     names = {path.name for path in (page[0].path / "plots").iterdir()}
     assert names == {f"{name}.png" for name in (
         "loss", "accuracy", "confusion_matrix", "confusion_matrix_normalised", "roc", "precision_recall", "reliability",
         "samples", "first_validation", "confident_errors")}
 
 
-def test_report_says_what_a_reader_looks_for(page):
+def test_the_report_shows_results_status_command_and_recipe(page):
     run, path = page
     _, text = parsed(path)
     accuracy = run.metrics()["test"]["accuracy"]
@@ -139,14 +139,14 @@ def test_a_whole_finished_run_has_no_warning():
         "Test split: All of one class."]
 
 
-def test_how_often_the_test_split_was_scored_is_said():
+def test_the_report_says_how_often_the_test_split_was_scored():
     assert facts.scored({"test": {"times": 1}}) == (
         "The test split was scored once, at the end of the training. It did not choose anything in this run.")
     assert "scored 4 times, at the end of the training and later (now), 3 of them before the run was resumed." in (
         facts.scored({"test": {"times": 4, "earlier": 3, "scored": "now"}}))
 
 
-def test_what_is_held_out_is_a_field_and_words_alone_in_older_runs():
+def test_held_out_splits_are_recognised_in_new_and_older_runs():
     words, field = {"source": "held out of train (7 images)"}, {"source": "photos", "held_out": True}
     whole = {"source": "held out, says its folder", "held_out": False, "expected": 7}
     kinds = [row["kind"] for row in facts.split_rows({"validation": words, "test": field, "train": whole})]
@@ -168,7 +168,7 @@ def test_hostile_names_are_inert(tmp_path):
         assert name in text
 
 
-def test_a_model_gone_wrong_still_has_a_report(tmp_path):
+def test_a_model_that_predicts_nan_still_has_a_report(tmp_path):
     made = material(*digits(), DIGITS)
     images, labels, p = made.test
     made = dataclasses.replace(made, test=(images, labels, np.where(np.arange(len(p))[:, None] == 3, np.nan, p)))
@@ -176,7 +176,7 @@ def test_a_model_gone_wrong_still_has_a_report(tmp_path):
     assert "ROC curves" not in text
 
 
-def test_images_that_the_model_has_seen_and_small_splits_are_told(tmp_path):
+def test_training_images_in_a_test_split_and_small_splits_are_warned_of(tmp_path):
     made = material(*digits(), DIGITS)
     data = {"uri": "digits", "count": 100, "overlap": {"train": 80, "test": 20}}
     made.metrics["digits-train"] = {**made.metrics["test"], "data": data}
@@ -190,7 +190,7 @@ def test_images_that_the_model_has_seen_and_small_splits_are_told(tmp_path):
     assert "The test split has only 5 images" in text
 
 
-def test_what_is_undefined_is_named_for_every_split(tmp_path):
+def test_undefined_metrics_are_listed_for_every_split(tmp_path):
     made = material(*digits(), DIGITS)
     made.metrics["photos-test"] = {**made.metrics["test"], "notes": ["class three has no images"],
                                    "roc_auc": {"value": None, "reason": "it needs images of every class"}}
@@ -200,7 +200,7 @@ def test_what_is_undefined_is_named_for_every_split(tmp_path):
 
 
 @pytest.mark.parametrize("status", ["diverged", "stopped", "failed"])
-def test_a_run_that_came_to_nothing_still_has_a_report(tmp_path, status):
+def test_a_run_without_a_complete_epoch_still_has_a_report(tmp_path, status):
     run = run_of(tmp_path, Material(classes=DIGITS), status=status)
     _, text = parsed(report(run, Material(classes=DIGITS)))
     assert "not scored" in text
@@ -227,7 +227,7 @@ def test_undefined_values_are_dashes_and_explained(tmp_path):
     assert "eight – – – – – 0" in text
 
 
-def test_a_perfect_test_split_is_said_to_have_no_errors(tmp_path):
+def test_the_report_of_a_perfect_model_says_that_there_are_no_errors(tmp_path):
     made = material(*digits(60), DIGITS, skill=100)
     found, text = parsed(report(run_of(tmp_path, made), made))
     assert "No test image is misclassified." in text
@@ -247,7 +247,7 @@ def test_many_classes_have_the_picture_of_the_matrix_and_images_of_the_commonest
     assert path.stat().st_size < 4e6
 
 
-def test_without_the_images_the_matrix_still_stands(tmp_path):
+def test_the_matrix_is_shown_without_the_images(tmp_path):
     made = material(*digits(100), DIGITS)
     path = report(run_of(tmp_path, made), Material(made.history, DIGITS, made.metrics))
     found, text = parsed(path)
@@ -263,7 +263,7 @@ def test_a_model_without_heat_maps_says_so(tmp_path):
     assert "The model has no convolution, so there is no Grad-CAM." in text
 
 
-def test_numbers_as_text():
+def test_durations_and_histories_are_formatted_as_text():
     assert [facts.duration(s) for s in (0, 41.24, 59.9, 723.4, 7500)] == [
         "0.0 s", "41.2 s", "59.9 s", "12 min 3 s", "2 h 5 min"]
     first = {"epoch": 1, "images_per_second": 12345.6, "loss": float("nan"), "val_accuracy": 0.81349,
@@ -276,7 +276,7 @@ def test_numbers_as_text():
         ("general", [("seed", "0")]), ("machine", [("gpu", "–"), ("fast", "yes")])]
 
 
-def test_values_of_classes_have_intervals_where_the_run_has_them():
+def test_values_of_classes_show_intervals_if_the_run_has_them():
     entry = {"value": 0.5, "low": 0.25, "high": 0.75}
     with_intervals = {"test": {"per_class": {"cat": {"recall": entry, "average_precision": entry, "support": 4}}}}
     assert facts.class_rows(with_intervals) == (
@@ -288,7 +288,7 @@ def test_values_of_classes_have_intervals_where_the_run_has_them():
     assert facts.class_rows({}) == ("", [], [])
 
 
-def test_undefined_metrics_are_named_with_their_reason():
+def test_undefined_metrics_are_listed_with_their_reason():
     metrics = {"test": {"roc_auc": {"value": None, "low": None, "high": None, "reason": "it needs two classes"},
                         "loss": {"value": 0.5}}}
     assert facts.undefined(metrics) == [

@@ -13,7 +13,7 @@ from tenfold.report.thumbnails import data_uri
 
 
 @pytest.mark.parametrize(("kind", "most"), [("png", 0), ("jpeg", 60), ("jpeg", 255)])
-def test_a_picture_is_png_where_that_is_small_and_jpeg_where_it_is_large(
+def test_a_small_picture_is_png_and_a_large_one_jpeg(
     kind: str, most: int, rng: np.random.Generator
 ) -> None:
     noise = rng.integers(0, most + 1, (640, 640, 3)).astype(np.uint8)

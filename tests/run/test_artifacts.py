@@ -11,25 +11,25 @@ from tenfold.run import ARTIFACTS, stale_after
 RUNS = Path(__file__).parents[2] / "docs" / "runs.md"
 
 
-def test_each_is_derived_from_ones_before_it() -> None:
+def test_each_artifact_is_derived_from_earlier_ones() -> None:
     known: set[str] = set()
     for name, artifact in ARTIFACTS.items():
         assert set(artifact.derived_from) <= known, name
         known.add(name)
 
 
-def test_a_new_model_makes_stale_what_was_said_of_the_old_one() -> None:
+def test_a_new_model_makes_all_results_of_the_old_one_stale() -> None:
     stale = set(stale_after("model"))
     assert {"metrics.json", "predictions/*", "calibration.json", "corruptions.json", "inference.json", "plots/*",
             "report.html", "MODEL_CARD.md", "model.h5", "explanations/*/*"} == stale
 
 
-def test_new_predictions_leave_the_model_as_it_is() -> None:
+def test_new_predictions_do_not_make_the_model_stale() -> None:
     assert {"model.keras", "model.h5", "inference.json", "corruptions.json"}.isdisjoint(stale_after("predictions"))
     assert "metrics.json" in stale_after("predictions")
 
 
-def test_the_table_knows_every_file_of_a_run_and_the_documentation_names_them(tmp_path: Path) -> None:
+def test_the_table_and_the_documentation_list_every_file_of_a_run(tmp_path: Path) -> None:
     recipe = Recipe.from_dict({"data": {"source": "shapes:train=100,test=30"}, "model": {"name": "mlp", "hidden": [4]},
                                "train": {"epochs": 1, "batch_size": 20}}, name="x")
     run = tenfold.train(recipe, runs=tmp_path, csv=True, h5=True)

@@ -16,7 +16,7 @@ from tenfold.recipe import Recipe
 from tenfold.run import Run, State
 
 
-def test_simultaneous_starts_get_directories_of_their_own(tmp_path: Path) -> None:
+def test_simultaneous_starts_get_separate_directories(tmp_path: Path) -> None:
     made: list[Path] = []
     threads = [threading.Thread(target=lambda: made.append(Run.create(tmp_path, "x", Recipe.load("mlp")).path))
                for _ in range(24)]
@@ -34,13 +34,13 @@ def test_numbers_count_on_from_the_highest(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "-x", "a b"])
-def test_a_name_that_is_no_directory_name_is_refused(tmp_path: Path, name: str) -> None:
+def test_an_invalid_directory_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="is invalid"):
         Run.create(tmp_path, name)
     assert not list(tmp_path.iterdir())
 
 
-def test_the_recipe_comes_back_as_it_went_in(tmp_path: Path) -> None:
+def test_a_written_recipe_is_read_back_unchanged(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "x")
     recipe = Recipe.load("cnn3-plateau", {"train.seed": 3})
     run.write_recipe(recipe)
@@ -48,7 +48,7 @@ def test_the_recipe_comes_back_as_it_went_in(tmp_path: Path) -> None:
     assert Recipe.load(run.path / "recipe.toml") == recipe
 
 
-def test_the_history_comes_back_as_it_went_in(tmp_path: Path) -> None:
+def test_a_written_history_is_read_back_unchanged(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "x")
     records = [{"epoch": 1, "loss": 0.5, "custom": 3.0}, {"epoch": 2, "loss": 0.25}]
     run.write_history(records)
@@ -63,7 +63,7 @@ def test_the_history_comes_back_as_it_went_in(tmp_path: Path) -> None:
     lambda text: "",
     lambda text: text + "\0\xff",
 ])
-def test_a_damaged_history_is_named(tmp_path: Path, damage: Callable[[str], str]) -> None:
+def test_a_damaged_history_is_reported(tmp_path: Path, damage: Callable[[str], str]) -> None:
     run = Run.create(tmp_path, "x")
     run.write_history([{"epoch": 1, "loss": 0.5, "custom": 3.0}, {"epoch": 2, "loss": 0.25, "custom": 2.0}])
     path = run.path / "history.csv"
@@ -73,7 +73,7 @@ def test_a_damaged_history_is_named(tmp_path: Path, damage: Callable[[str], str]
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
-def test_a_json_file_nested_without_end_is_named(opening: str, tmp_path: Path) -> None:
+def test_a_json_file_nested_too_deep_is_reported(opening: str, tmp_path: Path) -> None:
     run = Run.create(tmp_path, "x")
     for name, read in (("status.json", run.status), ("metrics.json", run.metrics)):
         (run.path / name).write_text(opening * 100_000, encoding="utf-8")
@@ -81,21 +81,21 @@ def test_a_json_file_nested_without_end_is_named(opening: str, tmp_path: Path) -
             read()
 
 
-def test_a_recipe_nested_without_end_is_named(tmp_path: Path) -> None:
+def test_a_recipe_nested_too_deep_is_reported(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "x")
     (run.path / "recipe.toml").write_text("a = " + "[" * 100_000, encoding="utf-8")
     with pytest.raises(RunError, match=r"^[^\n]*recipe\.toml: damaged \([^\n]*invalid TOML[^\n]*\)$"):
         run.recipe()
 
 
-def test_a_json_file_that_lacks_a_key_is_named(tmp_path: Path) -> None:
+def test_a_json_file_without_a_required_key_is_reported(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "x")
     run.write_json("calibration.json", {"temperature": 1.0})
     with pytest.raises(RunError, match=r"calibration\.json: damaged \(missing before, after\)"):
         run.calibration()
 
 
-def test_a_run_directory_that_vanished_is_not_made_again(tmp_path: Path) -> None:
+def test_a_deleted_run_directory_is_not_created_again(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "x")
     run.path.rmdir()
     for write in (lambda: run.write_status(State.FAILED),
@@ -105,7 +105,7 @@ def test_a_run_directory_that_vanished_is_not_made_again(tmp_path: Path) -> None
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_killed_writer_left_half_written_is_swept_away(tmp_path: Path) -> None:
+def test_unfinished_files_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "x")
     run.write("predictions/test.parquet", b"whole")
     (run.path / "predictions/.123-test.parquet").write_bytes(b"half")
@@ -117,7 +117,7 @@ def test_what_a_killed_writer_left_half_written_is_swept_away(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
-def test_a_disk_without_locks_tells_the_living_from_the_dead_all_the_same(
+def test_a_dead_process_is_detected_on_a_disk_without_locks(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def flock(*_: object) -> None:
@@ -139,7 +139,7 @@ def test_a_disk_without_locks_tells_the_living_from_the_dead_all_the_same(
 
 
 @pytest.mark.parametrize("kind", ["absent", "a file", "an empty directory"])
-def test_what_is_no_run_is_refused_in_one_line(tmp_path: Path, kind: str) -> None:
+def test_a_path_that_is_not_a_run_is_refused_in_one_line(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "x"
     if kind == "a file":
         path.write_text("")
@@ -149,7 +149,7 @@ def test_what_is_no_run_is_refused_in_one_line(tmp_path: Path, kind: str) -> Non
         Run.open(path)
 
 
-def test_a_missing_file_names_the_status(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_file_names_the_status(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "x")
     run.write_recipe(Recipe.load("mlp"))
     run.write_status(State.STOPPED)
@@ -172,7 +172,7 @@ def test_a_run_has_its_first_files_from_the_start(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["x-1"]
 
 
-def test_a_process_killed_while_it_makes_a_run_leaves_no_numbered_stub(tmp_path: Path) -> None:
+def test_a_process_killed_while_it_creates_a_run_leaves_no_run_directory(tmp_path: Path) -> None:
     left = tmp_path / ".123-x"
     left.mkdir()
     (left / "status.json").write_text("{}")
@@ -184,7 +184,7 @@ def test_a_process_killed_while_it_makes_a_run_leaves_no_numbered_stub(tmp_path:
     assert other.exists()  # of another name, so perhaps of a process that is at work
 
 
-def test_an_empty_directory_keeps_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_never_reuses_an_existing_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x-1").mkdir()
     monkeypatch.setattr("tenfold.run.naming.numbers", lambda root, name: [])  # as if the other came a moment later
     assert Run.create(tmp_path, "x", Recipe.load("mlp")).name == "x-2"

@@ -15,7 +15,7 @@ from tenfold.run import Environment, Metrics, Record, Run, SplitRecord, State, S
 METRICS = {"test": {"accuracy": {"value": 0.5, "low": 0.4, "high": 0.6}, "count": 10}}
 
 
-def test_a_record_is_the_mapping_that_the_file_holds() -> None:
+def test_a_record_reads_like_the_mapping_in_its_file() -> None:
     record = Metrics(METRICS)
     assert record["test"]["accuracy"]["value"] == 0.5
     assert record == METRICS
@@ -42,7 +42,7 @@ def test_a_record_can_be_copied(copied: object) -> None:
     assert twin == METRICS
 
 
-def test_what_a_run_is_and_whether_it_can_go_on() -> None:
+def test_a_status_has_a_state_and_says_whether_the_run_can_resume() -> None:
     status = Status({"status": "stopped", "reason": "interrupted", "epochs": 2})
     assert status.state is State.STOPPED
     assert status["status"] == "stopped"
@@ -50,12 +50,12 @@ def test_what_a_run_is_and_whether_it_can_go_on() -> None:
     assert {state for state in State if state.can_resume} == {State.STOPPED, State.FAILED, State.DIED}
 
 
-def test_a_run_does_not_say_that_it_died(tmp_path: Path) -> None:
+def test_a_run_cannot_write_the_state_died(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="died"):
         Run.create(tmp_path, "x").write_status(State.DIED)
 
 
-def test_the_facts_of_an_environment_by_name() -> None:
+def test_an_environment_record_has_named_facts() -> None:
     environment = Environment({"dataset": {
         "classes": ["a", "b"], "shape": [8, 8, 1], "fingerprint": "f00d",
         "splits": {"test": {"count": 5, "source": "official", "partial": True, "expected": 10}}}})
@@ -66,7 +66,7 @@ def test_the_facts_of_an_environment_by_name() -> None:
     assert environment.splits["test"].expected == 10
 
 
-def test_a_held_out_split_says_so_and_in_runs_of_0_1_by_its_words() -> None:
+def test_held_out_splits_are_recognised_in_runs_of_version_0_1() -> None:
     assert SplitRecord({"held_out": True, "source": "x"}).held_out
     assert not SplitRecord({"held_out": False, "source": "held out of train"}).held_out
     assert SplitRecord({"source": "held out of train (60 images)"}).held_out
@@ -80,7 +80,7 @@ def test_a_held_out_split_says_so_and_in_runs_of_0_1_by_its_words() -> None:
     ("calibration.json", {"temperature": 1}, Run.calibration, "missing before, after"),
     ("inference.json", {}, Run.speed, "missing images_per_second"),
 ])
-def test_a_file_that_is_no_such_record_is_named(
+def test_an_invalid_record_file_is_reported(
     name: str, content: Record, read: object, words: str, tmp_path: Path
 ) -> None:
     run = Run.create(tmp_path, "x")

@@ -68,7 +68,7 @@ def images(rng: np.random.Generator) -> np.ndarray:
     return rng.integers(0, 256, (60, 32, 32, 3), np.uint8)
 
 
-def test_a_runtime_says_what_keras_says(predictor: Predictor, run: Run, images: np.ndarray) -> None:
+def test_every_runtime_predicts_like_keras(predictor: Predictor, run: Run, images: np.ndarray) -> None:
     facts, model = modelfile.facts(run.path / "model.keras"), run.model()
     assert predictor.classes == tuple(facts["classes"])
     assert predictor.shape == tuple(facts["shape"]) == (32, 32, 3)
@@ -88,7 +88,7 @@ def test_probabilities_are_the_softmax_of_logits(predictor: Predictor, images: n
 
 
 @pytest.mark.parametrize("kind", ["predict", "logits", "features"])
-def test_batches_of_any_size_and_no_images_at_all(kind: str, predictor: Predictor, images: np.ndarray) -> None:
+def test_predictions_are_the_same_for_any_batch_size(kind: str, predictor: Predictor, images: np.ndarray) -> None:
     answer, images = getattr(predictor, kind), images[:15]
     whole = answer(images, batch_size=500)
     assert len(whole) == len(images)
@@ -132,7 +132,7 @@ def test_images_are_gathered_in_batches(
     np.testing.assert_array_equal(predictor.predict(mapped, batch_size=25), expected)
 
 
-def test_the_recipe_of_a_run_is_not_needed(trained: dict[str, Run], images: np.ndarray, tmp_path: Path) -> None:
+def test_a_runtime_works_without_the_recipe(trained: dict[str, Run], images: np.ndarray, tmp_path: Path) -> None:
     for name in MODELS:
         (tmp_path / name).mkdir()
         shutil.copy(trained[name].path / "model.keras", tmp_path / name)
@@ -142,7 +142,7 @@ def test_the_recipe_of_a_run_is_not_needed(trained: dict[str, Run], images: np.n
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES.names())
-def test_what_is_no_image_of_the_model_is_refused(runtime: str, trained: dict[str, Run], images: np.ndarray) -> None:
+def test_images_of_wrong_shape_or_dtype_are_refused(runtime: str, trained: dict[str, Run], images: np.ndarray) -> None:
     predictor = open_predictor(trained["mlp"], runtime)
     with pytest.raises(UsageError, match=r"received an array of shape \(60, 32, 32, 1\); expected \(n, 32, 32, 3\)"):
         predictor.predict(images[..., :1])
@@ -150,7 +150,7 @@ def test_what_is_no_image_of_the_model_is_refused(runtime: str, trained: dict[st
         predictor.predict(images / 255)
 
 
-def test_what_can_not_be_opened_says_why(trained: dict[str, Run], tmp_path: Path) -> None:
+def test_unknown_runtimes_and_damaged_models_are_reported(trained: dict[str, Run], tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="unknown runtime 'kears'; did you mean 'keras'"):
         open_predictor(trained["cnn"], "kears")
     (tmp_path / "model.keras").write_bytes(b"no model")

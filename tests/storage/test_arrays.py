@@ -44,7 +44,7 @@ def names(stored: StoredArray) -> list[str]:
     return sorted(path.name for path in stored.path.parent.iterdir())
 
 
-def test_an_array_is_filled_once_and_then_found(stored: StoredArray, images: np.ndarray) -> None:
+def test_an_array_is_filled_once_and_then_reused(stored: StoredArray, images: np.ndarray) -> None:
     assert stored.find() is None
     reader, done = Reader(images), []
     found = stored.fill(reader, BLOCK, progress=done.append)
@@ -58,13 +58,15 @@ def test_an_array_is_filled_once_and_then_found(stored: StoredArray, images: np.
     assert np.array_equal(stored.fill(Reader(images, fails_at=1), BLOCK), images)
 
 
-def test_what_is_written_into_the_array_does_not_reach_the_file(stored: StoredArray, images: np.ndarray) -> None:
+def test_changes_to_the_array_do_not_change_the_file(stored: StoredArray, images: np.ndarray) -> None:
     stored.fill(Reader(images), BLOCK)[:] = 0
     assert np.array_equal(stored.find(), images)
 
 
 @pytest.mark.parametrize(("note_every", "left"), [(1, 24), (2, 16), (10, 0)])
-def test_it_goes_on_after_the_last_note(stored: StoredArray, images: np.ndarray, note_every: int, left: int) -> None:
+def test_filling_resumes_after_the_last_note(
+    stored: StoredArray, images: np.ndarray, note_every: int, left: int
+) -> None:
     with pytest.raises(DataError, match="damaged"):
         stored.fill(Reader(images, fails_at=4), BLOCK, note_every)
     assert stored.find() is None
@@ -75,7 +77,7 @@ def test_it_goes_on_after_the_last_note(stored: StoredArray, images: np.ndarray,
     assert names(stored) == ["images.npy"]
 
 
-def test_who_is_stopped_notes_how_far_it_came(stored: StoredArray, images: np.ndarray) -> None:
+def test_a_stopped_filling_records_its_progress(stored: StoredArray, images: np.ndarray) -> None:
     reader = Reader(images)
     with pytest.raises(KeyboardInterrupt):
         stored.fill(reader, BLOCK, note_every=100, stop=lambda: len(reader.asked) == 3)
@@ -85,7 +87,7 @@ def test_who_is_stopped_notes_how_far_it_came(stored: StoredArray, images: np.nd
 
 
 @pytest.mark.parametrize("other", [{"shape": (COUNT, 6, 5, 1)}, {"dtype": np.dtype(np.int8)}])
-def test_what_was_begun_of_another_array_counts_for_nothing(
+def test_an_unfinished_different_array_is_discarded(
     other: dict[str, object], stored: StoredArray, images: np.ndarray
 ) -> None:
     of_other = StoredArray(**{"path": stored.path, "shape": stored.shape, "dtype": stored.dtype, **other})
@@ -104,7 +106,7 @@ def test_a_damaged_file_is_filled_again(content: bytes | str, stored: StoredArra
     assert np.array_equal(stored.fill(Reader(images), BLOCK), images)
 
 
-def test_too_little_room_is_told_before_anything_is_read(
+def test_too_little_disk_space_is_reported_before_anything_is_read(
     stored: StoredArray, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
@@ -116,7 +118,7 @@ def test_too_little_room_is_told_before_anything_is_read(
     assert not names(stored)
 
 
-def test_two_at_once_fill_it_once(stored: StoredArray, images: np.ndarray) -> None:
+def test_two_processes_fill_an_array_only_once(stored: StoredArray, images: np.ndarray) -> None:
     told, reader = threading.Event(), Reader(images)
     found: list[np.ndarray] = []
     stored.path.parent.mkdir()
@@ -132,7 +134,7 @@ def test_two_at_once_fill_it_once(stored: StoredArray, images: np.ndarray) -> No
     assert all(np.array_equal(each, images) for each in found)
 
 
-def test_an_error_of_who_reads_is_not_one_of_the_disk_written(stored: StoredArray) -> None:
+def test_an_error_of_the_reader_is_not_reported_as_a_storage_error(stored: StoredArray) -> None:
     def gone(start: int, end: int) -> np.ndarray:
         raise FileNotFoundError("photo.jpg")
 
@@ -140,7 +142,7 @@ def test_an_error_of_who_reads_is_not_one_of_the_disk_written(stored: StoredArra
         stored.fill(gone, BLOCK)
 
 
-def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path, images: np.ndarray) -> None:
+def test_an_unwritable_location_is_reported_in_one_line(tmp_path: Path, images: np.ndarray) -> None:
     (tmp_path / "cache").touch()
     stored = StoredArray(tmp_path / "cache" / "images.npy", images.shape, images.dtype, "set THIS")
     with pytest.raises(StorageError, match=r"^can't write [^\n]*; set THIS$"):

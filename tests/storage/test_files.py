@@ -20,7 +20,7 @@ def names(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
-def test_a_file_is_written_with_its_folders(tmp_path: Path) -> None:
+def test_writing_a_file_creates_its_folders(tmp_path: Path) -> None:
     for content in ("é", "é".encode(), lambda path: path.write_text("é", encoding="utf-8")):
         path = write_whole(tmp_path / "a" / "b.txt", content)
         assert path.read_text(encoding="utf-8") == "é"
@@ -28,7 +28,7 @@ def test_a_file_is_written_with_its_folders(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a"]
 
 
-def test_a_function_that_writes_is_given_a_path_with_the_same_suffix(tmp_path: Path) -> None:
+def test_a_writer_function_gets_a_path_with_the_same_suffix(tmp_path: Path) -> None:
     suffixes: list[str] = []
 
     def write(path: Path) -> None:
@@ -56,18 +56,18 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> 
     (errno.ENOSPC, "free some space there or set THIS"), (errno.EDQUOT, "free some space there or set THIS"),
     (errno.EROFS, "set THIS"),
 ])
-def test_an_error_of_the_disk_is_one_line_with_the_callers_advice(number: int, words: str) -> None:
+def test_a_disk_error_is_reported_in_one_line_with_advice(number: int, words: str) -> None:
     with pytest.raises(StorageError) as caught, storing(Path("a/b"), "set THIS"):
         raise OSError(number, os.strerror(number))
     assert str(caught.value) == f"can't write {Path('a/b')}: {os.strerror(number)}; {words}"
 
 
-def test_other_errors_pass_as_they_are() -> None:
+def test_other_errors_are_raised_unchanged() -> None:
     with pytest.raises(ValueError, match="mine"), storing(Path("a")):
         raise ValueError("mine")
 
 
-def test_a_directory_is_replaced_whole_or_stays_as_it_was(tmp_path: Path) -> None:
+def test_a_directory_is_replaced_completely_or_not_at_all(tmp_path: Path) -> None:
     def fill(path: Path, name: str) -> None:
         (path / "deep").mkdir()
         (path / "deep" / name).write_text(name)
@@ -86,7 +86,7 @@ def test_a_directory_is_replaced_whole_or_stays_as_it_was(tmp_path: Path) -> Non
     assert names(tmp_path) == ["pictures", "pictures/deep", "pictures/deep/second"]
 
 
-def test_a_directory_that_could_not_take_its_place_leaves_the_old_one(
+def test_a_failed_replacement_keeps_the_old_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_directory(tmp_path / "pictures", lambda folder: (folder / "old").touch())
@@ -103,7 +103,7 @@ def test_a_directory_that_could_not_take_its_place_leaves_the_old_one(
     assert names(tmp_path) == ["pictures", "pictures/old"]
 
 
-def test_what_killed_writers_left_is_swept_away(tmp_path: Path) -> None:
+def test_unfinished_files_of_killed_writers_are_removed(tmp_path: Path) -> None:
     write_whole(tmp_path / "a" / "whole", b"whole")
     (tmp_path / "a" / ".123-half").write_bytes(b"half")
     (tmp_path / ".hidden").write_bytes(b"not ours")
@@ -137,7 +137,7 @@ def test_a_writer_killed_while_it_replaces_a_directory_loses_nothing(tmp_path: P
     assert names(tmp_path) == ["pictures", "pictures/old"]
 
 
-def test_a_finished_file_takes_the_place_of_another(tmp_path: Path) -> None:
+def test_a_finished_file_replaces_an_existing_one(tmp_path: Path) -> None:
     for name in ("new.part", "new"):
         (tmp_path / name).write_text(name)
     put_in_place(tmp_path / "new.part", tmp_path / "new")

@@ -59,7 +59,7 @@ def holder(file: Path, disk: int | None) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_another_waits_and_is_told(tmp_path: Path, disk: int | None) -> None:
+def test_a_second_process_waits_and_is_notified(tmp_path: Path, disk: int | None) -> None:
     file = lock_path(tmp_path / "thing")
     told, order = threading.Event(), []
 
@@ -78,7 +78,7 @@ def test_another_waits_and_is_told(tmp_path: Path, disk: int | None) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_who_waits_can_be_stopped(tmp_path: Path, disk: int | None) -> None:
+def test_waiting_for_a_lock_can_be_stopped(tmp_path: Path, disk: int | None) -> None:
     asked = []
     with locked(tmp_path / "lock"), pytest.raises(KeyboardInterrupt), locked(
             tmp_path / "lock", stop=lambda: asked.append(1) or len(asked) > 2):
@@ -103,7 +103,7 @@ def test_another_process_is_refused_until_the_holder_is_killed(tmp_path: Path, d
     assert not list(tmp_path.iterdir())
 
 
-def test_a_lock_that_nobody_holds(tmp_path: Path, disk: int | None) -> None:
+def test_a_free_lock_is_reported_free(tmp_path: Path, disk: int | None) -> None:
     assert not is_held(tmp_path / ".lock")
     (tmp_path / ".lock").touch()
     assert not is_held(tmp_path / ".lock")
@@ -112,7 +112,7 @@ def test_a_lock_that_nobody_holds(tmp_path: Path, disk: int | None) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_many_who_look_at_once_do_not_take_each_other_for_the_holder(tmp_path: Path, disk: int | None) -> None:
+def test_simultaneous_checks_do_not_report_each_other_as_holder(tmp_path: Path, disk: int | None) -> None:
     file = tmp_path / ".lock"
     with holder(file, disk) as process:
         process.kill()
@@ -132,7 +132,7 @@ def test_many_who_look_at_once_do_not_take_each_other_for_the_holder(tmp_path: P
     assert said == [False] * 160
 
 
-def test_who_looks_does_not_make_a_writer_fail(tmp_path: Path, disk: int | None) -> None:
+def test_checking_a_lock_does_not_make_a_writer_fail(tmp_path: Path, disk: int | None) -> None:
     file, done = tmp_path / ".lock", threading.Event()
 
     def look() -> None:
@@ -150,20 +150,20 @@ def test_who_looks_does_not_make_a_writer_fail(tmp_path: Path, disk: int | None)
         thread.join()
 
 
-def test_an_error_within_lets_go(tmp_path: Path, disk: int | None) -> None:
+def test_an_error_releases_the_lock(tmp_path: Path, disk: int | None) -> None:
     with pytest.raises(ValueError, match="within"), locked(tmp_path / "lock"):
         raise ValueError("within")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+def test_an_unwritable_location_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match=r"^can't write [^\n]*Not a directory; set THIS$"), locked(
             tmp_path / "file" / "lock", advice="set THIS"):
         pass
 
 
-def test_another_error_of_the_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_disk_error_is_reported_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def flock(*_: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 

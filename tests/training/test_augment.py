@@ -28,7 +28,7 @@ def batch(images: torch.Tensor, targets: torch.Tensor = LABELS, epoch: int = 1) 
 
 
 @pytest.mark.parametrize(("probability", "low", "high"), [(0.0, 0, 0), (0.5, 20, 44), (1.0, 64, 64)])
-def test_mirror_flips_that_share(images: torch.Tensor, probability: float, low: int, high: int) -> None:
+def test_mirror_flips_the_given_fraction(images: torch.Tensor, probability: float, low: int, high: int) -> None:
     out = augment.mirror(batch(images), probability=probability).images
     flipped = [torch.equal(a, b.flip(2)) for a, b in zip(out, images, strict=True)]
     same = [torch.equal(a, b) for a, b in zip(out, images, strict=True)]
@@ -36,7 +36,7 @@ def test_mirror_flips_that_share(images: torch.Tensor, probability: float, low: 
     assert low <= sum(flipped) <= high
 
 
-def test_alternating_mirror_shows_each_image_both_ways_in_any_two_epochs(images: torch.Tensor) -> None:
+def test_alternating_mirror_flips_each_image_in_every_second_epoch(images: torch.Tensor) -> None:
     epochs = [augment.mirror(batch(images, epoch=e), alternate=True).images for e in (1, 2, 3)]
     flipped = [torch.equal(a, b.flip(2)) for a, b in zip(epochs[0], images, strict=True)]
     assert 20 <= sum(flipped) <= 44
@@ -55,7 +55,7 @@ def test_translate_is_a_crop_of_the_reflected_image(images: torch.Tensor) -> Non
     assert len(shifts) > 15
 
 
-def test_crop_cuts_windows_at_every_place(images: torch.Tensor) -> None:
+def test_crop_uses_every_window_position(images: torch.Tensor) -> None:
     out = augment.crop(batch(images), fraction=0.75).images
     assert out.shape == (64, 3, 9, 8)
     places = set()
@@ -70,7 +70,7 @@ def test_a_window_is_smaller_than_the_image(images: torch.Tensor) -> None:
     assert augment.crop(batch(images), fraction=0.99).images.shape == (64, 3, 11, 9)
 
 
-def test_windows_are_scaled_back_or_to_the_size_that_is_asked_for(images: torch.Tensor) -> None:
+def test_windows_are_scaled_to_the_image_size_or_the_given_size(images: torch.Tensor) -> None:
     crop = {"crop": {"fraction": 0.75}}
     assert augment.augmented(batch(images), crop).images.shape == (64, 3, 12, 10)
     assert augment.augmented(batch(images), crop, 0.5).images.shape == (64, 3, 6, 5)
@@ -83,7 +83,7 @@ def test_windows_are_scaled_back_or_to_the_size_that_is_asked_for(images: torch.
     assert asked.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_rotate_by_nothing_is_nothing(images: torch.Tensor) -> None:
+def test_rotate_by_zero_degrees_changes_nothing(images: torch.Tensor) -> None:
     out = augment.rotate(batch(images), degrees=1e-6).images
     torch.testing.assert_close(out, images, atol=1e-2, rtol=0)
 
@@ -113,7 +113,7 @@ def test_brightness_and_contrast_stay_within_their_bounds(images: torch.Tensor) 
     assert 0.7 <= float(ratio.min()) < 0.8 < 1.2 < float(ratio.max()) <= 1.3 + 1e-4
 
 
-def test_mixup_blends_images_and_targets_by_one_share(images: torch.Tensor) -> None:
+def test_mixup_blends_images_and_targets_with_the_same_weight(images: torch.Tensor) -> None:
     images = LABELS.float()[:, None, None, None].expand_as(images).clone()  # each image shows its label
     out = augment.mixup(batch(images), alpha=1.0)
     torch.testing.assert_close(out.images[:, 0, 0, 0], out.targets @ torch.arange(4.0), atol=1e-4, rtol=1e-4)

@@ -55,7 +55,7 @@ def test_muon_orthogonalises_filters_as_matrices() -> None:
     assert adam == [False, True, False, True, True, True]  # convolution, dense; biases and the logits are Adam's
 
 
-def test_a_step_is_a_step_of_plain_pytorch() -> None:
+def test_a_step_matches_plain_pytorch() -> None:
     learner = trainer(optimizer="sgd", learning_rate=0.1, momentum=0.0, nesterov=False, label_smoothing=0.1)
     split = loader()
     images, labels = map(torch.from_numpy, data())
@@ -95,7 +95,7 @@ def test_evaluation_is_cross_entropy_and_accuracy() -> None:
     assert accuracy == float((logits.argmax(1) == labels).double().mean())
 
 
-def test_batches_cover_the_order_and_differ_by_one_at_most() -> None:
+def test_batches_cover_all_images_and_their_sizes_differ_by_at_most_one() -> None:
     order = engine.epoch_order(1000, seed=1, epoch=2)
     parts = engine.batches(order, 96)
     assert sorted(torch.cat(list(parts)).tolist()) == list(range(1000))
@@ -103,14 +103,14 @@ def test_batches_cover_the_order_and_differ_by_one_at_most() -> None:
     assert max(len(p) for p in engine.batches(np.arange(97), 96)) == 49
 
 
-def test_randomness_is_a_function_of_its_key() -> None:
+def test_a_derived_seed_depends_only_on_its_key() -> None:
     assert engine.derived_seed(1, 2, 3) == engine.derived_seed(1, 2, 3)
     keys = [(s, e, i) for s in range(4) for e in range(4) for i in range(4)]
     assert len({engine.derived_seed(*key) for key in keys}) == len(keys)
     assert not np.array_equal(engine.epoch_order(50, 0, 1), engine.epoch_order(50, 0, 2))
 
 
-def test_seeding_leaves_the_callers_generators_as_they_were() -> None:
+def test_seeding_restores_the_generators_of_the_caller() -> None:
     np.random.seed(5)
     torch.manual_seed(5)
     expected = np.random.RandomState(5).rand(), torch.Generator().manual_seed(5)
@@ -134,7 +134,7 @@ def test_all_state_moves_to_the_device_with_the_trainer() -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 @pytest.mark.parametrize("name", ["adam", "sgd", "muon"])
-def test_a_gpu_takes_the_steps_of_the_processor(name: str) -> None:
+def test_a_gpu_takes_the_same_steps_as_the_cpu(name: str) -> None:
     on_processor, on_gpu = trainer(optimizer=name), trainer(device="cuda", optimizer=name)
     split = loader()
     moved = Loader(*data(), "cuda")

@@ -62,7 +62,7 @@ def part_of(path: Path, rows: int, said: int, width: int = 3) -> None:
     path.unlink()
 
 
-def test_rows_of_an_older_part_do_not_pass_for_those_of_a_new_one(
+def test_rows_of_an_older_unfinished_file_are_not_reused(
     split: Split, network: keras.Model, cache: Path, expected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     extract(network, "key", split, View(), SILENT)
@@ -99,7 +99,7 @@ def test_a_finished_file_is_read_without_a_lock(
     assert extract(network, "key", split, View(), SILENT) == expected
 
 
-def test_who_waits_for_another_process_says_so_and_can_be_stopped(
+def test_waiting_for_another_process_is_reported_and_can_be_stopped(
     split: Split, network: keras.Model, cache: Path, expected: Any
 ) -> None:
     extract(network, "key", split, View(), SILENT)
@@ -132,7 +132,7 @@ def test_a_full_disk_is_an_error_before_anything_is_computed(
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EOPNOTSUPP])
-def test_a_disk_that_reserves_nothing_will_do(
+def test_a_disk_that_cannot_reserve_space_works(
     number: int, split: Split, network: keras.Model, expected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unable(*_: int) -> None:
@@ -142,7 +142,7 @@ def test_a_disk_that_reserves_nothing_will_do(
     assert extract(network, "key", split, View(), SILENT) == expected
 
 
-def test_going_on_needs_room_for_what_is_missing(
+def test_continuing_needs_space_only_for_the_missing_rows(
     split: Split, network: keras.Model, cache: Path, expected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A part may have holes, where the disk reserved nothing."""
@@ -158,7 +158,7 @@ def test_going_on_needs_room_for_what_is_missing(
     assert listen.said[0] == "features: continuing after 100 of 250 images"
 
 
-def test_a_network_is_known_by_what_it_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_key_of_a_network_depends_on_its_computation(monkeypatch: pytest.MonkeyPatch) -> None:
     """In which versions, but not whether its layers are to be trained: a probe and a fine-tuning share features."""
     def network(trainable: bool, units: int = 2) -> keras.Model:
         inputs = keras.Input((4,))

@@ -43,7 +43,7 @@ def fingerprint(run: Run) -> str:
     return hashlib.sha256(b"".join(w.tobytes() for w in run.model().get_weights())).hexdigest()
 
 
-def test_there_is_one_complete_record_an_epoch(tmp_path: Path, digits: Dataset) -> None:
+def test_each_epoch_has_one_complete_record(tmp_path: Path, digits: Dataset) -> None:
     run, records = trained(tmp_path, digits)
     assert [r["epoch"] for r in records] == [1, 2, 3]
     assert set(records[0]) == {"epoch", "seconds", "images_per_second", "learning_rate", "loss", "accuracy", "val_loss",
@@ -72,7 +72,7 @@ def test_bfloat16_learns_as_float32_does(tmp_path: Path, digits: Dataset) -> Non
     assert final["bfloat16"] > 0.85
 
 
-def test_the_model_is_that_of_the_best_epoch(tmp_path: Path, digits: Dataset) -> None:
+def test_the_saved_model_is_from_the_best_epoch(tmp_path: Path, digits: Dataset) -> None:
     run, records = trained(tmp_path, digits, {"train.epochs": 6, "train.learning_rate": 0.02})
     best = schedule.best_epoch(records, "val_accuracy")
     kept = checkpoint.load(run, "best")
@@ -105,7 +105,7 @@ def test_plateau_lowers_the_recorded_rate(tmp_path: Path, digits: Dataset) -> No
     assert [r["learning_rate"] for r in records] == pytest.approx([1e-3, 1e-3, 5e-4, 2.5e-4, 1.25e-4, 6.25e-5])
 
 
-def test_keras_callbacks_are_told_and_obeyed(tmp_path: Path, digits: Dataset) -> None:
+def test_keras_callbacks_are_called_and_can_stop_training(tmp_path: Path, digits: Dataset) -> None:
     seen: list[str] = []
 
     class Spy(keras.callbacks.Callback):
@@ -179,7 +179,7 @@ def test_a_batch_larger_than_the_split_is_the_whole_split(tmp_path: Path, digits
     ({"train.augment.cutout.pixels": 8}, "train.augment.cutout.pixels is 8, but images are 8 pixels wide"),
     ({"train.batch_size": 1, "model.norm": "batch"}, "train.batch_size is 1, but the network has batch normalisation"),
 ])
-def test_settings_that_are_probably_not_intended_are_told(
+def test_settings_that_are_probably_unintended_give_a_warning(
     changes: dict[str, object], words: str, tmp_path: Path, digits: Dataset
 ) -> None:
     recipe = Recipe.from_dict({"model": {"name": "cnn", "filters": [4], "dense": [8]}, "train": {"epochs": 1}})
@@ -194,7 +194,7 @@ def test_class_weights_for_other_classes_are_refused(tmp_path: Path, digits: Dat
         trained(tmp_path, digits, {"train.class_weights": {"cat": 1}})
 
 
-def test_progressive_resizing_trains_on_small_images_and_ends_with_whole_ones(
+def test_progressive_resizing_starts_small_and_ends_at_full_size(
     tmp_path: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tenfold.training import engine
@@ -233,7 +233,7 @@ def test_image_scales_that_the_network_cannot_take_are_refused(
         check(recipe, prepare(digits, recipe.data))
 
 
-def test_whitening_is_taken_from_the_training_images_and_stays(tmp_path: Path, digits: Dataset) -> None:
+def test_whitening_comes_from_the_training_images_and_stays_fixed(tmp_path: Path, digits: Dataset) -> None:
     recipe = Recipe.from_dict({"data": {"source": "digits", "train_size": 400}, "model": {"name": "speednet"},
                                "train": {"epochs": 1, "batch_size": 100}}).replace({"model.filters": [8]})
     run = Run.create(tmp_path, "x")

@@ -29,7 +29,7 @@ def images(request: pytest.FixtureRequest, tmp_path: Path) -> Images:
 
 
 @pytest.mark.parametrize("chosen", [False, True], ids=["whole", "view"])
-def test_batches_are_the_rows_asked_for(images: Images, chosen: bool) -> None:
+def test_batches_are_the_requested_rows(images: Images, chosen: bool) -> None:
     expected = IMAGES[ROWS] if chosen else IMAGES
     loader = Loader(View(images, ROWS) if chosen else images, np.arange(len(expected)))
     index = torch.tensor([7, 0, 7, 24])
@@ -46,7 +46,7 @@ def test_images_in_memory_are_not_copied() -> None:
     assert np.shares_memory(Loader(writable, np.zeros(30, np.int64)).images(slice(2, 5)).numpy(), writable)
 
 
-def test_to_another_device_arrays_are_moved_at_once_and_maps_batch_by_batch(tmp_path: Path) -> None:
+def test_arrays_move_to_a_device_at_once_and_memory_maps_batch_by_batch(tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", IMAGES)
     mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
     labels = np.zeros(30, np.int64)

@@ -13,7 +13,7 @@ from tenfold.training import muon
 
 
 @pytest.mark.parametrize("shape", [(16, 48), (48, 16), (20, 20)])
-def test_orthogonalised_matrices_have_the_singular_vectors_of_the_given_and_values_near_one(
+def test_orthogonalisation_keeps_singular_vectors_and_gives_values_near_one(
     shape: tuple[int, int]
 ) -> None:
     rng = np.random.default_rng(0)
@@ -27,7 +27,7 @@ def test_orthogonalised_matrices_have_the_singular_vectors_of_the_given_and_valu
     assert float(cosine.min()) > 0.97
 
 
-def test_a_batch_is_orthogonalised_as_its_matrices_alone() -> None:
+def test_a_batch_is_orthogonalised_like_its_single_matrices() -> None:
     matrices = torch.from_numpy(np.random.default_rng(1).normal(size=(4, 8, 30)).astype(np.float32))
     together = muon.orthogonalised(matrices)
     for alone, part in zip(matrices, together, strict=True):
@@ -44,7 +44,7 @@ def gradients(model: keras.Model, seed: int) -> list[torch.Tensor]:
     return [torch.from_numpy(rng.normal(0, 1e-2, tuple(v.shape)).astype(np.float32)) for v in model.trainable_variables]
 
 
-def test_normalized_muon_is_its_definition() -> None:
+def test_normalized_muon_follows_its_definition() -> None:
     model = network()
     optimizer = muon.NormalizedMuon((0.2, 3.0, 0.5), momentum=0.6, dtype=torch.float32)
     optimizer.build(model.trainable_variables)
@@ -88,7 +88,7 @@ def test_the_schedule_scales_all_rates() -> None:
         torch.testing.assert_close(full, 2 * half, atol=2e-6, rtol=1e-3)
 
 
-def test_decay_is_of_the_logits_kernel_alone() -> None:
+def test_weight_decay_applies_only_to_the_logits_kernel() -> None:
     for path, change in moved(0.2, 0.1, 0.0):
         shrinks = path.startswith("logits") and path.endswith("kernel")
         assert (float(change.abs().max()) > 1e-4) == shrinks, path

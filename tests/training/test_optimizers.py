@@ -12,5 +12,5 @@ def test_options_reach_the_optimizer() -> None:
     assert (made.momentum, made.nesterov, made.weight_decay, float(made.learning_rate.value)) == (0.8, False, 0.1, 0.5)
 
 
-def test_no_weight_decay_is_none() -> None:
+def test_the_default_weight_decay_is_none() -> None:
     assert optimizers.make(Recipe.from_dict({}).train).weight_decay is None

@@ -84,7 +84,7 @@ def test_plateau_lowers_the_rate_where_keras_does(
         assert ours == pytest.approx(float(model.optimizer.learning_rate.numpy()), rel=1e-5), f"epoch {epoch}"
 
 
-def test_nothing_differs_from_keras_in_1600_histories_full_of_ties() -> None:
+def test_schedules_match_keras_in_1600_histories_full_of_ties() -> None:
     """Accuracies of few images and rounded losses: values often differ by exactly `min_delta`, give or take a bit."""
     differences = []
     for seed in range(1600):
@@ -133,7 +133,7 @@ def test_the_best_epoch_is_the_one_that_keras_checkpoint_keeps(seed: int, tmp_pa
     assert saved[-1] == schedule.best_epoch(records, "val_accuracy")
 
 
-def test_one_cycle_is_pytorchs() -> None:
+def test_one_cycle_matches_pytorch() -> None:
     recipe = Recipe.loads("[train]\nepochs = 4\nschedule = 'one-cycle'\nlearning_rate = 0.5\n")
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
     reference = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.5, total_steps=400)

@@ -25,7 +25,7 @@ Usage = namedtuple("Usage", "total used free")
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.names())
-def test_the_estimate_holds_every_optimizer(optimizer: str, tmp_path: Path) -> None:
+def test_the_estimate_covers_every_optimizer(optimizer: str, tmp_path: Path) -> None:
     recipe = RECIPE.replace({"train.optimizer": optimizer, "train.learning_rate": 1e-4})
     run = tenfold.train(recipe, runs=tmp_path, csv=True)
     dataset = prepare(open_dataset("digits"), recipe.data)
@@ -36,14 +36,14 @@ def test_the_estimate_holds_every_optimizer(optimizer: str, tmp_path: Path) -> N
     assert peak <= estimate < 1.7 * peak  # Muon has two variables only for what it leaves to Adam
 
 
-def test_too_little_room_is_refused_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_disk_space_is_refused_before_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 10**9, 1_000_000))
     with pytest.raises(StorageError, match=r"^\S+: 1\.0 MB free; the run needs up to [\d.]+ MB: free some[^\n]+$"):
         tenfold.train(RECIPE, runs=tmp_path / "not" / "yet")
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_there_already_need_not_fit_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resuming_needs_space_only_for_new_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tenfold.train(RECIPE, runs=tmp_path)
     tenfold.resume(run, epochs=2, watcher=(listen := Listen()))
     needed = next(line for line in listen.said if line.startswith("disk: up to "))

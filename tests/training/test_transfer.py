@@ -54,7 +54,7 @@ def recipe(source: Run, model: dict[str, Any] | None = None, train: dict[str, An
     }, name="tuned")
 
 
-def test_two_phases_make_one_run(source: Run, tmp_path: Path) -> None:
+def test_a_run_can_have_two_phases(source: Run, tmp_path: Path) -> None:
     listen = Listen()
     run = tenfold.train(recipe(source, train={"checkpoint": "none"}), runs=tmp_path, watcher=listen)
     assert [line for line in listen.said if line.startswith("phase")] == [
@@ -79,7 +79,7 @@ def test_two_phases_make_one_run(source: Run, tmp_path: Path) -> None:
             layer.get_weights(), after.get_layer(f"backbone_{layer.name}").get_weights(), strict=True))
 
 
-def test_a_head_learns_on_standardised_features_and_is_put_back_onto_features_as_they_are(source: Run) -> None:
+def test_a_head_trained_on_standardised_features_works_on_raw_features(source: Run) -> None:
     rng = np.random.default_rng(0)
     raw = (rng.normal(size=(500, 4)) * [1e-3, 1, 1e3, 0] + [0, 5, -1e4, 2]).astype(np.float32)
     split = features.Features(raw, np.zeros(500, np.int64))
@@ -98,7 +98,7 @@ def test_a_head_learns_on_standardised_features_and_is_put_back_onto_features_as
 
 
 @pytest.mark.parametrize("until", [(2, 3), (4, 2)], ids=["in the head", "in the whole network"])
-def test_an_interrupted_fine_tuning_goes_on_to_the_same_bits(
+def test_an_interrupted_fine_tuning_resumes_to_the_same_bits(
     source: Run, tmp_path: Path, until: tuple[int, int]
 ) -> None:
     whole = tenfold.train(recipe(source), runs=tmp_path)
@@ -110,7 +110,7 @@ def test_an_interrupted_fine_tuning_goes_on_to_the_same_bits(
     assert [r["loss"] for r in run.history()] == [r["loss"] for r in whole.history()]
 
 
-def test_a_backbone_that_changed_is_noticed_on_resuming(source: Run, tmp_path: Path) -> None:
+def test_resuming_detects_a_changed_backbone(source: Run, tmp_path: Path) -> None:
     copy = Run(Path(shutil.copytree(source.path, tmp_path / "copy")))
     with pytest.raises(KeyboardInterrupt):
         tenfold.train(recipe(copy), runs=tmp_path, watcher=After(2, 3, at_once))
@@ -146,7 +146,7 @@ def test_augmented_copies_are_cached(source: Run, tmp_path: Path, cache: Path) -
     assert not (tmp_path / "none").exists()
 
 
-def test_an_interrupted_computation_of_features_goes_on(
+def test_an_interrupted_computation_of_features_continues(
     source: Run, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tuned = recipe(source, {"trainable": "none"})
@@ -172,7 +172,7 @@ def test_an_interrupted_computation_of_features_goes_on(
     assert run.metrics()["test"]["accuracy"] == whole.metrics()["test"]["accuracy"]
 
 
-def test_a_disk_without_room_is_told_before_anything_is_written(
+def test_too_little_disk_space_is_reported_before_anything_is_written(
     source: Run, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage
@@ -183,7 +183,7 @@ def test_a_disk_without_room_is_told_before_anything_is_written(
     assert not list(cache.glob("*.part"))
 
 
-def test_a_probe_is_a_logistic_regression_and_a_run(source: Run, tmp_path: Path) -> None:
+def test_a_probe_is_a_logistic_regression_with_a_complete_run(source: Run, tmp_path: Path) -> None:
     run = probe(f"run:{source.path}", DATA["source"], {"train.precision": "float32"}, runs=tmp_path)
     record = run.history()[0]
     data = tenfold.open_dataset(DATA["source"])
@@ -204,7 +204,7 @@ def test_a_probe_is_a_logistic_regression_and_a_run(source: Run, tmp_path: Path)
     assert run.metrics()["test"]["accuracy"]["value"] > random.metrics()["test"]["accuracy"]["value"] + 0.1
 
 
-def test_a_probe_weighs_classes_by_name(source: Run, tmp_path: Path) -> None:
+def test_a_probe_applies_class_weights_by_name(source: Run, tmp_path: Path) -> None:
     classes = tenfold.open_dataset(DATA["source"]).classes
     heavy = {name: 20.0 if name == classes[3] else 1.0 for name in classes}
     means = []
@@ -215,7 +215,7 @@ def test_a_probe_weighs_classes_by_name(source: Run, tmp_path: Path) -> None:
     assert means[1] > means[0]
 
 
-def test_a_probe_takes_a_class_that_is_in_validation_alone(source: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_probe_accepts_a_class_that_only_validation_has(source: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=(60, 4)).astype(np.float32), np.arange(60) % 2
     cached = features.FeatureSet(features.Features(x + 2 * labels[:, None].astype(np.float32), labels),
@@ -250,7 +250,7 @@ def test_without_weights_the_saved_model_is_the_network_that_was_trained(
     assert log_loss(held.labels, said) == pytest.approx(record["val_loss"], abs=1e-4)
 
 
-def test_one_rule_chooses_the_best_epoch_of_all_phases(source: Run) -> None:
+def test_all_phases_choose_the_best_epoch_by_the_same_rule(source: Run) -> None:
     early = {"monitor": "val_loss", "patience": 1, "min_delta": 0.01, "start_from_epoch": 1}
     tuned = recipe(source, train={"early_stopping": early, "checkpoint": {"monitor": "val_accuracy"}})
     first, second = (phase.section for phase in transfer.phases(tuned))
@@ -261,7 +261,7 @@ def test_one_rule_chooses_the_best_epoch_of_all_phases(source: Run) -> None:
     assert not schedule.stops_early(worsening, first.early_stopping)
 
 
-def test_a_probe_is_judged_explained_and_asked_without_its_backbone(source: Run, tmp_path: Path) -> None:
+def test_a_probe_evaluates_explains_and_predicts_without_its_backbone_file(source: Run, tmp_path: Path) -> None:
     copy = Run(Path(shutil.copytree(source.path, tmp_path / "copy")))
     run = probe(f"run:{copy.path}", DATA["source"], {"evaluate.tta": "mirror"}, runs=tmp_path)
     shutil.rmtree(copy.path)

@@ -64,8 +64,8 @@ def draw_explained(explained: Explained, classes: Sequence[str], training: Sampl
 def draw_gallery(gallery: Gallery, images: Images, classes: Sequence[str]) -> Figure | None:
     """The gallery of a class, one row for each kind of images; None if it is empty."""
     rows: list[tuple[str, Sequence[Guess]]] = [
-        ("most confident hit", gallery.surest), ("least confident hit", gallery.least_sure),
-        ("missed", gallery.missed), ("mistaken for it", gallery.intruders)]
+        ("correct, confident", gallery.most_confident), ("correct, uncertain", gallery.least_confident),
+        ("misclassified", gallery.misclassified), ("predicted as it", gallery.predicted_as)]
     columns = max(len(guesses) for _, guesses in rows)
     cells: list[Cell] = []
     for kind, guesses in rows:
