@@ -225,7 +225,7 @@ def test_groups_are_never_divided_between_splits():
     labels = np.arange(40) % 2
     grouped = Split(np.zeros((40, 8, 8, 1), np.uint8), labels, Provenance("made"), groups=np.arange(40) // 4)
     dataset = Dataset("made", "made", ("a", "b"), train=grouped)
-    parts = prepare(dataset, DataSection(test=0.2, validation=0.2)).splits()
+    parts = prepare(dataset, DataSection(test=8, validation=8)).splits()
     groups = {name: set(split.groups) for name, split in parts.items()}
     assert sorted(group for part in groups.values() for group in part) == list(range(10))  # each in one split only
     assert {name: len(split) for name, split in parts.items()} == {"train": 24, "validation": 8, "test": 8}

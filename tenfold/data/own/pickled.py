@@ -23,7 +23,7 @@ BATCH_LABELS = ("labels", "fine_labels", "coarse_labels")
 @DATASETS.add("pickle")
 @source(where=own_files)
 def pickle(options: str, access: Access) -> Dataset:
-    """Your own images: `pickle:FILE` of plain arrays with x_train, y_train and so on, or a batch of CIFAR.
+    """Your own images: `pickle:FILE` of arrays x_train, y_train and so on, or a batch of CIFAR.
 
     It is read without running the pickle. Raises UsageError for a missing file, DataError for an unsuitable one.
     """
