@@ -47,8 +47,8 @@ def train(
 
 @command(app, short="Fit a linear classifier on a backbone's features.")
 def probe(
-    backbone: Annotated[str, typer.Argument(metavar="BACKBONE", help="A model of keras.applications, run:DIRECTORY or "
-                                            "file:PATH.")],
+    backbone: Annotated[str, typer.Argument(metavar="BACKBONE", help="EfficientNetLite0, a model of "
+                                            "keras.applications, run:DIRECTORY or file:PATH.")],
     data: Data = None,
     set_: Set = None,
     runs: Runs = Path("runs"),

@@ -1,4 +1,4 @@
-"""Backbones: graphs from `keras.applications`, runs and files, rebuilt with Tenfold's plain or fast layers.
+"""Backbones: EfficientNet-Lite0, `keras.applications`, runs and files, rebuilt with Tenfold's plain or fast layers.
 
 A backbone is first loaded as a sketch: its graph without weight values (`foreign.load.without_memory`). `draw` walks
 the graph and creates each layer again. Plain layers are unchanged; fast layers are channels-first, in the precision
@@ -22,7 +22,8 @@ from tenfold.backend import keras
 from tenfold.errors import ModelFileError, UnknownNameError, UsageError
 from tenfold.foreign.load import BATCH as BATCH  # for modules that compute features
 from tenfold.foreign.load import inside, load_model, sketch_model, without_memory
-from tenfold.models.layers import BatchNormalization, Conv2D, Layers, put
+from tenfold.models import efficientnet_lite
+from tenfold.models.layers import BatchNormalization, Conv2D, DepthwiseConv2D, Layers, ReLU6, put
 
 PREFIX = "backbone_"  # of the names of backbone layers; no other layer name starts with it
 SIZES = (8, 16, 32, 48, 64, 72, 80, 96, 128, 160, 224, 256, 331)  # pixels per side to try as input size
@@ -36,20 +37,20 @@ OVER_CHANNELS = ("softmax", "log_softmax", "glu")  # activations along the last 
 
 
 def names() -> list[str]:
-    """The names in `keras.applications` that can be a backbone."""
+    """EfficientNetLite0, and the names in `keras.applications` that can be a backbone."""
     module = keras.applications
-    return [name for name in dir(module)
-            if name[0].isupper() and callable(getattr(module, name)) and name not in UNAVAILABLE]
+    return [efficientnet_lite.NAME, *(name for name in dir(module) if name[0].isupper()
+                                      and callable(getattr(module, name)) and name not in UNAVAILABLE)]
 
 
 def path_of(backbone: str) -> Path | None:
-    """The model file of `run:DIRECTORY` or `file:PATH`; None for a name in `keras.applications`."""
+    """The model file of `run:DIRECTORY` or `file:PATH`; None for a name from `names`."""
     kind, colon, rest = backbone.partition(":")
     if not colon:
         return None
     if kind not in ("run", "file") or not rest:
-        raise UsageError(f"model.backbone: received {backbone!r}; expected a name in keras.applications, run:DIRECTORY "
-                         "or file:PATH")
+        raise UsageError(f"model.backbone: received {backbone!r}; expected EfficientNetLite0, a name in "
+                         "keras.applications, run:DIRECTORY or file:PATH")
     return Path(rest).expanduser() / "model.keras" if kind == "run" else Path(rest).expanduser()
 
 
@@ -81,11 +82,13 @@ def _application(name: str, imagenet: bool) -> keras.Model:
 
 
 def application(name: str, imagenet: bool) -> tuple[keras.Model, dict[str, Any]]:
-    """(application without its head and with random weights, arguments of Keras' call that downloads its weights).
+    """(network without its head and with random weights, arguments of Keras' call that downloads its weights).
 
     With `imagenet`, it is the graph for ImageNet weights; EfficientNet, for example, has another graph without them.
-    Nothing is downloaded or loaded. The arguments are empty without `imagenet`.
+    Nothing is downloaded or loaded. The arguments are empty without `imagenet`, and for EfficientNetLite0.
     """
+    if name == efficientnet_lite.NAME:
+        return efficientnet_lite.graph(), {}
     download: dict[str, Any] = {}
 
     def get_file(fname: str, origin: str, **options: Any) -> None:
@@ -141,6 +144,8 @@ def preprocessing(backbone: str) -> tuple[np.ndarray, np.ndarray, bool]:
     """
     if path_of(backbone) is not None:
         return np.zeros(3), np.ones(3), False
+    if backbone == efficientnet_lite.NAME:
+        return np.full(3, efficientnet_lite.MEAN), np.full(3, efficientnet_lite.DEVIATION), False
     module = sys.modules[getattr(keras.applications, backbone).__module__]
     colours = np.concatenate([np.zeros((1, 3)), 255 * np.eye(3)]).reshape(4, 1, 1, 3).astype(np.float32)
     out = np.asarray(module.preprocess_input(colours.copy(), data_format="channels_last")).reshape(4, 3).astype(float)
@@ -310,9 +315,12 @@ class _Twins:
         """The class of the twin: the fast one if it has the same weights."""
         if not self.channels_first:
             return type(layer)
-        if type(layer) is keras.layers.BatchNormalization and layer.scale and layer.center:
+        kind = type(layer)
+        if kind is keras.layers.BatchNormalization and layer.scale and layer.center:
             return BatchNormalization
-        return Conv2D if type(layer) is keras.layers.Conv2D else type(layer)
+        if kind is keras.layers.ReLU and layer.max_value == 6 and not layer.negative_slope and not layer.threshold:
+            return ReLU6
+        return {keras.layers.Conv2D: Conv2D, keras.layers.DepthwiseConv2D: DepthwiseConv2D}.get(kind, kind)
 
     def _dtype(self, layer: Any) -> str:
         """The dtype of the twin: float32 for layers on the image itself, because bfloat16 loses bits of a pixel."""

@@ -213,16 +213,27 @@ class Rescaling(Direct, keras.layers.Rescaling):
 
 class Conv2D(Direct, keras.layers.Conv2D):
     def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
-        x = _channels_last(x)
-        kernel = _cast(self._kernel, x).permute(3, 2, 0, 1)  # Keras: height, width, in, out
-        bias = _cast(self.bias, x) if self.use_bias else None
-        rows = columns = (0, 0)
-        if self.padding == "same":
-            rows, columns = map(_zeros, x.shape[2:], self.kernel_size, self.strides, self.dilation_rate)
-        if rows[0] != rows[1] or columns[0] != columns[1]:
-            x, rows, columns = F.pad(x, [*columns, *rows]), (0, 0), (0, 0)
-        y = F.conv2d(x, kernel, bias, self.strides, (rows[0], columns[0]), self.dilation_rate, self.groups)
-        return _activate(self, y)
+        kernel = self._kernel._value.permute(3, 2, 0, 1)  # Keras: height, width, in, out
+        return _convolved(self, x, kernel, self.groups)
+
+
+class DepthwiseConv2D(Direct, keras.layers.DepthwiseConv2D):
+    def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
+        kernel = self.kernel._value.flatten(2).permute(2, 0, 1)[:, None]  # Keras: height, width, in, multiplier
+        return _convolved(self, x, kernel, x.shape[1])
+
+
+def _convolved(layer: Any, x: torch.Tensor, kernel: torch.Tensor, groups: int) -> torch.Tensor:
+    """The output of a convolution layer; `kernel` is [out, in / groups, height, width] in any dtype."""
+    x = _channels_last(x)
+    bias = _cast(layer.bias, x) if layer.use_bias else None
+    rows = columns = (0, 0)
+    if layer.padding == "same":
+        rows, columns = map(_zeros, x.shape[2:], layer.kernel_size, layer.strides, layer.dilation_rate)
+    if rows[0] != rows[1] or columns[0] != columns[1]:
+        x, rows, columns = F.pad(x, [*columns, *rows]), (0, 0), (0, 0)
+    y = F.conv2d(x, kernel.to(x.dtype), bias, layer.strides, (rows[0], columns[0]), layer.dilation_rate, groups)
+    return _activate(layer, y)
 
 
 def _channels_last(x: torch.Tensor) -> torch.Tensor:
@@ -300,6 +311,13 @@ def _activate(layer: Any, y: torch.Tensor) -> torch.Tensor:
 class ActivationLayer(Direct, keras.layers.Activation):
     def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         return _ACTIVATIONS[self.activation.__name__](x)
+
+
+class ReLU6(Direct, keras.layers.ReLU):
+    """min(max(x, 0), 6)."""
+
+    def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
+        return F.relu6(x)
 
 
 class BatchNormalization(Direct, keras.layers.BatchNormalization):

@@ -1,4 +1,4 @@
-"""Networks with a pretrained backbone from `keras.applications`, a run or a Keras file."""
+"""Networks with a pretrained backbone: EfficientNet-Lite0, one of `keras.applications`, a run or a Keras file."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ def pretrained(
 ) -> Any:
     """A pretrained `backbone` with its features averaged over the image, dropout and a logits layer.
 
-    `backbone` is a name in `keras.applications`, `run:DIRECTORY` (the model of a run without its logits layer) or
-    `file:PATH` (a `.keras` or `.h5` model from raw pixels to features or feature maps). `weights` is "imagenet" (with
-    `run:` and `file:`: the weights in the file), the path of a weights file, or "none" (random weights). `trainable`
-    is the number of stages to train, counted from the end; a stage is all layers of one resolution. "none" trains only
-    the logits layer, on features that are computed once. With `batch_norm` "frozen", batch normalisation keeps its
-    statistics, scale and shift. Images too small for the backbone are enlarged.
+    `backbone` is EfficientNetLite0, whose weights are installed with Tenfold, a name in `keras.applications`,
+    `run:DIRECTORY` (the model of a run without its logits layer) or `file:PATH` (a `.keras` or `.h5` model from raw
+    pixels to features or feature maps). `weights` is "imagenet" (with `run:` and `file:`: the weights in the file), the
+    path of a weights file, or "none" (random weights). `trainable` is the number of stages to train, counted from the
+    end; a stage is all layers of one resolution. "none" trains only the logits layer, on features that are computed
+    once. With `batch_norm` "frozen", batch normalisation keeps its statistics, scale and shift. Images too small for
+    the backbone are enlarged.
     """
     from tenfold.models import backbone as backbones
 

@@ -185,7 +185,7 @@ def test_a_backbone_may_take_images_that_are_not_square(tmp_path: Path) -> None:
 
 def test_every_applications_preprocessing_is_affine_by_channel() -> None:
     colours = np.random.default_rng(0).integers(0, 256, (1, 5, 5, 3)).astype("float32")
-    for name in backbone.names():
+    for name in (name for name in backbone.names() if hasattr(keras.applications, name)):
         module = __import__("sys").modules[getattr(keras.applications, name).__module__]
         mean, deviation, reverse = backbone.preprocessing(name)
         ours = (colours - mean) / deviation
@@ -263,7 +263,8 @@ def test_the_trainable_setting_selects_the_trained_layers() -> None:
 
 @pytest.mark.parametrize(("name", "error", "said"), [
     ("ResNet5", UnknownNameError, "did you mean 'ResNet50"), ("run:nowhere", ModelFileError, "can't be read"),
-    ("url:x", UsageError, "expected a name in keras.applications"), ("file:x.pkl", ModelFileError, "can't be read"),
+    ("url:x", UsageError, "expected EfficientNetLite0, a name in keras"),
+    ("file:x.pkl", ModelFileError, "can't be read"),
 ])
 def test_an_invalid_backbone_is_refused_in_one_line(name: str, error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=rf"^[^\n]*{said}[^\n]*$"):
