@@ -30,7 +30,8 @@ def gather(run: Run, dataset: Dataset) -> Material:
         test=splits["test"], best_epoch=modelfile.facts(run.path / "model.keras")["epoch"],
         explained=_explained_errors(run, splits["test"] or splits["validation"]),
         calibration=run.calibration() if run.has("calibration.json") else {},
-        corruptions=run.corruptions() if run.has("corruptions.json") else {})
+        corruptions=run.corruptions() if run.has("corruptions.json") else {},
+        learning_curve=run.learning_curve() if run.has("learning_curve.json") else {})
 
 
 def predicted(run: Run, dataset: Dataset, name: str) -> Predicted | None:

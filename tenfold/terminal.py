@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 UNLIMITED_WIDTH = 10_000  # columns, for files and pipes
+CONFUSED = 3  # pairs of classes shown after `tenfold try`
 
 
 class _Console(Console):
@@ -72,6 +73,35 @@ def print_results(run: Run) -> None:
         for note in scored.get("notes", []):
             _print(f"[yellow]{escape(split)}: {escape(note)}[/yellow]")
     _print(f"report  {escape(str(run.path / 'report.html'))}")
+
+
+def print_first_verdict(run: Run, data: str) -> None:
+    """Print the result of `tenfold try` in a few lines, and what to do next."""
+    from tenfold.report import facts
+
+    test, dataset = run.metrics()["test"], run.environment()["dataset"]
+    classes, accuracy = dataset["classes"], metric("accuracy")
+    _print(f"accuracy  [bold]{accuracy.text(test['accuracy'])}[/bold] on {test['count']:,} test images in "
+           f"{len(classes):,} classes")
+    for number, (count, true, predicted) in enumerate(_confused(test["confusion_matrix"])[:CONFUSED]):
+        _print(f"{'confused' if not number else '':<10}{escape(classes[true])} predicted as {escape(classes[predicted])}: "
+               f"{count:,} of {sum(test['confusion_matrix'][true]):,}")
+    for caution in facts.cautions(run.status(), dataset["splits"], run.metrics()):
+        _print(f"[yellow]{escape(caution)}[/yellow]")
+    _print(escape(facts.doubled(run.learning_curve())))
+    _print(f"report    {escape(str(run.path / 'report.html'))}\n")
+    table = _table("next", "")
+    table.add_row(f"tenfold predict {escape(str(run.path))} IMAGE", "classify other images")
+    table.add_row(f"tenfold explain {escape(str(run.path))}", "look at all errors")
+    table.add_row(f"tenfold train photos --data {escape(data)}", "train longer, for a better model")
+    _print(table)
+
+
+def _confused(matrix: Sequence[Sequence[int]]) -> list[tuple[int, int, int]]:
+    """(images, true class, predicted class) of the confused pairs, most images first."""
+    pairs = [(count, true, predicted) for true, row in enumerate(matrix) for predicted, count in enumerate(row)
+             if count and true != predicted]
+    return sorted(pairs, key=lambda pair: -pair[0])
 
 
 def print_calibration(calibration: Mapping[str, Any]) -> None:

@@ -64,6 +64,37 @@ def probe(
     _print_results(run)
 
 
+@command(app, "try", short="Photos in, a first verdict out.")
+def try_images(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A folder with a folder of images for each class, a "
+                                        "table, an archive, or the name or URI of a data set.")],
+    set_: Set = None,
+    runs: Runs = Path("runs"),
+    name: Name = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Classify images by the features of a pretrained network, judge the result, and tell what more images would bring.
+
+    It makes an ordinary run.
+    """
+    from tenfold import jobs, terminal
+    from tenfold.recipe import text
+
+    recipe = text.recipe(jobs.try_sections(), set_ or (), name="try")
+    with watching() as watcher:
+        run = jobs.try_images(path, recipe, runs=runs, name=name, watcher=watcher)
+    if as_json:
+        print(json.dumps({"run": str(run.path), "test": run.metrics()["test"], "learning_curve": run.learning_curve(),
+                          "left_out": run.environment()["dataset"]["left_out"]}, indent=2, ensure_ascii=False))
+    else:
+        terminal.print_first_verdict(run, path)
+    if show:
+        import webbrowser
+
+        webbrowser.open((run.path / "report.html").resolve().as_uri())
+
+
 @command(app, short="Resume a run that was stopped or killed.")
 def resume(
     run: RunPath,

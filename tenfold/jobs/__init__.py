@@ -3,5 +3,6 @@
 from tenfold.jobs.evaluating import evaluate
 from tenfold.jobs.resuming import resume
 from tenfold.jobs.training import probe, probe_sections, seeds, train
+from tenfold.jobs.trying import try_images, try_sections
 
-__all__ = ["evaluate", "probe", "probe_sections", "resume", "seeds", "train"]
+__all__ = ["evaluate", "probe", "probe_sections", "resume", "seeds", "train", "try_images", "try_sections"]

@@ -21,7 +21,7 @@ class Job:
     """A recipe to train on a prepared data set, and how to report it.
 
     callbacks: `keras.callbacks.Callback`s; watcher: also asks the job to stop after an interrupt; csv: also write the
-    predictions as CSV; h5: also write the model as HDF5.
+    predictions as CSV; h5: also write the model as HDF5; learning_curve: also measure what more images would bring.
     """
 
     recipe: Recipe
@@ -31,6 +31,7 @@ class Job:
     interrupt: Interrupt
     csv: bool = False
     h5: bool = False
+    learning_curve: bool = False
 
 
 class Interruptible(Watcher):

@@ -97,6 +97,10 @@ def finish(job: Job, run: Run) -> None:
     job.watcher.on(Evaluating("test", modelfile.facts(run.path / "model.keras")["epoch"]))
     score_run(run, job.dataset, ("test",), job.csv, watcher=job.watcher)
     measure_speed(run, job.dataset)
+    if job.learning_curve:
+        from tenfold.jobs.learning_curve import measure
+
+        measure(run, job.recipe, job.dataset, job.watcher)
     if job.h5:
         run.write("model.h5", modelfile.save_h5(run.model()))
     records = run.history()

@@ -24,7 +24,7 @@ from tenfold.run import Run, State, check_name
 def train(
     recipe: Recipe | str | Path, data: Dataset | str | None = None, callbacks: Sequence[Any] = (), *,
     runs: str | Path = "runs", name: str | None = None, csv: bool = False, h5: bool = False, resume: bool = False,
-    watcher: Watcher | None = None,
+    learning_curve: bool = False, watcher: Watcher | None = None,
 ) -> Run:
     """Train a recipe on a data set, evaluate the best model and write the report. Returns the complete run.
 
@@ -32,7 +32,8 @@ def train(
     None for the recipe's own source; missing public data are downloaded. callbacks: `keras.callbacks.Callback`s.
     runs, name: the run directory is `<runs>/<name>-<number>`; the default name is that of recipe and data set. csv:
     also write the predictions as CSV. h5: also write the model as `model.h5`. resume: if there is a run with that name
-    and recipe, resume the newest one that was stopped, died or failed, or return it if it is finished.
+    and recipe, resume the newest one that was stopped, died or failed, or return it if it is finished. learning_curve:
+    also measure what more training images would bring (only for a logistic regression).
 
     Raises a TenfoldError before anything is written if the input is invalid or the disk space is too small;
     DivergedError if the loss became NaN or infinite (the run then has the status "diverged" and its last finite
@@ -48,7 +49,7 @@ def train(
     with Interrupt() as interrupt:
         watcher = Interruptible(watcher, interrupt)
         dataset = prepared(recipe, data if isinstance(data, Dataset) else None, watcher)
-        job = Job(recipe, dataset, callbacks, watcher, interrupt, csv, h5)
+        job = Job(recipe, dataset, callbacks, watcher, interrupt, csv, h5, learning_curve)
         name = name or f"{recipe.name}-{dataset.name}"
         found = _newest_run(runs, name, recipe) if resume else None
         if found is None:

@@ -208,6 +208,19 @@ def temperature(calibration: Mapping[str, Any]) -> str:
     return f"Temperature {fitted:.3f}, fitted on validation: the model was {confidence}.{bound}"
 
 
+def doubled(curve: Mapping[str, Any]) -> str:
+    """What twice the training images would bring, in a sentence; empty if it was not measured."""
+    if not curve:
+        return ""
+    gain = curve["doubled"]
+    if not gain or gain["low"] is None:
+        return "There are too few training images to tell how much more of them would help."
+    accuracy = metric("accuracy")
+    value = {"value": gain["gain"], "low": gain["low"], "high": gain["high"]}
+    return (f"Twice the training images ({gain['images']:,}) would change the accuracy by about "
+            f"{accuracy.number(gain['gain'], '+')} points {accuracy.interval_text(value, '+')}.")
+
+
 def calibration_rows(calibration: Mapping[str, Any]) -> list[list[str]]:
     """A row for each split and each metric that the temperature changes: before and after."""
     return [[split, metric(name).title, metric(name).text(before[name]),

@@ -96,7 +96,8 @@ def report(run: Run, material: Material, plots: Mapping[str, bytes], status: Map
 
 def _optional_results(material: Material) -> dict[str, Any]:
     """Calibration and robustness, which `tenfold evaluate` adds on request, as sentences and rows."""
-    return {"calibration": facts.temperature(material.calibration),
+    return {"doubled": facts.doubled(material.learning_curve),
+            "calibration": facts.temperature(material.calibration),
             "calibration_rows": facts.calibration_rows(material.calibration),
             "robustness": facts.robustness(material.corruptions),
             "corruption_rows": facts.corruption_rows(material.corruptions)}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tenfold.run.records import Calibration, Corruptions, Environment, Metrics, Record, Speed, Status
+from tenfold.run.records import Calibration, Corruptions, Environment, LearningCurve, Metrics, Record, Speed, Status
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,10 @@ ARTIFACTS: dict[str, Artifact] = {
     "speed": Artifact("inference.json", ("model",), Speed, "evaluate RUN"),
     "calibration": Artifact("calibration.json", ("predictions",), Calibration, "evaluate RUN --calibrate"),
     "corruptions": Artifact("corruptions.json", ("model",), Corruptions, "evaluate RUN --corruptions"),
+    "learning_curve": Artifact("learning_curve.json", ("model",), LearningCurve, "try DATA"),
     "explanations": Artifact("explanations/*/*", ("model", "predictions"), renewed_by="explain RUN"),
-    "plots": Artifact("plots/*", ("history", "metrics", "calibration", "corruptions"), renewed_by="evaluate RUN"),
+    "plots": Artifact("plots/*", ("history", "metrics", "calibration", "corruptions", "learning_curve"),
+                      renewed_by="evaluate RUN"),
     "report": Artifact("report.html", ("plots", "speed"), renewed_by="evaluate RUN"),
     "card": Artifact("MODEL_CARD.md", ("metrics", "speed"), renewed_by="evaluate RUN"),
 }

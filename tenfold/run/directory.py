@@ -18,7 +18,7 @@ from tenfold.recipe import Recipe
 from tenfold.run import history
 from tenfold.run.artifacts import ARTIFACTS
 from tenfold.run.naming import ELSEWHERE, make_numbered, natural
-from tenfold.run.records import Calibration, Corruptions, Environment, Metrics, Speed, State, Status
+from tenfold.run.records import Calibration, Corruptions, Environment, LearningCurve, Metrics, Speed, State, Status
 from tenfold.storage.files import storing, sweep, write_directory, write_whole
 from tenfold.storage.locks import is_held, locked
 
@@ -110,6 +110,10 @@ class Run:
     def calibration(self) -> Calibration:
         """The fitted temperature, and the metrics before and after."""
         return self._record("calibration")
+
+    def learning_curve(self) -> LearningCurve:
+        """`learning_curve.json`. Raises RunError if it is missing or damaged."""
+        return self._record("learning_curve")
 
     def corruptions(self) -> Corruptions:
         """Accuracy on corrupted images."""

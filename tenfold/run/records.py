@@ -156,6 +156,14 @@ class Calibration(Record):
         return lacking or (None if number else "its temperature is no number")
 
 
+class LearningCurve(Record):
+    """`learning_curve.json`: accuracy by number of training images ("points"), and with twice as many ("doubled")."""
+
+    @classmethod
+    def fault(cls, values: Mapping[str, Any]) -> str | None:
+        return _lacking(values, "points", "doubled")
+
+
 class Corruptions(Record):
     """`corruptions.json`: accuracy on corrupted images, by corruption and severity."""
 

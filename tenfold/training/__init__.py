@@ -18,6 +18,7 @@ from tenfold.run import Run
 
 if TYPE_CHECKING:
     from tenfold.training.checkpoint import Snapshot
+    from tenfold.training.features import FeatureSet
 
 
 def check(recipe: Recipe, dataset: Dataset, watcher: Watcher = SILENT) -> None:
@@ -82,6 +83,19 @@ def fit(
         _save_best(run, recipe, dataset)
         raise
     _save_best(run, recipe, dataset)
+
+
+def frozen_features(recipe: Recipe, dataset: Dataset, watcher: Watcher = SILENT) -> FeatureSet:
+    """The features of a prepared data set's training and validation images under the recipe's frozen backbone.
+
+    They are read from the cache if the recipe was trained on this machine. Raises the errors of `fit`.
+    """
+    from tenfold.models import weights
+    from tenfold.training import features, transfer
+
+    network = _initial_network(recipe, dataset)
+    weights.initialise(network, recipe.model, watcher)
+    return features.dataset_features(transfer.feature_network(network), recipe, dataset, watcher)
 
 
 def _initial_network(recipe: Recipe, dataset: Dataset) -> Any:

@@ -38,18 +38,7 @@ def fit(recipe: Recipe, dataset: Dataset, model: Any, class_weights: np.ndarray 
     x, x_held = scaler.transform(found.train.images), scaler.transform(found.validation.images)
     labels, held = found.train.labels, found.validation.labels
     count = len(dataset.classes)
-    best: tuple[float, float, Any] | None = None
-    for strength, fitted in _fits(x, labels, class_weights):
-        stop_if_asked(watcher)
-        loss = _loss(fitted, x_held, held, count)
-        watcher.notice(f"probe: C = {strength:g}: validation loss {loss:.4f}, "
-                       f"accuracy {fitted.score(x_held, held):.1%}")
-        if best is None or loss < best[0]:
-            best = loss, strength, fitted
-        else:
-            break  # the loss has a single minimum over the strengths
-    assert best is not None
-    loss, strength, chosen = best
+    loss, strength, chosen = choose(x, labels, x_held, held, count, class_weights, watcher)
     if strength == STRENGTHS[-1]:
         watcher.notice(f"probe: C = {strength:g} is the largest value tried; fine-tuning may be more accurate")
     model.get_layer("logits").set_weights(_unscaled_weights(chosen, scaler, count))
@@ -59,6 +48,28 @@ def fit(recipe: Recipe, dataset: Dataset, model: Any, class_weights: np.ndarray 
         "loss": _loss(chosen, x, labels, count), "accuracy": float(chosen.score(x, labels)), "val_loss": loss,
         "val_accuracy": float(chosen.score(x_held, held)), "C": strength,
     }
+
+
+def choose(
+    x: np.ndarray, labels: np.ndarray, x_held: np.ndarray, held: np.ndarray, classes: int,
+    class_weights: np.ndarray | None, watcher: Watcher,
+) -> tuple[float, float, Any]:
+    """(validation loss, strength, fitted logistic regression) of the strength with the lowest validation loss.
+
+    x, x_held: standardised features float [n, d] of training and validation images; labels, held: int64 [n].
+    """
+    best: tuple[float, float, Any] | None = None
+    for strength, fitted in _fits(x, labels, class_weights):
+        stop_if_asked(watcher)
+        loss = _loss(fitted, x_held, held, classes)
+        watcher.notice(f"probe: C = {strength:g}: validation loss {loss:.4f}, "
+                       f"accuracy {fitted.score(x_held, held):.1%}")
+        if best is None or loss < best[0]:
+            best = loss, strength, fitted
+        else:
+            break  # the loss has a single minimum over the strengths
+    assert best is not None
+    return best
 
 
 def _fits(x: np.ndarray, labels: np.ndarray, class_weights: np.ndarray | None) -> Iterator[tuple[float, Any]]:

@@ -32,7 +32,7 @@ class Material:
     `metrics.json`; samples: training images (uint8 [n, h, w, c], c 1 or 3) and labels (int64 [n]);
     validation, test: images, labels and probabilities (float [n, k]); best_epoch: the kept epoch (None: marks the
     first one with the highest validation accuracy); explained: errors of the evaluated split with explanations;
-    calibration, corruptions: as in `calibration.json` and `corruptions.json`; points: the models of a comparison,
+    calibration, corruptions, learning_curve: as in the JSON files of these names; points: the models of a comparison,
     from `Leaderboard.pareto`.
     """
 
@@ -46,6 +46,7 @@ class Material:
     explained: Sequence[Explained] = ()
     calibration: Mapping[str, Any] = field(default_factory=dict)
     corruptions: Mapping[str, Any] = field(default_factory=dict)
+    learning_curve: Mapping[str, Any] = field(default_factory=dict)
     points: Sequence[Mapping[str, Any]] = ()
 
 

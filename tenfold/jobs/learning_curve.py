@@ -1,0 +1,56 @@
+"""Measure the learning curve of a logistic regression on frozen features: would more images help?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tenfold.data.dataset import Dataset
+from tenfold.data.splits import stratified
+from tenfold.errors import UsageError
+from tenfold.evaluation.growth import learning_curve
+from tenfold.progress import SILENT, Watcher
+from tenfold.recipe import Recipe
+from tenfold.run import Run
+from tenfold.runtimes import open_predictor
+
+FRACTIONS = {0.1: 4, 0.25: 4, 0.5: 3, 1.0: 1}  # of the training images; how many subsets of each size
+FEWEST = 2  # training images for each class, on average
+
+
+def measure(run: Run, recipe: Recipe, dataset: Dataset, watcher: Watcher) -> None:
+    """Write `learning_curve.json`: classifiers on 10, 25, 50 and 100 % of the training images, scored on test.
+
+    Each is fitted as that of the run is, with its regularisation chosen on the validation split. Nothing is chosen on
+    the test split. Raises UsageError if the recipe is no logistic regression on frozen features.
+    """
+    from sklearn.preprocessing import StandardScaler
+
+    from tenfold.training import frozen_features, probe
+
+    if recipe.train.fit != "logistic-regression" or dataset.test is None or not len(dataset.test):
+        raise UsageError("a learning curve needs train.fit=logistic-regression and a test split; received "
+                         f"train.fit={recipe.train.fit}")
+    found = frozen_features(recipe, dataset, watcher)
+    assert found.validation is not None  # `training.check` requires it
+    test, labels = open_predictor(run).features(dataset.test.images), dataset.test.labels
+    count, classes = len(dataset.train), len(dataset.classes)
+    sizes, correct = [], []
+    total = sum(FRACTIONS.values())
+    done = 0
+    for fraction, draws in FRACTIONS.items():
+        size = round(fraction * count)
+        scores = []
+        for draw in range(draws if size >= FEWEST * classes else 0):
+            watcher.advance("learning curve", done + draw, total, "classifiers")
+            rows = stratified(dataset.train.labels, size, np.random.default_rng([recipe.data.seed, draw, size]))
+            scaler = StandardScaler().fit(found.train.images[rows])
+            x, held = scaler.transform(found.train.images[rows]), scaler.transform(found.validation.images)
+            _, _, fitted = probe.choose(
+                x, found.train.labels[rows], held, found.validation.labels, classes, None, SILENT)
+            scores.append(fitted.predict(scaler.transform(test)) == labels)
+        done += draws
+        if scores:
+            sizes.append(size)
+            correct.append(np.stack(scores))
+    watcher.advance("learning curve", total, total, "classifiers")
+    run.write_json("learning_curve.json", learning_curve(sizes, correct, labels))
