@@ -4,8 +4,8 @@
 
 Writes two folders of JPEGs: 32×32 pixels from CIFAR-10, and photos of 640×480 pixels, which are enlarged mosaics of
 CIFAR-10 with noise of a camera. Each program reads them in turn, in its own process: Tenfold into an empty cache,
-Pillow in threads, `keras.utils.image_dataset_from_directory` on TensorFlow. Then it plants bursts: each of 1,500 images of
-CIFAR-10 is followed by five shifted, re-encoded frames; a network is trained with and without the rule, and its
+Pillow in threads, `keras.utils.image_dataset_from_directory` on TensorFlow. Then it plants bursts: each of 1,500 images
+of CIFAR-10 is followed by five shifted, re-encoded frames; a network is trained with and without the rule, and its
 validation accuracy is compared with that on the test images, unseen scenes.
 """
 

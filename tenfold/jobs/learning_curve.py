@@ -17,19 +17,25 @@ FRACTIONS = {0.1: 4, 0.25: 4, 0.5: 3, 1.0: 1}  # of the training images; how man
 FEWEST = 2  # training images for each class, on average
 
 
+def check(recipe: Recipe) -> None:
+    """Raise UsageError if the recipe is no logistic regression on frozen features."""
+    if recipe.train.fit != "logistic-regression":
+        raise UsageError(f"a learning curve needs train.fit=logistic-regression; received {recipe.train.fit} in the "
+                         f"recipe {recipe.name}")
+
+
 def measure(run: Run, recipe: Recipe, dataset: Dataset, watcher: Watcher) -> None:
     """Write `learning_curve.json`: classifiers on 10, 25, 50 and 100 % of the training images, scored on test.
 
     Each is fitted as that of the run is, with its regularisation chosen on the validation split. Nothing is chosen on
-    the test split. Raises UsageError if the recipe is no logistic regression on frozen features.
+    the test split. Without a test split, nothing is measured.
     """
     from sklearn.preprocessing import StandardScaler
 
     from tenfold.training import frozen_features, probe
 
-    if recipe.train.fit != "logistic-regression" or dataset.test is None or not len(dataset.test):
-        raise UsageError("a learning curve needs train.fit=logistic-regression and a test split; received "
-                         f"train.fit={recipe.train.fit}")
+    if dataset.test is None or not len(dataset.test):
+        return
     found = frozen_features(recipe, dataset, watcher)
     assert found.validation is not None  # `training.check` requires it
     test, labels = open_predictor(run).features(dataset.test.images), dataset.test.labels

@@ -13,6 +13,7 @@ from tenfold.errors import RunError
 from tenfold.interrupt import Interrupt
 from tenfold.jobs import steps
 from tenfold.jobs.job import Interruptible, Job, Plan
+from tenfold.jobs.learning_curve import check
 from tenfold.jobs.own_data import check_data, prepared, with_source
 from tenfold.jobs.resuming import continue_run
 from tenfold.progress import Watcher
@@ -44,6 +45,8 @@ def train(
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     if name is not None:
         check_name(name)
+    if learning_curve:
+        check(recipe)
     recipe = recipe.replace({"data.source": data.uri}) if isinstance(data, Dataset) else \
         with_source(recipe, data or recipe.data.source)
     with Interrupt() as interrupt:

@@ -15,12 +15,31 @@ FLAT = 1e-3  # variance of an image without structure
 
 
 def thumbnails(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Grey thumbnails float32 [m, 32, 32] of the images uint8 [n, h, w, c] at `rows` (int [m])."""
+    """Grey thumbnails float32 [m, 32, 32] of the images uint8 [n, h, w, c] at `rows` (int [m]).
+
+    Black bars above and below, or left and right, are cut off: they would make all padded images look alike.
+    """
     result = np.empty((len(rows), SIDE, SIDE), np.float32)
-    plan = fit((images.shape[1], images.shape[2]), (SIDE, SIDE, images.shape[3]), "stretch")
     for i, row in enumerate(rows):
-        result[i] = plan.apply(np.asarray(images[row])).mean(axis=2)
+        image = _without_bars(np.asarray(images[row]))
+        plan = fit((image.shape[0], image.shape[1]), (SIDE, SIDE, image.shape[2]), "stretch")
+        result[i] = plan.apply(image).mean(axis=2)
     return result
+
+
+def _without_bars(image: np.ndarray) -> np.ndarray:
+    """The image uint8 [h, w, c] without the bars of the same size that padding adds on two opposite sides."""
+    lit = image.any(axis=2)
+    rows, columns = np.flatnonzero(lit.any(axis=1)), np.flatnonzero(lit.any(axis=0))
+    if not len(rows):
+        return image
+    margins = rows[0], image.shape[0] - 1 - rows[-1], columns[0], image.shape[1] - 1 - columns[-1]
+    top, bottom, left, right = map(int, margins)
+    if left == right == 0 and abs(top - bottom) <= 1:
+        return np.ascontiguousarray(image[top : image.shape[0] - bottom])
+    if top == bottom == 0 and abs(left - right) <= 1:
+        return np.ascontiguousarray(image[:, left : image.shape[1] - right])
+    return image
 
 
 def similarity(first: np.ndarray, second: np.ndarray, least: float = -1.0) -> np.ndarray:

@@ -1,0 +1,54 @@
+"""The learning curve and what twice the images would bring."""
+
+import numpy as np
+import pytest
+
+from tenfold.evaluation.growth import learning_curve
+
+SIZES = [100, 250, 500, 1000]
+DRAWS = [4, 4, 3, 1]
+
+
+def simulated(slope: float, images: int, seed: int) -> list[np.ndarray]:
+    """Correct classifications whose error rate falls as a power law, 0.4 at 100 training images."""
+    rng = np.random.default_rng(seed)
+    return [rng.random((draws, images)) > 0.4 * (size / SIZES[0]) ** -slope
+            for size, draws in zip(SIZES, DRAWS, strict=True)]
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.2, 0.5])
+def test_the_gain_of_a_power_law_is_found(slope):
+    labels = np.arange(4000) % 4
+    curve = learning_curve(SIZES, simulated(slope, 4000, seed=1), labels)
+    error = 0.4 * 10**-slope
+    assert curve["doubled"]["images"] == 2000
+    assert curve["doubled"]["gain"] == pytest.approx(error - error * 2**-slope, abs=0.012)
+    assert curve["doubled"]["low"] <= error - error * 2**-slope + 1e-9
+    assert curve["doubled"]["high"] >= error - error * 2**-slope - 1e-9
+
+
+def test_each_point_has_the_mean_accuracy_with_its_interval():
+    correct = simulated(0.3, 300, seed=2)
+    points = learning_curve(SIZES, correct, np.arange(300) % 3)["points"]
+    assert [point["images"] for point in points] == SIZES
+    assert [point["draws"] for point in points] == DRAWS
+    for point, each in zip(points, correct, strict=True):
+        assert point["accuracy"] == pytest.approx(each.mean())
+        assert point["low"] < point["accuracy"] < point["high"]
+
+
+def test_the_interval_covers_the_true_gain_in_most_simulations():
+    labels, true = np.arange(200) % 2, 0.4 * 10**-0.3 * (1 - 2**-0.3)
+    found = [learning_curve(SIZES, simulated(0.3, 200, seed), labels)["doubled"] for seed in range(60)]
+    assert np.mean([each["low"] <= true <= each["high"] for each in found]) >= 0.85
+
+
+def test_a_single_size_tells_nothing_of_more_images():
+    curve = learning_curve([50], [np.ones((1, 20), bool)], np.arange(20) % 2)
+    assert curve["doubled"] is None
+    assert len(curve["points"]) == 1
+
+
+def test_without_errors_nothing_is_gained():
+    curve = learning_curve(SIZES, [np.ones((draws, 100), bool) for draws in DRAWS], np.arange(100) % 2)
+    assert curve["doubled"]["gain"] == 0

@@ -1,0 +1,64 @@
+"""`tenfold try`: photos in, a first verdict out."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from tenfold import jobs
+from tenfold.cli import app
+from tenfold.errors import UsageError
+from tenfold.recipe import Recipe
+from tenfold.run import Run
+
+SMALL = ["--set", "model.image_size=32"]
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """Two classes of ten images, noise on a bright or dark ground, and one damaged file."""
+    monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    for label, ground in (("day", 180), ("night", 40)):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for i in range(10):
+            pixels = np.clip(rng.normal(ground, 30, (40, 48, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / label / f"{i}.jpg")
+    (tmp_path / "photos" / "day" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a photo")
+    return tmp_path / "photos"
+
+
+def tried(*words):
+    result = CliRunner().invoke(app, ["try", *map(str, words), *SMALL], prog_name="tenfold")
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_photos_become_a_run_with_a_learning_curve(photos, tmp_path):
+    found = json.loads(tried(photos, "--runs", tmp_path / "runs", "--json"))
+    run = Run.open(found["run"])
+    assert run.name == "try-photos-1"
+    assert found["test"]["accuracy"]["value"] == 1.0
+    assert [each["name"] for each in found["left_out"]] == ["day/broken.jpg"]
+    curve = run.learning_curve()
+    assert curve["points"][-1]["images"] == run.environment()["dataset"]["splits"]["train"]["count"]
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    assert ("would change the accuracy" in page) or ("too few training images" in page)
+
+
+def test_the_verdict_says_what_so_few_images_can_tell(photos, tmp_path):
+    for path in photos.glob("*/[5-9].jpg"):
+        path.unlink()
+    printed = tried(photos, "--runs", tmp_path / "runs")
+    assert "on 2 test images in 2 classes" in printed
+    assert "only 2 images: intervals are wide" in printed
+    assert "too few training images to tell" in printed
+    assert "tenfold predict" in printed
+
+
+def test_another_recipe_needs_frozen_features(photos, tmp_path):
+    with pytest.raises(UsageError, match=r"needs train\.fit=logistic-regression"):
+        jobs.try_images(photos, Recipe.load("mlp", {"train.epochs": 1, "data.size": 8}), runs=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
