@@ -108,7 +108,7 @@ def _explain_errors(run: Run, most: int, neighbours: int, watcher: Watcher) -> E
     most_confident = misclassified.most_confident(labels, p, most)
     known = {guess.index for guess in most_confident}
     least_confident = [guess for guess in misclassified.least_confident(labels, p, most) if guess.index not in known]
-    guesses = [*most_confident, *least_confident]
+    guesses = misclassified.named([*most_confident, *least_confident], dataset.splits()[split].names)
     watcher.notice(f"explaining {len(guesses)} errors of the {split} split")
     chosen = np.array([guess.index for guess in guesses], np.int64)
     model = run.model()
@@ -132,7 +132,8 @@ def _error_pictures(kind: str, explained: Sequence[Explained], split: str, datas
     training = dataset.train.images, dataset.train.labels
     for number, each in enumerate(explained, 1):
         yield explained_picture(each, dataset.classes, f"{kind.capitalize()} confident errors",
-                                f"{kind}-confident-{number:02d}.png", f"{split} image {each.guess.index:,}", training)
+                                f"{kind}-confident-{number:02d}.png",
+                                each.guess.name or f"{split} image {each.guess.index:,}", training)
 
 
 def _gallery_pictures(images: Images, labels: np.ndarray, p: np.ndarray, classes: Sequence[str]) -> Iterator[Shown]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tenfold import modelfile
 from tenfold.data.dataset import Dataset
-from tenfold.evaluation.misclassified import Explained, most_confident
+from tenfold.evaluation.misclassified import Explained, most_confident, named
 from tenfold.evaluation.predictions import read_predictions
 from tenfold.run import Run
 
@@ -28,7 +29,7 @@ def gather(run: Run, dataset: Dataset) -> Material:
         history=run.history(), classes=dataset.classes, metrics=run.metrics(),
         samples=(dataset.train.images, dataset.train.labels), validation=splits["validation"],
         test=splits["test"], best_epoch=modelfile.facts(run.path / "model.keras")["epoch"],
-        explained=_explained_errors(run, splits["test"] or splits["validation"]),
+        explained=_explained_errors(run, dataset, splits),
         calibration=run.calibration() if run.has("calibration.json") else {},
         corruptions=run.corruptions() if run.has("corruptions.json") else {},
         learning_curve=run.learning_curve() if run.has("learning_curve.json") else {})
@@ -42,13 +43,15 @@ def predicted(run: Run, dataset: Dataset, name: str) -> Predicted | None:
     return split.images, split.labels, read_predictions(run, name)[1]
 
 
-def _explained_errors(run: Run, evaluated: Predicted | None) -> list[Explained]:
-    """The most confident errors with Grad-CAM."""
+def _explained_errors(run: Run, dataset: Dataset, splits: Mapping[str, Predicted | None]) -> list[Explained]:
+    """The most confident errors on test, otherwise on validation, with Grad-CAM."""
+    split = "test" if splits["test"] else "validation"
+    evaluated = splits[split]
     if evaluated is None:
         return []
     from tenfold.evaluation.explain import explain
 
     images, labels, probabilities = evaluated
-    errors = most_confident(labels, probabilities, EXPLAINED_ERRORS)
+    errors = named(most_confident(labels, probabilities, EXPLAINED_ERRORS), dataset.splits()[split].names)
     chosen = np.array([error.index for error in errors], np.int64)
     return explain(run.model(), images[chosen], errors, labels[chosen]) if errors else []

@@ -84,8 +84,8 @@ def print_first_verdict(run: Run, data: str) -> None:
     _print(f"accuracy  [bold]{accuracy.text(test['accuracy'])}[/bold] on {test['count']:,} test images in "
            f"{len(classes):,} classes")
     for number, (count, true, predicted) in enumerate(_confused(test["confusion_matrix"])[:CONFUSED]):
-        _print(f"{'confused' if not number else '':<10}{escape(classes[true])} predicted as {escape(classes[predicted])}: "
-               f"{count:,} of {sum(test['confusion_matrix'][true]):,}")
+        pair = f"{escape(classes[true])} predicted as {escape(classes[predicted])}"
+        _print(f"{'' if number else 'confused':<10}{pair}: {count:,} of {sum(test['confusion_matrix'][true]):,}")
     for caution in facts.cautions(run.status(), dataset["splits"], run.metrics()):
         _print(f"[yellow]{escape(caution)}[/yellow]")
     _print(escape(facts.doubled(run.learning_curve())))

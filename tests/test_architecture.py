@@ -43,8 +43,8 @@ FLOORS: dict[str, set[str]] = {
     },
     "material": {"modelfile", "run", "data", "evaluation", "report"},
     "jobs": {
-        "errors", "machine", "recipe", "progress", "modelfile", "run", "data", "models", "interrupt", "training",
-        "evaluation", "report", "environment", "material",
+        "errors", "machine", "recipe", "progress", "modelfile", "run", "data", "models", "runtimes", "interrupt",
+        "training", "evaluation", "report", "environment", "material",
     },
     "overview": {"errors", "storage", "recipe", "progress", "run", "data", "models", "report", "jobs"},
     "explanation": {

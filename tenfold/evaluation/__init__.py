@@ -129,7 +129,7 @@ def _score(run: Run, splits: Mapping[str, Split], csv: bool, how: EvaluateSectio
         for name, split in splits.items():
             p = _predicted(predictor, split, how.batch_size, watcher)
             key = name + suffix
-            write_predictions(run, key, split.labels, p, run.classes(), csv)
+            write_predictions(run, key, split.labels, p, run.classes(), csv, split.names)
             before = counts.get(key, 0)
             counts[key] = before + 1
             result[key] = {

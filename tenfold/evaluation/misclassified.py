@@ -5,19 +5,24 @@ All functions take labels, int64 [n], and probabilities, float [n, k]. Needs no 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 
 @dataclass(frozen=True)
 class Guess:
-    """The predicted class of the image at `index`, its probability, and the true class (None: unknown)."""
+    """The predicted class of the image at `index`, its probability, and the true class (None: unknown).
+
+    name: the path of an own image, for example; empty for images without names.
+    """
 
     index: int
     true: int | None
     predicted: int
     probability: float
+    name: str = ""
 
     @property
     def correct(self) -> bool:
@@ -46,6 +51,11 @@ class Explained:
     image: np.ndarray
     heats: tuple[tuple[int, np.ndarray], ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
+
+
+def named(guesses: Sequence[Guess], names: Sequence[str]) -> list[Guess]:
+    """The guesses with the names of their images; `names` are those of the split, or empty."""
+    return [replace(guess, name=names[guess.index]) for guess in guesses] if names else list(guesses)
 
 
 def guesses(labels: np.ndarray, probabilities: np.ndarray, most: int) -> list[Guess]:

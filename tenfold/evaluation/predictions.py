@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,19 +15,27 @@ if TYPE_CHECKING:
 
 
 def write_predictions(run: Run, split: str, labels: np.ndarray, probabilities: np.ndarray,
-                      classes: tuple[str, ...], csv: bool = False) -> None:
-    """Write labels int64 [n] and probabilities [n, k] of one split, with the columns index, label, `p_<class>`…"""
+                      classes: tuple[str, ...], csv: bool = False, names: Sequence[str] = ()) -> None:
+    """Write labels int64 [n] and probabilities [n, k] of one split, with the columns index, label, `p_<class>`…
+
+    `names`, the paths of own images for example, become a last column `name`; in CSV, spreadsheets do not execute them.
+    """
     import pyarrow
     from pyarrow import csv as pyarrow_csv
     from pyarrow import parquet
 
     columns = {"index": np.arange(len(labels)), "label": np.asarray(classes, object)[labels]}
     columns |= {f"p_{name}": probabilities[:, i] for i, name in enumerate(classes)}
+    if names:
+        columns["name"] = np.asarray(names, object)
     table = pyarrow.table(columns)
     run.write(f"predictions/{split}.parquet", lambda path: parquet.write_table(table, path))
     if csv:
         shown = np.asarray([csvfile.cell(name) for name in classes], object)[labels]
         safe = table.set_column(1, "label", pyarrow.array(shown, pyarrow.string()))
+        if names:
+            cells = [csvfile.cell(name) for name in table["name"].to_pylist()]
+            safe = safe.set_column(len(columns) - 1, "name", pyarrow.array(cells, pyarrow.string()))
         run.write(f"predictions/{split}.csv", lambda path: pyarrow_csv.write_csv(safe, path))
 
 
@@ -49,7 +58,8 @@ def read_predictions(run: Run, split: str) -> tuple[np.ndarray, np.ndarray]:
     classes = run.classes()
     table = whole_table(run, split)
     columns = ["index", "label", *(f"p_{name}" for name in classes)]
-    if table.column_names != columns or not set(table["label"].unique().to_pylist()) <= set(classes):
+    labelled = set(table["label"].unique().to_pylist()) <= set(classes) if "label" in table.column_names else False
+    if not labelled or table.column_names not in (columns, [*columns, "name"]):
         raise RunError(f"{run.path}: the classes of its {split} predictions differ from environment.json; "
                        f"score it again with `tenfold evaluate {run.path}`")
     position = {name: i for i, name in enumerate(classes)}

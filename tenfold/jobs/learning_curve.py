@@ -47,7 +47,7 @@ def measure(run: Run, recipe: Recipe, dataset: Dataset, watcher: Watcher) -> Non
         size = round(fraction * count)
         scores = []
         for draw in range(draws if size >= FEWEST * classes else 0):
-            watcher.advance("learning curve", done + draw, total, "classifiers")
+            watcher.advance("learning_curve", done + draw, total, "classifiers")
             rows = stratified(dataset.train.labels, size, np.random.default_rng([recipe.data.seed, draw, size]))
             scaler = StandardScaler().fit(found.train.images[rows])
             x, held = scaler.transform(found.train.images[rows]), scaler.transform(found.validation.images)
@@ -58,5 +58,5 @@ def measure(run: Run, recipe: Recipe, dataset: Dataset, watcher: Watcher) -> Non
         if scores:
             sizes.append(size)
             correct.append(np.stack(scores))
-    watcher.advance("learning curve", total, total, "classifiers")
+    watcher.advance("learning_curve", total, total, "classifiers")
     run.write_json("learning_curve.json", learning_curve(sizes, correct, labels))

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-PhaseName = Literal["download", "decode", "features", "validate", "score", "bootstrap", "corrupt", "report", "explain"]
-Unit = Literal["bytes", "images", "resamples", "pictures", "rounds"]
+PhaseName = Literal["download", "decode", "features", "validate", "score", "learning_curve", "bootstrap", "corrupt",
+                    "report", "explain"]
+Unit = Literal["bytes", "images", "resamples", "pictures", "rounds", "classifiers"]
 
 
 @dataclass(frozen=True)

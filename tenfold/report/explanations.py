@@ -87,4 +87,5 @@ def write(run: Run, directory: str, title: str, shown: Sequence[Shown], classes:
 
 def _plain(guess: Guess, classes: Sequence[str]) -> dict[str, Any]:
     true = {} if guess.true is None else {"index": guess.index, "true": classes[guess.true]}
+    true |= {"name": guess.name} if guess.name else {}
     return {**true, "predicted": classes[guess.predicted], "probability": guess.probability}

@@ -48,6 +48,7 @@ class Error:
     words: tuple[str, str, str]
     image: Thumbnail
     heats: Sequence[tuple[str, Thumbnail]]
+    name: str
 
 
 @dataclass(frozen=True)
@@ -118,10 +119,10 @@ def _error(explained: Explained, classes: Sequence[str], sheet: Sheet) -> Error:
     guess = explained.guess
     assert guess.true is not None
     words = (f"true: {classes[guess.true]}", f"✗ {classes[guess.predicted]}", f"{100 * guess.probability:.1f} %")
-    image = sheet.add(enlarge(explained.image), f"image {guess.index:,}, {', '.join(words)}")
+    image = sheet.add(enlarge(explained.image), f"{guess.name or f'image {guess.index:,}'}, {', '.join(words)}")
     heats = [(classes[label], sheet.add(overlay(explained.image, heat), f"Grad-CAM of {classes[label]}"))
              for label, heat in explained.heats]
-    return Error(guess.true, guess.predicted, words, image, heats)
+    return Error(guess.true, guess.predicted, words, image, heats, guess.name)
 
 
 def explanations(title: str, run: str, headings: Mapping[str, Sequence[Any]], classes: Sequence[str],

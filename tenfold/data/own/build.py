@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from tenfold.data.dataset import SPLITS, Dataset, LeftOut, Provenance, Split
+from tenfold.data.images import printable
 from tenfold.data.own.decoding import Coloured, Decoded, Look, decode, look
 from tenfold.data.own.groups import find_groups
 from tenfold.data.own.listing import Arrays, Listing, natural, some
@@ -104,5 +105,5 @@ def _split(listing: Listing, decoded: Decoded, rows: np.ndarray, groups: np.ndar
     words = listing.words + (f", {len(left_out):,} files left out" if left_out else "")
     images = View(decoded.images, rows)
     split = Split(images, listing.labels[rows], Provenance(words),
-                  names=tuple(listing.names[i] for i in rows))
+                  names=tuple(printable(listing.names[i]) for i in rows))
     return split if groups is None else replace(split, groups=groups[rows])

@@ -29,7 +29,7 @@ def thumbnails(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 def _without_bars(image: np.ndarray) -> np.ndarray:
     """The image uint8 [h, w, c] without the bars of the same size that padding adds on two opposite sides."""
-    lit = image.any(axis=2)
+    lit = image.max(axis=2) > 0
     rows, columns = np.flatnonzero(lit.any(axis=1)), np.flatnonzero(lit.any(axis=0))
     if not len(rows):
         return image
