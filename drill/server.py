@@ -11,7 +11,9 @@ from collections.abc import Iterator
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves `content` at any path; `mode` selects the fault. Keeps the Range header of each request.
+    """Serves `content` at any path, or `contents` by path if there are any; `mode` selects the fault.
+
+    Keeps the Range header of each request.
 
     The modes are ranges (no fault), plain (ignores ranges), misplaced (answers with another range), cut (hangs up
     at `cut_at` bytes of the file, or at half of the requested bytes if that is None), stall (like cut, but goes
@@ -24,6 +26,7 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.content = b""
+        self.contents: dict[str, bytes] = {}
         self.mode = "ranges"
         self.cut_at: int | None = None
         self.ranges: list[str | None] = []
@@ -44,6 +47,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         content, mode, wanted = self.server.content, self.server.mode, self.headers.get("Range")
         self.server.ranges.append(wanted)
+        if self.server.contents:
+            content = self.server.contents.get(self.path.strip("/"), b"")
+            mode = mode if content else "missing"
         found = re.fullmatch(r"bytes=(\d+)-", wanted or "")
         start = int(found[1]) if found and mode != "plain" else 0
         if mode == "silent":

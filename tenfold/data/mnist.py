@@ -29,29 +29,45 @@ COUNTS = {"train": 60_000, "test": 10_000}
 PREFIXES = {"train": "train", "test": "t10k"}  # of the IDX file names
 MAX_BYTES = 64 << 20  # of an array; the official training images have 47 million
 
-ARCHIVE = Archive(
-    url="https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
-    sha256="731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
-    size=11_490_434,
-)
+ZALANDO = "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The classes of one of the two data sets, and the places to look for it."""
+    """The classes of one of the two data sets, and the places to look for it.
+
+    folders: under the root, with IDX or npz files; homes: under the root, with parquet at any depth; npz: names of npz
+    files; caches: folders and npz files in the Keras cache; archives: the files to download, the training images last,
+    because a folder that has them counts as found.
+    """
 
     name: str
     classes: tuple[str, ...]
-    folders: tuple[str, ...]  # under the root
-    caches: tuple[str, ...]  # folders and npz files in the Keras cache
-    archive: Archive | None = None
+    folders: tuple[str, ...]
+    homes: tuple[str, ...]
+    npz: tuple[str, ...]
+    caches: tuple[str, ...]
+    archives: tuple[Archive, ...]
 
 
-MNIST = Layout("mnist", tuple("0123456789"), ("mnist", ".", "MNIST/raw"), ("mnist.npz",), ARCHIVE)
+MNIST = Layout(
+    "mnist", tuple("0123456789"), ("mnist", ".", "MNIST/raw"), ("mnist",), ("mnist.npz",), ("mnist.npz",),
+    (Archive("https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
+             "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1", 11_490_434),),
+)
 FASHION = Layout(
     "fashion-mnist",
     ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"),
-    ("fashion-mnist", "fashion_mnist", "FashionMNIST/raw"), ("fashion-mnist",),
+    ("fashion-mnist", "fashion_mnist", "FashionMNIST/raw"), ("fashion-mnist", "fashion_mnist"),
+    ("fashion-mnist.npz", "fashion_mnist.npz"), ("fashion-mnist",),
+    (Archive(f"{ZALANDO}/t10k-labels-idx1-ubyte.gz",
+             "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5", 5_148),
+     Archive(f"{ZALANDO}/t10k-images-idx3-ubyte.gz",
+             "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073", 4_422_102),
+     Archive(f"{ZALANDO}/train-labels-idx1-ubyte.gz",
+             "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845", 29_515),
+     Archive(f"{ZALANDO}/train-images-idx3-ubyte.gz",
+             "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84", 26_421_880)),
 )
 
 
@@ -73,8 +89,10 @@ def mnist(options: str, access: Access) -> Dataset:
 def fashion_mnist(options: str, access: Access) -> Dataset:
     """Fashion-MNIST: 70,000 grey photographs of clothes, 28×28 pixels, in ten classes.
 
-    Looks in the root for IDX files or parquet in `fashion-mnist/`, then in the Keras cache. Downloads nothing.
-    Raises UsageError for options, DataError for missing or damaged files.
+    Looks in the root for IDX files, `fashion-mnist.npz` and parquet in `fashion-mnist/`, `fashion_mnist/` or
+    `FashionMNIST/raw/`, then in the Keras cache. If none is found and downloads are allowed, downloads the four
+    official files into `fashion-mnist/`. Raises UsageError for options, DataError for missing or damaged files,
+    FetchError, StorageError.
     """
     take_no_options("fashion-mnist", options)
     return open_layout(FASHION, access)
@@ -90,15 +108,15 @@ def open_layout(layout: Layout, access: Access, counts: dict[str, int] | None = 
     """Open the data set from the first place that has it; `counts` are the official numbers of images."""
     counts = counts or COUNTS
     place = locate(layout, access.root)
-    if place is None and access.fetch and layout.archive is not None:
-        layout.archive.fetch(access.root / layout.name, access)
+    if place is None and access.fetch:
+        for archive in layout.archives:
+            archive.fetch(access.root / layout.name, access)
         place = locate(layout, access.root)
     if place is None:
-        advice = (f"run 'tenfold data fetch {layout.name}' ({layout.archive.size / 1e6:.0f} MB)"
-                  if layout.archive else "put the four official files there")
+        size = sum(archive.size for archive in layout.archives)
         raise DataError(f"{layout.name} is not in {access.root}; expected {layout.folders[0]}/ with IDX files such as "
-                        f"{idx_name('train', 'images')}.gz, or train-*.parquet; "
-                        f"{advice} or set TENFOLD_DATA")
+                        f"{idx_name('train', 'images')}.gz, or train-*.parquet; run 'tenfold data fetch {layout.name}' "
+                        f"({size / 1e6:.0f} MB) or set TENFOLD_DATA")
     if place.layout == "parquet":
         access.watcher.notice(f"reading {layout.name} from {place.path}")
         splits = read_splits(place, SHAPE, len(layout.classes), counts, access.watcher)
@@ -112,13 +130,13 @@ def locate(layout: Layout, root: Path) -> Place | None:
     for folder in layout.folders:
         if find_idx(root / folder, "train", "images"):
             return Place("idx", root / folder, f"IDX files, {'the root' if folder == '.' else folder}")
-    for folder in layout.folders:
-        if layout.archive is not None and (root / folder / layout.archive.name).is_file():
-            return Place("npz", root / folder / layout.archive.name, layout.archive.name)
-    home = root / layout.name
-    for path in [home, *sorted(path for path in home.rglob("*") if path.is_dir())] if home.is_dir() else []:
-        if find_parquet(path, "train"):
-            return Place("parquet", path, path.relative_to(root).as_posix())
+    for path in (root / folder / name for folder in (*layout.folders, ".") for name in layout.npz):
+        if path.is_file():
+            return Place("npz", path, path.name)
+    for home in (root / folder for folder in layout.homes):
+        for path in [home, *sorted(path for path in home.rglob("*") if path.is_dir())] if home.is_dir() else []:
+            if find_parquet(path, "train"):
+                return Place("parquet", path, path.relative_to(root).as_posix())
     for path in (keras_cache() / name for name in layout.caches):
         if path.is_file():
             return Place("npz", path, f"Keras' cache, {path.name}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tenfold.errors import UsageError, unknown
 
@@ -30,12 +31,31 @@ class Option:
         return f"{kind} from {self.lowest} to {self.highest}"
 
 
-def parse_options(source: str, text: str, options: Mapping[str, Option]) -> dict[str, int | float]:
+@dataclass(frozen=True)
+class Choice:
+    """An option with a few valid words; the first is the default."""
+
+    words: tuple[str, ...]
+
+    @property
+    def default(self) -> str:
+        return self.words[0]
+
+    def parse(self, text: str) -> str | None:
+        """The word itself; None if it is not valid."""
+        return text if text in self.words else None
+
+    def describe(self) -> str:
+        """The valid words, in words."""
+        return " or ".join(self.words)
+
+
+def parse_options(source: str, text: str, options: Mapping[str, Option | Choice]) -> dict[str, Any]:
     """The values of all options of `source`, from `text` (`key=value,key=value`) or by default.
 
     Raises UsageError with all errors in one line: unknown or repeated keys, invalid values.
     """
-    values = {key: option.default for key, option in options.items()}
+    values: dict[str, Any] = {key: option.default for key, option in options.items()}
     given: set[str] = set()
     problems = []
     for part in filter(None, (piece.strip() for piece in text.split(","))):

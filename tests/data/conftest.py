@@ -37,7 +37,7 @@ def access(root: Path) -> Access:
 
 @pytest.fixture
 def write_parquet() -> Callable[..., Path]:
-    """A function that writes images as PNG in the Hugging Face layout."""
+    """A function that writes images as PNG in the Hugging Face layout; `labels` are a column or several by name."""
 
     def write(path: Path, images: np.ndarray, labels: object, column: str = "img") -> Path:
         cells = []
@@ -46,8 +46,10 @@ def write_parquet() -> Callable[..., Path]:
             Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, "PNG")
             cells.append({"bytes": buffer.getvalue(), "path": None})
         kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+        columns = labels if isinstance(labels, dict) else {"label": labels}
+        numbers = {name: pa.array(values, pa.int64()) for name, values in columns.items()}
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.table({column: pa.array(cells, kind), "label": pa.array(labels, pa.int64())}), path)
+        pq.write_table(pa.table({column: pa.array(cells, kind), **numbers}), path)
         return path
 
     return write

@@ -13,8 +13,8 @@ import pytest
 
 from tenfold.data import open_dataset
 from tenfold.data.fetch import Archive
-from tenfold.data.mnist import COUNTS, FASHION, MNIST, idx_name, open_layout, read_idx
-from tenfold.errors import DataError
+from tenfold.data.mnist import COUNTS, FASHION, MNIST, idx_name, open_layout, read_idx, where_layout
+from tenfold.errors import DataError, FetchError
 
 SMALL = {"train": 30, "test": 10}
 
@@ -81,10 +81,48 @@ def test_parquet_may_be_partial(root, access, arrays, write_parquet):
     assert dataset.test.describe().endswith("PARTIAL, 10 of 50 images")
 
 
-def test_fashion_mnist_is_read_from_its_own_folder(root, tmp_path, access, arrays):
+@pytest.mark.parametrize("place", ["fashion-mnist", "fashion_mnist", "FashionMNIST/raw"])
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_fashion_mnist_as_idx_files(root, access, arrays, place, ending):
+    write_idx(root / place, arrays, ending=ending)
+    check(open_layout(FASHION, access, SMALL), arrays)
+
+
+@pytest.mark.parametrize("place", ["fashion-mnist", "fashion_mnist/fashion_mnist"])
+def test_fashion_mnist_as_parquet(root, access, arrays, write_parquet, place):
+    for name, (images, labels) in arrays.items():
+        write_parquet(root / place / f"{name}-00000-of-00001.parquet", images[..., None], labels, "image")
+    check(open_layout(FASHION, access, SMALL), arrays)
+
+
+@pytest.mark.parametrize("place", ["fashion-mnist.npz", "fashion_mnist.npz", "fashion_mnist/fashion-mnist.npz"])
+def test_fashion_mnist_as_npz(root, access, arrays, place):
+    write_npz(root / place, arrays)
+    check(open_layout(FASHION, access, SMALL), arrays)
+
+
+def test_an_interrupted_download_of_fashion_mnist_continues(tmp_path, root, access, arrays, server):
+    write_idx(tmp_path / "official", arrays, ending=".gz")
+    archives = []
+    for official in FASHION.archives:
+        content = (tmp_path / "official" / official.name).read_bytes()
+        archives.append(Archive(server.url(official.name), hashlib.sha256(content).hexdigest(), len(content)))
+        server.contents[official.name] = content
+    layout, fetching = replace(FASHION, archives=tuple(archives)), replace(access, fetch=True)
+    last = server.contents.pop(archives[-1].name)
+    with pytest.raises(FetchError, match="404"):
+        open_layout(layout, fetching, SMALL)
+    assert where_layout(layout, root) is None
+    server.contents[archives[-1].name] = last
+    check(open_layout(layout, fetching, SMALL), arrays)
+    assert len(server.ranges) == 5
+    assert sorted(path.name for path in (root / "fashion-mnist").iterdir()) == sorted(a.name for a in archives)
+
+
+def test_fashion_mnist_is_not_taken_for_mnist(root, tmp_path, access, arrays):
     write_idx(root / "mnist", arrays)
-    with pytest.raises(DataError, match="fashion-mnist is not in"):
-        open_layout(FASHION, replace(access, fetch=True), SMALL)
+    with pytest.raises(DataError, match=r"fashion-mnist is not in .* run 'tenfold data fetch fashion-mnist' \(31 MB\)"):
+        open_layout(FASHION, access, SMALL)
     write_idx(tmp_path / "keras/datasets/fashion-mnist", arrays, ending=".gz")
     dataset = open_layout(FASHION, access, SMALL)
     check(dataset, arrays)
@@ -197,7 +235,7 @@ def test_a_file_that_would_unpack_to_far_more_than_the_data_set_is_not_unpacked(
 def test_missing_data_is_downloaded(tmp_path, root, access, arrays, server):
     server.content = write_npz(tmp_path / "official.npz", arrays).read_bytes()
     digest = hashlib.sha256(server.content).hexdigest()
-    layout = replace(MNIST, archive=Archive(server.url("mnist.npz"), digest, len(server.content)))
+    layout = replace(MNIST, archives=(Archive(server.url("mnist.npz"), digest, len(server.content)),))
     with pytest.raises(DataError, match="tenfold data fetch mnist"):
         open_layout(layout, access, SMALL)
     assert server.ranges == []
