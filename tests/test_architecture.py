@@ -25,7 +25,7 @@ FLOORS: dict[str, set[str]] = {
     "run": {"errors", "storage", "recipe", "modelfile"},
     "data": {"errors", "registry", "storage", "recipe", "progress"},
     "foreign": {"errors", "backend"},
-    "models": {"errors", "registry", "recipe", "progress", "backend", "data", "foreign"},
+    "models": {"errors", "registry", "storage", "recipe", "progress", "backend", "data", "foreign"},
     "runtimes": {"errors", "machine", "registry", "backend", "modelfile", "models"},
     "interrupt": set(),
     "training": {

@@ -19,6 +19,7 @@ from tenfold.data.source import Access, Source
 from tenfold.errors import UnknownNameError
 from tenfold.progress import SILENT, Watcher
 from tenfold.registry import DATASETS
+from tenfold.storage.paths import expanded
 
 __all__ = ["Dataset", "Provenance", "Split", "catalogue", "data_root", "open_dataset"]
 
@@ -38,7 +39,7 @@ def open_dataset(
     if name not in DATASETS:
         is_path = any(separator in uri for separator in "/\\")
         raise UnknownNameError("data set", uri if is_path else name, DATASETS.names())
-    directory = data_root() if root is None else Path(root).expanduser()
+    directory = data_root() if root is None else expanded(root)
     access = Access(directory, fetch, watcher)
     return _source(name)(options, access)
 
@@ -48,7 +49,7 @@ def catalogue(root: str | Path | None = None) -> dict[str, dict[str, Any]]:
 
     Checks only which files exist; `open_dataset` checks their content.
     """
-    directory = data_root() if root is None else Path(root).expanduser()
+    directory = data_root() if root is None else expanded(root)
     sources = {name: _source(name) for name in DATASETS.names()}
     return {name: {"description": known.description, "where": known.where(directory)}
             for name, known in sources.items()}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from tenfold.errors import ImageError, UsageError, first_line
+from tenfold.storage.paths import absent
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -58,15 +59,16 @@ def read_image(source: Source, shape: Shape | None = None, *, resize: bool = Tru
 def image_files(paths: Iterable[str | Path]) -> Iterator[Path]:
     """Files as named, and the images in folders (recursively). Raises UsageError where there are none."""
     for path in map(Path, paths):
+        reason = absent(path, "file or folder")
+        if reason:
+            raise UsageError(f"{printable(path)}: {reason}; expected image files or folders of images")
         if path.is_dir():
             found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
             if not found:
                 raise UsageError(f"{path}: the folder holds no images; expected files ending in {', '.join(SUFFIXES)}")
             yield from found
-        elif path.exists():
-            yield path
         else:
-            raise UsageError(f"{path}: no such file or folder; expected image files or folders of images")
+            yield path
 
 
 def printable(path: str | os.PathLike[str]) -> str:

@@ -21,6 +21,7 @@ from tenfold.run.naming import ELSEWHERE, make_numbered, natural
 from tenfold.run.records import Calibration, Corruptions, Environment, Metrics, Speed, State, Status
 from tenfold.storage.files import storing, sweep, write_directory, write_whole
 from tenfold.storage.locks import is_held, locked
+from tenfold.storage.paths import absent
 
 if TYPE_CHECKING:
     import keras
@@ -62,8 +63,8 @@ class Run:
     def open(cls, path: str | Path) -> Self:
         """The run at `path`. Raises MissingRunError if `path` is not a run directory."""
         path = Path(path)
-        if not path.is_dir():
-            reason = "is a file" if path.exists() else "no such directory"
+        reason = absent(path, "directory") or (None if path.is_dir() else "is a file")
+        if reason:
             raise MissingRunError(f"{path}: {reason}; expected a run directory made by `tenfold train`")
         if not (path / "recipe.toml").is_file() or not (path / "status.json").is_file():
             raise MissingRunError(f"{path}: not a run directory (recipe.toml or status.json is missing); "
@@ -73,6 +74,8 @@ class Run:
     @classmethod
     def list(cls, root: str | Path) -> builtins.list[Self]:
         """All runs in the directory `root`, ordered by name and number; empty if there is no such directory."""
+        if absent(root):
+            return []
         found = [p.parent for p in Path(root).glob("[!.]*/status.json") if (p.parent / "recipe.toml").is_file()]
         return [cls(path) for path in sorted(found, key=natural)]
 
