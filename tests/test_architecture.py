@@ -22,7 +22,7 @@ FLOORS: dict[str, set[str]] = {
     "progress": {"errors", "storage"},
     "backend": {"errors"},
     "modelfile": {"errors", "backend"},
-    "run": {"errors", "storage", "recipe", "modelfile"},
+    "run": {"errors", "registry", "storage", "recipe", "modelfile"},
     "data": {"errors", "registry", "storage", "recipe", "progress"},
     "foreign": {"errors", "backend"},
     "models": {"errors", "registry", "storage", "recipe", "progress", "backend", "data", "foreign"},

@@ -18,7 +18,7 @@ from tenfold.recipe import Recipe
 from tenfold.run import history
 from tenfold.run.artifacts import ARTIFACTS
 from tenfold.run.naming import ELSEWHERE, make_numbered, natural
-from tenfold.run.records import Calibration, Corruptions, Environment, Metrics, Speed, State, Status
+from tenfold.run.records import Calibration, Corruptions, Environment, Metrics, Speed, State, Status, Times
 from tenfold.storage.files import storing, sweep, write_directory, write_whole
 from tenfold.storage.locks import is_held, locked
 from tenfold.storage.paths import absent
@@ -109,6 +109,10 @@ class Run:
     def metrics(self) -> Metrics:
         """Split → metric → {"value", "low", "high"}, and "per_class", "confusion_matrix"."""
         return self._record("metrics")
+
+    def times_scored(self) -> Times:
+        """Split → how often this run was scored on it; {} if it was never scored, or only by an earlier version."""
+        return self._record("scored") if self.has("scored.json") else Times({})
 
     def calibration(self) -> Calibration:
         """The fitted temperature, and the metrics before and after."""
