@@ -15,6 +15,7 @@ from tenfold.progress import SILENT, Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run
 from tenfold.storage.files import write_whole
+from tenfold.storage.paths import absent
 
 if TYPE_CHECKING:
     from tenfold.models.summary import Summary
@@ -45,8 +46,9 @@ def list_runs(root: Path) -> list[dict[str, Any]]:
 
     A run with damaged files has the status "damaged". Raises UsageError if there is no such directory.
     """
-    if not root.is_dir():
-        raise UsageError(f"{root}: no such directory; expected one with runs, made by `tenfold train --runs DIR`")
+    reason = absent(root, "directory") or (None if root.is_dir() else "is a file")
+    if reason:
+        raise UsageError(f"{root}: {reason}; expected one with runs, made by `tenfold train --runs DIR`")
     folders = [root, *sorted(path for path in root.glob("[!.]*/") if not (path / "status.json").exists())]
     return [_facts(run, root) for folder in folders for run in Run.list(folder)]
 

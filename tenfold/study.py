@@ -27,7 +27,7 @@ from tenfold.progress.notebook import chosen_watcher
 from tenfold.recipe import Recipe, text
 from tenfold.recipe.overrides import overridden
 from tenfold.recipe.validation_errors import explain
-from tenfold.run import ELSEWHERE, Run, State, check_name, make_numbered, numbers
+from tenfold.run import ELSEWHERE, Run, State, check_name, check_root, make_numbered, numbers
 from tenfold.shipped import text_of, texts
 from tenfold.storage.files import write_whole
 
@@ -148,6 +148,7 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
     machine.check()
     study = study if isinstance(study, Study) else Study.load(study)
     metric(by or study.by)
+    check_root(Path(runs))
     recipes = _recipes(study, data, overrides)
     folder = _folder(Path(runs), f"{study.name}-{data_name(recipes[0].data.source)}", resume)
     failed: dict[tuple[str, str], list[str]] = {}

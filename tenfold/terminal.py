@@ -20,7 +20,7 @@ from tenfold.comparison.tables import pair_table, seed_table
 from tenfold.data.images import printable
 from tenfold.evaluation.metrics import metric
 from tenfold.registry import METRICS
-from tenfold.run import Run
+from tenfold.run import Run, SplitRecord
 
 if TYPE_CHECKING:
     from tenfold.data.dataset import Dataset
@@ -64,12 +64,12 @@ def print_results(run: Run) -> None:
         if any(entry.get("value") is not None for entry in entries):
             table.add_row(metric(name).title, *map(metric(name).text, entries))
     _print(table)
-    described = run.environment()["dataset"]["splits"]
+    described = run.environment().splits
     for split, scored in metrics.items():
-        facts = scored.get("data") or described[split.removesuffix("_tta")]
-        of = f" of {facts['expected']:,}" if facts["expected"] else ""
-        part = f"{of}: PARTIAL" if facts["partial"] else ""
-        _print(f"[dim]{escape(split)}: {facts['count']:,} images{part} ({escape(facts['source'])})[/dim]")
+        known = SplitRecord(scored.get("data") or described.get(split.removesuffix("_tta"), {}))
+        of = f" of {known.expected:,}" if known.expected else ""
+        part = f"{of}: PARTIAL" if known.partial else ""
+        _print(f"[dim]{escape(split)}: {known.count:,} images{part} ({escape(known.source)})[/dim]")
         for note in scored.get("notes", []):
             _print(f"[yellow]{escape(split)}: {escape(note)}[/yellow]")
     _print(f"report  {escape(str(run.path / 'report.html'))}")
@@ -121,7 +121,7 @@ def print_corruptions(corruptions: Mapping[str, Any]) -> None:
 
     table = _table("corruption", *(f">{severity}" for severity in (1, 2, 3, 4, 5)))
     for each in corruptions["corruptions"].values():
-        table.add_row(each["title"], *(f"{100 * entry['value']:.1f} %" for entry in each["accuracy"]))
+        table.add_row(each["title"], *map(metric("accuracy").value_text, each["accuracy"]))
     _print(f"\n{facts.robustness(corruptions)}")
     _print(table)
 

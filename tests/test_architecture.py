@@ -22,10 +22,10 @@ FLOORS: dict[str, set[str]] = {
     "progress": {"errors", "storage"},
     "backend": {"errors"},
     "modelfile": {"errors", "backend"},
-    "run": {"errors", "storage", "recipe", "modelfile"},
+    "run": {"errors", "registry", "storage", "recipe", "modelfile"},
     "data": {"errors", "registry", "storage", "recipe", "progress"},
     "foreign": {"errors", "backend"},
-    "models": {"errors", "registry", "recipe", "progress", "backend", "data", "foreign"},
+    "models": {"errors", "registry", "storage", "recipe", "progress", "backend", "data", "foreign"},
     "runtimes": {"errors", "machine", "registry", "backend", "modelfile", "models"},
     "interrupt": set(),
     "training": {

@@ -21,6 +21,7 @@ from typer.testing import CliRunner, Result
 
 import tenfold
 from tenfold.cli import app
+from tenfold.errors import UsageError
 from tenfold.recipe import Recipe, shipped
 from tenfold.registry import DATASETS
 from tenfold.run import Run
@@ -30,6 +31,7 @@ SMALL = ["mlp", "--data", "digits", "--set", "model.hidden=32", "--set", "train.
 PROGRESS = re.compile(r"(train|validation|test): [\d,]+ images|disk: up to [\d,.]+ [MG]B|training \S+ →|"
                       r"epoch +\d+/\d+  |scoring the best epoch |downloading |resume it with |tenfold: warning: ")
 LINE = "tenfold: "
+LONG = "x" * 300  # longer than a file's name may be
 
 
 @pytest.fixture(autouse=True)
@@ -446,7 +448,7 @@ def test_a_damaged_run_names_the_file(name: str, command: str, copy: Path, image
     file, damage, _ = DAMAGES[name]
     (copy / file).write_bytes(damage((copy / file).read_bytes()))
     if command == "compare":  # the other runs would be ranked; there is none
-        assert f"copy is left out: {copy / file}: damaged" in _refused(2, command, copy)
+        assert f"copy is left out: {file}: damaged" in _refused(2, command, copy)
         return
     said = _refused(1, command, copy, *([image] if command == "predict" else []))
     assert said.startswith(f"{copy / file}: ")
@@ -468,9 +470,64 @@ def test_an_invalid_run_name_is_refused(elsewhere: Path) -> None:
     assert not list(elsewhere.iterdir())
 
 
-def test_an_unwritable_runs_directory_is_refused(elsewhere: Path) -> None:
+@pytest.mark.parametrize("command", [TRAIN, ["study", "quick"], ["demo"], ["probe", "MobileNet"]], ids=lambda c: c[0])
+def test_what_can_not_be_a_directory_of_runs_is_refused_before_data_are_read(
+    command: list[str], elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenfold.jobs.own_data.open_dataset", lambda *_, **__: pytest.fail("the data were opened"))
     (elsewhere / "file").touch()
-    assert "can't write file/runs: Not a directory" in _refused(3, *TRAIN, "--runs", "file/runs")
+    for runs, reason in (("file", "is a file"), ("file/runs", "file is a file"), (LONG, "file name too long")):
+        assert f"--runs: received {runs}: {reason}; expected a directory" in _refused(2, *command, "--runs", runs)
+    assert [path.name for path in elsewhere.iterdir()] == ["file"]
+
+
+PATHS: dict[str, list[str]] = {
+    "run": ["evaluate", "PATH"], "resumed run": ["resume", "PATH"], "runs": ["runs", "PATH"],
+    "explained run": ["explain", "PATH"], "compared run": ["compare", "PATH"], "image": ["predict", "RUN", "PATH"],
+    "explained image": ["explain", "RUN", "PATH"], "recipe": ["train", "PATH.toml"], "study": ["study", "PATH.toml"],
+    "weights": ["probe", "MobileNet", "--data", "digits", "--set", "model.weights=PATH"],
+    "directory of runs": [*TRAIN, "--runs", "PATH"], "directory below": [*TRAIN, "--runs", "PATH/below"],
+}
+
+
+@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize(("path", "reason"), [(LONG, "ile name too long"), ("loop", "oo many levels of symbolic")],
+                         ids=["long", "loop"])
+def test_a_path_that_the_system_refuses_is_a_usage_mistake(
+    name: str, path: str, reason: str, run: Path, elsewhere: Path
+) -> None:
+    for loop in ("loop", "loop.toml"):
+        os.symlink(loop, loop)
+    words = [word.replace("PATH", path).replace("RUN", str(run)) for word in PATHS[name]]
+    assert reason in _refused(2, *words)
+
+
+def test_a_home_directory_of_nobody_is_a_usage_mistake() -> None:
+    words = ["probe", "MobileNet", "--data", "digits", "--set", "model.weights=~nobody-at-all/x.h5"]
+    assert "no such file" in _refused(2, *words)
+
+
+@pytest.mark.parametrize("variable", ["TENFOLD_DATA", "TENFOLD_CACHE", "KERAS_HOME"])
+def test_a_directory_in_the_environment_that_the_system_refuses_is_named(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tenfold.data import location
+
+    monkeypatch.setenv(variable, LONG)
+    read = {"TENFOLD_DATA": location.data_root, "TENFOLD_CACHE": location.feature_root,
+            "KERAS_HOME": location.keras_cache}[variable]
+    with pytest.raises(UsageError, match=f"^{variable}: received x+: file name too long; expected a directory$"):
+        read()
+
+
+def test_a_run_that_is_named_and_missing_is_not_left_out(run: Path) -> None:
+    assert "nowhere: no such directory" in _refused(2, "compare", run, "nowhere")
+    assert "is left out" in _good("compare", run, Path(__file__).parent)
+
+
+def test_a_run_name_that_is_too_long_is_refused(elsewhere: Path) -> None:
+    assert "is too long: it has 300 bytes" in _refused(2, *TRAIN, "--name", LONG)
+    assert not list(elsewhere.iterdir())
 
 
 # ----------------------------------------------------------------------------------------------------

@@ -131,6 +131,27 @@ def test_further_training_removes_the_results_of_the_earlier_model(run: Run, tmp
     assert f"{before['test']} of them before the run was resumed" in (copy.path / "MODEL_CARD.md").read_text("utf-8")
 
 
+def test_a_damaged_count_of_scores_is_not_begun_anew(run: Run, tmp_path: Path) -> None:
+    import shutil
+
+    copy = Run.open(shutil.copytree(run.path, tmp_path / "copy"))
+    (copy.path / "scored.json").write_text('{"test": "often"}')
+    with pytest.raises(RunError, match=r"scored\.json: damaged \(test: received 'often'"):
+        tenfold.evaluate(copy)
+    assert copy.metrics() == run.metrics()
+
+
+def test_results_of_a_split_that_the_environment_does_not_know_are_printed(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shutil
+
+    copy = Run.open(shutil.copytree(run.path, tmp_path / "copy"))
+    copy.write_json("metrics.json", {**copy.metrics(), "other": copy.metrics()["test"]})
+    print_results(copy)
+    assert "other: 0 images (unknown)" in capsys.readouterr().out
+
+
 def test_test_time_augmentation_is_scored_in_addition_to_the_plain_model(run: Run, tmp_path: Path) -> None:
     import shutil
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tenfold.comparison.names import names_of
-from tenfold.errors import RunError, UsageError
+from tenfold.errors import MissingRunError, RunError, UsageError
 from tenfold.evaluation.predictions import whole_table
 from tenfold.run import Run, State
+from tenfold.storage.paths import absent
 
 
 @dataclass(frozen=True)
@@ -25,16 +27,20 @@ def found_at(paths: Iterable[str | Path]) -> tuple[list[Run], list[str]]:
     """(the runs at these paths, sentences about paths without a run).
 
     A path is a run, a study, or a directory of runs and studies; the latter two mean all their runs. Raises
-    RunError for the first path if no path has a run.
+    MissingRunError for a path that does not exist, and for the first path if no path has a run.
     """
     runs, left_out, first = [], [], None
+    paths = list(paths)
+    for path in paths:
+        if reason := absent(path, "directory"):
+            raise MissingRunError(f"{path}: {reason}; expected a directory with runs, made by `tenfold train`")
     for path in paths:
         inside = [] if (Path(path) / "status.json").exists() else _inside(Path(path))
         try:
             runs += inside or [Run.open(path)]
         except RunError as error:
             first = first or error
-            left_out.append(f"{Path(path).name} is left out: {error}")
+            left_out.append(_left_out(Path(path), error))
     if first and not runs:
         raise first
     return runs, left_out
@@ -49,15 +55,21 @@ def eligible(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
     """(runs that can be ranked, sentences about the others); a run given twice counts once."""
     chosen, left_out = [], []
     for run in {run.path.resolve(): run for run in runs}.values():
+        reason: str | RunError | None
         try:
             reason = _reason_left_out(run)
         except RunError as error:
-            reason = str(error)
+            reason = error
         if reason:
-            left_out.append(f"{run.name} is left out: {reason}")
+            left_out.append(_left_out(run.path, reason))
         else:
             chosen.append(run)
     return chosen, left_out
+
+
+def _left_out(path: Path, reason: str | RunError) -> str:
+    """The sentence about a run that is left out; its name, not its whole path again, stands before the reason."""
+    return f"{path.name} is left out: {str(reason).removeprefix(f'{path}: ').removeprefix(f'{path}{os.sep}')}"
 
 
 def _reason_left_out(run: Run) -> str | None:

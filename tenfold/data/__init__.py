@@ -21,6 +21,7 @@ from tenfold.errors import UnknownNameError
 from tenfold.progress import SILENT, Watcher
 from tenfold.recipe import DataSection
 from tenfold.registry import DATASETS
+from tenfold.storage.paths import expanded
 
 __all__ = ["Dataset", "Provenance", "Split", "canonical", "catalogue", "data_name", "data_root", "open_dataset"]
 
@@ -39,7 +40,7 @@ def open_dataset(
     unsuitable files, FetchError for a failed download, StorageError if a download can't be written.
     """
     name, _, options = canonical(uri).partition(":")
-    directory = data_root() if root is None else Path(root).expanduser()
+    directory = data_root() if root is None else expanded(root)
     return _source(name)(options, Access(directory, fetch, watcher, section, side, shape))
 
 
@@ -64,7 +65,7 @@ def catalogue(root: str | Path | None = None) -> dict[str, dict[str, Any]]:
 
     Checks only which files exist; `open_dataset` checks their content.
     """
-    directory = data_root() if root is None else Path(root).expanduser()
+    directory = data_root() if root is None else expanded(root)
     sources = {name: _source(name) for name in DATASETS.names()}
     return {name: {"description": known.description, "where": known.where(directory)}
             for name, known in sources.items()}

@@ -17,6 +17,7 @@ from tenfold.data.fitting import GAP, fit
 from tenfold.data.jpeg import START, decode_jpeg
 from tenfold.errors import ImageError, UsageError, first_line
 from tenfold.recipe.sections import Resize
+from tenfold.storage.paths import absent
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -96,15 +97,16 @@ def image_files(paths: Iterable[str | Path]) -> Iterator[Path]:
     Raises UsageError if a path does not exist or a folder holds no images.
     """
     for path in map(Path, paths):
+        reason = absent(path, "file or folder")
+        if reason:
+            raise UsageError(f"{printable(path)}: {reason}; expected image files or folders of images")
         if path.is_dir():
             found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
             if not found:
                 raise UsageError(f"{path}: the folder holds no images; expected files ending in {', '.join(SUFFIXES)}")
             yield from found
-        elif path.exists():
-            yield path
         else:
-            raise UsageError(f"{path}: no such file or folder; expected image files or folders of images")
+            yield path
 
 
 def printable(path: str | os.PathLike[str]) -> str:

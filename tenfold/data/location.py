@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 
 import platformdirs
+
+from tenfold.errors import UsageError
+from tenfold.storage.paths import absent, expanded
 
 ADVICE = "set TENFOLD_DATA to another directory"  # advice if a data set can't be written
 
@@ -18,9 +20,7 @@ def data_root() -> Path:
     Windows. The returned directory may not exist; it is not created here.
     """
     chosen = os.environ.get("TENFOLD_DATA")
-    if chosen:
-        return _expanded(chosen)
-    return _cache()
+    return _expanded("TENFOLD_DATA", chosen) if chosen else _cache()
 
 
 def feature_root() -> Path:
@@ -29,7 +29,7 @@ def feature_root() -> Path:
     It may be deleted at any time; the features are then computed again.
     """
     chosen = os.environ.get("TENFOLD_CACHE")
-    return (_expanded(chosen) if chosen else _cache()) / "features"
+    return (_expanded("TENFOLD_CACHE", chosen) if chosen else _cache()) / "features"
 
 
 def image_root() -> Path:
@@ -40,14 +40,16 @@ def image_root() -> Path:
 def keras_cache() -> Path:
     """The directory of the data sets downloaded by Keras, in `$KERAS_HOME` or `~/.keras`."""
     home = os.environ.get("KERAS_HOME")
-    return (_expanded(home) if home else Path.home() / ".keras") / "datasets"
+    return (_expanded("KERAS_HOME", home) if home else Path.home() / ".keras") / "datasets"
 
 
-def _expanded(text: str) -> Path:
-    """A path with `~` replaced; as it is where there is no such user."""
-    with contextlib.suppress(RuntimeError):
-        return Path(text).expanduser()
-    return Path(text)
+def _expanded(variable: str, text: str) -> Path:
+    """The path in a variable, with `~` replaced; as it is where there is no such user. Raises UsageError."""
+    path = expanded(text)
+    reason = absent(path, "directory")
+    if reason not in (None, "no such directory"):
+        raise UsageError(f"{variable}: received {text}: {reason}; expected a directory")
+    return path
 
 
 def _cache() -> Path:

@@ -89,12 +89,10 @@ def _previous_metrics(run: Run) -> dict[str, Any]:
 def _times_scored(run: Run) -> dict[str, int]:
     """How often each split was scored in this run. Further training deletes the metrics but keeps these counts.
 
-    Earlier versions kept the counts only in the metrics.
+    Earlier versions kept the counts only in the metrics. Raises RunError if the counts are damaged.
     """
-    with contextlib.suppress(RunError):
-        if run.has(COUNTS_FILE):
-            return run.read_json(COUNTS_FILE)
-    return {name: scored.get("times", 1) for name, scored in _previous_metrics(run).items()}
+    counts = dict(run.times_scored())
+    return counts or {name: scored.get("times", 1) for name, scored in _previous_metrics(run).items()}
 
 
 def _overlap(images: Images, own: Dataset) -> dict[str, int]:

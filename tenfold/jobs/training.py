@@ -19,7 +19,7 @@ from tenfold.jobs.resuming import continue_run
 from tenfold.progress import Watcher
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.recipe import Recipe
-from tenfold.run import Run, State, check_name
+from tenfold.run import Run, State, check_name, check_root
 
 
 def train(
@@ -43,8 +43,8 @@ def train(
     watcher = chosen_watcher(watcher)
     machine.check(watcher.notice)
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
-    if name is not None:
-        check_name(name)
+    check_root(Path(runs))
+    check_name(name or recipe.name)
     if learning_curve:
         check(recipe)
     recipe = recipe.replace({"data.source": data.uri}) if isinstance(data, Dataset) else \

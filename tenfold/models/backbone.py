@@ -24,6 +24,7 @@ from tenfold.foreign.load import BATCH as BATCH  # for modules that compute feat
 from tenfold.foreign.load import inside, load_model, sketch_model, without_memory
 from tenfold.models import efficientnet_lite
 from tenfold.models.layers import BatchNormalization, Conv2D, DepthwiseConv2D, Layers, ReLU6, put
+from tenfold.storage.paths import expanded
 
 PREFIX = "backbone_"  # of the names of backbone layers; no other layer name starts with it
 SIZES = (8, 16, 32, 48, 64, 72, 80, 96, 128, 160, 224, 256, 331)  # pixels per side to try as input size
@@ -51,7 +52,7 @@ def path_of(backbone: str) -> Path | None:
     if kind not in ("run", "file") or not rest:
         raise UsageError(f"model.backbone: received {backbone!r}; expected EfficientNetLite0, a name in "
                          "keras.applications, run:DIRECTORY or file:PATH")
-    return Path(rest).expanduser() / "model.keras" if kind == "run" else Path(rest).expanduser()
+    return expanded(rest) / "model.keras" if kind == "run" else expanded(rest)
 
 
 def sketch(backbone: str, weights: str = "imagenet") -> keras.Model:

@@ -17,6 +17,7 @@ from tenfold.models import efficientnet_lite
 from tenfold.models.layers import finalise
 from tenfold.progress import SILENT, Watcher
 from tenfold.recipe import ModelSection
+from tenfold.storage.paths import absent, expanded
 
 
 @dataclass(frozen=True)
@@ -117,9 +118,10 @@ def _network(name: str) -> keras.Model:
 
 
 def _file(weights: str) -> Path:
-    path = Path(weights).expanduser()
-    if not path.is_file():
-        raise UsageError(f"model.weights: received {weights!r}: no such file; expected imagenet, none or the path of "
+    path = expanded(weights)
+    reason = absent(path, "file") or (None if path.is_file() else "is not a file")
+    if reason:
+        raise UsageError(f"model.weights: received {weights!r}: {reason}; expected imagenet, none or the path of "
                          "a .weights.h5, .h5 or .keras file")
     return path
 

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tenfold.run.records import Calibration, Corruptions, Environment, LearningCurve, Metrics, Record, Speed, Status
+from tenfold.run.records import (
+    Calibration,
+    Corruptions,
+    Environment,
+    LearningCurve,
+    Metrics,
+    Record,
+    Speed,
+    Status,
+    Times,
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,7 @@ ARTIFACTS: dict[str, Artifact] = {
     "status": Artifact("status.json", record=Status),
     "environment": Artifact("environment.json", ("recipe",), Environment),
     "events": Artifact("events.jsonl"),
-    "scored": Artifact("scored.json"),
+    "scored": Artifact("scored.json", record=Times),
     "checkpoints": Artifact("checkpoints/*", ("recipe", "environment")),
     "history": Artifact("history.csv", ("checkpoints",)),
     "model": Artifact("model.keras", ("checkpoints",)),

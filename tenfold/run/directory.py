@@ -18,9 +18,20 @@ from tenfold.recipe import Recipe
 from tenfold.run import history
 from tenfold.run.artifacts import ARTIFACTS
 from tenfold.run.naming import ELSEWHERE, make_numbered, natural
-from tenfold.run.records import Calibration, Corruptions, Environment, LearningCurve, Metrics, Speed, State, Status
+from tenfold.run.records import (
+    Calibration,
+    Corruptions,
+    Environment,
+    LearningCurve,
+    Metrics,
+    Speed,
+    State,
+    Status,
+    Times,
+)
 from tenfold.storage.files import storing, sweep, write_directory, write_whole
 from tenfold.storage.locks import is_held, locked
+from tenfold.storage.paths import absent
 
 if TYPE_CHECKING:
     import keras
@@ -62,8 +73,8 @@ class Run:
     def open(cls, path: str | Path) -> Self:
         """The run at `path`. Raises MissingRunError if `path` is not a run directory."""
         path = Path(path)
-        if not path.is_dir():
-            reason = "is a file" if path.exists() else "no such directory"
+        reason = absent(path, "directory") or (None if path.is_dir() else "is a file")
+        if reason:
             raise MissingRunError(f"{path}: {reason}; expected a run directory made by `tenfold train`")
         if not (path / "recipe.toml").is_file() or not (path / "status.json").is_file():
             raise MissingRunError(f"{path}: not a run directory (recipe.toml or status.json is missing); "
@@ -73,6 +84,8 @@ class Run:
     @classmethod
     def list(cls, root: str | Path) -> builtins.list[Self]:
         """All runs in the directory `root`, ordered by name and number; empty if there is no such directory."""
+        if absent(root):
+            return []
         found = [p.parent for p in Path(root).glob("[!.]*/status.json") if (p.parent / "recipe.toml").is_file()]
         return [cls(path) for path in sorted(found, key=natural)]
 
@@ -106,6 +119,10 @@ class Run:
     def metrics(self) -> Metrics:
         """Split → metric → {"value", "low", "high"}, and "per_class", "confusion_matrix"."""
         return self._record("metrics")
+
+    def times_scored(self) -> Times:
+        """Split → how often this run was scored on it; {} if it was never scored, or only by an earlier version."""
+        return self._record("scored") if self.has("scored.json") else Times({})
 
     def calibration(self) -> Calibration:
         """The fitted temperature, and the metrics before and after."""

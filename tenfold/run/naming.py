@@ -10,7 +10,9 @@ from pathlib import Path
 from tenfold.errors import UsageError
 from tenfold.storage.files import TEMPORARY, storing, temporary_name
 from tenfold.storage.locks import locked
+from tenfold.storage.paths import absent
 
+LONGEST = 200  # bytes of a name: file systems take 255, and numbers and temporary names need some
 ELSEWHERE = "write elsewhere (--runs DIR for runs)"  # advice if a run can't be written
 
 
@@ -18,6 +20,20 @@ def check_name(name: str) -> None:
     """Raise UsageError if `name` is not a valid run name."""
     if not re.fullmatch(r"[\w][\w.+-]*", name):
         raise UsageError(f"run name {name!r} is invalid; expected letters, digits, '.', '_', '+' and '-'")
+    if len(name.encode()) > LONGEST:
+        raise UsageError(f"run name {name[:20]!r}… is too long: it has {len(name.encode())} bytes; expected at most "
+                         f"{LONGEST}")
+
+
+def check_root(root: Path) -> None:
+    """Raise UsageError if `root` can't be a directory for runs, because it or a directory above it is a file, say."""
+    for path in (root, *root.parents):
+        reason = absent(path, "directory") or (None if path.is_dir() else "is a file")
+        if reason is None:
+            return
+        if reason != "no such directory":
+            above = "" if path == root else f"{path} "
+            raise UsageError(f"--runs: received {root}: {above}{reason}; expected a directory")
 
 
 def numbers(root: Path, name: str) -> list[int]:

@@ -9,11 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, NoReturn, Self
+from typing import Any, ClassVar, NoReturn, Self
+
+from pydantic import BaseModel
+
+from tenfold.run import contents
 
 
 class Record(dict[str, Any]):
     """An immutable mapping of plain JSON values; nested mappings are records too."""
+
+    content: ClassVar[type[BaseModel]]  # what the file of a record must contain
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         super().__init__({key: _frozen(value) for key, value in values.items()})
@@ -30,7 +36,7 @@ class Record(dict[str, Any]):
     @classmethod
     def fault(cls, values: Mapping[str, Any]) -> str | None:
         """What is wrong with the content of a file; None if it is valid."""
-        return None
+        return contents.fault(cls.content, values)
 
 
 def _frozen(value: Any) -> Any:
@@ -57,10 +63,7 @@ class State(StrEnum):
 class Status(Record):
     """`status.json`: the state of the run, the reason and the number of epochs."""
 
-    @classmethod
-    def fault(cls, values: Mapping[str, Any]) -> str | None:
-        known = values.get("status") in [state.value for state in State if state is not State.DIED]
-        return None if known else f"unknown status {values.get('status')!r}"
+    content = contents.Status
 
     @property
     def state(self) -> State:
@@ -108,11 +111,7 @@ class SplitRecord(Record):
 class Environment(Record):
     """`environment.json`: versions, machine, precision, seed, model size, and the data set."""
 
-    @classmethod
-    def fault(cls, values: Mapping[str, Any]) -> str | None:
-        dataset = values.get("dataset")
-        whole = isinstance(dataset, Mapping) and {"classes", "fingerprint", "shape", "splits"} <= dataset.keys()
-        return None if whole else "the data set is missing or incomplete"
+    content = contents.Environment
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -139,49 +138,34 @@ class Environment(Record):
 class Metrics(Record):
     """`metrics.json`: split → metric → {"value", "low", "high"}, and "per_class", "confusion_matrix", "count", …"""
 
-    @classmethod
-    def fault(cls, values: Mapping[str, Any]) -> str | None:
-        valid = all(isinstance(scores, Mapping) and isinstance(scores.get("accuracy"), Mapping)
-                    for scores in values.values())
-        return None if valid else "a split has no accuracy"
+    content = contents.Metrics
+
+
+class Times(Record):
+    """`scored.json`: split → how often the run was scored on it."""
+
+    content = contents.Times
 
 
 class Calibration(Record):
     """`calibration.json`: "temperature", the split it is "fitted_on", the metrics "before" and "after" by split."""
 
-    @classmethod
-    def fault(cls, values: Mapping[str, Any]) -> str | None:
-        number = isinstance(values.get("temperature"), (int, float))
-        lacking = _lacking(values, "temperature", "before", "after")
-        return lacking or (None if number else "its temperature is no number")
+    content = contents.Calibration
 
 
 class LearningCurve(Record):
     """`learning_curve.json`: accuracy by number of training images ("points"), and with twice as many ("doubled")."""
 
-    @classmethod
-    def fault(cls, values: Mapping[str, Any]) -> str | None:
-        return _lacking(values, "points", "doubled")
+    content = contents.LearningCurve
 
 
 class Corruptions(Record):
     """`corruptions.json`: accuracy on corrupted images, by corruption and severity."""
 
-    @classmethod
-    def fault(cls, values: Mapping[str, Any]) -> str | None:
-        return _lacking(values, "count", "clean", "corruptions", "mean")
+    content = contents.Corruptions
 
 
 class Speed(Record):
     """`inference.json`: the images per second that the model classifies, with processor and threads."""
 
-    @classmethod
-    def fault(cls, values: Mapping[str, Any]) -> str | None:
-        numbers = all(isinstance(values.get(key), (int, float)) for key in ("images_per_second", "threads"))
-        lacking = _lacking(values, "images_per_second", "threads", "processor")
-        return lacking or (None if numbers else "its speed or threads are no numbers")
-
-
-def _lacking(values: Mapping[str, Any], *keys: str) -> str | None:
-    missing = [key for key in keys if key not in values]
-    return f"missing {', '.join(missing)}" if missing else None
+    content = contents.Speed

@@ -74,11 +74,26 @@ def test_held_out_splits_are_recognised_in_runs_of_version_0_1() -> None:
 
 
 @pytest.mark.parametrize(("name", "content", "read", "words"), [
-    ("status.json", {"status": "asleep"}, Run.status, "unknown status 'asleep'"),
-    ("environment.json", {"dataset": {}}, Run.environment, "the data set is missing or incomplete"),
-    ("metrics.json", {"test": {}}, Run.metrics, "a split has no accuracy"),
+    ("status.json", {"status": "asleep"}, Run.status, "status: received 'asleep'; expected 'running', 'finished'"),
+    ("status.json", {"status": ["running"]}, Run.status, "status: received "),
+    ("status.json", {"status": "finished", "seconds": "3"}, Run.status, "seconds: received '3'; expected a"),
+    ("environment.json", {"dataset": {}}, Run.environment, "missing dataset.classes, dataset.shape"),
+    ("environment.json", {"dataset": []}, Run.environment, "dataset: received "),
+    ("metrics.json", {"test": {}}, Run.metrics, "missing test.accuracy"),
+    ("metrics.json", {"test": {"accuracy": {"value": "high"}}}, Run.metrics, "test: accuracy.value: received 'high'"),
+    ("metrics.json", {"test": {**METRICS["test"], "loss": 3}}, Run.metrics, "test: loss: received 3; "),
+    ("metrics.json", {"test": {"accuracy": {"value": 10**400}}}, Run.metrics, "test: accuracy.value: received 1000"),
+    ("metrics.json", {"a\nb": []}, Run.metrics, r"a\?b: received \[\]"),
+    ("metrics.json", {"test": {**METRICS["test"], "confusion_matrix": [[1, 2], [3]]}}, Run.metrics, "test: the rows"),
+    ("scored.json", {"test": "often"}, Run.times_scored, "test: received 'often'; expected a valid integer"),
+    ("scored.json", {"test": -1}, Run.times_scored, "test: received -1; expected greater than or equal to 0"),
     ("calibration.json", {"temperature": 1}, Run.calibration, "missing before, after"),
+    ("calibration.json", {"temperature": 0, "before": {}, "after": {}}, Run.calibration, "temperature: received 0; "),
+    ("calibration.json", {"temperature": 1, "before": {"test": {}}, "after": {}}, Run.calibration, "missing before"),
+    ("corruptions.json", {"count": 1, "clean": {"value": 1}, "mean": {"value": 1}, "corruptions": {"blur": {}}},
+     Run.corruptions, "missing corruptions.blur.title"),
     ("inference.json", {}, Run.speed, "missing images_per_second"),
+    ("inference.json", {"images_per_second": True, "threads": 1, "processor": ""}, Run.speed, "images_per_second: "),
 ])
 def test_an_invalid_record_file_is_reported(
     name: str, content: Record, read: object, words: str, tmp_path: Path

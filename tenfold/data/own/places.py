@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tenfold.data.images import printable
 from tenfold.errors import UsageError
+from tenfold.storage.paths import absent, expanded
 
 KINDS = {".csv": "csv", ".tsv": "csv", ".npz": "npz", ".pickle": "pickle", ".pkl": "pickle", ".parquet": "parquet",
          ".zip": "zip", ".tar": "tar", ".tgz": "tar", ".gz": "tar", ".bz2": "tar", ".xz": "tar", ".tbz2": "tar",
@@ -21,16 +22,12 @@ def recognise(uri: str) -> str | None:
     A folder that holds only parquet files is a parquet source. Raises UsageError for a file of an unknown kind.
     """
     path = _path(uri)
-    try:
-        if path.is_dir():
-            names = [entry.name for entry in os.scandir(path) if not entry.name.startswith(".")]
-            tables = bool(names) and all(name.endswith(".parquet") or name.lower().startswith("readme")
-                                         for name in names)
-            return f"parquet:{path}" if tables else f"folder:{path}"
-        if not path.exists():
-            return None
-    except OSError:
+    if absent(path):
         return None
+    if path.is_dir():
+        names = [name for name in os.listdir(path) if not name.startswith(".")]
+        tables = bool(names) and all(name.endswith(".parquet") or name.lower().startswith("readme") for name in names)
+        return f"parquet:{path}" if tables else f"folder:{path}"
     kind = KINDS.get(path.suffix.lower())
     if kind is None:
         raise UsageError(f"data set {printable(uri)}: received a file of an unknown kind; expected a folder, or a "
@@ -50,21 +47,14 @@ def existing(options: str, kind: str, is_folder: bool = False) -> Path:
     if not options:
         raise UsageError(f"data set {kind}: received no path; expected {kind}:PATH, the path of a {what}")
     path = _path(options)
-    try:
-        found = path.is_dir() if is_folder else path.is_file()
-    except OSError:
-        found = False
-    if not found:
-        raise UsageError(f"data set {kind}: {printable(path)}: no such {what}; expected {kind}:PATH, the path of a "
-                         f"{what}")
+    reason = absent(path, what) or ("" if (path.is_dir() if is_folder else path.is_file()) else f"it is no {what}")
+    if reason:
+        raise UsageError(f"data set {kind}: {printable(path)}: {reason}; expected {kind}:PATH, the path of a {what}")
     return path
 
 
 def _path(text: str) -> Path:
-    try:
-        return Path(os.path.abspath(Path(text).expanduser()))
-    except (RuntimeError, ValueError):  # no such user; a null character
-        return Path(text)
+    return Path(os.path.abspath(expanded(text)))
 
 
 def data_name(uri: str) -> str:

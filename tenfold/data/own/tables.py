@@ -29,6 +29,7 @@ from tenfold.data.own.places import path_name
 from tenfold.data.source import Access, own_files, source
 from tenfold.errors import DataError, ImageError, UsageError
 from tenfold.registry import DATASETS
+from tenfold.storage.paths import expanded
 
 LABELS = ("label", "labels", "fine_label", "class", "category", "target")
 BATCH = 256  # rows read at a time
@@ -72,7 +73,7 @@ def list_tables(files: Sequence[Path], uri: str, access: Access) -> Listing:
 
 
 def _files(options: str) -> list[Path]:
-    path = Path(options).expanduser() if options else Path()
+    path = expanded(options)
     if not options:
         raise UsageError("data set parquet: received no path; expected parquet:PATH, a file, a folder or a pattern")
     if path.is_dir():

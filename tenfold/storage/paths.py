@@ -1,0 +1,44 @@
+"""Paths that users name: the home directory in them, whether something is there, and the content of small files."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from pathlib import Path
+
+
+def expanded(path: str | Path) -> Path:
+    """The path with `~` and `~name` replaced by home directories; unchanged if there is no such user."""
+    with contextlib.suppress(RuntimeError):
+        return Path(path).expanduser()
+    return Path(path)
+
+
+def absent(path: str | Path, what: str = "file or directory") -> str | None:
+    """The reason why nothing can be found at a path, as in "no such file or directory"; None if something is there."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return f"no such {what}"
+        reason = error.strerror or str(error)
+        return reason[:1].lower() + reason[1:]
+    except ValueError:  # it contains a null character
+        return f"no such {what}"
+    return None
+
+
+def read_small(path: Path, most: int) -> bytes:
+    """The content of a regular file of at most `most` bytes. Raises OSError; ValueError for any other file.
+
+    Reading a pipe or a device might never end.
+    """
+    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("it is not a regular file")
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it has more than {most:,} bytes")
+    return content
