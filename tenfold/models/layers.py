@@ -24,6 +24,7 @@ import torch
 import torch.nn.functional as F
 
 from tenfold.backend import keras
+from tenfold.models import depthwise
 from tenfold.models.options import Activation, Initial
 
 CHANNELS = {"fast": "channels_first", "plain": "channels_last"}
@@ -214,16 +215,17 @@ class Rescaling(Direct, keras.layers.Rescaling):
 class Conv2D(Direct, keras.layers.Conv2D):
     def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         kernel = self._kernel._value.permute(3, 2, 0, 1)  # Keras: height, width, in, out
-        return _convolved(self, x, kernel, self.groups)
+        return _convolved(self, x, kernel, lambda *arguments: F.conv2d(*arguments, self.groups))
 
 
 class DepthwiseConv2D(Direct, keras.layers.DepthwiseConv2D):
     def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         kernel = self.kernel._value.flatten(2).permute(2, 0, 1)[:, None]  # Keras: height, width, in, multiplier
-        return _convolved(self, x, kernel, x.shape[1])
+        return _convolved(self, x, kernel, depthwise.convolve)
 
 
-def _convolved(layer: Any, x: torch.Tensor, kernel: torch.Tensor, groups: int) -> torch.Tensor:
+def _convolved(layer: Any, x: torch.Tensor, kernel: torch.Tensor, convolve: Callable[..., torch.Tensor],
+               ) -> torch.Tensor:
     """The output of a convolution layer; `kernel` is [out, in / groups, height, width] in any dtype."""
     x = _channels_last(x)
     bias = _cast(layer.bias, x) if layer.use_bias else None
@@ -232,7 +234,7 @@ def _convolved(layer: Any, x: torch.Tensor, kernel: torch.Tensor, groups: int) -
         rows, columns = map(_zeros, x.shape[2:], layer.kernel_size, layer.strides, layer.dilation_rate)
     if rows[0] != rows[1] or columns[0] != columns[1]:
         x, rows, columns = F.pad(x, [*columns, *rows]), (0, 0), (0, 0)
-    y = F.conv2d(x, kernel.to(x.dtype), bias, layer.strides, (rows[0], columns[0]), layer.dilation_rate, groups)
+    y = convolve(x, kernel.to(x.dtype), bias, layer.strides, (rows[0], columns[0]), layer.dilation_rate)
     return _activate(layer, y)
 
 

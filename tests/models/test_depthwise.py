@@ -1,0 +1,29 @@
+"""Depthwise convolution in bfloat16: its gradients against PyTorch's own in float32."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tenfold.models import depthwise
+
+
+@pytest.mark.parametrize("trained", [(True, True), (True, False), (False, True)], ids=["both", "input", "kernel"])
+@pytest.mark.parametrize(("size", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2)])
+def test_values_and_gradients_are_those_of_float32(size: int, stride: int, trained: tuple[bool, bool]) -> None:
+    torch.manual_seed(0)
+    shapes = [(4, 6, 11, 8), (6, 1, size, size), (6,)]
+    values = [torch.randn(shape).bfloat16() for shape in shapes]
+    results = []
+    for dtype, convolve in ((torch.float32, lambda x, k, b, s, p, d: F.conv2d(x, k, b, s, p, d, x.shape[1])),
+                            (torch.bfloat16, depthwise.convolve)):
+        x, kernel, bias = (value.to(dtype).requires_grad_(asked)
+                           for value, asked in zip(values, (*trained, True), strict=True))
+        y = convolve(x, kernel, bias, (stride, stride), (size // 2, size // 2), (1, 1))
+        y.float().square().sum().backward()
+        results.append([y.detach(), *(value.grad for value in (x, kernel, bias) if value.grad is not None)])
+    assert len(results[0]) == 2 + sum(trained)
+    for ours, expected in zip(results[1], results[0], strict=True):
+        assert ours.dtype == torch.bfloat16
+        torch.testing.assert_close(ours.float(), expected, atol=0.02 * float(expected.abs().max()), rtol=0)
