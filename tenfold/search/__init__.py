@@ -1,0 +1,1 @@
+"""The search for the best recipe: its space, trials that resume, pruning, an honest verdict on the winner."""
