@@ -41,7 +41,10 @@ FLOORS: dict[str, set[str]] = {
         "errors", "machine", "shipped", "storage", "recipe", "progress", "run", "data", "evaluation", "comparison",
         "jobs",
     },
-    "search": {"errors", "shipped", "recipe"},
+    "search": {
+        "errors", "machine", "shipped", "storage", "recipe", "progress", "run", "data", "interrupt", "training",
+        "evaluation", "comparison", "jobs",
+    },
     "material": {"modelfile", "run", "data", "evaluation", "report"},
     "jobs": {
         "errors", "machine", "recipe", "progress", "modelfile", "run", "data", "models", "runtimes", "interrupt",
