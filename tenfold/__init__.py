@@ -17,6 +17,7 @@ _MODULES = {
     "evaluate": "tenfold.jobs",
     "compare": "tenfold.comparison",
     "explain": "tenfold.explanation",
+    "tune": "tenfold.search",
     "predict": "tenfold.prediction",
     "open_dataset": "tenfold.data",
     "Dataset": "tenfold.data",
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from tenfold.progress import Watcher as Watcher
     from tenfold.recipe import Recipe as Recipe
     from tenfold.run import Run as Run
+    from tenfold.search import tune as tune
 
 
 def __getattr__(name: str) -> Any:

@@ -42,14 +42,15 @@ def show_data(recipe: Recipe, watcher: Watcher, *, prepared: bool) -> tuple[Data
 
 
 def list_runs(root: Path) -> list[dict[str, Any]]:
-    """All runs in a directory and in its studies: run, data, status, epochs, test accuracy, age in seconds.
+    """All runs in a directory, its studies and searches: run, data, status, epochs, test accuracy, age in seconds.
 
     A run with damaged files has the status "damaged". Raises UsageError if there is no such directory.
     """
     reason = absent(root, "directory") or (None if root.is_dir() else "is a file")
     if reason:
         raise UsageError(f"{root}: {reason}; expected one with runs, made by `tenfold train --runs DIR`")
-    folders = [root, *sorted(path for path in root.glob("[!.]*/") if not (path / "status.json").exists())]
+    groups = [path for path in sorted(root.glob("[!.]*/")) if not (path / "status.json").exists()]
+    folders = [root, *(folder for group in groups for folder in (group, group / "trials", group / "final"))]
     return [_facts(run, root) for folder in folders for run in Run.list(folder)]
 
 

@@ -20,6 +20,7 @@ from tenfold.comparison.tables import pair_table, seed_table
 from tenfold.data.images import printable
 from tenfold.evaluation.metrics import metric
 from tenfold.registry import METRICS
+from tenfold.report.search import verdict
 from tenfold.run import Run, SplitRecord
 
 if TYPE_CHECKING:
@@ -149,6 +150,15 @@ def print_over_seeds(row: Row) -> None:
     _print(table)
     if len(row.runs) == 2:
         _print(f"[yellow]{escape(FEW_SEEDS.format(names=row.model))}[/yellow]")
+
+
+def print_search(results: Mapping[str, Any], best: Path) -> None:
+    """Print the verdict of a search, and where its recipe is."""
+    table = _table("", "")
+    for name, sentence in verdict(results):
+        table.add_row(escape(name), escape(sentence))
+    _print(table)
+    _print(f"\nrecipe  {escape(str(best))}")
 
 
 def print_leaderboard(board: Leaderboard) -> None:

@@ -41,6 +41,10 @@ FLOORS: dict[str, set[str]] = {
         "errors", "machine", "shipped", "storage", "recipe", "progress", "run", "data", "evaluation", "comparison",
         "jobs",
     },
+    "search": {
+        "errors", "machine", "shipped", "storage", "recipe", "progress", "run", "data", "interrupt", "training",
+        "evaluation", "comparison", "jobs",
+    },
     "material": {"modelfile", "run", "data", "evaluation", "report"},
     "jobs": {
         "errors", "machine", "recipe", "progress", "modelfile", "run", "data", "models", "runtimes", "interrupt",
@@ -55,7 +59,7 @@ FLOORS: dict[str, set[str]] = {
     "terminal": {"csvfile", "registry", "run", "data", "evaluation", "report", "comparison"},
     "cli": {
         "errors", "recipe", "progress", "run", "data", "prediction", "comparison", "environment", "study", "jobs",
-        "overview", "explanation", "demo", "terminal",
+        "overview", "explanation", "demo", "search", "terminal",
     },
     "__main__": {"cli"},
     "__init__": set(),

@@ -6,7 +6,7 @@ request, 3 the disk is full, read-only or gone, 130 interrupted.
 
 from __future__ import annotations
 
-from tenfold.cli import runs, showing  # noqa: F401  (importing them registers their commands)
+from tenfold.cli import runs, showing, tuning  # noqa: F401  (importing them registers their commands)
 from tenfold.cli.command import app, data_app, show_everything
 
 __all__ = ["app", "data_app", "main"]

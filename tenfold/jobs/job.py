@@ -21,7 +21,9 @@ class Job:
     """A recipe to train on a prepared data set, and how to report it.
 
     callbacks: `keras.callbacks.Callback`s; watcher: also asks the job to stop after an interrupt; csv: also write the
-    predictions as CSV; h5: also write the model as HDF5; learning_curve: also measure what more images would bring.
+    predictions as CSV; h5: also write the model as HDF5; learning_curve: also measure what more images would bring;
+    tested: False ends the run after validation, without its test score and report, because the run only serves to
+    choose a recipe.
     """
 
     recipe: Recipe
@@ -32,6 +34,11 @@ class Job:
     csv: bool = False
     h5: bool = False
     learning_curve: bool = False
+    tested: bool = True
+
+
+class Pruned(Exception):  # noqa: N818  (a decision, not an error)
+    """A watcher ends a training early, because its recipe is not among the best so far."""
 
 
 class Interruptible(Watcher):

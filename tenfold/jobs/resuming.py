@@ -43,17 +43,33 @@ def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *
 
 def continue_run(job: Job, run: Run) -> Run:
     """Run the remaining steps of a job in its run directory."""
-    from tenfold.training import checkpoint, space
-
-    check_data(run, job.dataset)
-    plan = Plan.of(job, run.path, already=space.used(run.path))
+    plan = _plan(job, run)
     with run.writing():
         if run.read_json("status.json").get("status") == State.FINISHED.value and run.recipe() == job.recipe:
             job.watcher.notice(f"{run.path} was finished by another process")
             return run
-        snapshot = checkpoint.load(run, "last", job.watcher) if checkpoint.has(run, "last") else None
+        _continue(job, run, plan)
+    return run
+
+
+def continue_locked(job: Job, run: Run) -> None:
+    """Run the remaining steps of a job in its run directory, whose lock the caller holds (`run.writing()`)."""
+    _continue(job, run, _plan(job, run))
+
+
+def _plan(job: Job, run: Run) -> Plan:
+    from tenfold.training import space
+
+    check_data(run, job.dataset)
+    return Plan.of(job, run.path, already=space.used(run.path))
+
+
+def _continue(job: Job, run: Run, plan: Plan) -> None:
+    from tenfold.training import checkpoint
+
+    snapshot = checkpoint.load(run, "last", job.watcher) if checkpoint.has(run, "last") else None
+    if snapshot is not None or run.has("environment.json"):
         done = snapshot.position if snapshot else checkpoint.Position(0)
         checkpoint.discard_after(run, done)
         job.watcher.notice(f"resuming {run.path} after epoch {done.epoch}, step {done.step}")
-        steps.do(job, run, plan, snapshot)
-    return run
+    steps.do(job, run, plan, snapshot)

@@ -1,4 +1,4 @@
-"""The steps of a job: fit, then validate, then finish. Only the last one uses the test split."""
+"""The steps of a job: fit, then validate, then finish. Only the last one uses the test split, if the job has it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tenfold.data.dataset import Dataset
 from tenfold.errors import DivergedError, RunError, TenfoldError
-from tenfold.jobs.job import Job, Plan
+from tenfold.jobs.job import Job, Plan, Pruned
 from tenfold.machine import configure
 from tenfold.progress import SILENT, Ended, Epoch, Evaluating, Together, Training, Watcher
 from tenfold.progress.journal import NAME, Journal
@@ -28,9 +28,12 @@ def do(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> None
     try:
         fit(job, run, plan, snapshot)
         validate(job, run)
-        finish(job, run)
+        finish(job, run) if job.tested else conclude(run)
     except KeyboardInterrupt:
         _ended(job, run, State.STOPPED, "interrupted")
+        raise
+    except Pruned as decision:
+        _ended(job, run, State.PRUNED, str(decision))
         raise
     except DivergedError as error:
         _ended(job, run, State.DIVERGED, str(error), epoch=error.epoch, step=error.step)
@@ -103,11 +106,21 @@ def finish(job: Job, run: Run) -> None:
         measure(run, job.recipe, job.dataset, job.watcher)
     if job.h5:
         run.write("model.h5", modelfile.save_h5(run.model()))
-    records = run.history()
-    end = Status({"status": State.FINISHED.value, "reason": "", "epochs": len(records),
-                  "seconds": sum(record["seconds"] for record in records)})
+    end = _end(run)
     write_report(run, job.dataset, end, job.watcher)
     run.write_json("status.json", end)  # written last, so that a finished run is always complete
+
+
+def conclude(run: Run) -> None:
+    """Finish a run after validation: it has no test score, and a later `finish` of the same model is still honest."""
+    run.write_json("status.json", _end(run))
+
+
+def _end(run: Run) -> Status:
+    """The status of a finished run."""
+    records = run.history()
+    return Status({"status": State.FINISHED.value, "reason": "", "epochs": len(records),
+                   "seconds": sum(record["seconds"] for record in records)})
 
 
 def measure_speed(run: Run, dataset: Dataset) -> None:

@@ -61,13 +61,21 @@ class Run:
         With a recipe, the run can be resumed even if its process is killed right away.
         """
 
-        def fill(path: Path) -> None:
-            if recipe is not None:
-                run = cls(path)
-                run.write_recipe(recipe)
-                run.write_status(State.RUNNING)
+        return cls(make_numbered(Path(root), name, lambda path: cls(path)._begin(recipe)))
 
-        return cls(make_numbered(Path(root), name, fill))
+    @classmethod
+    def create_at(cls, path: Path, recipe: Recipe) -> Self:
+        """Create the run directory `path`. It can be resumed, even if its process is killed. Raises StorageError.
+
+        One process at a time creates a path; whatever is there is replaced.
+        """
+        return cls(write_directory(path, lambda temporary: cls(temporary)._begin(recipe), ELSEWHERE))
+
+    def _begin(self, recipe: Recipe | None) -> None:
+        """Write the first files of a run."""
+        if recipe is not None:
+            self.write_recipe(recipe)
+            self.write_status(State.RUNNING)
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -105,12 +113,16 @@ class Run:
         The state is "died" if the file says "running" but no process holds the run's lock.
         """
         recorded: Status = self._record("status")
-        if recorded.state is State.RUNNING and not is_held(self.path / LOCK):
+        if recorded.state is State.RUNNING and not self.is_locked():
             recorded = self._record("status")  # the run may have ended properly since the first read
             if recorded.state is State.RUNNING:
                 reason = f"its process died; resume it with `tenfold resume {self.path}`"
                 return Status({**recorded, "status": State.DIED.value, "reason": reason})
         return recorded
+
+    def is_locked(self) -> bool:
+        """Whether a living process is writing the run."""
+        return is_held(self.path / LOCK)
 
     def environment(self) -> Environment:
         """Versions, machine, threads, precision, seed, and the data set with its fingerprint and splits."""

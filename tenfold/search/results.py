@@ -1,0 +1,99 @@
+"""The results of a search: its trials as rows, its best recipe, and `search.json`, which readers can follow."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from tenfold.errors import RunError
+from tenfold.evaluation.metrics import metric
+from tenfold.recipe import Recipe
+from tenfold.run import ELSEWHERE
+from tenfold.search.trials import Trials
+from tenfold.storage.files import write_whole
+from tenfold.storage.locks import locked
+
+FILE = "search.json"
+BEST = "best.toml"
+
+
+def rows(trials: Trials) -> list[dict[str, Any]]:
+    """The trials by number, as plain values.
+
+    Each has "number" (from 1), "status" (waiting, running, finished, pruned, diverged or failed), "value" (the metric
+    on the validation split; None unless finished), "seconds", "epochs", "curve" (the monitored validation record of
+    each epoch), "changes" (recipe key → value), "reason" and "run".
+    """
+    return [_row(trials, trial) for trial in trials.all()]
+
+
+def _row(trials: Trials, trial: FrozenTrial) -> dict[str, Any]:
+    status = trial.user_attrs.get("status")
+    if trial.state in (TrialState.RUNNING, TrialState.WAITING):
+        status = "running" if trials.is_running(trial) else "waiting"
+    finished = trial.state is TrialState.COMPLETE
+    run = trials.run_of(trial)
+    changes = {key: json.loads(value) if trials.space.ranges[key].choices is not None else value
+               for key, value in trial.params.items()}
+    return {"number": trial.number + 1, "status": status, "value": trial.value if finished else None,
+            "seconds": trial.user_attrs.get("seconds"), "epochs": len(trial.intermediate_values),
+            "curve": [trial.intermediate_values[epoch] for epoch in sorted(trial.intermediate_values)],
+            "changes": changes, "reason": trial.user_attrs.get("reason") or "",
+            "run": f"trials/{run.name}" if run.path.is_dir() else None}
+
+
+def best_of(found: Sequence[Mapping[str, Any]], by: str) -> dict[str, Any] | None:
+    """The finished trial with the best value, the first of equals; None without a finished trial."""
+    finished = [row for row in found if row["status"] == "finished"]
+    sign = -1 if metric(by).higher_is_better else 1
+    return dict(min(finished, key=lambda row: (sign * row["value"], row["number"]))) if finished else None
+
+
+def commonest_reason(found: Sequence[Mapping[str, Any]]) -> str:
+    """Why trials ended without a value: the most frequent reason, and how many trials had it."""
+    (reason, count), = Counter(row["reason"] for row in found).most_common(1)
+    return f"{reason} ({count} of {len(found)} trials)"
+
+
+def write(trials: Trials, verdict: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Write `search.json` and the best recipe so far as `best.toml`; return the content of the former.
+
+    verdict: what `winner.judge` says of the best recipe; None: keep the one in the file.
+    """
+    with locked(trials.folder / ".results.lock", advice=ELSEWHERE):
+        found = rows(trials)
+        best = best_of(found, trials.plan.by)
+        plan = trials.plan
+        content = {"name": trials.folder.name, "recipe": plan.start.name, "by": plan.by, "sampler": plan.sampler,
+                   "pruner": plan.pruner, "seed": plan.seed, "space": dict(plan.space), "monitor": plan.monitor,
+                   "trials": found, "best": best, "winner": verdict or (read(trials.folder) or {}).get("winner")}
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        write_whole(trials.folder / FILE, text, ELSEWHERE)
+        if best is not None:
+            head = (f"# The best of {len(found)} trials that began from {plan.start.name} ({trials.folder.name}, trial "
+                    f"{best['number']}),\n# chosen by {plan.by} on the validation split: {best['value']:.6g}.\n\n")
+            write_whole(trials.folder / BEST, head + tuned(trials, best).dumps(), ELSEWHERE)
+    return dict(json.loads(text))
+
+
+def tuned(trials: Trials, best: Mapping[str, Any]) -> Recipe:
+    """The recipe of a trial, named after the one that the search began from."""
+    tree = trials.start.replace(best["changes"]).to_dict()
+    return Recipe.from_dict(tree | {"name": f"{trials.start.name}-tuned"})
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """The content of `search.json` in a directory; None if there is none. Raises RunError if it is damaged."""
+    path = folder / FILE
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise RunError(f"{path}: damaged ({error}); remove it and repeat the command") from None
+    return None

@@ -1,0 +1,152 @@
+"""Tune a recipe: search for the recipe with the best validation score, then judge it on the test split."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tenfold import machine
+from tenfold.data.dataset import Dataset
+from tenfold.errors import TenfoldError, UsageError, unknown
+from tenfold.evaluation.metrics import metric
+from tenfold.interrupt import Interrupt
+from tenfold.jobs.job import Interruptible
+from tenfold.jobs.own_data import prepared, with_source
+from tenfold.progress import Watcher, stop_if_asked
+from tenfold.progress.notebook import chosen_watcher
+from tenfold.recipe import Recipe
+from tenfold.run import check_name
+from tenfold.search import pruners, samplers, winner
+from tenfold.search.plan import SearchPlan, directory
+from tenfold.search.results import BEST, best_of, commonest_reason, read, write
+from tenfold.search.space import Space
+from tenfold.search.storage import check_url, without_password
+from tenfold.search.trials import Trials
+from tenfold.storage.locks import locked
+
+PAUSE = 0.5  # seconds between two looks at the trials of other processes
+
+
+@dataclass(frozen=True)
+class Found:
+    """The result of a search: its directory, the content of `search.json`, and the best recipe as a file."""
+
+    path: Path
+    results: Mapping[str, Any]
+    best: Path
+
+
+def tune(
+    recipe: Recipe | str | Path, data: str | None = None, *, trials: int = 50, minutes: float | None = None,
+    by: str = "roc_auc", space: Space | str | Path | None = None, sampler: str = "tpe", pruner: str = "halving",
+    final_seeds: int = 3, seed: int = 0, runs: str | Path = "runs", name: str | None = None, new: bool = False,
+    storage: str | None = None, watcher: Watcher | None = None,
+) -> Found:
+    """Search for the recipe with the best score `by` on the validation split, then judge it on the test split.
+
+    recipe: where the search begins; data: name or URI of a data set, None for the recipe's own; trials: number of
+    trainings; minutes: no trial begins after so many minutes of training; space: ranges of recipe keys, or a file with
+    them (default: the space of the recipe's model); sampler: one of `samplers.NAMES`; pruner: one of `pruners.NAMES`;
+    final_seeds: number of trainings for the verdict; seed: of the sampler; name: the directory is
+    `<runs>/<name>-<number>`, by default search-<recipe>-<data set>; new: begin another search, even if there is one;
+    storage: URL of a PostgreSQL database instead of a journal in the directory.
+
+    The same call continues an interrupted search: finished trials are kept, interrupted ones continued. A finished
+    search is returned as it is. Raises a TenfoldError before anything is written if the input is invalid;
+    StorageError; TenfoldError if all trials failed.
+    """
+    watcher = chosen_watcher(watcher)
+    machine.check(watcher.notice)
+    metric(by)
+    check_url(storage)
+    _check_choice("--sampler", sampler, samplers.NAMES)
+    _check_choice("--pruner", pruner, pruners.NAMES)
+    recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    recipe = recipe if data is None else with_source(recipe, data)
+    space = space if isinstance(space, Space) else Space.load(recipe, space)
+    dataset = _dataset(recipe, watcher)
+    name = name or f"search-{recipe.name}-{dataset.name}"
+    check_name(name)
+    plan = SearchPlan(recipe.to_dict(), space.to_dict(), by, sampler, pruner, seed, dataset.fingerprint(),
+                      storage and without_password(storage))
+    folder = directory(Path(runs), name, plan, new)
+    if (before := read(folder)) and before["winner"]:
+        watcher.notice(f"{folder} is finished after {len(before['trials'])} trials; --new begins another search")
+        return Found(folder, before, folder / BEST)
+    search = Trials(folder, storage, watcher)
+    work(search, dataset, trials, minutes, watcher)
+    return _finished(search, final_seeds, watcher)
+
+
+def work(search: Trials, dataset: Dataset, limit: int, minutes: float | None, watcher: Watcher) -> None:
+    """Train trials until `limit` trials have ended, or `minutes` have been spent; wait for those of other processes."""
+    with Interrupt() as interrupt:
+        search.watcher = Interruptible(watcher, interrupt)
+        while True:
+            with search.claimed(limit if _in_time(search, minutes) else 0) as claim:
+                if claim is not None:
+                    search.attempt(claim, dataset, interrupt)
+                    _told(search, claim.trial.number, watcher)
+                    continue
+            if not any(search.is_running(trial) for trial in search.all()):
+                return
+            stop_if_asked(search.watcher)
+            time.sleep(PAUSE)
+
+
+def _in_time(search: Trials, minutes: float | None) -> bool:
+    """Whether further trials may begin."""
+    spent = sum(trial.user_attrs.get("seconds", 0.0) for trial in search.all())
+    return minutes is None or spent < 60 * minutes
+
+
+def _told(search: Trials, number: int, watcher: Watcher) -> None:
+    """Write the results so far, and say how a trial ended."""
+    results = write(search)
+    row, best = results["trials"][number], results["best"]
+    said = metric(search.plan.by).text({"value": row["value"]}) if row["value"] is not None else row["reason"]
+    changes = ", ".join(f"{key.rpartition('.')[2]} {_short(value)}" for key, value in row["changes"].items())
+    leader = f" (best: trial {best['number']})" if best else ""
+    watcher.notice(f"trial {row['number']} {row['status']}: {said}{leader}; {row['seconds'] or 0:.1f} s; {changes}")
+
+
+def _finished(search: Trials, final_seeds: int, watcher: Watcher) -> Found:
+    """Judge the best recipe and write the results. Raises TenfoldError if no trial finished."""
+    results = write(search)
+    best = best_of(results["trials"], search.plan.by)
+    if best is None:
+        raise TenfoldError(f"{search.folder}: no trial finished; the commonest reason: "
+                           f"{commonest_reason(results['trials'])}")
+    with locked(search.folder / ".final.lock", stop=watcher.stop):
+        before = read(search.folder)
+        if not (before and before["winner"]):
+            runs = winner.train(search, winner.finalists(search, best, final_seeds), watcher)
+            before = write(search, winner.judge(search, best, runs, len(results["trials"])))
+    return Found(search.folder, before, search.folder / BEST)
+
+
+def _dataset(recipe: Recipe, watcher: Watcher) -> Dataset:
+    """The prepared data set of a recipe. Raises UsageError without the splits that a search needs."""
+    from tenfold.training import check
+
+    dataset = prepared(recipe, None, watcher)
+    if dataset.validation is None:
+        raise UsageError("a search chooses by the validation split, and there is none; expected one: set "
+                         "data.validation=0.1")
+    if dataset.test is None:
+        raise UsageError("a search ends with a score on the test split, and there is none; expected one: set "
+                         "data.test=0.2")
+    check(recipe, dataset, watcher)
+    return dataset
+
+
+def _check_choice(option: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise UsageError(f"{option}: {unknown('value', value, known)}")
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,99 @@
+"""The honest verdict on the winner of a search: trained anew with other seeds, scored once on the test split.
+
+The validation score of the best trial is the largest of many, so it is too good on average. Here the chosen recipe and
+the recipe that the search began from are trained with seeds that no trial used. The test split chooses nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tenfold import jobs
+from tenfold.comparison import Leaderboard, compare
+from tenfold.evaluation import statistics
+from tenfold.evaluation.metrics import metric
+from tenfold.evaluation.predictions import read_predictions
+from tenfold.evaluation.statistics import OverSeeds
+from tenfold.evaluation.weighted import Predictions
+from tenfold.progress import Watcher
+from tenfold.recipe import Recipe
+from tenfold.run import Run
+from tenfold.search.results import tuned
+from tenfold.search.trials import Trials
+
+FOLDER = "final"  # the directory of these runs
+STREAM = 1  # of the resamples of the validation images, independent of those of the test images
+
+
+def finalists(trials: Trials, best: Mapping[str, Any], seeds: int) -> list[Recipe]:
+    """The recipes to train: the chosen one and, if it differs, the one of the start, each with seeds of its own."""
+    chosen, start = tuned(trials, best), trials.start
+    same = chosen.replace({}).to_dict() | {"name": ""} == start.to_dict() | {"name": ""}
+    fresh = [start.train.seed + 1 + i for i in range(seeds)]
+    return [recipe.replace({"train.seed": seed}) for recipe in ([chosen] if same else [chosen, start])
+            for seed in fresh]
+
+
+def train(trials: Trials, recipes: Sequence[Recipe], watcher: Watcher) -> list[Run]:
+    """Train the finalists, or continue them; finished ones are kept."""
+    return [jobs.train(recipe, runs=trials.folder / FOLDER, name=recipe.name, resume=True, watcher=watcher)
+            for recipe in recipes]
+
+
+def judge(trials: Trials, best: Mapping[str, Any], runs: Sequence[Run], looked_at: int) -> dict[str, Any]:
+    """The verdict as plain values.
+
+    "selection": the validation score of the best trial; "test": the mean over the final runs, with its interval over
+    images and seeds; "optimism": how much better the former looks, with its interval; "difference": the chosen recipe
+    minus the start, with its interval and the p-value of the paired test (None if they are the same recipe); "trials":
+    the number of trials that were looked at; "leaderboard": both recipes.
+    """
+    by = trials.plan.by
+    chosen = [run for run in runs if run.recipe().name == tuned(trials, best).name]
+    board = compare(runs, by)
+    row = next(row for row in board if set(row.runs) == {run.name for run in chosen})
+    selected = Run(trials.folder / str(best["run"]))
+    return {"trial": best["number"], "changes": best["changes"], "trials": looked_at,
+            "selection": {key: selected.metrics()["validation"][by][key] for key in ("value", "low", "high")},
+            "test": dict(row.metrics[by]), "optimism": _optimism(selected, chosen, by),
+            "difference": _difference(board, row.model, by), "runs": [f"{FOLDER}/{run.name}" for run in runs],
+            "leaderboard": board.to_dict()["rows"]}
+
+
+def _optimism(selected: Run, chosen: Sequence[Run], by: str) -> dict[str, Any]:
+    """By how much the validation score of the best trial is better than the test score, with its 95 % interval."""
+    known = metric(by)
+    selection, on_validation = _resampled(selected, "validation", by, STREAM)
+    tests = [_resampled(run, "test", by, 0) for run in chosen]
+    observed = np.array([value for value, _ in tests])
+    count = min(len(on_validation), len(tests[0][1]))
+    tested = OverSeeds.of(np.array([values[:count] for _, values in tests]), observed)
+    found = known.difference_within(OverSeeds(on_validation[:count], 0.0, 1).minus(tested).interval())
+    sign = 1 if known.higher_is_better else -1
+    value = sign * (selection - float(observed.mean()))
+    low, high = sorted(sign * end for end in found) if found else (None, None)
+    return {"value": value if math.isfinite(value) else None, "low": low, "high": high}
+
+
+def _resampled(run: Run, split: str, by: str, stream: int) -> tuple[float, np.ndarray]:
+    """(the metric of a run on a split, the metric on resamples of the split: float64 [r])."""
+    known, predictions = metric(by), Predictions(*read_predictions(run, split))
+    value = known(predictions.labels, predictions.probabilities)
+    values, = statistics.bootstrap(predictions, [known.function], seed=stream)
+    return value, statistics.deflated(values, value) if known.inflated else values
+
+
+def _difference(board: Leaderboard, chosen: str, by: str) -> dict[str, Any] | None:
+    """The chosen recipe minus the start on the same test images, with the p-value of the paired test."""
+    if not board.pairs:
+        return None
+    pair, = board.pairs
+    entry, p = pair.differences[by], pair.test(by)["p"]
+    value, low, high = entry["value"], entry["low"], entry["high"]
+    if pair.first != chosen:
+        value, low, high = (None if each is None else -each for each in (value, high, low))
+    return {"value": value, "low": low, "high": high, "p": p}

@@ -1,0 +1,55 @@
+"""The journal survives processes that die while they write it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import optuna
+import pytest
+
+from tenfold.errors import UsageError
+from tenfold.search.storage import JournalLock, check_url, open_storage, without_password
+
+
+def study(journal: Path) -> optuna.Study:
+    return optuna.create_study(study_name="small", storage=open_storage(journal, None), load_if_exists=True)
+
+
+def test_an_unfinished_line_is_cut_off(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.log"
+    first = study(journal)
+    first.tell(first.ask(), 1.0)
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + b'{"op_code":4,"worker_id":"x')
+    again = study(journal)
+    again.tell(again.ask(), 2.0)
+    assert [trial.value for trial in study(journal).trials] == [1.0, 2.0]
+    assert journal.read_bytes().startswith(whole)
+
+
+def test_threads_take_turns(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.log"
+    study(journal)
+
+    def work() -> None:
+        own = study(journal)
+        for _ in range(5):
+            own.tell(own.ask(), 0.0)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [trial.number for trial in study(journal).trials] == list(range(20))
+    lock = JournalLock(journal)
+    assert lock.acquire()
+    lock.release()
+
+
+def test_a_password_is_never_shown() -> None:
+    assert without_password("postgresql://me:secret@host:5432/db") == "postgresql://me@host:5432/db"
+    assert without_password("postgresql://host/db") == "postgresql://host/db"
+    with pytest.raises(UsageError, match=r"^--storage: received 'sqlite:///x'; expected postgresql://"):
+        check_url("sqlite:///x")

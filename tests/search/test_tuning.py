@@ -1,0 +1,167 @@
+"""A search: its files, its verdict, and that the same call continues it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from made_searches import OPTIONS, SPACE, START, content, told
+from watchers import Listen
+
+from tenfold.errors import TenfoldError, UnknownNameError, UsageError
+from tenfold.overview import list_runs
+from tenfold.progress import Event, Step, Training, Watcher
+from tenfold.recipe import Recipe
+from tenfold.run import Run
+from tenfold.search import tune
+from tenfold.search.space import Space
+from tenfold.search.tuning import Found
+
+
+class Interrupt(Watcher):
+    """Stops the search at the second epoch of its n-th training."""
+
+    def __init__(self, training: int) -> None:
+        self.left = training
+
+    def on(self, event: Event) -> None:
+        self.left -= isinstance(event, Training)
+        if isinstance(event, Step) and self.left == 0 and event.epoch == 2:
+            raise KeyboardInterrupt
+
+
+def test_trials_are_runs_without_a_test_score(found: Found) -> None:
+    trials = found.results["trials"]
+    assert [row["number"] for row in trials] == list(range(1, 9))
+    assert {row["status"] for row in trials} == {"finished", "pruned"}
+    for row in trials:
+        run = Run.open(found.path / row["run"])
+        assert run.status().state == row["status"]
+        assert run.recipe() == START.replace(row["changes"])
+        assert row["curve"] == [record["val_accuracy"] for record in run.history()]
+        assert row["seconds"] > 0
+        assert not run.has("predictions/test.parquet")
+        if row["status"] == "finished":
+            assert list(run.metrics()) == ["validation"]
+            assert row["value"] == run.metrics()["validation"]["accuracy"]["value"]
+            assert row["epochs"] == 3
+        else:
+            assert row["value"] is None
+            assert "is not among the best" in row["reason"]
+    assert trials[0]["changes"] == {"train.learning_rate": 1e-3, "model.hidden": [8]}
+
+
+def test_the_best_trial_is_a_recipe_that_runs_by_itself(found: Found) -> None:
+    best = found.results["best"]
+    assert best["value"] == max(row["value"] for row in found.results["trials"] if row["value"] is not None)
+    recipe = Recipe.load(found.best)
+    assert recipe.name == "small-tuned"
+    assert recipe.replace({}).to_dict() == START.replace(best["changes"]).to_dict() | {"name": "small-tuned"}
+    assert json.loads((found.path / "search.json").read_text("utf-8")) == found.results
+
+
+def test_the_winner_is_judged_on_the_test_split_with_new_seeds(found: Found) -> None:
+    judged, best = found.results["winner"], found.results["best"]
+    runs = [Run.open(found.path / name) for name in judged["runs"]]
+    assert [(run.recipe().name, run.recipe().train.seed) for run in runs] == [
+        ("small-tuned", 1), ("small-tuned", 2), ("small", 1), ("small", 2)]
+    assert all(run.metrics()["test"]["times"] == 1 for run in runs)
+    tests = [run.metrics()["test"]["accuracy"]["value"] for run in runs]
+    assert judged["selection"]["value"] == best["value"]
+    assert judged["test"]["value"] == pytest.approx(sum(tests[:2]) / 2)
+    assert judged["optimism"]["value"] == pytest.approx(best["value"] - judged["test"]["value"])
+    assert judged["optimism"]["low"] < judged["optimism"]["value"] < judged["optimism"]["high"]
+    assert judged["difference"]["value"] == pytest.approx((sum(tests[:2]) - sum(tests[2:])) / 2)
+    assert 0 <= judged["difference"]["p"] <= 1
+    assert judged["trials"] == 8
+
+
+def test_an_interrupted_search_gives_the_same_trials(found: Found, tmp_path: Path) -> None:
+    for training in (3, 1):
+        with pytest.raises(KeyboardInterrupt):
+            tune(START, runs=tmp_path, watcher=Interrupt(training), **OPTIONS | {"final_seeds": 1})
+    folder = tmp_path / "search-small-digits-1"
+    results = json.loads((folder / "search.json").read_text("utf-8"))
+    assert [row["status"] for row in results["trials"]] == ["finished"] * 2
+    assert Run.open(folder / "trials" / "trial-3").status().state == "stopped"
+    again = tune(START, runs=tmp_path, **OPTIONS | {"final_seeds": 1})
+    assert again.path == folder
+    assert told(again) == told(found)
+
+
+def test_a_finished_search_is_shown_and_new_begins_another(found: Found) -> None:
+    before, listen = content(found.path), Listen()
+    shown = tune(START, runs=found.path.parent, watcher=listen, **OPTIONS)
+    assert shown.results == found.results
+    assert content(found.path) == before
+    assert listen.trained == []
+    assert any("is finished after 8 trials; --new begins another search" in said for said in listen.said)
+    with pytest.raises(KeyboardInterrupt):
+        tune(START, runs=found.path.parent, new=True, watcher=Interrupt(1), **OPTIONS)
+    assert (found.path.parent / "search-small-digits-2" / "plan.json").is_file()
+
+
+def test_another_search_under_the_same_name_is_refused_with_the_difference(found: Found, tmp_path: Path) -> None:
+    (tmp_path / "search-small-digits-1").mkdir()
+    plan = tmp_path / "search-small-digits-1" / "plan.json"
+    plan.write_bytes((found.path / "plan.json").read_bytes())
+    other = Space.loads('[search]\n"train.learning_rate" = { low = 1e-4, high = 1.0, log = true }', START)
+    with pytest.raises(UsageError) as caught:
+        tune(START.replace({"train.epochs": 5}), runs=tmp_path, **OPTIONS | {"space": other, "by": "loss"})
+    text = str(caught.value)
+    for difference in ("by: \"loss\", not \"accuracy\"", "recipe.train.epochs: 5, not 3",
+                       "space.train.learning_rate.high: 1.0, not 0.1", "space.model.dropout.low: nothing, not 0.0"):
+        assert difference in text
+    assert "--new" in text
+    assert list(content(tmp_path)) == ["search-small-digits-1/plan.json"]
+
+
+def test_bad_input_leaves_nothing(tmp_path: Path) -> None:
+    for options, words in (({"by": "acuracy"}, "did you mean 'accuracy'"), ({"sampler": "tpee"}, "did you mean 'tpe'"),
+                           ({"pruner": "half"}, "--pruner"), ({"name": "a b"}, "run name 'a b'"),
+                           ({"storage": "mysql://user:secret@host/x"}, "received 'mysql://user@host/x'")):
+        with pytest.raises((UsageError, UnknownNameError), match=words):
+            tune(START, runs=tmp_path / "runs", **OPTIONS | options)
+    with pytest.raises(UsageError, match="chooses by the validation split, and there is none"):
+        tune(START.replace({"data.validation": 0}), runs=tmp_path / "runs", **OPTIONS)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_diverged_trial_and_an_invalid_one_are_recorded_and_not_ranked(tmp_path: Path) -> None:
+    space = Space.loads("""
+    [search]
+    "train.optimizer" = { choices = ["adam", "sgd"] }
+    "train.learning_rate" = { choices = [1e-3, 1e30] }
+    "train.warmup" = { choices = [0.0, 1.5] }
+    "train.epochs" = { low = 1, high = 2 }
+    """, START)
+    found = tune(START, runs=tmp_path, **OPTIONS | {"space": space, "sampler": "grid", "trials": 8, "final_seeds": 1})
+    by_status = {row["status"]: row for row in found.results["trials"]}
+    assert set(by_status) == {"finished", "diverged", "failed"}
+    assert "became" in by_status["diverged"]["reason"]
+    assert "train.warmup: received 1.5 epochs; expected fewer than train.epochs=1" in by_status["failed"]["reason"]
+    assert by_status["failed"]["value"] is by_status["diverged"]["value"] is None
+    assert found.results["best"]["status"] == "finished"
+
+
+def test_a_search_whose_trials_all_fail_says_why_in_one_line(tmp_path: Path) -> None:
+    space = Space.loads('[search]\n"train.learning_rate" = { choices = [1e30, 1e32] }', START)
+    with pytest.raises(TenfoldError, match=r"no trial finished; the commonest reason: .*became.* of 2 trials\)$"):
+        tune(START, runs=tmp_path, **OPTIONS | {"space": space, "trials": 2})
+
+
+def test_no_trial_begins_after_the_minutes(tmp_path: Path) -> None:
+    found = tune(START, runs=tmp_path, **OPTIONS | {"minutes": 1e-3, "final_seeds": 1})
+    assert [row["status"] for row in found.results["trials"]] == ["finished"]
+    assert found.results["winner"]["difference"] is None  # the first trial is the recipe of the start
+
+
+def test_the_runs_of_a_search_are_listed(found: Found) -> None:
+    names = [row["run"] for row in list_runs(found.path.parent)]
+    assert f"{found.path.name}/trials/trial-8" in names
+    assert f"{found.path.name}/final/small-tuned-1" in names
+
+
+def test_the_space_of_the_fixture_holds_its_start() -> None:
+    assert SPACE.start(START) == {"train.learning_rate": 1e-3, "model.hidden": [8]}
