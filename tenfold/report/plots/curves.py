@@ -97,11 +97,17 @@ def _mark_best(axes: Axes, data: Curve, percent: bool) -> None:
               label=f"best epoch {data.best:,} ({text})")
 
 
+def _is_one_fit(material: Material) -> bool:
+    return len(material.history) == 1 and "C" in material.history[0]
+
+
 @plot("loss", "Loss",
       "Cross-entropy by epoch. Training values are means over the epoch, with augmentation and dropout if the "
       "recipe uses them. Validation values are measured at the end of the epoch.", section=CURVES)
 def loss(material: Material) -> Figure | None:
-    """Training and validation loss by epoch."""
+    """Training and validation loss by epoch; None for a logistic regression, which has no epochs."""
+    if _is_one_fit(material):
+        return None
     data = curve(material.history, "loss", material.best_epoch)
     return draw_curve(data, "Loss", "cross-entropy (nats)") if len(data.epochs) else None
 
@@ -109,6 +115,8 @@ def loss(material: Material) -> Figure | None:
 @plot("accuracy", "Accuracy", "Fraction of images classified correctly, by epoch, measured like the loss.",
       section=CURVES)
 def accuracy(material: Material) -> Figure | None:
-    """Training and validation accuracy by epoch."""
+    """Training and validation accuracy by epoch; None for a logistic regression, which has no epochs."""
+    if _is_one_fit(material):
+        return None
     data = curve(material.history, "accuracy", material.best_epoch)
     return draw_curve(data, "Accuracy", "accuracy (%)", percent=True) if len(data.epochs) else None
