@@ -16,8 +16,11 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/pip install --quiet --editable .
 	@touch $@
 
+# Every extra that pyproject.toml names, so that no test is skipped for a missing one.
+EXTRAS = $(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"], sep=",")'
+
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/pip install --quiet --editable '.[dev]'
+	$(BIN)/pip install --quiet --editable ".[$$($(EXTRAS))]"
 	@touch $@
 
 demo: $(VENV)/.installed  ## Install, then train and compare three small models offline

@@ -24,7 +24,12 @@ from __future__ import annotations
 
 import difflib
 import re
+import reprlib
 from collections.abc import Iterable
+
+MOST_PROBLEMS = 50  # validation errors that a RecipeError lists
+SHORT = reprlib.Repr()
+SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 200
 
 
 class TenfoldError(Exception):
@@ -104,19 +109,31 @@ class RecipeError(UsageError):
         self.source = source
         self.problems = tuple(problems)
         lines = self.problems if len(self.problems) > 1 else (f"{source}: {self.problems[0]}",)
-        head = f"{source}: {len(self.problems)} errors"
+        if len(lines) > MOST_PROBLEMS:
+            lines = (*lines[:MOST_PROBLEMS], f"and {len(lines) - MOST_PROBLEMS:,} more")
+        head = f"{source}: {len(self.problems):,} errors"
         super().__init__("\n  ".join([head, *lines]) if len(self.problems) > 1 else lines[0])
 
 
 def first_line(error: BaseException) -> str:
     """The first line of another library's message, without characters that do not print."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return "".join(character if character.isprintable() else "?" for character in lines[0][:200])
+    return in_one_line(lines[0])
+
+
+def in_one_line(text: str) -> str:
+    """At most 200 characters of a text of unknown origin; those that do not print become question marks."""
+    return "".join(character if character.isprintable() else "?" for character in text[:200])
+
+
+def shown(value: object) -> str:
+    """A value as in Python, shortened where it is long; always one line."""
+    return SHORT.repr(value)
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """The sentence for an unknown name: what was received, the nearest name, the known ones."""
     known = list(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5) if len(name) <= SHORT.maxstring else []
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"unknown {kind} {name!r}; {hint}choose from: {', '.join(known)}"
+    return f"unknown {kind} {shown(name)}; {hint}choose from: {', '.join(known)}"

@@ -6,6 +6,9 @@ from importlib import resources
 from pathlib import Path
 
 from tenfold.errors import UnknownNameError, UsageError
+from tenfold.storage.paths import read_small
+
+LARGEST = 1 << 20  # bytes of a recipe or study
 
 
 def texts(folder: str) -> dict[str, str]:
@@ -27,7 +30,8 @@ def text_of(kind: str, folder: str, name_or_path: str | Path) -> tuple[str, str]
     if path.suffix != ".toml":
         raise UnknownNameError(f"{kind} (nor a path to a .toml file)", str(name_or_path), known)
     try:
-        return path.stem, path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        return path.stem, read_small(path, LARGEST).decode()
+    except (OSError, ValueError) as error:
+        unreadable = isinstance(error, UnicodeDecodeError)
+        reason = "not UTF-8 text" if unreadable else getattr(error, "strerror", None) or str(error)
         raise UsageError(f"{kind} file {path}: can't be read: {reason}") from None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from tenfold.progress import Watcher
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.recipe import Recipe, text
 from tenfold.recipe.overrides import overridden
+from tenfold.recipe.toml import parse
 from tenfold.recipe.validation_errors import explain
 from tenfold.run import ELSEWHERE, Run, State, check_name, check_root, make_numbered, numbers
 from tenfold.shipped import text_of, texts
@@ -90,11 +90,11 @@ class Study(BaseModel):
         """A shipped study by name or a TOML file by path. Raises UnknownNameError, RecipeError, UsageError."""
         name, content = read(name_or_path)
         try:
-            study = cls.model_validate({"name": name, "title": _title(content), **tomllib.loads(content)})
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
-            raise RecipeError(f"study {name}", [f"invalid TOML: {error}"]) from None
+            study = cls.model_validate({"name": name, "title": _title(content), **parse(content)})
         except ValidationError as error:
             raise RecipeError(f"study {name}", explain(error, cls)) from None
+        except ValueError as error:
+            raise RecipeError(f"study {name}", [str(error)]) from None
         check_name(study.name)
         metric(study.by)
         return study

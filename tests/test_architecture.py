@@ -16,7 +16,7 @@ FLOORS: dict[str, set[str]] = {
     "errors": set(),
     "machine": {"errors"},
     "registry": {"errors"},
-    "shipped": {"errors"},
+    "shipped": {"errors", "storage"},
     "storage": {"errors"},
     "recipe": {"errors", "registry", "shipped"},
     "progress": {"errors", "storage"},

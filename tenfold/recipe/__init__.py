@@ -8,7 +8,6 @@ against the code that uses it. All errors are reported at once.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -32,6 +31,7 @@ from tenfold.recipe.sections import (
     Sections,
     TrainSection,
 )
+from tenfold.recipe.toml import parse
 from tenfold.recipe.validation_errors import explain
 from tenfold.shipped import text_of, texts
 
@@ -39,9 +39,6 @@ __all__ = [
     "Checkpoint", "DataSection", "EarlyStopping", "EvaluateSection", "Head", "ModelSection", "OptimizerSection",
     "Plateau", "Recipe", "TrainSection", "header", "options_of", "read", "shipped",
 ]
-
-
-DEEPEST = 16  # most levels of nested tables; the keys of a recipe need far fewer
 
 
 class Recipe(Sections):
@@ -110,15 +107,9 @@ def read(name_or_path: str | Path) -> tuple[str, str]:
 def parsed(text: str, name: str) -> dict[str, Any]:
     """The sections in the TOML text of the recipe `name`. Raises RecipeError if the TOML is invalid."""
     try:
-        tree = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise RecipeError(f"recipe {name}", [f"invalid TOML: {error}"]) from None
-    level: list[Any] = [tree]
-    for _ in range(DEEPEST):
-        level = [value for table in level for value in table.values() if isinstance(value, dict)]
-    if level:
-        raise RecipeError(f"recipe {name}", [f"invalid TOML: tables are nested more than {DEEPEST} levels deep"])
-    return tree
+        return parse(text)
+    except ValueError as error:
+        raise RecipeError(f"recipe {name}", [str(error)]) from None
 
 
 def header(text: str) -> dict[str, str]:

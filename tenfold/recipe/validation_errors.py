@@ -6,20 +6,22 @@ from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
-from tenfold.errors import unknown
+from tenfold.errors import in_one_line, shown, unknown
 
 
 def explain(error: ValidationError, schema: type[BaseModel], prefix: str = "", more: Iterable[str] = ()) -> list[str]:
     """One line for each invalid key: the key, the value received, what was expected, a suggestion."""
-    lines, unions = [], _unions(error)
-    for item in error.errors():
+    found = error.errors(include_url=False)
+    lines, unions = [], _unions(found)
+    for item in found:
         kinds = unions.get(item["loc"][:-1])
         location = [str(part) for part in (item["loc"][:-1] if kinds else item["loc"])]
-        key = ".".join([prefix, *location] if prefix else location)
+        key = in_one_line(".".join([prefix, *location] if prefix else location))
         received, context = item["input"], item.get("ctx", {})
         if kinds:
-            lines.append(f"{key}: received {received!r}; expected {' or '.join(kinds)}")
+            lines.append(f"{key}: received {shown(received)}; expected {' or '.join(kinds)}")
         elif item["type"] == "extra_forbidden":
             siblings = [*_fields_at(schema, location[:-1]), *more]
             lines.append(f"{key}: {unknown('key', location[-1], siblings)}")
@@ -27,23 +29,23 @@ def explain(error: ValidationError, schema: type[BaseModel], prefix: str = "", m
             choices = [str(c) for c in _choices(schema, location)] or [context.get("expected", "")]
             lines.append(f"{key}: {unknown('value', str(received), choices)}")
         elif item["type"] in ("model_type", "dict_type"):
-            lines.append(f"{key}: received {received!r}; expected a table")
+            lines.append(f"{key}: received {shown(received)}; expected a table")
         elif item["type"] == "missing":
             lines.append(f"{key}: missing; give it a value")
         else:
             message = item["msg"].removeprefix("Value error, ")
-            lines.append(f"{key}: received {received!r}; {message[0].lower()}{message[1:]}")
+            lines.append(f"{key}: received {shown(received)}; {message[0].lower()}{message[1:]}")
     return list(dict.fromkeys(lines))
 
 
-def _unions(error: ValidationError) -> dict[tuple[int | str, ...], list[str]]:
+def _unions(errors: list[ErrorDetails]) -> dict[tuple[int | str, ...], list[str]]:
     """The expected types in words, by location, for fields of several types (pydantic reports each type separately)."""
     found: dict[tuple[int | str, ...], list[str]] = {}
-    for item in error.errors():
+    for item in errors:
         *_, kind = item["loc"] or ("",)
         if item["type"] == "literal_error" and str(kind).startswith("literal["):
             found[item["loc"][:-1]] = [str(item.get("ctx", {}).get("expected", "")).replace(" or ", ", ")]
-    for item in error.errors():
+    for item in errors:
         if item["loc"][:-1] in found and item["type"] != "literal_error":
             message = item["msg"].removeprefix("Input should be ").partition(",")[0]
             for theirs, ours in (("a valid integer", "a whole number"), ("greater", "a number greater")):

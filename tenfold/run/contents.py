@@ -5,12 +5,12 @@ Other keys are allowed, because later versions may add some. Keys that earlier v
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
 
+from tenfold.errors import in_one_line, shown
 from tenfold.registry import METRICS
 
 Number = Annotated[float, Field(ge=-1e300, le=1e300)]  # finite, and not a whole number of hundreds of digits
@@ -226,12 +226,10 @@ def fault(content: type[BaseModel], values: Mapping[str, Any]) -> str | None:
             return f"missing {', '.join(missing[:5])}"
         first = found[0]
         reason = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-        received = "" if first["type"] == "value_error" else f"received {reprlib.repr(first['input'])}; "
+        received = "" if first["type"] == "value_error" else f"received {shown(first['input'])}; "
         return f"{_key(first['loc'])}: {received}{reason[:1].lower()}{reason[1:]}".removeprefix(": ")
     return None
 
 
 def _key(location: tuple[int | str, ...]) -> str:
-    """The dotted key, without the characters that would break a line."""
-    key = ".".join(map(str, location))[:100]
-    return "".join(character if character.isprintable() else "?" for character in key)
+    return in_one_line(".".join(map(str, location)))

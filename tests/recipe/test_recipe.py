@@ -151,8 +151,19 @@ def test_recipes_are_checked_without_importing_the_engine() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "{a = " * 5_000, "a." * 5_000 + "b = 1"],
-                         ids=["lists", "tables", "keys"])
+def test_long_and_many_mistakes_stay_short() -> None:
+    many = "[train]\n" + "".join(f"key_{i} = 1\n" for i in range(2_000))
+    for text in (many, "[train]\n" + "x" * 100_000 + " = 1", "[data]\nclasses = '" + "x" * 100_000 + "'"):
+        with pytest.raises(RecipeError) as refusal:
+            Recipe.loads(text)
+        assert len(str(refusal.value)) < 20_000
+    with pytest.raises(RecipeError, match=r"and 1,950 more$"):
+        Recipe.loads(many)
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "{a = " * 5_000, "a." * 5_000 + "b = 1",
+                                  '"a b" . ' * 20_000 + "b = 1", "[a" + ".a" * 20_000 + "]", "a = " + "9" * 5_000],
+                         ids=["lists", "tables", "keys", "quoted keys", "header", "digits"])
 def test_a_recipe_nested_too_deep_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(RecipeError, match=r"^recipe deep: invalid TOML: [^\n]*$"):
         Recipe.loads(text, name="deep")
