@@ -22,15 +22,21 @@ sentence is reworded.
 
 from __future__ import annotations
 
+import copyreg
 import difflib
 import re
 from collections.abc import Iterable
+from typing import Any
 
 
 class TenfoldError(Exception):
     """Base of all of them; `exit_code` is what the command returns."""
 
     exit_code = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles all errors alike, whatever their constructors take; worker processes send them to their parent."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
     @property
     def code(self) -> str:
