@@ -51,7 +51,7 @@ class Row:
 
 def rows() -> dict[str, Row]:
     """All rows by name, in the order of the page."""
-    from drill import damage, disk, downloads, kills, overhead, starts, stops
+    from drill import damage, disk, downloads, kills, overhead, searches, starts, stops
 
     return {
         "kill": Row("SIGKILL at random moments of a training", "all resume bit for bit", 20, kills.anywhere),
@@ -71,6 +71,10 @@ def rows() -> dict[str, Row]:
                       "one complete run per start, no errors", 32, starts.simultaneous),
         "downloads": Row("interrupted or killed downloads, wrong bytes, a server that stalls",
                          "recovered or stopped with one line; no wrong file accepted", 20, downloads.cut),
+        "search-kill": Row("SIGKILL of a search at random moments, 3 trials for each kill",
+                           "no trial lost or doubled, the same trials and best as without kills", 10, searches.killed),
+        "search-processes": Row("a search by 8 processes on one journal, two of them paused for a minute",
+                                "no trial lost or doubled, no errors", 200, searches.together),
         "overhead": Row("the fraction of `cifar-cnn`'s training time that goes into checkpoints", "at most 1 %", 1,
                         overhead.of_checkpoints),
     }

@@ -18,7 +18,8 @@ from typing import Any
 
 CONTEXT = multiprocessing.get_context("forkserver")
 PRELOAD = ["drill.victim", "tenfold.cli", "tenfold.jobs", "tenfold.report.plots", "tenfold.training.loop",
-           "tenfold.models.summary", "tenfold.prediction", "tenfold.evaluation", "pyarrow.parquet", "sklearn.metrics"]
+           "tenfold.models.summary", "tenfold.prediction", "tenfold.evaluation", "pyarrow.parquet", "sklearn.metrics",
+           "tenfold.search.tuning"]
 EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}
 WRITING = os.O_WRONLY | os.O_RDWR
 

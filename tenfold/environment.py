@@ -51,8 +51,14 @@ def describe(dataset: Dataset, engine_choice: dict[str, Any], seed: int, paramet
         "versions": versions(), "machine": machine.facts(), **engine_choice, "seed": seed,
         "model": {"parameters": parameters, "flops_per_image": flops},
         "dataset": describe_dataset(dataset),
-        "command": printable(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])), "git_commit": git_commit(),
+        "command": _command(), "git_commit": git_commit(),
     }
+
+
+def _command() -> str:
+    """The command of this process, without the passwords in URLs."""
+    words = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    return printable(re.sub(r"(://[^\s:/@]*):[^\s@]*@", r"\1@", words))
 
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:

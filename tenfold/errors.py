@@ -22,10 +22,12 @@ sentence is reworded.
 
 from __future__ import annotations
 
+import copyreg
 import difflib
 import re
 import reprlib
 from collections.abc import Iterable
+from typing import Any
 
 MOST_PROBLEMS = 50  # validation errors that a RecipeError lists
 SHORT = reprlib.Repr()
@@ -36,6 +38,10 @@ class TenfoldError(Exception):
     """Base of all of them; `exit_code` is what the command returns."""
 
     exit_code = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles all errors alike, whatever their constructors take; worker processes send them to their parent."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
     @property
     def code(self) -> str:

@@ -62,9 +62,9 @@ def check(log: Callable[[str], None] = lambda line: None) -> None:
     another machine's.
     """
     _device()
-    threads, available = _threads(), cores()
-    if threads > available:
-        log(f"TENFOLD_THREADS: {threads:,} threads on {available:,} available cores; {available:,} would be faster")
+    used, available = threads(), cores()
+    if used > available:
+        log(f"TENFOLD_THREADS: {used:,} threads on {available:,} available cores; {available:,} would be faster")
 
 
 def configure(precision: str = "auto") -> Machine:
@@ -90,14 +90,14 @@ def current(precision: str = "auto") -> Machine:
 
     Raises UsageError like `check`.
     """
-    device, threads = _device(), _threads()
+    device, used = _device(), threads()
     gpu = "none"
     if device == "cuda":
         import torch
 
         gpu = torch.cuda.get_device_name()
     allocator = "system default" if _mallopt() is None else "glibc, keeps freed blocks"
-    return Machine(device, gpu, threads, *choose_precision(precision, device), allocator)
+    return Machine(device, gpu, used, *choose_precision(precision, device), allocator)
 
 
 def choose_precision(precision: str = "auto", device: str = "cpu") -> tuple[str, str]:
@@ -135,14 +135,15 @@ def _device() -> str:
     return device
 
 
-def _threads() -> int:
-    threads = os.environ.get("TENFOLD_THREADS")
-    if threads is None:
+def threads() -> int:
+    """TENFOLD_THREADS, by default the number of available cores. Raises UsageError if it is invalid."""
+    given = os.environ.get("TENFOLD_THREADS")
+    if given is None:
         return cores()
-    if not threads.isdecimal() or len(threads) > 4 or not 1 <= int(threads) <= MOST_THREADS:
-        raise UsageError(f"TENFOLD_THREADS: received {threads!r}; expected a whole number from 1 to {MOST_THREADS:,}: "
+    if not given.isdecimal() or len(given) > 4 or not 1 <= int(given) <= MOST_THREADS:
+        raise UsageError(f"TENFOLD_THREADS: received {given!r}; expected a whole number from 1 to {MOST_THREADS:,}: "
                          f"correct it, or unset it to use all {cores():,} available cores")
-    return int(threads)
+    return int(given)
 
 
 def _mallopt() -> Callable[[int, int], int] | None:

@@ -10,6 +10,7 @@ import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +21,7 @@ from tenfold.comparison import Leaderboard, compare, csv_text, write_html
 from tenfold.data import data_name
 from tenfold.errors import RecipeError, RunError, StorageError, TenfoldError, UsageError
 from tenfold.evaluation.metrics import metric
+from tenfold.jobs import executors
 from tenfold.jobs.own_data import with_source
 from tenfold.progress import Watcher
 from tenfold.progress.notebook import chosen_watcher
@@ -133,12 +135,13 @@ def _title(text: str) -> str:
 
 def conduct(study: Study | str | Path, data: str | None = None, seeds: int | None = None, *, by: str | None = None,
             runs: str | Path = "runs", resume: bool = False, overrides: Sequence[str] = (),
-            watcher: Watcher | None = None) -> Outcome:
+            workers: int = 1, watcher: Watcher | None = None) -> Outcome:
     """Train and evaluate the models of a study, all models with the first seed first, and write the comparison.
 
     The runs, `comparison.html`, `.json` and `.csv` go into a new directory `<runs>/<study>-<data>-<number>/`. With
     `resume`, the last such directory is used, if there is one: finished runs are kept, unfinished runs are resumed and
-    missing runs are created. `overrides` are `key=value` words for the recipes of all models. A model that can't be
+    missing runs are created. `overrides` are `key=value` words for the recipes of all models. `workers` processes
+    train at a time and share the threads; training times are then not those of a training alone. A model that can't be
     trained is skipped and named.
 
     Raises UsageError if the study is invalid, before anything is written, or if no model could be trained;
@@ -156,13 +159,15 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
     finished: list[Run] = []
     rounds = zip(*(jobs.seeds(recipe, seeds or study.seeds) for recipe in recipes), strict=True)
     planned = [recipe for one_round in rounds for recipe in one_round]
-    for recipe in planned:
-        try:
-            finished.append(_finished_run(recipe, existing.get(recipe.dumps()), folder, watcher))
-        except StorageError:
-            raise
-        except TenfoldError as error:
-            reason = _in_one_line(error)
+    calls = [partial(_finished_run, recipe, existing.get(recipe.dumps()), folder) for recipe in planned]
+    for index, outcome in executors.run_all(calls, workers, watcher):
+        recipe = planned[index]
+        if isinstance(outcome, StorageError):
+            raise outcome
+        if not isinstance(outcome, TenfoldError):
+            finished.append(outcome)
+        else:
+            reason = _in_one_line(outcome)
             failed.setdefault((recipe.name, reason), []).append(str(recipe.train.seed))
             watcher.notice(f"{recipe.name} (seed {recipe.train.seed}) is skipped: {reason}")
     skipped = tuple(f"{name} (seed{'s' * (len(failed_seeds) > 1)} {', '.join(failed_seeds)}) is skipped: {reason}"

@@ -18,7 +18,7 @@ SPACE = Space.loads("""
 "model.hidden" = { choices = [[8], [32], [16, 16]] }
 "model.dropout" = { low = 0.0, high = 0.5, when = { "model.hidden" = [[32]] } }
 """, START)
-OPTIONS: dict[str, Any] = {"trials": 8, "by": "accuracy", "space": SPACE, "final_seeds": 2}
+OPTIONS: dict[str, Any] = {"trials": 8, "by": "accuracy", "space": SPACE, "final_seeds": 2, "workers": 1}
 
 
 def told(found: Found) -> list[tuple[Any, ...]]:

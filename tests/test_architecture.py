@@ -43,7 +43,7 @@ FLOORS: dict[str, set[str]] = {
     },
     "search": {
         "errors", "machine", "shipped", "storage", "recipe", "progress", "run", "data", "interrupt", "training",
-        "evaluation", "comparison", "jobs",
+        "evaluation", "report", "comparison", "jobs",
     },
     "material": {"modelfile", "run", "data", "evaluation", "report"},
     "jobs": {

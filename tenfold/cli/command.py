@@ -35,6 +35,9 @@ Set = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe key, as in train.epochs=20; repeatable."),
 ]
 Data = Annotated[str | None, typer.Option("--data", metavar="DATA", help=DATA)]
+Workers = Annotated[
+    int, typer.Option("--workers", min=1, max=1024, metavar="N", help="Train in this many processes at a time, which "
+                      "share the threads.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tenfold.cli.command import AsJson, Data, Name, RunPath, Runs, Set, app, command, watching
+from tenfold.cli.command import AsJson, Data, Name, RunPath, Runs, Set, Workers, app, command, watching
 from tenfold.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,17 +30,23 @@ def train(
     h5: Annotated[bool, typer.Option("--h5", help="Also write the model as model.h5.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the newest run with that name and recipe, if there "
                                          "is one; keep it if it is finished.")] = False,
+    workers: Workers = 1,
 ) -> None:
     """Train a recipe, evaluate the model and write a report, all in one run directory."""
+    from functools import partial
+
     from tenfold import jobs
+    from tenfold.jobs import executors
     from tenfold.recipe import text
 
     given = {key: value for key, value in {"data.source": data, "model.weights": weights}.items() if value is not None}
+    calls = [partial(jobs.train, each, runs=runs, name=name, csv=csv, h5=h5, resume=resume)
+             for each in jobs.seeds(text.load(recipe, set_ or (), given), seeds)]
     trained = []
-    for each in jobs.seeds(text.load(recipe, set_ or (), given), seeds):
-        with watching() as watcher:
-            trained.append(jobs.train(each, runs=runs, name=name, csv=csv, h5=h5, resume=resume, watcher=watcher))
-        _print_results(trained[-1])
+    with watching() as watcher:
+        for _, outcome in executors.run_all(calls, workers, watcher):
+            trained.append(executors.result(outcome))
+            _print_results(trained[-1])
     if len(trained) > 1:
         _print_over_seeds(trained)
 
@@ -200,6 +206,7 @@ def study(
     resume: Annotated[bool, typer.Option(
         "--resume", help="Resume the last study with that name, if there is one.")] = False,
     runs: Runs = Path("runs"),
+    workers: Workers = 1,
     as_json: AsJson = False,
 ) -> None:
     """Train and evaluate a list of recipes on the same data and compare them."""
@@ -215,7 +222,8 @@ def study(
         print(read(study)[1], end="")
         return
     with watching() as watcher:
-        outcome = conduct(study, data, seeds, by=by, runs=runs, resume=resume, overrides=set_ or (), watcher=watcher)
+        outcome = conduct(study, data, seeds, by=by, runs=runs, resume=resume, overrides=set_ or (),
+                          workers=workers, watcher=watcher)
     if as_json:
         print(json.dumps(outcome.board.to_dict(), indent=2, ensure_ascii=False))
     else:

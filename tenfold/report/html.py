@@ -132,6 +132,19 @@ def explanations(title: str, run: str, headings: Mapping[str, Sequence[Any]], cl
                    notes=notes)
 
 
+def search(title: str, about: str, facts: Sequence[tuple[str, str]], cautions: Sequence[str], header: Sequence[str],
+           body: Sequence[Sequence[str]], numbers: int, monitor: str, recipe: str,
+           plots: Mapping[str, bytes] = MappingProxyType({})) -> str:
+    """The page of a search.
+
+    facts: (name, sentence) of its verdict; header, body: the trials as text, with `numbers` right-aligned columns
+    first; recipe: the best one as TOML; plots: PNG bytes by the names of registered plots.
+    """
+    return _render("search.html", title=title, about=about, facts=facts, cautions=cautions, header=header, body=body,
+                   numbers=numbers, monitor=monitor, recipe=recipe,
+                   pictures=[_picture(name, content) for name, content in plots.items()])
+
+
 class Pair(Protocol):
     """The part of `comparison.Pair` that the page uses."""
 

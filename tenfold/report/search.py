@@ -1,4 +1,4 @@
-"""The verdict of a search as sentences, for the terminal and the page."""
+"""A search as text: its verdict for the terminal and the page, its trials as a table, and the page itself."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from tenfold.evaluation.metrics import metric
-from tenfold.report.facts import p_text
+from tenfold.report import html
+from tenfold.report.facts import DASH, p_text
+from tenfold.report.plots import Material, draw_all
+from tenfold.report.plots.search import position
 
+EDGE = 0.03  # of a range; a best value nearer to its end asks for a wider range
+COLUMNS = 6  # of the table of trials before the keys
 STATUSES = ("finished", "pruned", "diverged", "failed", "running", "waiting")
 
 
@@ -57,3 +62,46 @@ def _signed(by: str, entry: Mapping[str, Any]) -> str:
 def shown(value: Any) -> str:
     """A value of a recipe key in a few characters."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def page(results: Mapping[str, Any], recipe: str) -> str:
+    """The page of a search as HTML; recipe: the best one as TOML, empty if there is none."""
+    plots = draw_all(Material(search={"importance": [], **results}))
+    about = (f"from {results['recipe']}, sampler {results['sampler']}, pruner {results['pruner']}, seed "
+             f"{results['seed']}")
+    header, body = table(results)
+    return html.search(results["name"], about, verdict(results), cautions(results), header, body, COLUMNS - 1,
+                       results["monitor"], recipe, plots)
+
+
+def table(results: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """(header, body) of the trials as text: number, value, cost, status, and a column for each key."""
+    known, keys = metric(results["by"]), list(results["space"])
+    header = ["trial", known.short, "seconds", "epochs", f"{results['monitor']} per minute", "status", *keys, "reason"]
+    return header, [
+        [str(row["number"]), known.value_text(row), DASH if row["seconds"] is None else f"{row['seconds']:.1f}",
+         str(row["epochs"]), _per_minute(row), str(row["status"]),
+         *(shown(row["changes"][key]) if key in row["changes"] else DASH for key in keys), row["reason"]]
+        for row in results["trials"]]
+
+
+def _per_minute(row: Mapping[str, Any]) -> str:
+    return f"{60 * max(row['curve']) / row['seconds']:.2f}" if row["curve"] and row["seconds"] else DASH
+
+
+def cautions(results: Mapping[str, Any]) -> list[str]:
+    """Sentences about what limits the verdict."""
+    best, judged, said = results["best"], results["winner"], list[str]()
+    if judged is None:
+        said.append("The search is not finished: its winner has no test score yet.")
+    elif judged["optimism"]["low"] is not None and judged["optimism"]["low"] > 0:
+        said.append("The validation score of the best trial is clearly too good: report the test score.")
+    found = judged and judged["difference"]
+    if found and (found["p"] is None or found["p"] >= 0.05):
+        said.append(f"The chosen recipe is not shown to be better than {results['recipe']}.")
+    for key, value in (best["changes"] if best else {}).items():
+        each = results["space"][key]
+        if "choices" not in each and not EDGE < position(each, value) < 1 - EDGE:
+            said.append(f"{key}: the best value, {shown(value)}, lies at the end of its range; a wider one may hold a "
+                        "better value.")
+    return said

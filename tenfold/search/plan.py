@@ -14,7 +14,8 @@ from tenfold.evaluation.metrics import metric
 from tenfold.recipe import Recipe
 from tenfold.run import ELSEWHERE, make_numbered, numbers
 from tenfold.search.space import Range, Space
-from tenfold.storage.files import write_whole
+from tenfold.storage.files import storing, write_whole
+from tenfold.storage.locks import locked
 
 FILE = "plan.json"
 
@@ -78,17 +79,20 @@ def directory(runs: Path, name: str, plan: SearchPlan, new: bool) -> Path:
 
     Raises UsageError if the last one has another plan and `new` is False.
     """
-    existing = numbers(runs, name)
-    if existing and not new:
-        folder = runs / f"{name}-{existing[-1]}"
-        different = plan.differences(SearchPlan.read(folder))
-        if different:
-            raise UsageError(f"{folder} is another search ({'; '.join(different)}); repeat its own command to continue "
-                             "it, or begin another search with --new or --name")
-        return folder
-    content = asdict(plan) | {"study": f"{name}-{uuid.uuid4().hex[:12]}"}
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    return make_numbered(runs, name, lambda folder: write_whole(folder / FILE, text, ELSEWHERE))
+    with storing(runs, ELSEWHERE):
+        runs.mkdir(parents=True, exist_ok=True)
+    with locked(runs / f".{name}.search.lock", advice=ELSEWHERE):  # processes that begin together share a search
+        existing = numbers(runs, name)
+        if not existing or new:
+            content = asdict(plan) | {"study": f"{name}-{uuid.uuid4().hex[:12]}"}
+            text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+            return make_numbered(runs, name, lambda folder: write_whole(folder / FILE, text, ELSEWHERE))
+    folder = runs / f"{name}-{existing[-1]}"
+    different = plan.differences(SearchPlan.read(folder))
+    if different:
+        raise UsageError(f"{folder} is another search ({'; '.join(different)}); repeat its own command to continue it, "
+                         "or begin another search with --new or --name")
+    return folder
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

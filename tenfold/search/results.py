@@ -14,13 +14,16 @@ from optuna.trial import FrozenTrial, TrialState
 from tenfold.errors import RunError
 from tenfold.evaluation.metrics import metric
 from tenfold.recipe import Recipe
+from tenfold.report.search import page
 from tenfold.run import ELSEWHERE
+from tenfold.search.importance import importance
 from tenfold.search.trials import Trials
 from tenfold.storage.files import write_whole
 from tenfold.storage.locks import locked
 
 FILE = "search.json"
 BEST = "best.toml"
+PAGE = "search.html"
 
 
 def rows(trials: Trials) -> list[dict[str, Any]]:
@@ -80,6 +83,12 @@ def write(trials: Trials, verdict: Mapping[str, Any] | None = None) -> dict[str,
                     f"{best['number']}),\n# chosen by {plan.by} on the validation split: {best['value']:.6g}.\n\n")
             write_whole(trials.folder / BEST, head + tuned(trials, best).dumps(), ELSEWHERE)
     return dict(json.loads(text))
+
+
+def write_page(folder: Path, results: Mapping[str, Any]) -> None:
+    """Write the page of a search."""
+    recipe = (folder / BEST).read_text(encoding="utf-8") if (folder / BEST).is_file() else ""
+    write_whole(folder / PAGE, page({**results, "importance": importance(results)}, recipe), ELSEWHERE)
 
 
 def tuned(trials: Trials, best: Mapping[str, Any]) -> Recipe:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,16 @@ from tenfold.data.dataset import Dataset
 from tenfold.errors import TenfoldError, UsageError, unknown
 from tenfold.evaluation.metrics import metric
 from tenfold.interrupt import Interrupt
+from tenfold.jobs import executors
 from tenfold.jobs.job import Interruptible
 from tenfold.jobs.own_data import prepared, with_source
-from tenfold.progress import Watcher, stop_if_asked
+from tenfold.progress import SILENT, Watcher, stop_if_asked
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.recipe import Recipe
 from tenfold.run import check_name
 from tenfold.search import pruners, samplers, winner
 from tenfold.search.plan import SearchPlan, directory
-from tenfold.search.results import BEST, best_of, commonest_reason, read, write
+from tenfold.search.results import BEST, PAGE, best_of, commonest_reason, read, write, write_page
 from tenfold.search.space import Space
 from tenfold.search.storage import check_url, without_password
 from tenfold.search.trials import Trials
@@ -32,25 +34,27 @@ PAUSE = 0.5  # seconds between two looks at the trials of other processes
 
 @dataclass(frozen=True)
 class Found:
-    """The result of a search: its directory, the content of `search.json`, and the best recipe as a file."""
+    """The result of a search: its directory, the content of `search.json`, the best recipe as a file, and the page."""
 
     path: Path
     results: Mapping[str, Any]
     best: Path
+    page: Path
 
 
 def tune(
     recipe: Recipe | str | Path, data: str | None = None, *, trials: int = 50, minutes: float | None = None,
     by: str = "roc_auc", space: Space | str | Path | None = None, sampler: str = "tpe", pruner: str = "halving",
-    final_seeds: int = 3, seed: int = 0, runs: str | Path = "runs", name: str | None = None, new: bool = False,
-    storage: str | None = None, watcher: Watcher | None = None,
+    workers: int | None = None, final_seeds: int = 3, seed: int = 0, runs: str | Path = "runs",
+    name: str | None = None, new: bool = False, storage: str | None = None, watcher: Watcher | None = None,
 ) -> Found:
     """Search for the recipe with the best score `by` on the validation split, then judge it on the test split.
 
     recipe: where the search begins; data: name or URI of a data set, None for the recipe's own; trials: number of
     trainings; minutes: no trial begins after so many minutes of training; space: ranges of recipe keys, or a file with
     them (default: the space of the recipe's model); sampler: one of `samplers.NAMES`; pruner: one of `pruners.NAMES`;
-    final_seeds: number of trainings for the verdict; seed: of the sampler; name: the directory is
+    workers: processes that share the threads (default: one for each thread, as far as memory suffices); final_seeds:
+    number of trainings for the verdict; seed: of the sampler; name: the directory is
     `<runs>/<name>-<number>`, by default search-<recipe>-<data set>; new: begin another search, even if there is one;
     storage: URL of a PostgreSQL database instead of a journal in the directory.
 
@@ -75,20 +79,40 @@ def tune(
     folder = directory(Path(runs), name, plan, new)
     if (before := read(folder)) and before["winner"]:
         watcher.notice(f"{folder} is finished after {len(before['trials'])} trials; --new begins another search")
-        return Found(folder, before, folder / BEST)
+        return Found(folder, before, folder / BEST, folder / PAGE)
     search = Trials(folder, storage, watcher)
-    work(search, dataset, trials, minutes, watcher)
-    return _finished(search, final_seeds, watcher)
+    workers = min(workers or executors.all_workers(), trials)
+    seconds = None if minutes is None else 60 * minutes * workers
+    if workers == 1:
+        work(search, dataset, trials, seconds, watcher)
+    else:
+        calls = [partial(work_alone, folder, storage, trials, seconds)] * workers
+        for _, outcome in executors.run_all(calls, workers, watcher):
+            executors.result(outcome)
+    return _finished(search, final_seeds, workers, watcher)
 
 
-def work(search: Trials, dataset: Dataset, limit: int, minutes: float | None, watcher: Watcher) -> None:
-    """Train trials until `limit` trials have ended, or `minutes` have been spent; wait for those of other processes."""
+def work_alone(folder: Path, storage: str | None, limit: int, seconds: float | None, *, watcher: Watcher) -> None:
+    """`work` in a process of its own."""
+    search = Trials(folder, storage, watcher)
+    work(search, prepared(search.start, None, SILENT), limit, seconds, watcher)
+
+
+def work(search: Trials, dataset: Dataset, limit: int, seconds: float | None, watcher: Watcher) -> None:
+    """Train trials until `limit` trials have ended; wait for those of other processes.
+
+    seconds: none begins after all trials together have taken so long.
+    """
+    datasets = {search.start.model.image_size: dataset}  # own images are resized when they are read
     with Interrupt() as interrupt:
         search.watcher = Interruptible(watcher, interrupt)
         while True:
-            with search.claimed(limit if _in_time(search, minutes) else 0) as claim:
+            with search.claimed(limit if _in_time(search, seconds) else 0) as claim:
                 if claim is not None:
-                    search.attempt(claim, dataset, interrupt)
+                    recipe = claim.run.recipe()
+                    size = recipe.model.image_size
+                    datasets[size] = datasets.get(size) or prepared(recipe, None, SILENT)
+                    search.attempt(claim, datasets[size], interrupt)
                     _told(search, claim.trial.number, watcher)
                     continue
             if not any(search.is_running(trial) for trial in search.all()):
@@ -97,10 +121,9 @@ def work(search: Trials, dataset: Dataset, limit: int, minutes: float | None, wa
             time.sleep(PAUSE)
 
 
-def _in_time(search: Trials, minutes: float | None) -> bool:
+def _in_time(search: Trials, seconds: float | None) -> bool:
     """Whether further trials may begin."""
-    spent = sum(trial.user_attrs.get("seconds", 0.0) for trial in search.all())
-    return minutes is None or spent < 60 * minutes
+    return seconds is None or sum(trial.user_attrs.get("seconds", 0.0) for trial in search.all()) < seconds
 
 
 def _told(search: Trials, number: int, watcher: Watcher) -> None:
@@ -113,7 +136,7 @@ def _told(search: Trials, number: int, watcher: Watcher) -> None:
     watcher.notice(f"trial {row['number']} {row['status']}: {said}{leader}; {row['seconds'] or 0:.1f} s; {changes}")
 
 
-def _finished(search: Trials, final_seeds: int, watcher: Watcher) -> Found:
+def _finished(search: Trials, final_seeds: int, workers: int, watcher: Watcher) -> Found:
     """Judge the best recipe and write the results. Raises TenfoldError if no trial finished."""
     results = write(search)
     best = best_of(results["trials"], search.plan.by)
@@ -123,9 +146,10 @@ def _finished(search: Trials, final_seeds: int, watcher: Watcher) -> Found:
     with locked(search.folder / ".final.lock", stop=watcher.stop):
         before = read(search.folder)
         if not (before and before["winner"]):
-            runs = winner.train(search, winner.finalists(search, best, final_seeds), watcher)
+            runs = winner.train(search, winner.finalists(search, best, final_seeds), workers, watcher)
             before = write(search, winner.judge(search, best, runs, len(results["trials"])))
-    return Found(search.folder, before, search.folder / BEST)
+        write_page(search.folder, before)
+    return Found(search.folder, before, search.folder / BEST, search.folder / PAGE)
 
 
 def _dataset(recipe: Recipe, watcher: Watcher) -> Dataset:

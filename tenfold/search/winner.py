@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from tenfold.evaluation.metrics import metric
 from tenfold.evaluation.predictions import read_predictions
 from tenfold.evaluation.statistics import OverSeeds
 from tenfold.evaluation.weighted import Predictions
+from tenfold.jobs import executors
 from tenfold.progress import Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run
@@ -38,10 +40,12 @@ def finalists(trials: Trials, best: Mapping[str, Any], seeds: int) -> list[Recip
             for seed in fresh]
 
 
-def train(trials: Trials, recipes: Sequence[Recipe], watcher: Watcher) -> list[Run]:
+def train(trials: Trials, recipes: Sequence[Recipe], workers: int, watcher: Watcher) -> list[Run]:
     """Train the finalists, or continue them; finished ones are kept."""
-    return [jobs.train(recipe, runs=trials.folder / FOLDER, name=recipe.name, resume=True, watcher=watcher)
-            for recipe in recipes]
+    calls = [partial(jobs.train, recipe, runs=trials.folder / FOLDER, name=recipe.name, resume=True)
+             for recipe in recipes]
+    runs = {index: executors.result(outcome) for index, outcome in executors.run_all(calls, workers, watcher)}
+    return [runs[index] for index in sorted(runs)]
 
 
 def judge(trials: Trials, best: Mapping[str, Any], runs: Sequence[Run], looked_at: int) -> dict[str, Any]:

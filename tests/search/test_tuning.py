@@ -77,6 +77,14 @@ def test_the_winner_is_judged_on_the_test_split_with_new_seeds(found: Found) -> 
     assert judged["trials"] == 8
 
 
+def test_the_page_shows_the_verdict_and_every_trial(found: Found) -> None:
+    text = found.page.read_text("utf-8")
+    assert "Learning curves of the trials" in text
+    assert "against small" in text
+    assert all(f'<td class="number">{number}</td>' in text for number in range(1, 9))
+    assert "small-tuned" in text
+
+
 def test_an_interrupted_search_gives_the_same_trials(found: Found, tmp_path: Path) -> None:
     for training in (3, 1):
         with pytest.raises(KeyboardInterrupt):

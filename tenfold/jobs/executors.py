@@ -1,0 +1,157 @@
+"""Executors: call functions one after the other in this process, or several at a time in processes of their own.
+
+They serve the seeds of a recipe, studies and searches. Small networks train faster side by side with one thread each
+than one after the other with all threads, because threads wait for each other many times in each step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any
+
+from tenfold import machine
+from tenfold.errors import EngineError, TenfoldError, UsageError
+from tenfold.progress import Watcher, stop_if_asked
+from tenfold.progress.lines import LineWatcher
+
+GIB_FOR_EACH = 2.0  # of memory, for each of the processes that are started by default
+PAUSE = 0.5  # seconds between two questions whether to stop
+Call = Callable[..., Any]
+
+
+def all_workers() -> int:
+    """The number of processes with one thread each that this machine has threads and memory for."""
+    return max(1, min(machine.threads(), int((machine.memory_gib() or GIB_FOR_EACH) / GIB_FOR_EACH)))
+
+
+def run_all(calls: Sequence[Call], workers: int, watcher: Watcher) -> Iterator[tuple[int, Any]]:
+    """Call each function with `watcher=`; yield (its index, its result or the TenfoldError it raised) as each ends.
+
+    With one worker, the calls are made here, in order. With several, that many processes work at a time and share the
+    threads of this one; each call must then be picklable, as a `functools.partial` of a module's function is. Their
+    progress arrives as lines. An interrupt, also by the watcher, stops all of them; each saves what it does at the
+    first signal.
+    """
+    if workers < 1:
+        raise UsageError(f"--workers: received {workers}; expected at least 1")
+    if workers == 1 or len(calls) < 2:
+        for index, call in enumerate(calls):
+            yield index, _outcome(call, watcher)
+        return
+    yield from _in_processes(calls, workers, watcher)
+
+
+def result(outcome: Any) -> Any:
+    """A result of `run_all`. Raises it if it is an error."""
+    if isinstance(outcome, TenfoldError):
+        raise outcome
+    return outcome
+
+
+def _outcome(call: Call, watcher: Watcher) -> Any:
+    try:
+        return call(watcher=watcher)
+    except TenfoldError as error:
+        return error
+
+
+@dataclass(frozen=True)
+class _Worker:
+    index: int
+    process: SpawnProcess
+
+
+def _in_processes(calls: Sequence[Call], workers: int, watcher: Watcher) -> Iterator[tuple[int, Any]]:
+    waiting = list(enumerate(calls))
+    working: dict[Connection, _Worker] = {}
+    threads = max(1, machine.threads() // min(workers, len(calls)))
+    try:
+        while waiting or working:
+            while waiting and len(working) < workers:
+                _start(*waiting.pop(0), threads, working)
+            stop_if_asked(watcher)
+            for ready in wait(list(working), PAUSE):
+                assert isinstance(ready, Connection)
+                kind, content = _received(ready, working[ready])
+                if kind == "line":
+                    watcher.notice(content)
+                    continue
+                ended = working.pop(ready)
+                ended.process.join()
+                if kind == "interrupted":
+                    raise KeyboardInterrupt
+                yield ended.index, content
+    finally:
+        _stop([worker.process for worker in working.values()])
+
+
+def _start(index: int, call: Call, threads: int, working: dict[Connection, _Worker]) -> None:
+    context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
+    inbox, outbox = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(call, threads, outbox), daemon=True)
+    process.start()
+    outbox.close()
+    working[inbox] = _Worker(index, process)
+
+
+def _received(inbox: Connection, worker: _Worker) -> tuple[str, Any]:
+    try:
+        kind, content = inbox.recv()
+        return kind, content
+    except EOFError:
+        worker.process.join()
+        return "ended", EngineError(f"a worker process died (exit code {worker.process.exitcode}); repeat the command "
+                                    "to continue, with fewer --workers if memory is short")
+
+
+def _stop(processes: Sequence[SpawnProcess]) -> None:
+    """Ask processes to save and stop, and wait for them; a further interrupt ends them immediately."""
+    try:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join()
+    except KeyboardInterrupt:
+        for process in processes:
+            process.kill()
+        raise
+
+
+def _work(call: Call, threads: int, outbox: Connection) -> None:
+    """The life of a worker process."""
+    if hasattr(os, "setsid"):
+        os.setsid()  # so that Ctrl-C reaches only the parent, which sends SIGTERM: two signals would not save
+    for variable in ("TENFOLD_THREADS", "OMP_NUM_THREADS"):
+        os.environ[variable] = str(threads)
+    told: tuple[str, Any]
+    try:
+        told = "ended", _outcome(call, Sender(outbox))
+    except KeyboardInterrupt:
+        told = "interrupted", None
+    except Exception as error:
+        told = "ended", EngineError(f"a worker process failed: {type(error).__name__}: {error}")
+    with contextlib.suppress(OSError):
+        outbox.send(told)
+
+
+class Sender(LineWatcher):
+    """Sends progress as lines to the parent process, after the name of the run, and stops when the parent has died."""
+
+    def __init__(self, outbox: Connection) -> None:
+        super().__init__(self._send)
+        self._outbox = outbox
+
+    def stop(self) -> bool:
+        parent = multiprocessing.parent_process()
+        return parent is not None and not parent.is_alive()
+
+    def _send(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # the parent has died
+            self._outbox.send(("line", f"{Path(self.run).name}: {text}" if self.run else text))
