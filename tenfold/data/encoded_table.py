@@ -36,10 +36,14 @@ class EncodedTable:
         return self.parquet.metadata.num_rows
 
     def batches(self, size: int) -> Iterator[tuple[Any, Any]]:
-        """(cells of encoded images, labels) as Arrow arrays, `size` rows at a time."""
-        for batch in self.parquet.iter_batches(size, columns=[self.image, self.label]):
-            cells = batch.column(self.image.split(".")[0])
-            yield cells.flatten()[0] if "." in self.image else cells, batch.column(self.label)
+        """(cells of encoded images, labels) as Arrow arrays, at most `size` rows of one row group at a time.
+
+        Arrow can't put cells with dictionaries of several row groups together.
+        """
+        for group in range(self.parquet.num_row_groups):
+            for batch in self.parquet.iter_batches(size, row_groups=[group], columns=[self.image, self.label]):
+                cells = batch.column(self.image.split(".")[0])
+                yield cells.flatten()[0] if "." in self.image else cells, batch.column(self.label)
 
 
 def values_of(cells: Any) -> tuple[Sequence[int | None], Any]:

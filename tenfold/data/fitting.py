@@ -58,6 +58,14 @@ class Fit:
         return np.array(resized).reshape(*self.inner, self.shape[2])
 
 
+def in_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
+    """An image uint8 [h, w, 1 or 3] with 1 or 3 channels: grey by the luminance of ITU-R 601, as image files have."""
+    from PIL import Image
+
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else np.ascontiguousarray(pixels))
+    return np.asarray(image.convert("L" if channels == 1 else "RGB")).reshape(*pixels.shape[:2], channels)
+
+
 def fit(size: tuple[int, int], shape: tuple[int, int, int], how: Resize) -> Fit:
     """How an image of `size` (height, width) becomes one of `shape` (height, width, channels)."""
     (rows, columns), (height, width, _) = size, shape

@@ -55,16 +55,16 @@ class _Array:
     values: np.ndarray | None = None
 
 
-def unpickle_arrays(path: Path) -> Any:
+def unpickle_arrays(path: Path, most: int = MAX_BYTES) -> Any:
     """The object in a pickle file of plain containers and numeric NumPy arrays. Python 2 strings become bytes.
 
-    Raises DataError, with the file name, if the file is damaged, too large or contains anything else.
+    Raises DataError, with the file name, if the file is damaged, has more than `most` bytes or contains anything else.
     """
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            if size > MAX_BYTES:
-                raise DataError(f"received {size:,} bytes; expected at most {MAX_BYTES:,}")
+            if size > most:
+                raise DataError(f"received {size:,} bytes; expected at most {most:,}")
             return _Interpreter().run(file)
     except DataError as error:
         raise DataError(f"{path}: {error}; download the official file again") from None

@@ -36,7 +36,8 @@ def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False, *, spl
     machine.check(watcher.notice)
     dataset = own_data(run, watcher)
     other = None if data is None else open_dataset(
-        data, fetch=True, watcher=watcher, section=run.recipe().data, shape=run.environment().shape)
+        data, fetch=True, watcher=watcher, section=run.recipe().replace({"data.group": "none"}).data,
+        shape=run.environment().shape)
     with run.writing():
         _evaluate_splits(run, dataset, other, splits, csv, how, watcher)
         if calibrate:

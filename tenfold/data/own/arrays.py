@@ -34,8 +34,8 @@ def list_arrays(path: Path, kind: str, arrays: Mapping[str, Any]) -> Listing:
         pair = next(((x, y) for x, y in pairs if x in arrays and y in arrays), None)
         if pair is None:
             continue
-        x = to_bytes(f"{path}: {pair[0]}", np.asarray(arrays[pair[0]]), arrays)
-        y = to_labels(f"{path}: {pair[1]}", arrays[pair[1]], len(x))
+        x = to_bytes(f"{path}: {pair[0]}", _array(f"{path}: {pair[0]}", arrays[pair[0]]), arrays)
+        y = to_labels(f"{path}: {pair[1]}", _array(f"{path}: {pair[1]}", arrays[pair[1]]), len(x))
         images.append(x)
         labels += y
         splits += [split] * len(x)
@@ -51,6 +51,13 @@ def list_arrays(path: Path, kind: str, arrays: Mapping[str, Any]) -> Listing:
     return Listing(path_name(path), f"{kind}:{path}", f"the file {path}", classes,
                    [f"{split} {i}" for i, split in enumerate(splits)], numbers, np.array(splits), Arrays(every),
                    file_signature([(path.name, path)]))
+
+
+def _array(where: str, value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError, OverflowError):  # lists of different lengths, numbers of a thousand digits
+        raise DataError(f"{where} is no array; expected numbers, or texts for labels") from None
 
 
 def to_bytes(where: str, images: np.ndarray, others: Mapping[str, Any]) -> np.ndarray:
@@ -91,9 +98,8 @@ def _restored(images: np.ndarray, others: Mapping[str, Any]) -> np.ndarray:
     return np.clip(restored, 0, None, where=restored > -1e-3, out=restored)
 
 
-def to_labels(where: str, labels: Any, count: int) -> list[str]:
+def to_labels(where: str, values: np.ndarray, count: int) -> list[str]:
     """Labels as text. Raises DataError if there is not one for each image."""
-    values = np.asarray(labels)
     values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     if values.ndim != 1 or values.dtype.kind not in "iufUSb" or len(values) != count:
         raise DataError(f"{where} is {values.dtype} {list(values.shape)}; expected {count:,} labels, one an image")
@@ -115,7 +121,8 @@ def _classes(path: Path, arrays: Mapping[str, Any], labels: Sequence[str]) -> tu
         classes = class_names(labels, str(path))
         index = {name: i for i, name in enumerate(classes)}
         return classes, np.array([index[label] for label in labels], np.int64)
-    names = to_labels(f"{path}: class names", named, len(named))
+    values = _array(f"{path}: class names", named)
+    names = to_labels(f"{path}: class names", values, values.size)
     wrong = sorted({label for label in labels if not (label.isdecimal() and int(label) < len(names))})
     if wrong:
         raise DataError(f"{path}: received the label {wrong[0]!r}; expected 0 to {len(names) - 1}, as it has "

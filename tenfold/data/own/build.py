@@ -30,7 +30,7 @@ def own_dataset(listing: Listing, access: Access) -> Dataset:
     seen = look(listing)
     shape = access.shape or _shape(listing, seen, access)
     try:
-        decoded = decode(listing, shape, section.resize, watcher)
+        decoded = decode(listing, shape, section.resize, watcher, only_grey=access.shape is None and shape[2] == 1)
     except Coloured:  # some images are in colour: grey ones among them become colour images
         shape = (*shape[:2], 3)
         decoded = decode(listing, shape, section.resize, watcher)

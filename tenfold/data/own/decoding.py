@@ -8,17 +8,19 @@ become black rows; their reasons stand in `NAME.unread`, a line of JSON each.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from tenfold.data.dataset import LeftOut
-from tenfold.data.fitting import fit
+from tenfold.data.fitting import fit, in_channels
 from tenfold.data.images import image_header, printable, read_image
 from tenfold.data.location import image_root
 from tenfold.data.own.listing import Arrays, Content, Listing
@@ -32,6 +34,7 @@ from tenfold.storage.files import storing, write_whole
 RULES = 1  # version of the rules of reading and resizing: another one makes a new cache
 BLOCK = 512  # images decoded between two progress reports
 BLOCK_BYTES = 64 << 20  # of decoded images in a block, at most
+AHEAD = 4  # images of a sequential source that are read at once, for each thread
 LOOKED_AT = 300  # images whose headers give the size and the colour
 ADVICE = "set TENFOLD_CACHE to another directory"
 
@@ -62,40 +65,51 @@ def look(listing: Listing) -> Look:
     Raises DataError if none of them can be read.
     """
     count = min(LOOKED_AT, len(listing))
-    numbers = range(count) if listing.reader.sequential else np.linspace(0, len(listing) - 1, count).astype(int)
+    first = range(count) if listing.reader.sequential else np.linspace(0, len(listing) - 1, count).astype(int).tolist()
     shapes, reason = [], ""
-    for number in numbers:
+    for tried, number in enumerate(itertools.chain(first, range(len(listing)))):
+        if shapes and tried >= count:
+            break
         try:
-            content = listing.reader.read(int(number))
+            content = listing.reader.read(number)
             shapes.append(content.shape if isinstance(content, np.ndarray) else image_header(content))
         except ImageError as error:
             reason = reason or f"{printable(listing.names[number])}: {error}"
     if not shapes:
-        raise DataError(f"{listing.words}: none of the first {count:,} images can be read ({reason})")
+        raise DataError(f"{listing.words}: none of its {len(listing):,} images can be read (the first: {reason})")
     return Look(int(np.median([max(shape[:2]) for shape in shapes])), all(shape[2] == 1 for shape in shapes))
 
 
-def decode(listing: Listing, shape: Shape, resize: Resize, watcher: Watcher) -> Decoded:
+def decode(listing: Listing, shape: Shape, resize: Resize, watcher: Watcher, only_grey: bool = False) -> Decoded:
     """The images of a listing brought to `shape`, from the cache or decoded into it.
 
-    Images of a listing that are arrays of that shape already are returned as they are. Raises DataError if no image
-    can be read, StorageError if the cache can't be written.
+    Images of a listing that are arrays of that shape already are returned as they are. Raises Coloured for an image
+    in colour if `only_grey`, StorageError if the cache can't be written.
     """
     if isinstance(listing.reader, Arrays) and listing.reader.images.shape[1:] == shape:
         return Decoded(listing.reader.images, {})
     path = image_root() / f"{_key(listing, shape, resize)}.npy"
     stored = StoredArray(path, (len(listing), *shape), np.dtype(np.uint8), advice=ADVICE)
-    notes = path.with_suffix(".unread")
+    notes, coloured = path.with_suffix(".unread"), path.with_suffix(".coloured")
+    if only_grey and coloured.exists():
+        raise Coloured
     if stored.find() is None:
         watcher.notice(f"decoding {len(listing):,} images of {listing.words} to {shape[0]}×{shape[1]}, once, into "
                        f"{image_root()}")
         _describe(path, listing, shape)
     block = max(1, min(BLOCK, BLOCK_BYTES // int(np.prod(shape))))
-    with ThreadPoolExecutor(workers()) as pool:
-        images = stored.fill(
-            lambda start, end: _rows(listing, shape, resize, start, end, pool, notes), block,
-            waiting=lambda: watcher.notice("another process is decoding these images; waiting for it"),
-            stop=watcher.stop, progress=lambda done: watcher.advance("decode", done, len(listing), "images"))
+    read = partial(_pixels, shape=shape, resize=resize, only_grey=only_grey)
+    try:
+        with ThreadPoolExecutor(workers()) as pool:
+            images = stored.fill(
+                lambda start, end: _rows(listing, shape, read, start, end, pool, notes), block,
+                waiting=lambda: watcher.notice("another process is decoding these images; waiting for it"),
+                stop=watcher.stop, progress=lambda done: watcher.advance("decode", done, len(listing), "images"))
+    except Coloured:
+        for suffix in (".part", ".rows", ".unread", ".json"):
+            path.with_suffix(suffix).unlink(missing_ok=True)
+        write_whole(coloured, "", ADVICE)  # so that the next time needs no decoding to find out
+        raise
     return Decoded(images, _read_notes(notes))
 
 
@@ -106,8 +120,8 @@ def workers() -> int:
         if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _rows(listing: Listing, shape: Shape, resize: Resize, start: int, end: int, pool: ThreadPoolExecutor,
-          notes: Path) -> np.ndarray:
+def _rows(listing: Listing, shape: Shape, read: Callable[[Content], np.ndarray], start: int, end: int,
+          pool: ThreadPoolExecutor, notes: Path) -> np.ndarray:
     """Decode the images from `start` to before `end`, and note those that can't be read."""
     rows = np.zeros((end - start, *shape), np.uint8)
 
@@ -116,15 +130,18 @@ def _rows(listing: Listing, shape: Shape, resize: Resize, start: int, end: int, 
             content = listing.reader.read(number) if content is None else content
             if isinstance(content, ImageError):
                 return content
-            rows[number - start] = _pixels(content, shape, resize)
+            rows[number - start] = read(content)
         except ImageError as error:
             return error
         return None
 
-    numbers = range(start, end)
-    contents = _in_order(listing, numbers) if listing.reader.sequential else iter([None] * len(numbers))
-    errors = [(number, error) for number, error in zip(numbers, pool.map(pixels, numbers, contents), strict=True)
-              if error is not None]
+    errors: list[tuple[int, ImageError]] = []
+    step = AHEAD * workers() if listing.reader.sequential else end - start
+    for first in range(start, end, step):
+        numbers = range(first, min(first + step, end))
+        contents = _in_order(listing, numbers) if listing.reader.sequential else iter([None] * len(numbers))
+        errors += [(number, error) for number, error in zip(numbers, pool.map(pixels, numbers, contents), strict=True)
+                   if error is not None]
     if errors:
         with storing(notes, ADVICE), notes.open("a", encoding="utf-8") as file:
             for number, error in errors:
@@ -141,14 +158,14 @@ def _in_order(listing: Listing, numbers: range) -> Iterator[Content | ImageError
             yield error
 
 
-def _pixels(content: Content, shape: Shape, resize: Resize) -> np.ndarray:
+def _pixels(content: Content, shape: Shape, resize: Resize, only_grey: bool) -> np.ndarray:
     if isinstance(content, bytes):
-        if shape[2] == 1 and image_header(content)[2] == 3:
+        if only_grey and image_header(content)[2] == 3:
             raise Coloured
         return read_image(content, shape, resize=resize)
     size = content.shape[:2]
-    if content.shape[2] < shape[2]:
-        content = np.repeat(content, shape[2], axis=2)
+    if content.shape[2] != shape[2]:
+        content = in_channels(content, shape[2])
     return fit((size[0], size[1]), shape, resize).apply(np.ascontiguousarray(content))
 
 
@@ -157,7 +174,7 @@ def _key(listing: Listing, shape: Shape, resize: Resize) -> str:
 
 
 def _describe(path: Path, listing: Listing, shape: Shape) -> None:
-    """Write beside the array what it holds, for `tenfold data cache`; forget notes of an older attempt if it is new."""
+    """Write beside the array what it holds."""
     facts = {"uri": printable(listing.uri), "images": len(listing), "shape": list(shape)}
     with storing(path, ADVICE):
         path.parent.mkdir(parents=True, exist_ok=True)

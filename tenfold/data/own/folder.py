@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from tenfold.data.dataset import Dataset
+from tenfold.data.dataset import Dataset, LeftOut
+from tenfold.data.images import printable
 from tenfold.data.own.build import own_dataset
 from tenfold.data.own.listing import Files, Listing, file_signature
 from tenfold.data.own.places import existing, path_name
@@ -31,20 +32,22 @@ def folder(options: str, access: Access) -> Dataset:
 
 def list_folder(path: Path, access: Access) -> Listing:
     """The listing of a folder. Raises DataError."""
-    found: list[str] = []
-    folders: list[str] = []
-    for name, is_folder in _walk(path):
-        (folders if is_folder else found).append(name)
-    tree = arrange(str(path), found, folders, access.section.allow_empty)
+    found: dict[str, list[str]] = {kind: [] for kind in ("file", "folder", "broken")}
+    for name, kind in _walk(path):
+        found[kind].append(name)
+    tree = arrange(str(path), found["file"], found["folder"], access.section.allow_empty)
     files = [path / name for name in tree.names]
+    broken = (LeftOut(printable(name), "it is a link that leads to no image") for name in found["broken"])
     return Listing(path_name(path), f"folder:{path}", f"the folder {path}", tree.classes, tree.names, tree.labels,
-                   tree.splits, Files(files), file_signature(zip(tree.names, files, strict=True)), tree.left_out)
+                   tree.splits, Files(files), file_signature(zip(tree.names, files, strict=True)),
+                   (*tree.left_out, *broken))
 
 
-def _walk(root: Path) -> Iterator[tuple[str, bool]]:
-    """(relative path with "/", whether it is a folder) of everything in a folder; hidden folders are not entered.
+def _walk(root: Path) -> Iterator[tuple[str, str]]:
+    """(relative path with "/", "file", "folder" or "broken") of everything in a folder.
 
-    Links to folders are followed, each folder once on a path. Raises DataError for an unreadable or too deep folder.
+    Hidden folders are not entered: each counts as a file. Links to folders are followed, but not to one that contains
+    the link. Raises DataError for an unreadable or too deep folder.
     """
     waiting: list[tuple[Path, str, tuple[str, ...]]] = [(root, "", (os.path.realpath(root),))]
     while waiting:
@@ -55,13 +58,14 @@ def _walk(root: Path) -> Iterator[tuple[str, bool]]:
             raise DataError(f"{directory}: can't be read: {error.strerror}; expected a folder of images") from None
         for entry in entries:
             name = prefix + entry.name
-            is_folder = entry.is_dir()
-            yield name, is_folder
-            if not is_folder or is_hidden(entry.name):
+            if is_hidden(entry.name) or not os.path.isdir(entry.path):
+                yield name, "file" if is_hidden(entry.name) or os.path.exists(entry.path) else "broken"
                 continue
             real = os.path.realpath(entry.path)
             if real in above:
-                continue  # a link to a folder that contains it
+                yield name, "broken"
+                continue
+            yield name, "folder"
             if len(above) == DEEPEST:
                 raise DataError(f"{directory}: folders are nested more than {DEEPEST} levels deep; expected "
                                 "PATH/CLASS/IMAGE or PATH/SPLIT/CLASS/IMAGE")

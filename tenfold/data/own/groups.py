@@ -6,6 +6,7 @@ little about new scenes.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 
@@ -68,7 +69,7 @@ def burst_groups(images: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> np
             union.merge(int(a), int(b))
     seen: dict[bytes, int] = {}
     for position, row in enumerate(rows):
-        union.merge(position, seen.setdefault(images[row].tobytes(), position))
+        union.merge(position, seen.setdefault(hashlib.sha256(images[row]).digest(), position))
     result = np.empty(len(rows), np.int64)
     for members in union.subsets():
         result[list(members)] = min(members)

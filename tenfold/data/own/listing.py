@@ -62,8 +62,15 @@ class Listing:
 
 
 def class_names(labels: Iterable[str], where: str) -> tuple[str, ...]:
-    """The distinct labels in natural order ("2" before "10"). Raises DataError for fewer than 2 or too many."""
+    """The distinct labels in natural order ("2" before "10").
+
+    Raises DataError for fewer than 2 or too many, and for one with line breaks or bytes that are no text.
+    """
     classes = tuple(sorted(set(labels), key=natural))
+    odd = next((name for name in classes if not name.isprintable()), None)
+    if odd is not None:
+        raise DataError(f"{where}: received the class {printable(odd)!r}, whose name has characters that can't be "
+                        "printed; rename it")
     if not 2 <= len(classes) <= MOST_CLASSES:
         found = f"the only class {classes[0]!r}" if len(classes) == 1 else f"{len(classes):,} classes"
         raise DataError(f"{where}: received {found}; expected 2 to {MOST_CLASSES:,} classes")
@@ -72,8 +79,9 @@ def class_names(labels: Iterable[str], where: str) -> tuple[str, ...]:
 
 def natural(text: str) -> tuple[list[tuple[int, int, str]], str]:
     """Sort key that compares numbers by value: "frame-10" comes after "frame-9"."""
-    parts = re.split(r"(\d+)", text)
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part], text
+    parts = re.split(r"([0-9]+)", text)
+    digits = [part.lstrip("0") if i % 2 else part for i, part in enumerate(parts)]  # compared as text: any length
+    return [(0, len(part), part) if i % 2 else (1, 0, part) for i, part in enumerate(digits) if parts[i]], text
 
 
 def file_signature(files: Iterable[tuple[str, Path]]) -> str:
@@ -110,7 +118,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Arrays:
-    """Images that are already decoded: uint8 [n, h, w, c], or a function that reads one of them."""
+    """Images that are already decoded: uint8 [n, h, w, c]."""
 
     images: np.ndarray
     sequential: bool = False
@@ -120,5 +128,3 @@ class Arrays:
 
     def read(self, number: int) -> np.ndarray:
         return self.images[number]
-
-

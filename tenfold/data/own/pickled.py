@@ -17,6 +17,7 @@ from tenfold.data.unpickle import unpickle_arrays
 from tenfold.errors import DataError
 from tenfold.registry import DATASETS
 
+MOST_BYTES = 4 << 30  # CIFAR-10 as decimals of 8 bytes has 1.5 GB
 BATCH_LABELS = ("labels", "fine_labels", "coarse_labels")
 
 
@@ -28,7 +29,7 @@ def pickle(options: str, access: Access) -> Dataset:
     It is read without running the pickle. Raises UsageError for a missing file, DataError for an unsuitable one.
     """
     path = existing(options, "pickle")
-    content = unpickle_arrays(path)
+    content = unpickle_arrays(path, MOST_BYTES)
     if not isinstance(content, Mapping):
         raise DataError(f"{path}: received a {type(content).__name__}; expected a dictionary of arrays")
     return own_dataset(list_arrays(path, "pickle", _batch(path, _texts(content))), access)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.data.own.listing import some
 from tenfold.errors import DataError, UsageError, first_line, unknown
 
 PIXEL = re.compile(r"(pixel|px|p|x)?[ _.-]?\d+([x_]\d+)?([ _.-]?[rgb])?", re.IGNORECASE)
@@ -36,8 +37,8 @@ def read_pixels(path: Path, delimiter: str, header: Sequence[str], label_column:
     """The images and labels of a table of pixels.
 
     Each row is a square image, row by row from the top; a colour image has red, green and blue for each pixel. The
-    labels are in the column `label_column`, or "label", or the one that is not named like a pixel; if the first line
-    is numbers only, in the first column. Raises DataError, with the row, for values that are not 0 to 255, and for a
+    labels are in the column `label_column`, or in one named like "label"; if the first line is numbers only, in the
+    first column. Raises DataError, with the row, for values that are not 0 to 255, and for a
     number of pixels that makes no square.
     """
     import pyarrow
@@ -102,8 +103,8 @@ def _geometry(path: Path, count: int) -> tuple[int, int]:
 
 def _texts(path: Path, column: Any) -> list[str]:
     texts = ["" if text is None else text.strip() for text in column.to_pylist()]
-    missing = [i + 1 for i, text in enumerate(texts) if not text]
+    missing = [f"row {i + 1}" for i, text in enumerate(texts) if not text]
     if missing:
-        raise DataError(f"{path}: {len(missing):,} of {len(texts):,} rows have no label (first: row {missing[0]}); add "
-                        "the labels or remove the rows")
+        raise DataError(f"{path}: {len(missing):,} of {len(texts):,} rows have no label ({some(missing)}); add the "
+                        "labels or remove the rows")
     return texts

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from tenfold.data.images import printable
+from tenfold.data.images import SUFFIXES, printable
 from tenfold.errors import UsageError
 from tenfold.storage.paths import absent, expanded
 
@@ -19,20 +19,28 @@ PATHS = ("folder", "csv", "npz", "pickle", "parquet", "zip", "tar")  # sources w
 def recognise(uri: str) -> str | None:
     """The URI `KIND:PATH` of a bare path, with the path made absolute; None if there is nothing at that path.
 
-    A folder that holds only parquet files is a parquet source. Raises UsageError for a file of an unknown kind.
+    A folder of parquet files, at any depth, is a parquet source. Raises UsageError for a file of an unknown kind.
     """
     path = _path(uri)
     if absent(path):
         return None
     if path.is_dir():
-        names = [name for name in os.listdir(path) if not name.startswith(".")]
-        tables = bool(names) and all(name.endswith(".parquet") or name.lower().startswith("readme") for name in names)
-        return f"parquet:{path}" if tables else f"folder:{path}"
+        return f"parquet:{path}" if _holds_tables(path) else f"folder:{path}"
     kind = KINDS.get(path.suffix.lower())
     if kind is None:
         raise UsageError(f"data set {printable(uri)}: received a file of an unknown kind; expected a folder, or a "
                          f"file ending in {', '.join(KINDS)}")
     return f"{kind}:{path}"
+
+
+def _holds_tables(folder: Path) -> bool:
+    """Whether the first of all files that is an image or a parquet file is a parquet file, and no image beside it."""
+    for _, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        endings = {os.path.splitext(name)[1].lower() for name in files}
+        if endings & {*SUFFIXES, ".parquet"}:
+            return endings.isdisjoint(SUFFIXES)
+    return False
 
 
 def absolute(uri: str) -> str:

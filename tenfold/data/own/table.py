@@ -87,6 +87,8 @@ class _Columns:
 def _list_paths(path: Path, delimiter: str, header: Sequence[str], section: DataSection) -> Listing:
     rows = _rows(path, delimiter, len(header))
     columns = _columns(path, header, rows, section)
+    if _exists(columns.root / (header[columns.path] + columns.ending)):
+        rows.insert(0, list(header))  # the table has no line of names
     cells = [row[columns.path].strip() for row in rows]
     labels = [row[columns.label].strip() for row in rows]
     missing = [cell for cell, label in zip(cells, labels, strict=True) if label.lower() in NO_LABEL]
@@ -102,11 +104,11 @@ def _list_paths(path: Path, delimiter: str, header: Sequence[str], section: Data
     present: list[int] = []
     absent: list[int] = []
     for i, file in enumerate(files):
-        (present if file.is_file() else absent).append(i)
+        (present if _exists(file) else absent).append(i)
     if not present:
         raise DataError(f"{path}: none of its {len(files):,} images exists ({some(names)}); expected paths relative to "
                         f"{columns.root}")
-    left_out += [LeftOut(names[i], "there is no such file") for i in absent]
+    left_out += [LeftOut(printable(names[i]), "there is no such file") for i in absent]
     chosen = [files[i] for i in present]
     return Listing(path_name(path), f"csv:{path}", f"the table {path}", classes, [names[i] for i in present],
                    np.array([index[labels[kept[i]]] for i in present], np.int64),
@@ -212,7 +214,7 @@ def _repeated(path: Path, cells: Sequence[str], labels: Sequence[str]) -> tuple[
             first[cell] = i
             kept.append(i)
         elif labels[first[cell]] == labels[i]:
-            repeated.append(LeftOut(cell, "it is listed twice"))
+            repeated.append(LeftOut(printable(cell), "it is listed twice"))
         else:
             torn.append(cell)
     if torn:

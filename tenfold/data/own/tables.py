@@ -53,7 +53,8 @@ def list_tables(files: Sequence[Path], uri: str, access: Access) -> Listing:
     tables = [open_table(file, (chosen,) if chosen else LABELS) for file in files]
     labels = [_labels(table) for table in tables]
     texts = [text for each in labels for text in each]
-    names = [f"{file.name} row {row}" for file, each in zip(files, labels, strict=True) for row in range(len(each))]
+    inside = _relative(files)
+    names = [f"{file} row {row}" for file, each in zip(inside, labels, strict=True) for row in range(len(each))]
     missing = [name for name, text in zip(names, texts, strict=True) if text is None]
     if missing:
         raise DataError(f"{_words(files)}: {len(missing):,} of {len(texts):,} rows have no label ({some(missing)}); "
@@ -66,8 +67,8 @@ def list_tables(files: Sequence[Path], uri: str, access: Access) -> Listing:
     if strange:
         raise DataError(f"{_words(files)}: received the label {printable(strange[0])!r}; expected 0 to "
                         f"{len(classes) - 1}")
-    splits = np.concatenate([np.full(len(each), _split(file)) for file, each in zip(files, labels, strict=True)])
-    signature = file_signature((file.name, file) for file in files)
+    splits = np.concatenate([np.full(len(each), _split(file)) for file, each in zip(inside, labels, strict=True)])
+    signature = file_signature(zip(map(str, inside), files, strict=True))
     return Listing(path_name(files[0] if len(files) == 1 else files[0].parent), uri, _words(files), classes, names,
                    np.array([index[str(text)] for text in texts], np.int64), splits, _Rows(tables), signature)
 
@@ -85,6 +86,12 @@ def _files(options: str) -> list[Path]:
         raise UsageError(f"data set parquet: {printable(options)}: no such file; expected parquet files, a folder of "
                          "them or a pattern such as 'data/*.parquet'")
     return found
+
+
+def _relative(files: Sequence[Path]) -> list[Path]:
+    """The paths below the folder that holds all the files: the names of the folders above say nothing of splits."""
+    above = os.path.commonpath([file.parent for file in files])
+    return [file.relative_to(above) for file in files]
 
 
 def _split(file: Path) -> str:

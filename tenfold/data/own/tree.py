@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from tenfold.data.dataset import LeftOut
-from tenfold.data.images import SUFFIXES
+from tenfold.data.images import SUFFIXES, printable
 from tenfold.data.own.listing import ROLES, class_names, natural, some
 from tenfold.errors import DataError
 
@@ -52,7 +52,7 @@ def arrange(where: str, files: Iterable[str], folders: Iterable[str], allow_empt
     if deep:
         raise DataError(f"{where}: {len(deep):,} images are in folders below the class folders ({some(deep)}); "
                         f"{EXPECTED}")
-    left_out += [LeftOut(name, "it is in no class folder") for name in stray]
+    left_out += [LeftOut(printable(name), "it is in no class folder") for name in stray]
     kept = [i for i, part in enumerate(inside) if len(part) == depth]
     found = [inside[i][-2] for i in kept]
     empty = _empty_classes(folders, above, depth, set(found))
@@ -76,9 +76,9 @@ def _images(files: Iterable[str]) -> tuple[list[str], list[LeftOut]]:
             outer = "/".join(path.parts[: veiled + 1])
             if outer not in hidden:
                 hidden.add(outer)
-                left_out.append(LeftOut(outer, "it is hidden or belongs to the operating system"))
+                left_out.append(LeftOut(printable(outer), "it is hidden or belongs to the operating system"))
         elif path.suffix.lower() not in SUFFIXES:
-            left_out.append(LeftOut(name, "it is no image, by its name"))
+            left_out.append(LeftOut(printable(name), "it is no image, by its name"))
         else:
             images.append(name)
     return images, left_out
