@@ -1,14 +1,19 @@
 """Tenfold turns labelled images into an image classifier.
 
-`import tenfold` is fast: the first call that needs Keras and PyTorch imports them.
+`import tenfold` is fast: the first call that needs Keras and PyTorch imports them. It chooses the backend of a Keras
+that is imported later: PyTorch on the CPU, unless KERAS_BACKEND or KERAS_TORCH_DEVICE say otherwise.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+os.environ.setdefault("KERAS_BACKEND", "torch")  # else `import tenfold, keras` would look for TensorFlow
+os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")  # the training engine moves a network to a GPU
 
 _MODULES = {
     "train": "tenfold.jobs",
