@@ -17,6 +17,10 @@ os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")  # the training engine moves 
 
 _MODULES = {
     "train": "tenfold.jobs",
+    "seeds": "tenfold.jobs",
+    "probe": "tenfold.jobs",
+    "try_images": "tenfold.jobs",
+    "conduct": "tenfold.study",
     "resume": "tenfold.jobs",
     "Watcher": "tenfold.progress",
     "evaluate": "tenfold.jobs",
@@ -43,13 +47,17 @@ if TYPE_CHECKING:
     from tenfold.errors import TenfoldError as TenfoldError
     from tenfold.explanation import explain as explain
     from tenfold.jobs import evaluate as evaluate
+    from tenfold.jobs import probe as probe
     from tenfold.jobs import resume as resume
+    from tenfold.jobs import seeds as seeds
     from tenfold.jobs import train as train
+    from tenfold.jobs import try_images as try_images
     from tenfold.prediction import predict as predict
     from tenfold.progress import Watcher as Watcher
     from tenfold.recipe import Recipe as Recipe
     from tenfold.run import Run as Run
     from tenfold.search import tune as tune
+    from tenfold.study import conduct as conduct
 
 
 def __getattr__(name: str) -> Any:
