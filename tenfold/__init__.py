@@ -1,17 +1,26 @@
 """Tenfold turns labelled images into an image classifier.
 
-`import tenfold` is fast: the first call that needs Keras and PyTorch imports them.
+`import tenfold` is fast: the first call that needs Keras and PyTorch imports them. It chooses the backend of a Keras
+that is imported later: PyTorch on the CPU, unless KERAS_BACKEND or KERAS_TORCH_DEVICE say otherwise.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+os.environ.setdefault("KERAS_BACKEND", "torch")  # else `import tenfold, keras` would look for TensorFlow
+os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")  # the training engine moves a network to a GPU
+
 _MODULES = {
     "train": "tenfold.jobs",
+    "seeds": "tenfold.jobs",
+    "probe": "tenfold.jobs",
+    "try_images": "tenfold.jobs",
+    "conduct": "tenfold.study",
     "resume": "tenfold.jobs",
     "Watcher": "tenfold.progress",
     "evaluate": "tenfold.jobs",
@@ -38,13 +47,17 @@ if TYPE_CHECKING:
     from tenfold.errors import TenfoldError as TenfoldError
     from tenfold.explanation import explain as explain
     from tenfold.jobs import evaluate as evaluate
+    from tenfold.jobs import probe as probe
     from tenfold.jobs import resume as resume
+    from tenfold.jobs import seeds as seeds
     from tenfold.jobs import train as train
+    from tenfold.jobs import try_images as try_images
     from tenfold.prediction import predict as predict
     from tenfold.progress import Watcher as Watcher
     from tenfold.recipe import Recipe as Recipe
     from tenfold.run import Run as Run
     from tenfold.search import tune as tune
+    from tenfold.study import conduct as conduct
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tenfold import machine
 from tenfold.data.dataset import Dataset
+from tenfold.data.given import Data
 from tenfold.data.images import image_files, printable, read_image
 from tenfold.data.view import Images
 from tenfold.errors import ImageError, RunError
@@ -50,9 +51,12 @@ class Explanation:
         return self.path / "index.html"
 
 
-def explain(run: Run, images: Iterable[str | Path] = (), *, most: int = 12, neighbours: int = 5,
-            watcher: Watcher | None = None) -> Explanation:
+def explain(run: Run | str | Path, images: str | Path | Iterable[str | Path] = (), *, most: int = 12,
+            neighbours: int = 5, data: Data | None = None, watcher: Watcher | None = None) -> Explanation:
     """Explain image files with Grad-CAM or, without any, the run's errors on its test (or else validation) split.
+
+    run: a Run or its path. images: paths of files and folders. data: the run's images again, if the run does not keep
+    them.
 
     Images: `explanations/images/` gets a picture for each, with Grad-CAM of the two most probable classes. This needs
     only the run. Errors: `explanations/errors/` gets the `most` most and the `most` least confident errors, a gallery
@@ -66,8 +70,8 @@ def explain(run: Run, images: Iterable[str | Path] = (), *, most: int = 12, neig
     """
     watcher = chosen_watcher(watcher)
     machine.configure("float32")
-    paths = list(images)
-    return _explain_images(run, paths) if paths else _explain_errors(run, most, neighbours, watcher)
+    run, paths = Run.open(run), [images] if isinstance(images, str | Path) else list(images)
+    return _explain_images(run, paths) if paths else _explain_errors(run, most, neighbours, watcher, data)
 
 
 def _explain_images(run: Run, paths: Sequence[str | Path]) -> Explanation:
@@ -100,10 +104,10 @@ def _explain_images(run: Run, paths: Sequence[str | Path]) -> Explanation:
     return _write(run, IMAGES, "Images explained", shown, classes, unread=unread)
 
 
-def _explain_errors(run: Run, most: int, neighbours: int, watcher: Watcher) -> Explanation:
+def _explain_errors(run: Run, most: int, neighbours: int, watcher: Watcher, data: Data | None) -> Explanation:
     from tenfold.evaluation.explain import explain as explain_guesses
 
-    dataset = own_data(run, watcher)
+    dataset = own_data(run, watcher, data)
     split, (images, labels, p) = _judged(run, dataset)
     most_confident = misclassified.most_confident(labels, p, most)
     known = {guess.index for guess in most_confident}

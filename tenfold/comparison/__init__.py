@@ -20,14 +20,16 @@ __all__ = [
 ]
 
 
-def compare(runs: Sequence[Run], by: str = "roc_auc") -> Leaderboard:
+def compare(runs: Run | str | Path | Sequence[Run | str | Path], by: str = "roc_auc") -> Leaderboard:
     """Rank models by a metric of the test split, best first; undefined values come last.
 
-    Runs that differ only in their seed are one model. Runs that are not finished, have no test metrics or repeat
-    another run are left out and named in `left_out`. Raises UnknownNameError for an unknown metric; UsageError if no
-    run remains, or if runs were evaluated on other classes or images than the first, with the reason for each.
+    `runs` are Runs or paths of runs, of studies and of directories of runs. Runs that differ only in their seed are one
+    model. Runs that are not finished, have no test metrics or repeat another run are left out and named in `left_out`.
+    Raises UnknownNameError for an unknown metric; UsageError if no run remains, or if runs were evaluated on other
+    classes or images than the first, with the reason for each.
     """
-    chosen, left_out = _chosen(runs, by, ())
+    found, unfit = found_at([runs] if isinstance(runs, Run | str | Path) else runs)
+    chosen, left_out = _chosen(found, by, unfit)
     require_comparable(chosen)
     return _ranked(chosen, by, left_out)
 

@@ -23,8 +23,8 @@ class Group:
     runs: tuple[Run, ...]
 
 
-def found_at(paths: Iterable[str | Path]) -> tuple[list[Run], list[str]]:
-    """(the runs at these paths, sentences about paths without a run).
+def found_at(paths: Iterable[Run | str | Path]) -> tuple[list[Run], list[str]]:
+    """(the runs at these paths, sentences about paths without a run); a Run stands for itself.
 
     A path is a run, a study, or a directory of runs and studies; the latter two mean all their runs. Raises
     MissingRunError for a path that does not exist, and for the first path if no path has a run.
@@ -32,9 +32,12 @@ def found_at(paths: Iterable[str | Path]) -> tuple[list[Run], list[str]]:
     runs, left_out, first = [], [], None
     paths = list(paths)
     for path in paths:
-        if reason := absent(path, "directory"):
+        if not isinstance(path, Run) and (reason := absent(path, "directory")):
             raise MissingRunError(f"{path}: {reason}; expected a directory with runs, made by `tenfold train`")
     for path in paths:
+        if not isinstance(path, str | Path):
+            runs.append(Run.open(path))
+            continue
         inside = [] if (Path(path) / "status.json").exists() else _inside(Path(path))
         try:
             runs += inside or [Run.open(path)]

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.data.dataset import Dataset, Provenance, Split
+from tenfold.data.kept import GIVEN
 from tenfold.data.location import data_root
 from tenfold.data.own.places import absolute, data_name, recognise
 from tenfold.data.source import PLAIN, Access, Shape, Source
-from tenfold.errors import UnknownNameError
+from tenfold.errors import DataError, UnknownNameError
 from tenfold.progress import SILENT, Watcher
 from tenfold.recipe import DataSection
 from tenfold.registry import DATASETS
@@ -40,6 +41,9 @@ def open_dataset(
     unsuitable files, FetchError for a failed download, StorageError if a download can't be written.
     """
     name, _, options = canonical(uri).partition(":")
+    if uri.startswith(GIVEN):
+        raise DataError(f"data set {uri}: it was given in Python; expected the directory of a run that keeps it, as in "
+                        "--data runs/NAME-1/data, or the images themselves as data= in Python")
     directory = data_root() if root is None else expanded(root)
     return _source(name)(options, Access(directory, fetch, watcher, section, side, shape))
 
@@ -51,6 +55,8 @@ def canonical(uri: str) -> str:
     of an unknown kind.
     """
     name = uri.partition(":")[0]
+    if uri.startswith(GIVEN):
+        return uri
     if name in DATASETS:
         return absolute(uri)
     found = recognise(uri)

@@ -61,6 +61,21 @@ def read_image(source: Source, shape: Shape | None = None, *, resize: Resize | N
         raise ImageError(f"{name}can't be read as an image: {_reason(error)}") from None
 
 
+def pillow_pixels(image: Image, shape: Shape | None = None, *, resize: Resize = "stretch") -> np.ndarray:
+    """A Pillow image as uint8 [height, width, channels], by the rules of `read_image`; it is not changed.
+
+    Raises ImageError if it can't be loaded or has too many pixels.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            _limit(image)
+            image = image.copy()
+            return _in_eight_bits(image, _take_orientation(image), shape, resize)
+    except Exception as error:  # a decoder may raise anything
+        raise ImageError(f"can't be read as an image: {_reason(error)}") from None
+
+
 def image_header(source: Source) -> Shape:
     """Height, width and channels (1 if grey, else 3) of an image, from the start of its file.
 
@@ -164,9 +179,14 @@ def _decode(stream: BinaryIO, shape: Shape | None, resize: Resize | None) -> np.
             orientation = _take_orientation(image)
         if wanted and _turned(image, orientation) != wanted:
             raise _wrong_size(_turned(image, orientation), wanted)
-        deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
-        to_eight_bits = _levels(image) if deep else _on_white if image.has_transparency_data else _unchanged
-        return _convert(image, orientation, shape, resize or "stretch", to_eight_bits)
+        return _in_eight_bits(image, orientation, shape, resize or "stretch")
+
+
+def _in_eight_bits(image: Image, orientation: int, shape: Shape | None, resize: Resize) -> np.ndarray:
+    """A loaded image, upright, in 8 bits and brought to `shape`."""
+    deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
+    to_eight_bits = _levels(image) if deep else _on_white if image.has_transparency_data else _unchanged
+    return _convert(image, orientation, shape, resize, to_eight_bits)
 
 
 def _limit(image: Image) -> None:

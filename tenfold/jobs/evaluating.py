@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from tenfold import machine
 from tenfold.data import open_dataset
 from tenfold.data.dataset import Dataset
+from tenfold.data.given import Data
+from tenfold.data.splits import prepare
 from tenfold.errors import UsageError
-from tenfold.jobs.own_data import own_data
+from tenfold.jobs.own_data import is_data_of, own_data, value
 from tenfold.jobs.steps import measure_speed, write_report
 from tenfold.progress import Watcher
 from tenfold.progress.notebook import chosen_watcher
@@ -17,13 +21,14 @@ from tenfold.recipe import EvaluateSection
 from tenfold.run import Run
 
 
-def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False, *, splits: Sequence[str] = (),
-             data: str | None = None, tta: str | None = None, calibrate: bool = False,
+def evaluate(run: Run | str | Path, watcher: Watcher | None = None, csv: bool = False, *, splits: Sequence[str] = (),
+             data: Data | None = None, tta: str | None = None, calibrate: bool = False,
              corruptions: bool = False) -> dict[str, Any]:
     """Evaluate a run's model again on the data set it was trained on, and update its report.
 
-    splits: the splits to evaluate (default: validation and test). data: name or URI of another data set to evaluate on
-    instead; its split (default: test) is stored as `<data set>-<split>`. tta: test-time augmentation, instead of the
+    run: a Run or its path. splits: the splits to evaluate (default: validation and test). data: another data set to
+    evaluate on instead (see `train`); its split (default: test) is stored as `<data set>-<split>`. The run's own
+    images, given again as values, are evaluated as its own. tta: test-time augmentation, instead of the
     recipe's `evaluate.tta`; its results are stored as `<split>_tta`. calibrate: fit a temperature on the validation
     predictions and write `calibration.json`. corruptions: evaluate on corrupted test images and write
     `corruptions.json`.
@@ -31,13 +36,12 @@ def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False, *, spl
     Returns the metrics: split → metric → {"value", "low", "high"}. Raises RunError if the content of the data set has
     changed, UsageError for an unknown split, RecipeError for an unknown `tta`.
     """
+    run, splits = Run.open(run), (splits,) if isinstance(splits, str) else splits
     how = run.recipe().replace({} if tta is None else {"evaluate.tta": tta}).evaluate
     watcher = chosen_watcher(watcher)
     machine.check(watcher.notice)
-    dataset = own_data(run, watcher)
-    other = None if data is None else open_dataset(
-        data, fetch=True, watcher=watcher, section=run.recipe().replace({"data.group": "none"}).data,
-        shape=run.environment().shape)
+    again, other = _given(run, data, watcher)
+    dataset = again or own_data(run, watcher)
     with run.writing():
         _evaluate_splits(run, dataset, other, splits, csv, how, watcher)
         if calibrate:
@@ -50,6 +54,22 @@ def evaluate(run: Run, watcher: Watcher | None = None, csv: bool = False, *, spl
             score_corruptions(run, dataset, watcher)
         write_report(run, dataset, watcher=watcher)
     return run.metrics()
+
+
+def _given(run: Run, data: Data | None, watcher: Watcher) -> tuple[Dataset | None, Dataset | None]:
+    """(the run's own data set, another one): what `data` is; a name, a URI or a path is always another one."""
+    if data is None:
+        return None, None
+    recipe, shape = run.recipe(), run.environment().shape
+    if isinstance(data, str | Path):
+        return None, open_dataset(str(data), fetch=True, watcher=watcher,
+                                  section=recipe.replace({"data.group": "none"}).data, shape=shape)
+    given = value(recipe, data, watcher, shape=shape)
+    with contextlib.suppress(UsageError):  # other data need not have the run's classes, or enough images for its splits
+        again = prepare(given, recipe.data)
+        if is_data_of(run, again):
+            return again, None
+    return None, given
 
 
 def _evaluate_splits(run: Run, dataset: Dataset, other: Dataset | None, splits: Sequence[str], csv: bool,

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tenfold.data import kept
 from tenfold.data.dataset import Dataset
+from tenfold.errors import UsageError
 from tenfold.interrupt import Interrupt
 from tenfold.progress import Event, Watcher
 from tenfold.recipe import Recipe
@@ -23,7 +25,7 @@ class Job:
     callbacks: `keras.callbacks.Callback`s; watcher: also asks the job to stop after an interrupt; csv: also write the
     predictions as CSV; h5: also write the model as HDF5; learning_curve: also measure what more images would bring;
     tested: False ends the run after validation, without its test score and report, because the run only serves to
-    choose a recipe.
+    choose a recipe; keep: the images that the run has to keep.
     """
 
     recipe: Recipe
@@ -35,10 +37,21 @@ class Job:
     h5: bool = False
     learning_curve: bool = False
     tested: bool = True
+    keep: Dataset | None = None
 
 
 class Pruned(Exception):  # noqa: N818  (a decision, not an error)
     """A watcher ends a training early, because its recipe is not among the best so far."""
+
+
+def listed(callbacks: Any) -> list[Any]:
+    """One callback, or a list of them, as a list. Raises UsageError for anything that is no Keras callback."""
+    found = [] if callbacks is None else list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
+    for each in found:
+        if not hasattr(each, "on_epoch_end") or isinstance(each, type):
+            kind = f"the class {each.__name__}" if isinstance(each, type) else f"a {type(each).__name__}"
+            raise UsageError(f"callbacks: received {kind}; expected a keras.callbacks.Callback, or a list of them")
+    return found
 
 
 class Interruptible(Watcher):
@@ -74,6 +87,6 @@ class Plan:
         check(job.recipe, job.dataset, job.watcher)
         obtain(job.recipe.model, job.watcher)
         summary = Summary.of(job.recipe.model, job.dataset.shape, len(job.dataset.classes))
-        needed = space.needed(job.recipe, job.dataset, summary.parameters)
+        needed = space.needed(job.recipe, job.dataset, summary.parameters) + kept.size(job.keep)
         job.watcher.notice(space.check(directory, max(needed - already, 0)))
         return cls(summary, origin(job.recipe.model))

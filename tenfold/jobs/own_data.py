@@ -2,18 +2,74 @@
 
 from __future__ import annotations
 
-from tenfold.data import canonical, open_dataset
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tenfold.data import canonical, kept, open_dataset
 from tenfold.data.dataset import Dataset
+from tenfold.data.given import Data, dataset_of, kind_of
 from tenfold.data.splits import prepare
-from tenfold.errors import RunError
+from tenfold.errors import RunError, TenfoldError, UsageError
 from tenfold.progress import SILENT, Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run
 
+KEPT = "data"  # the directory in a run
 
-def with_source(recipe: Recipe, source: str) -> Recipe:
-    """The recipe with another data set; a path becomes a URI with an absolute path."""
-    return recipe.replace({"data.source": canonical(source)})
+
+@dataclass(frozen=True)
+class Chosen:
+    """A recipe with its data set: prepared, and as it was given if the run has to keep it."""
+
+    recipe: Recipe
+    dataset: Dataset
+    keep: Dataset | None = None
+
+
+def choose(recipe: Recipe, data: Data | None, watcher: Watcher) -> Chosen:
+    """The data set to train on: `data`, or without it the recipe's own source.
+
+    A run keeps data that nothing but these values can open again, up to `kept.LARGEST`.
+    """
+    if data is None or isinstance(data, str | Path):
+        recipe = with_source(recipe, recipe.data.source if data is None else data)
+        return Chosen(recipe, prepared(recipe, None, watcher))
+    given = value(recipe, data, watcher)
+    again = _opened_again(recipe, given)
+    dataset = prepared(recipe, given, watcher)
+    if again is not None and again.fingerprint() == dataset.fingerprint():
+        return Chosen(recipe.replace({"data.source": given.uri}), dataset)
+    uri = kept.given_uri(given)
+    recipe, dataset = recipe.replace({"data.source": uri}), replace(dataset, uri=uri)
+    if kept.size(given) > kept.LARGEST:
+        watcher.notice(f"the images take {kept.size(given):,} bytes, more than {kept.LARGEST:,}: the run does not keep "
+                       "them; give them again as data= to evaluate, explain or resume it")
+        return Chosen(recipe, dataset)
+    return Chosen(recipe, dataset, replace(given, uri=uri))
+
+
+def _opened_again(recipe: Recipe, given: Dataset) -> Dataset | None:
+    """The data set that the URI of a given one opens, prepared; None if it opens none."""
+    try:
+        return prepare(open_data(recipe.replace({"data.source": canonical(given.uri)}), fetch=False,
+                                 shape=given.shape), recipe.data) if given.uri else None
+    except TenfoldError:
+        return None
+
+
+def value(recipe: Recipe, data: Data, watcher: Watcher = SILENT, *,
+          shape: tuple[int, int, int] | None = None) -> Dataset:
+    """The data set of values, a name, a URI or a path, with the splits of its source; `shape` as in `open_data`."""
+    if isinstance(data, str | Path):
+        return open_data(with_source(recipe, data), watcher, shape=shape)
+    return dataset_of(data, recipe.data, side=recipe.model.image_size, shape=shape, watcher=watcher)
+
+
+def with_source(recipe: Recipe, source: str | Path) -> Recipe:
+    """The recipe with another data set; a path becomes a URI with an absolute path. Raises UsageError."""
+    if not isinstance(source, str | Path):
+        raise UsageError(f"data: received {kind_of(source)}; expected the name, URI or path of a data set")
+    return recipe.replace({"data.source": canonical(str(source))})
 
 
 def open_data(
@@ -27,33 +83,48 @@ def open_data(
                         side=recipe.model.image_size, shape=shape)
 
 
-def prepared(
-    recipe: Recipe, data: Dataset | None, watcher: Watcher, shape: tuple[int, int, int] | None = None,
-) -> Dataset:
-    """The data set with the splits of the recipe; `shape` as in `open_data`.
+def prepared(recipe: Recipe, data: Dataset | None, watcher: Watcher) -> Dataset:
+    """The data set, by default that of the recipe's source, with the splits of the recipe.
 
     Reports the size and source of each split, and whether it is partial.
     """
-    dataset = prepare(data or open_data(recipe, watcher, shape=shape), recipe.data)
+    dataset = prepare(data or open_data(recipe, watcher), recipe.data)
     for split, value in dataset.splits().items():
         watcher.notice(f"{split}: {len(value):,} images ({value.describe()})")
     return dataset
 
 
-def own_data(run: Run, watcher: Watcher) -> Dataset:
-    """The prepared data set that a run was trained on. Nothing is downloaded.
+def own_data(run: Run, watcher: Watcher, data: Data | None = None) -> Dataset:
+    """The prepared data set that a run was trained on, or `data` if given. Nothing is downloaded without `data`.
 
     Raises RunError if its content has changed, DataError if it is not on this machine.
     """
     recipe = run.recipe()
-    dataset = prepare(open_data(recipe, watcher, fetch=False, shape=trained_shape(run)), recipe.data)
+    dataset = prepare(source_of(run, recipe, watcher, data), recipe.data)
     check_data(run, dataset)
     return dataset
+
+
+def source_of(run: Run, recipe: Recipe, watcher: Watcher, data: Data | None, *, fetch: bool = False) -> Dataset:
+    """The data set of a run with the splits of its source: `data` if given, else what the run keeps or names."""
+    if data is not None:
+        return replace(value(recipe, data, watcher, shape=trained_shape(run)), uri=recipe.data.source)
+    if run.has(f"{KEPT}/{kept.FACTS}"):
+        return kept.open_kept(run.path / KEPT)
+    if recipe.data.source.startswith(kept.GIVEN):
+        raise RunError(f"{run.path}: the run does not keep the images that it was given in Python; expected them again "
+                       "as data=, in Python")
+    return open_data(recipe, watcher, fetch=fetch, shape=trained_shape(run))
 
 
 def trained_shape(run: Run) -> tuple[int, int, int] | None:
     """The shape of the images that a run was trained on; None if it died before it recorded that."""
     return run.environment().shape if run.has("environment.json") else None
+
+
+def is_data_of(run: Run, dataset: Dataset) -> bool:
+    """Whether a run was trained on this prepared data set."""
+    return dataset.fingerprint() == run.environment().fingerprint
 
 
 def check_data(run: Run, dataset: Dataset) -> None:

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from tenfold import machine
+from tenfold.data.given import Data
 from tenfold.errors import RunError, UsageError
 from tenfold.interrupt import Interrupt
 from tenfold.jobs import steps
-from tenfold.jobs.job import Interruptible, Job, Plan
-from tenfold.jobs.own_data import check_data, prepared, trained_shape
+from tenfold.jobs.job import Interruptible, Job, Plan, listed
+from tenfold.jobs.own_data import KEPT, check_data, prepared, source_of
 from tenfold.progress import Watcher
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.run import Run, State
 
 
-def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *, csv: bool = False, h5: bool = False,
-           watcher: Watcher | None = None) -> Run:
+def resume(run: Run | str | Path, epochs: int | None = None, callbacks: Any = (), *, data: Data | None = None,
+           csv: bool = False, h5: bool = False, watcher: Watcher | None = None) -> Run:
     """Resume a run that was stopped, died or failed. The weights are bit-identical to those of an uninterrupted run.
 
-    `epochs` raises the recipe's number of epochs; with it, a finished run can be resumed too. Raises RunError if the
+    run: a Run or its path. `epochs` raises the recipe's number of epochs; with it, a finished run can be resumed too.
+    callbacks: as for `train`. data: the run's images again, if the run does not keep them. Raises RunError if the
     run is finished, if another process is writing it, or if its data set has changed.
     """
-    watcher = chosen_watcher(watcher)
+    watcher, callbacks = chosen_watcher(watcher), listed(callbacks)
+    run = Run.open(run)
     machine.check(watcher.notice)
     recipe, state = run.recipe(), run.status().state
     if epochs is not None:
@@ -37,7 +40,7 @@ def resume(run: Run, epochs: int | None = None, callbacks: Sequence[Any] = (), *
                        "further")
     with Interrupt() as interrupt:
         watcher = Interruptible(watcher, interrupt)
-        dataset = prepared(recipe, None, watcher, trained_shape(run))
+        dataset = prepared(recipe, source_of(run, recipe, watcher, data, fetch=True), watcher)
         return continue_run(Job(recipe, dataset, callbacks, watcher, interrupt, csv, h5), run)
 
 
@@ -61,7 +64,7 @@ def _plan(job: Job, run: Run) -> Plan:
     from tenfold.training import space
 
     check_data(run, job.dataset)
-    return Plan.of(job, run.path, already=space.used(run.path))
+    return Plan.of(job, run.path, already=space.used(run.path) - space.used(run.path / KEPT))
 
 
 def _continue(job: Job, run: Run, plan: Plan) -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tenfold import machine
-from tenfold.data.dataset import Dataset
+from tenfold.data import kept
+from tenfold.data.given import Data
 from tenfold.errors import RunError
 from tenfold.interrupt import Interrupt
 from tenfold.jobs import steps
-from tenfold.jobs.job import Interruptible, Job, Plan
+from tenfold.jobs.job import Interruptible, Job, Plan, listed
 from tenfold.jobs.learning_curve import check
-from tenfold.jobs.own_data import check_data, prepared, with_source
+from tenfold.jobs.own_data import KEPT, check_data, choose
 from tenfold.jobs.resuming import continue_run
 from tenfold.progress import Watcher
 from tenfold.progress.notebook import chosen_watcher
@@ -23,18 +24,20 @@ from tenfold.run import Run, State, check_name, check_root
 
 
 def train(
-    recipe: Recipe | str | Path, data: Dataset | str | None = None, callbacks: Sequence[Any] = (), *,
+    recipe: Recipe | str | Path | Mapping[str, Any], data: Data | None = None, callbacks: Any = (), *,
     runs: str | Path = "runs", name: str | None = None, csv: bool = False, h5: bool = False, resume: bool = False,
     learning_curve: bool = False, watcher: Watcher | None = None,
 ) -> Run:
     """Train a recipe on a data set, evaluate the best model and write the report. Returns the complete run.
 
-    recipe: a Recipe, the name of a shipped recipe or a TOML file. data: a Dataset, the name or URI of a data set, or
-    None for the recipe's own source; missing public data are downloaded. callbacks: `keras.callbacks.Callback`s.
-    runs, name: the run directory is `<runs>/<name>-<number>`; the default name is that of recipe and data set. csv:
-    also write the predictions as CSV. h5: also write the model as `model.h5`. resume: if there is a run with that name
-    and recipe, resume the newest one that was stopped, died or failed, or return it if it is finished. learning_curve:
-    also measure what more training images would bring (only for a logistic regression).
+    recipe: a Recipe, the name of a shipped recipe, a TOML file or a dictionary of sections. data: the name, URI or path
+    of a data set, labelled images as Python values (see `tenfold.data.given.dataset_of`), or None for the recipe's own
+    source; missing public data are downloaded, and images given as values are kept with the run up to 2 GiB. callbacks:
+    a `keras.callbacks.Callback` or a list of them. runs, name: the run directory is `<runs>/<name>-<number>`; the
+    default name is that of recipe and data set. csv: also write the predictions as CSV. h5: also write the model as
+    `model.h5`. resume: if there is a run with that name and recipe, resume the newest one that was stopped, died or
+    failed, or return it if it is finished. learning_curve: also measure what more training images would bring (only for
+    a logistic regression).
 
     Raises a TenfoldError before anything is written if the input is invalid or the disk space is too small;
     DivergedError if the loss became NaN or infinite (the run then has the status "diverged" and its last finite
@@ -42,29 +45,28 @@ def train(
     """
     watcher = chosen_watcher(watcher)
     machine.check(watcher.notice)
-    recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    recipe, callbacks = Recipe.load(recipe), listed(callbacks)
     check_root(Path(runs))
     check_name(name or recipe.name)
     if learning_curve:
         check(recipe)
-    recipe = recipe.replace({"data.source": data.uri}) if isinstance(data, Dataset) else \
-        with_source(recipe, data or recipe.data.source)
     with Interrupt() as interrupt:
         watcher = Interruptible(watcher, interrupt)
-        dataset = prepared(recipe, data if isinstance(data, Dataset) else None, watcher)
-        job = Job(recipe, dataset, callbacks, watcher, interrupt, csv, h5, learning_curve)
-        name = name or f"{recipe.name}-{dataset.name}"
-        found = _newest_run(runs, name, recipe) if resume else None
+        chosen = choose(recipe, data, watcher)
+        job = Job(chosen.recipe, chosen.dataset, callbacks, watcher, interrupt, csv, h5, learning_curve,
+                  keep=chosen.keep)
+        name = name or f"{recipe.name}-{job.dataset.name}"
+        found = _newest_run(runs, name, job.recipe) if resume else None
         if found is None:
             return _start(job, Path(runs), name)
         if found.status().state is State.FINISHED:
-            check_data(found, dataset)
+            check_data(found, job.dataset)
             watcher.notice(f"{found.path} is already finished")
             return found
         return continue_run(job, found)
 
 
-def probe(backbone: str, data: Dataset | str | None = None, overrides: Mapping[str, Any] | None = None, *,
+def probe(backbone: str, data: Data | None = None, overrides: Mapping[str, Any] | None = None, *,
           runs: str | Path = "runs", name: str | None = None, watcher: Watcher | None = None) -> Run:
     """Fit a logistic regression on the features of a frozen backbone. Returns a complete run, like `train`.
 
@@ -80,8 +82,9 @@ def probe_sections(backbone: str) -> dict[str, Any]:
             "train": {"fit": "logistic-regression", "epochs": 1}}
 
 
-def seeds(recipe: Recipe, count: int) -> list[Recipe]:
-    """The recipe with `count` consecutive seeds, starting with its own."""
+def seeds(recipe: Recipe | str | Path | Mapping[str, Any], count: int) -> list[Recipe]:
+    """The recipe (as for `train`) with `count` consecutive seeds, starting with its own."""
+    recipe = Recipe.load(recipe)
     return [recipe.replace({"train.seed": recipe.train.seed + i}) for i in range(count)]
 
 
@@ -100,6 +103,9 @@ def _start(job: Job, runs: Path, name: str) -> Run:
     """Create a run directory and do the job in it."""
     plan = Plan.of(job, runs)
     run = Run.create(runs, name, job.recipe)
+    keep = job.keep
     with run.writing():
+        if keep is not None:
+            run.write_directory(KEPT, lambda folder: kept.write(keep, folder))
         steps.do(job, run, plan)
     return run

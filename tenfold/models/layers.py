@@ -215,7 +215,7 @@ class Rescaling(Direct, keras.layers.Rescaling):
 class Conv2D(Direct, keras.layers.Conv2D):
     def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         kernel = self._kernel._value.permute(3, 2, 0, 1)  # Keras: height, width, in, out
-        return _convolved(self, x, kernel, lambda *arguments: F.conv2d(*arguments, self.groups))
+        return _convolved(self, x, kernel, lambda x, kernel, bias, *options: F.conv2d(x, kernel, bias, *options, self.groups))
 
 
 class DepthwiseConv2D(Direct, keras.layers.DepthwiseConv2D):

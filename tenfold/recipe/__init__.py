@@ -15,7 +15,7 @@ from typing import Any, Self
 import tomli_w
 from pydantic import ValidationError
 
-from tenfold.errors import RecipeError
+from tenfold.errors import RecipeError, UsageError
 from tenfold.recipe.contradictions import contradictions
 from tenfold.recipe.options import complete, options_of
 from tenfold.recipe.overrides import overridden
@@ -47,12 +47,20 @@ class Recipe(Sections):
     name: str = "recipe"
 
     @classmethod
-    def load(cls, name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> Self:
+    def load(cls, recipe: Self | str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Self:
         """Read a shipped recipe by name or a TOML file by path, then apply overrides: values by dotted key.
 
-        Raises UnknownNameError if there is neither, RecipeError with all validation errors.
+        A Recipe is taken as it is, and a dictionary as the sections of one. Raises UnknownNameError if there is no
+        such recipe, UsageError for a value of another type, RecipeError with all validation errors.
         """
-        name, text = read(name_or_path)
+        if isinstance(recipe, cls):
+            return recipe.replace(overrides) if overrides else recipe
+        if isinstance(recipe, Mapping):
+            return cls.from_dict(recipe, overrides=overrides)
+        if not isinstance(recipe, str | Path):
+            raise UsageError(f"recipe: received a {type(recipe).__name__}; expected a Recipe, the name of a shipped "
+                             "recipe, a TOML file or a dictionary of sections")
+        name, text = read(recipe)
         return cls.loads(text, name=name, overrides=overrides)
 
     @classmethod

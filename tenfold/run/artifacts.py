@@ -38,6 +38,7 @@ ARTIFACTS: dict[str, Artifact] = {
     "recipe": Artifact("recipe.toml"),
     "status": Artifact("status.json", record=Status),
     "environment": Artifact("environment.json", ("recipe",), Environment),
+    "data": Artifact("data/*"),
     "events": Artifact("events.jsonl"),
     "scored": Artifact("scored.json", record=Times),
     "checkpoints": Artifact("checkpoints/*", ("recipe", "environment")),

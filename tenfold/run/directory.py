@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from tenfold.errors import MissingRunError, RecipeError, RunError, StorageError
+from tenfold.errors import MissingRunError, RecipeError, RunError, StorageError, UsageError
 from tenfold.recipe import Recipe
 from tenfold.run import history
 from tenfold.run.artifacts import ARTIFACTS
@@ -78,8 +78,15 @@ class Run:
             self.write_status(State.RUNNING)
 
     @classmethod
-    def open(cls, path: str | Path) -> Self:
-        """The run at `path`. Raises MissingRunError if `path` is not a run directory."""
+    def open(cls, path: Self | str | Path) -> Self:
+        """The run at `path`; a Run is returned as it is.
+
+        Raises MissingRunError if `path` is not a run directory, UsageError for a value of another type.
+        """
+        if isinstance(path, cls):
+            return path
+        if not isinstance(path, str | Path):
+            raise UsageError(f"run: received a {type(path).__name__}; expected a Run or the path of a run directory")
         path = Path(path)
         reason = absent(path, "directory") or (None if path.is_dir() else "is a file")
         if reason:

@@ -47,7 +47,9 @@ def tar_archive(options: str, access: Access) -> Dataset:
     Read without unpacking. Raises UsageError for a missing file, DataError for a damaged or unsuitable archive.
     """
     path = existing(options, "tar")
-    members, folders, links = [], [], []
+    members: list[str] = []
+    folders: list[str] = []
+    links: list[str] = []
     with _opening(path, "tar"), tarfile.open(path) as archive:
         for member in _files(archive, folders, links):
             members.append(member.name)

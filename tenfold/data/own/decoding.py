@@ -66,7 +66,8 @@ def look(listing: Listing) -> Look:
     """
     count = min(LOOKED_AT, len(listing))
     first = range(count) if listing.reader.sequential else np.linspace(0, len(listing) - 1, count).astype(int).tolist()
-    shapes, reason = [], ""
+    shapes: list[tuple[int, ...]] = []
+    reason = ""
     for tried, number in enumerate(itertools.chain(first, range(len(listing)))):
         if shapes and tried >= count:
             break

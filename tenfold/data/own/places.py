@@ -13,7 +13,7 @@ from tenfold.storage.paths import absent, expanded
 KINDS = {".csv": "csv", ".tsv": "csv", ".npz": "npz", ".pickle": "pickle", ".pkl": "pickle", ".parquet": "parquet",
          ".zip": "zip", ".tar": "tar", ".tgz": "tar", ".gz": "tar", ".bz2": "tar", ".xz": "tar", ".tbz2": "tar",
          ".txz": "tar"}
-PATHS = ("folder", "csv", "npz", "pickle", "parquet", "zip", "tar")  # sources whose options are a path
+PATHS = ("folder", "csv", "npz", "pickle", "parquet", "zip", "tar", "kept")  # sources whose options are a path
 
 
 def recognise(uri: str) -> str | None:
@@ -24,6 +24,8 @@ def recognise(uri: str) -> str | None:
     path = _path(uri)
     if absent(path):
         return None
+    if (path / "dataset.json").is_file() or (path / "data" / "dataset.json").is_file():
+        return f"kept:{path}"
     if path.is_dir():
         return f"parquet:{path}" if _holds_tables(path) else f"folder:{path}"
     kind = KINDS.get(path.suffix.lower())
