@@ -38,6 +38,7 @@ def _rows() -> np.ndarray:
     Importing scikit-learn itself takes a second.
     """
     package = importlib.util.find_spec("sklearn")
-    assert package is not None and package.origin is not None
+    assert package is not None
+    assert package.origin is not None
     with gzip.open(Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz", "rt") as file:
         return np.loadtxt(file, np.int64, delimiter=",")

@@ -101,8 +101,7 @@ class Weighted:
         return quotient(np.asarray(values, np.float64) @ self._exact, self.total)
 
     def sums(self, groups: np.ndarray, count: int, values: np.ndarray) -> np.ndarray:
-        """The weighted sum of the values [n] in each of `count` groups; groups: int64 [n], each image's own: [count, b].
-        """
+        """The weighted sum of the values [n] in each group: [count, b]; groups: int64 [n], the group of each image."""
         rows = sparse.csr_array((values, (groups, np.arange(len(groups)))), (count, len(groups)))
         return rows @ self._exact
 

@@ -101,16 +101,16 @@ def test_a_wrong_guess_is_marked_in_words_and_frame_not_by_colour_alone():
 def test_the_curves_are_those_of_scikit_learn(count, decimals, rng):
     labels = np.arange(count) % 3
     p = rng.dirichlet([1, 1, 1], count).round(decimals)
-    for curve in roc_curves(labels, p):
-        positive, scores = labels == curve.label, p[:, curve.label]
+    for found in roc_curves(labels, p):
+        positive, scores = labels == found.label, p[:, found.label]
         x, y, _ = reference.roc_curve(positive, scores)
-        np.testing.assert_array_equal((curve.x, curve.y), (x, y))
-        assert curve.area == pytest.approx(reference.roc_auc_score(positive, scores), abs=1e-12)
-    for curve in precision_recall_curves(labels, p):
-        positive, scores = labels == curve.label, p[:, curve.label]
+        np.testing.assert_array_equal((found.x, found.y), (x, y))
+        assert found.area == pytest.approx(reference.roc_auc_score(positive, scores), abs=1e-12)
+    for found in precision_recall_curves(labels, p):
+        positive, scores = labels == found.label, p[:, found.label]
         y, x, _ = reference.precision_recall_curve(positive, scores, drop_intermediate=True)
-        np.testing.assert_array_equal((curve.x, curve.y), (x, y))
-        assert curve.area == pytest.approx(reference.average_precision_score(positive, scores), abs=1e-12)
+        np.testing.assert_array_equal((found.x, found.y), (x, y))
+        assert found.area == pytest.approx(reference.average_precision_score(positive, scores), abs=1e-12)
 
 
 def test_roc_and_precision_recall_curves_on_fixed_numbers():
