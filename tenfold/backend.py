@@ -5,19 +5,57 @@ Keras creates all tensors on the CPU; the training engine moves a network to a G
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 from tenfold.errors import EngineError
+from tenfold.later import Later, importing_later
 
 if "keras" not in sys.modules:
     os.environ["KERAS_BACKEND"] = "torch"
     os.environ["KERAS_TORCH_DEVICE"] = "cpu"
 
-import keras
+
+def compiler() -> Later:
+    """A stand-in for `torch._dynamo`, which takes a second to import: others only mark functions not to compile."""
+    stand_in = Later("torch._dynamo")
+    stand_in.disable = _disable  # type: ignore[attr-defined]
+    return stand_in
+
+
+def _disable(function: Callable[..., Any] | None = None, *options: Any, **more: Any) -> Callable[..., Any]:
+    """`torch._dynamo.disable`, but the compiler is told only in a call after it was imported."""
+    if function is None:
+        return lambda function: _disable(function, *options, **more)
+
+    @functools.wraps(function)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        imported = sys.modules.get("torch._dynamo")
+        if imported is None or isinstance(imported, Later):
+            return function(*args, **kwargs)
+        return imported.disable(function, *options, **more)(*args, **kwargs)
+
+    return called
+
+
+def _jax() -> Later:
+    """A stand-in for JAX: Keras only looks whether it has a function that it lacked in old versions."""
+    jax = Later("jax")
+    jax.monitoring = SimpleNamespace(record_scalar=None)  # type: ignore[attr-defined]
+    return jax
+
+
+# What Keras needs for plots, notebooks and scikit-learn's estimators.
+with importing_later(compiler(), _jax(), "IPython", "matplotlib.pyplot", "fontTools.agl", "keras.wrappers",
+                     "keras._tf_keras.keras.wrappers"):
+    import keras
 
 if keras.backend.backend() != "torch":
     raise EngineError(f"Keras backend: received {keras.backend.backend()!r}, already imported in this process; "
                       "expected 'torch': import tenfold before keras, or set KERAS_BACKEND=torch first")
 
-__all__ = ["keras"]
+__all__ = ["compiler", "keras"]

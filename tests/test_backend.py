@@ -7,6 +7,33 @@ import subprocess
 import sys
 
 
+def printed(program: str) -> list[str]:
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    return done.stdout.split()
+
+
+def test_a_short_run_imports_neither_the_compiler_nor_scikit_learn(tmp_path) -> None:
+    slow = {"torch._dynamo", "sklearn", "scipy.stats", "jax", "sympy", "matplotlib.pyplot", "fontTools.agl"}
+    program = ("import sys, tenfold; recipe = tenfold.Recipe.load('mlp').replace({'train.epochs': 1}); "
+               f"tenfold.train(recipe, 'digits', runs={str(tmp_path)!r}); print(*{slow} & set(sys.modules), 'trained')")
+    assert printed(program)[-1:] == ["trained"]
+
+
+def test_what_keras_has_not_imported_is_imported_on_first_use() -> None:
+    program = ("import numpy, sys; from tenfold.backend import keras; "
+               "print(keras.wrappers.SKLearnClassifier.__name__, 'sklearn' in sys.modules); "
+               "import matplotlib.pyplot; plots = keras.visualization.plot_image_gallery.__globals__['plt']; "
+               "print(plots.subplots is matplotlib.pyplot.subplots)")
+    assert printed(program) == ["SKLearnClassifier", "True", "True"]
+
+
+def test_random_numbers_of_keras_can_be_compiled_around() -> None:
+    program = ("from tenfold.backend import keras; import torch, torch._dynamo; "
+               "draw = torch.compile(lambda: keras.random.normal((2,), seed=keras.random.SeedGenerator(1)) + 1, "
+               "backend='eager'); print(*draw().shape)")
+    assert printed(program) == ["2"]
+
+
 def test_keras_runs_on_pytorch_and_the_cpu_for_any_environment() -> None:
     program = ("from tenfold.backend import keras; "
                "print(keras.backend.backend(), keras.Variable(1.0).value.device)")

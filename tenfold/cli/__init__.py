@@ -6,6 +6,8 @@ request, 3 the disk is full, read-only or gone, 130 interrupted.
 
 from __future__ import annotations
 
+import gc
+
 from tenfold.cli import runs, showing, tuning  # noqa: F401  (importing them registers their commands)
 from tenfold.cli.command import app, data_app, show_everything
 
@@ -14,5 +16,6 @@ __all__ = ["app", "data_app", "main"]
 
 def main() -> None:
     """The entry point of the `tenfold` command."""
+    gc.set_threshold(50_000)  # imports and plots make many objects that stay: by default, a tenth of the time
     show_everything()
     app()

@@ -18,7 +18,6 @@ from tenfold.data.dataset import Dataset, Split
 from tenfold.data.view import Images, blocks
 from tenfold.errors import RunError, UsageError
 from tenfold.evaluation.predictions import write_predictions
-from tenfold.evaluation.robustness import robustness
 from tenfold.evaluation.scores import score
 from tenfold.progress import SILENT, Watcher
 from tenfold.run import Run
@@ -187,6 +186,8 @@ def score_corruptions(run: Run, dataset: Dataset, watcher: Watcher) -> dict[str,
 
     Raises RunError if the data set has no test split.
     """
+    from tenfold.evaluation.robustness import robustness
+
     if dataset.test is None or not len(dataset.test):
         raise RunError(f"{run.path}: its data set has no test images to corrupt")
     how = run.recipe().evaluate

@@ -238,8 +238,8 @@ def brier(x: Weighted) -> np.ndarray:
 def ece(x: Weighted) -> np.ndarray:
     """Mean distance between confidence and accuracy over 15 equally wide bins of confidence (Guo et al. 2017)."""
     confidence = x.predictions.probabilities.max(axis=1).astype(np.float64)
-    inside = confidence_bins(confidence)[:, None] == np.arange(BINS)
-    return np.abs(x.mean(inside * (x.predictions.correct - confidence)[:, None])).sum(axis=1)
+    gaps = x.sums(confidence_bins(confidence), BINS, x.predictions.correct - confidence)
+    return quotient(np.abs(gaps).sum(axis=0), x.total)
 
 
 def confidence_bins(confidence: np.ndarray) -> np.ndarray:

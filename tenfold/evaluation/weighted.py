@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-
-ROWS_PER_CHUNK = 64  # rows are summed one by one within a chunk, all chunks in parallel
+from scipy import sparse
 
 
 @dataclass(frozen=True)
 class Ranking:
     """The images sorted by the probability of one class. The areas under its curves are computed from it.
 
-    order: int64 [n], ascending; positives: int64 [p], the images of the class in this order; below, above:
-    int64 [p], the number of images with a lower (above: lower or equal) probability; lower_positives: int64 [p],
-    the number of images of the class with a lower probability.
+    positives: int64 [p], the images of the class, by ascending probability; steps: sparse [s, n], the images whose
+    probabilities lie between two neighbouring limits, with s limits; below, above: int64 [p], the number of the limit
+    with the images of a lower (above: lower or equal) probability; lower_positives: int64 [p], the number of images
+    of the class with a lower probability.
     """
 
-    order: np.ndarray
     positives: np.ndarray
+    steps: sparse.csr_array
     below: np.ndarray
     above: np.ndarray
     lower_positives: np.ndarray
@@ -38,7 +38,13 @@ class Ranking:
         below = np.searchsorted(ascending, scores[positives], side="left")
         above = np.searchsorted(ascending, scores[positives], side="right")
         lower = np.searchsorted(scores[positives], scores[positives], side="left")
-        return cls(order, positives, below, above, lower)
+        limits = np.unique(np.concatenate([[0], below, above, [len(order)]]))
+        steps = sparse.csr_array((np.ones(len(order), np.float32), order, limits), (len(limits) - 1, len(order)))
+        return cls(positives, steps, np.searchsorted(limits, below), np.searchsorted(limits, above), lower)
+
+    def sums(self, weights: np.ndarray) -> np.ndarray:
+        """The weights [n, b] of all images up to each limit: [s + 1, b]. The last limit has all images."""
+        return running_sums(self.steps @ weights)
 
 
 @dataclass(frozen=True)
@@ -91,9 +97,17 @@ class Weighted:
         return self.weights.sum(axis=0, dtype=np.float64)
 
     def mean(self, values: np.ndarray) -> np.ndarray:
-        """The weighted mean of values [n], or of each column of [n, m]: [b] or [b, m]."""
-        sums = self.weights.T @ np.asarray(values, np.float64)
-        return quotient(sums, self.total if values.ndim == 1 else self.total[:, None])
+        """The weighted mean of values [n]: [b]."""
+        return quotient(np.asarray(values, np.float64) @ self._exact, self.total)
+
+    def sums(self, groups: np.ndarray, count: int, values: np.ndarray) -> np.ndarray:
+        """The weighted sum of the values [n] in each group: [count, b]; groups: int64 [n], the group of each image."""
+        rows = sparse.csr_array((values, (groups, np.arange(len(groups)))), (count, len(groups)))
+        return rows @ self._exact
+
+    @cached_property
+    def _exact(self) -> np.ndarray:
+        return self.weights.astype(np.float64)
 
     @cached_property
     def true(self) -> np.ndarray:
@@ -110,11 +124,9 @@ class Weighted:
         """Number of images of each class that are predicted as it: [k, b]."""
         return self._by_class(self.predictions.labels, self.predictions.correct)
 
-    def _by_class(self, classes: np.ndarray, chosen: np.ndarray | None = None) -> np.ndarray:
-        member = classes[:, None] == np.arange(self.predictions.classes)
-        if chosen is not None:
-            member &= chosen[:, None]
-        return (member.T.astype(self.weights.dtype) @ self.weights).astype(np.float64)
+    def _by_class(self, classes: np.ndarray, counted: np.ndarray | None = None) -> np.ndarray:
+        ones = np.ones(len(classes)) if counted is None else counted.astype(np.float64)
+        return self.sums(classes, self.predictions.classes, ones)
 
     @property
     def areas(self) -> np.ndarray:
@@ -151,9 +163,8 @@ def _curves(weights: np.ndarray, ranking: Ranking) -> tuple[np.ndarray, np.ndarr
     b = weights.shape[1]
     if not len(ranking.positives):
         return np.full(b, np.nan), np.full(b, np.nan)
-    sums = running_sums(weights, ranking.order)
-    own = weights[ranking.positives]
-    own_sums = running_sums(own, np.arange(len(own)))
+    sums, own = ranking.sums(weights), weights[ranking.positives]
+    own_sums = running_sums(own)
     positives, total = own_sums[-1].astype(np.float64), sums[-1].astype(np.float64)
     below = sums[ranking.below]
     ranks = np.einsum("pb,pb->b", own, below + sums[ranking.above], dtype=np.float64) / 2
@@ -163,17 +174,11 @@ def _curves(weights: np.ndarray, ranking: Ranking) -> tuple[np.ndarray, np.ndarr
     return area, quotient(np.einsum("pb,pb->b", own, precision, dtype=np.float64), positives)
 
 
-def running_sums(values: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Sums of the first 0, 1, …, n rows of values [n, b] in the given order (int64 [n]): [n + 1, b]."""
-    n, b = len(order), values.shape[1]
-    rows = -(-n // ROWS_PER_CHUNK)
-    sums = np.zeros((rows * ROWS_PER_CHUNK + 1, b), values.dtype)
-    np.take(values, order, axis=0, out=sums[1 : n + 1], mode="clip")
-    chunks = sums[1:].reshape(rows, ROWS_PER_CHUNK, b)
-    for i in range(1, ROWS_PER_CHUNK):
-        chunks[:, i] += chunks[:, i - 1]
-    chunks[1:] += np.cumsum(chunks[:-1, -1], axis=0)[:, None]
-    return sums[: n + 1]
+def running_sums(values: np.ndarray) -> np.ndarray:
+    """Sums of the first 0, 1, …, n rows of values [n, b]: [n + 1, b]."""
+    sums = np.zeros((len(values) + 1, values.shape[1]), values.dtype)
+    np.cumsum(values, axis=0, out=sums[1:])
+    return sums
 
 
 def quotient(over: np.ndarray, under: np.ndarray) -> np.ndarray:

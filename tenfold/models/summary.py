@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from tenfold.backend import compiler
+from tenfold.later import importing_later
 from tenfold.models import build
 from tenfold.recipe import ModelSection
 
@@ -23,7 +25,7 @@ class Summary:
         """Build the plain model of a recipe's `[model]` section and count its parameters and operations."""
         model = build(section, shape, classes)
         counter = FlopCounterMode(display=False)
-        with torch.inference_mode(), counter:
+        with importing_later(compiler()), torch.no_grad(), counter:
             model(torch.zeros(1, *shape), training=False)
         return cls(model.count_params(), counter.get_total_flops())
 

@@ -11,7 +11,7 @@ from scipy import stats
 from benchmarks.coverage import coverage, coverage_over_seeds
 from tenfold.evaluation import statistics
 from tenfold.evaluation.metrics import metric
-from tenfold.evaluation.weighted import Predictions, running_sums
+from tenfold.evaluation.weighted import Predictions
 
 
 def test_resamples_keep_the_number_of_images_of_each_class():
@@ -57,11 +57,21 @@ def test_blocks_do_not_change_the_number_of_resamples(monkeypatch):
     assert [block.shape for block in blocks] == [(30, 64), (30, 64), (30, 22)]
 
 
-@pytest.mark.parametrize("n", [1, 63, 64, 65, 1000])
-def test_running_sums_are_the_cumulative_sums(n, rng):
-    values, order = rng.integers(0, 9, (n, 4)).astype(np.float32), rng.permutation(n)
-    expected = np.concatenate([np.zeros((1, 4)), np.cumsum(values[order], axis=0)])
-    np.testing.assert_array_equal(running_sums(values, order), expected)
+def test_the_results_do_not_depend_on_the_number_of_threads(monkeypatch, rng):
+    judged = Predictions(rng.integers(0, 3, 200), rng.dirichlet([1, 1, 1], 200))
+    measures = [metric(name).function for name in ("roc_auc", "ece", "f1_macro", "average_precision")]
+    found = []
+    for threads in "12":
+        monkeypatch.setenv("TENFOLD_THREADS", threads)
+        found.append(statistics.bootstrap(judged, measures, 250))
+    np.testing.assert_array_equal(found[0], found[1])
+    assert np.array(found).shape == (2, 4, 250)
+
+
+@pytest.mark.parametrize("right", [0, 1, 7, 12])
+def test_wilsons_interval_is_scipys(right):
+    theirs = stats.binomtest(right, 12).proportion_ci(0.95, method="wilson")
+    assert statistics.wilson(right, 12) == pytest.approx((theirs.low, theirs.high), rel=1e-12)
 
 
 def test_the_bootstrap_interval_of_a_mean_is_scipys(rng):

@@ -68,7 +68,7 @@ def _write_cells(axes: Axes, values: np.ndarray, top: float, percent: bool) -> N
         for j, text in enumerate(row):
             ink = "white" if values[i, j] > 0.55 * top else INK
             axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=size,
-                      fontweight="bold" if i == j else "normal")
+                      fontweight="bold" if i == j else "normal", in_layout=False)
 
 
 def _cell(value: float, percent: bool) -> str:

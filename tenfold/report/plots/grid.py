@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from tenfold.report.plots.style import DPI, GREY, VERMILLION, shorten, styled
 
@@ -41,6 +42,8 @@ def draw_cells(cells: Sequence[Cell], columns: int, title: str) -> Figure:
     rows = -(-len(cells) // columns)
     width, height = max(columns * cell + 2 * edge, 4.5), rows * pitch + top + edge
     figure = Figure(figsize=(width, height))
+    axes = figure.add_axes((0, 0, 1, 1))  # one for all images: they take long to make
+    axes.set_axis_off()
     figure.text(edge / width, 1 - 0.15 / height, title, va="top", fontsize=10, fontweight="bold")
     for i, each in enumerate(cells):
         if each.blank:
@@ -48,22 +51,24 @@ def draw_cells(cells: Sequence[Cell], columns: int, title: str) -> Figure:
         row, column = divmod(i, columns)
         left = edge + column * cell + (cell - image) / 2
         bottom = height - top - row * pitch - image
-        axes = figure.add_axes((left / width, bottom / height, image / width, image / height))
-        _draw_image(axes, each.image, each.wrong)
+        _draw_image(axes, each.image, each.wrong, left, bottom, image)
         for n, text in enumerate(each.lines):
             weight = "bold" if text == each.strong else "normal"
             figure.text((left + image / 2) / width, (bottom - 0.07 - n * line) / height, text,
                         ha="center", va="top", fontsize=8, fontweight=weight)
+    axes.set(xlim=(0, width), ylim=(0, height), aspect="auto")
     return figure
 
 
-def _draw_image(axes: Axes, image: np.ndarray, wrong: bool) -> None:
-    axes.imshow(rgb(image), interpolation="nearest" if max(image.shape) < 200 else "antialiased")
-    axes.set(xticks=[], yticks=[])
-    axes.grid(False)
-    for spine in axes.spines.values():
-        spine.set(visible=True, color=VERMILLION if wrong else GREY, linewidth=3 if wrong else 0.8,
-                  linestyle=(0, (3, 1.5)) if wrong else "-", capstyle="butt")
+def _draw_image(axes: Axes, image: np.ndarray, wrong: bool, left: float, bottom: float, side: float) -> None:
+    """The image, centred in a square, with a frame around it; in the units of the axes."""
+    tall, wide = (side * pixels / max(image.shape[:2]) for pixels in image.shape[:2])
+    left, bottom = left + (side - wide) / 2, bottom + (side - tall) / 2
+    axes.imshow(rgb(image), interpolation="nearest" if max(image.shape) < 200 else "antialiased",
+                extent=(left, left + wide, bottom, bottom + tall))
+    axes.add_patch(Rectangle((left, bottom), wide, tall, fill=False, color=VERMILLION if wrong else GREY,
+                             linewidth=3 if wrong else 0.8, linestyle=(0, (3, 1.5)) if wrong else "-", capstyle="butt",
+                             zorder=2))
 
 
 def examples(labels: np.ndarray, classes: int, per_class: int, seed: int) -> list[np.ndarray]:

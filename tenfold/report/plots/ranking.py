@@ -10,7 +10,6 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
 
 from tenfold.report.plots.plot import RANKING, Material, evaluated, plot
 from tenfold.report.plots.style import GREY, INK, shorten
@@ -29,25 +28,51 @@ class RankCurve:
 
 
 def roc_curves(labels: np.ndarray, probabilities: np.ndarray) -> list[RankCurve]:
-    """True positive rate (y) over false positive rate (x) of each class, from scikit-learn's `roc_curve`.
+    """True positive rate (y) over false positive rate (x) of each class, as from scikit-learn's `roc_curve`.
 
     A class has no curve if no images or all images belong to it. With two classes, only the second has a curve.
     """
     found = []
     for label in _scored(labels, probabilities):
-        x, y, _ = roc_curve(labels == label, probabilities[:, label])
-        found.append(RankCurve(label, x, y, float(auc(x, y))))
+        hits, others = _above_thresholds(labels == label, probabilities[:, label])
+        bend = (np.diff(hits, 2) != 0) | (np.diff(others, 2) != 0)  # the rest are on straight lines
+        x, y = (np.append(0.0, _ends_and(counts, bend) / counts[-1]) for counts in (others, hits))
+        found.append(RankCurve(label, x, y, float(np.trapezoid(y, x))))
     return found
 
 
 def precision_recall_curves(labels: np.ndarray, probabilities: np.ndarray) -> list[RankCurve]:
-    """Precision (y) over recall (x) of each class, from scikit-learn; the area is the average precision."""
+    """Precision (y) over recall (x) of each class, as from scikit-learn's `precision_recall_curve`.
+
+    The area is the average precision, the sum of the precisions weighted with the growth of the recall.
+    """
     found = []
     for label in _scored(labels, probabilities):
-        positive, scores = labels == label, probabilities[:, label]
-        y, x, _ = precision_recall_curve(positive, scores, drop_intermediate=True)
-        found.append(RankCurve(label, x, y, float(average_precision_score(positive, scores))))
+        hits, others = _above_thresholds(labels == label, probabilities[:, label])
+        precision, recall = hits / (hits + others), hits / hits[-1]
+        area = float((np.diff(recall, prepend=0) * precision).sum())
+        bend = (np.diff(hits)[:-1] != 0) | (np.diff(hits)[1:] != 0)  # the rest lie between equal recalls
+        x, y = (np.append(_ends_and(values, bend)[::-1], end) for values, end in ((recall, 0.0), (precision, 1.0)))
+        found.append(RankCurve(label, x, y, area))
     return found
+
+
+def _above_thresholds(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of positive and of other images at or above each threshold, highest first: int64 [thresholds].
+
+    positive: bool [n]; scores: float [n], whose distinct values are the thresholds.
+    """
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)  # of the images with one score
+    hits = np.cumsum(positive[order], dtype=np.int64)[last]
+    return hits, last + 1 - hits
+
+
+def _ends_and(points: np.ndarray, between: np.ndarray) -> np.ndarray:
+    """The first point, those chosen in `between` (bool [points - 2]) and the last one."""
+    if len(points) < 3:
+        return points
+    return points[np.concatenate([[True], between, [True]])]
 
 
 def _scored(labels: np.ndarray, probabilities: np.ndarray) -> list[int]:

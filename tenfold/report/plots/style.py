@@ -10,9 +10,13 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-import matplotlib
-from matplotlib import font_manager
-from matplotlib.figure import Figure
+from tenfold.later import importing_later
+
+with importing_later("fontTools.agl"):  # names of characters in TeX's fonts: they take a quarter of a second
+    import matplotlib
+    from matplotlib import font_manager
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
 DPI = 150
 
@@ -49,7 +53,11 @@ def png(figure: Figure) -> bytes:
     """The figure as PNG bytes at 150 dpi. The same figure gives the same bytes."""
     target = io.BytesIO()
     with styled():
-        figure.savefig(target, format="png", dpi=DPI, metadata={"Software": None})
+        layout = figure.get_layout_engine()
+        if layout is not None:  # once: `savefig` would lay the figure out and draw it twice
+            layout.execute(figure)
+            figure.set_layout_engine("none")
+        FigureCanvasAgg(figure).print_png(target, metadata={"Software": None})
     return target.getvalue()
 
 
