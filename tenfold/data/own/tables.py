@@ -53,7 +53,7 @@ def list_tables(files: Sequence[Path], uri: str, access: Access) -> Listing:
     tables = [open_table(file, (chosen,) if chosen else LABELS) for file in files]
     labels = [_labels(table) for table in tables]
     texts = [text for each in labels for text in each]
-    names = [f"{file.name} row {row}" for file, each in zip(files, labels, strict=True) for row in range(len(each))]
+    names = [f"{name} row {row}" for name, each in zip(_names(files), labels, strict=True) for row in range(len(each))]
     missing = [name for name, text in zip(names, texts, strict=True) if text is None]
     if missing:
         raise DataError(f"{_words(files)}: {len(missing):,} of {len(texts):,} rows have no label ({some(missing)}); "
@@ -67,7 +67,7 @@ def list_tables(files: Sequence[Path], uri: str, access: Access) -> Listing:
         raise DataError(f"{_words(files)}: received the label {printable(strange[0])!r}; expected 0 to "
                         f"{len(classes) - 1}")
     splits = np.concatenate([np.full(len(each), _split(file)) for file, each in zip(files, labels, strict=True)])
-    signature = file_signature((file.name, file) for file in files)
+    signature = file_signature(zip(_names(files), files, strict=True))
     return Listing(path_name(files[0] if len(files) == 1 else files[0].parent), uri, _words(files), classes, names,
                    np.array([index[str(text)] for text in texts], np.int64), splits, _Rows(tables), signature)
 
@@ -117,6 +117,12 @@ def _class_names(table: EncodedTable) -> tuple[str, ...]:
         return tuple(map(str, names)) if isinstance(names, list) and len(set(map(str, names))) == len(names) else ()
     except (KeyError, TypeError, ValueError, RecursionError):
         return ()
+
+
+def _names(files: Sequence[Path]) -> list[str]:
+    """The paths of the files below the folder that holds them all, with "/"."""
+    above = os.path.commonpath([file.parent for file in files])
+    return [file.relative_to(above).as_posix() for file in files]
 
 
 def _words(files: Sequence[Path]) -> str:
