@@ -27,7 +27,7 @@ from tenfold.errors import DataError, ImageError
 from tenfold.progress import Watcher
 from tenfold.recipe.sections import Resize
 from tenfold.storage.arrays import StoredArray
-from tenfold.storage.files import storing, write_whole
+from tenfold.storage.files import storing
 
 RULES = 1  # version of the rules of reading and resizing: another one makes a new cache
 BLOCK = 512  # images decoded between two progress reports
@@ -38,10 +38,14 @@ ADVICE = "set TENFOLD_CACHE to another directory"
 
 @dataclass(frozen=True)
 class Decoded:
-    """The images of a listing, uint8 [n, h, w, c] in its order, and those that can't be read, by number."""
+    """The images of a listing, uint8 [n, h, w, c] in its order, and those that can't be read, by number.
+
+    `key` is a hash of everything that determines the pixels.
+    """
 
     images: np.ndarray
     unread: dict[int, LeftOut]
+    key: str
 
 
 class Coloured(Exception):  # noqa: N818
@@ -81,22 +85,22 @@ def decode(listing: Listing, shape: Shape, resize: Resize, watcher: Watcher) -> 
     Images of a listing that are arrays of that shape already are returned as they are. Raises DataError if no image
     can be read, StorageError if the cache can't be written.
     """
+    key = _key(listing, shape, resize)
     if isinstance(listing.reader, Arrays) and listing.reader.images.shape[1:] == shape:
-        return Decoded(listing.reader.images, {})
-    path = image_root() / f"{_key(listing, shape, resize)}.npy"
-    stored = StoredArray(path, (len(listing), *shape), np.dtype(np.uint8), advice=ADVICE)
+        return Decoded(listing.reader.images, {}, key)
+    path = image_root() / f"{key}.npy"
+    stored = StoredArray(path, (len(listing), *shape), np.dtype(np.uint8), ADVICE, {"uri": printable(listing.uri)})
     notes = path.with_suffix(".unread")
     if stored.find() is None:
         watcher.notice(f"decoding {len(listing):,} images of {listing.words} to {shape[0]}×{shape[1]}, once, into "
                        f"{image_root()}")
-        _describe(path, listing, shape)
     block = max(1, min(BLOCK, BLOCK_BYTES // int(np.prod(shape))))
     with ThreadPoolExecutor(workers()) as pool:
         images = stored.fill(
             lambda start, end: _rows(listing, shape, resize, start, end, pool, notes), block,
             waiting=lambda: watcher.notice("another process is decoding these images; waiting for it"),
             stop=watcher.stop, progress=lambda done: watcher.advance("decode", done, len(listing), "images"))
-    return Decoded(images, _read_notes(notes))
+    return Decoded(images, _read_notes(notes), key)
 
 
 def workers() -> int:
@@ -109,6 +113,9 @@ def workers() -> int:
 def _rows(listing: Listing, shape: Shape, resize: Resize, start: int, end: int, pool: ThreadPoolExecutor,
           notes: Path) -> np.ndarray:
     """Decode the images from `start` to before `end`, and note those that can't be read."""
+    if start == 0:
+        with storing(notes, ADVICE):
+            notes.unlink(missing_ok=True)  # those of an array that was removed
     rows = np.zeros((end - start, *shape), np.uint8)
 
     def pixels(number: int, content: Content | ImageError | None) -> ImageError | None:
@@ -154,14 +161,6 @@ def _pixels(content: Content, shape: Shape, resize: Resize) -> np.ndarray:
 
 def _key(listing: Listing, shape: Shape, resize: Resize) -> str:
     return hashlib.sha256(json.dumps([RULES, listing.signature, shape, resize]).encode()).hexdigest()[:32]
-
-
-def _describe(path: Path, listing: Listing, shape: Shape) -> None:
-    """Write beside the array what it holds, for `tenfold data cache`; forget notes of an older attempt if it is new."""
-    facts = {"uri": printable(listing.uri), "images": len(listing), "shape": list(shape)}
-    with storing(path, ADVICE):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path.with_suffix(".json"), json.dumps(facts), ADVICE)
 
 
 def _read_notes(notes: Path) -> dict[int, LeftOut]:
