@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from tenfold.report.search import verdict
 from tenfold.run import Run, SplitRecord
 
 if TYPE_CHECKING:
+    from tenfold.data.caches import Entry
     from tenfold.data.dataset import Dataset
     from tenfold.explanation import Explanation
     from tenfold.prediction import Prediction
@@ -284,6 +286,26 @@ def print_catalogue(found: Mapping[str, Mapping[str, Any]], root: Path) -> None:
         table.add_row(name, escape(entry["description"]), escape(entry["where"] or "not here"))
     _print(table)
     _print(f"\ndirectory searched: {escape(str(root))} (set TENFOLD_DATA to use another one)")
+
+
+def print_caches(removed: Sequence[Entry], kept: Sequence[Entry], clear: bool) -> None:
+    """Print a row for each entry of the caches; after clearing, what was removed and what is in use and stays."""
+    if kept:
+        table = _table("cache", "data set", ">images", "size of one", ">on disk", "age", "state", "key")
+        for entry in kept:
+            count, shape = (f"{entry.shape[0]:,}", "×".join(map(str, entry.shape[1:]))) if entry.shape else ("?", "?")
+            table.add_row(entry.kind, escape(printable(entry.name) or "unknown"), count, shape,
+                          _disk_size(entry.size), _age(time.time() - entry.changed), entry.state, entry.key[:12])
+        _print(table)
+    if clear:
+        _print(f"removed {len(removed):,} of {len(removed) + len(kept):,}, {_disk_size(sum(e.size for e in removed))}"
+               + ("; a process is using the others" if kept else ""))
+    else:
+        _print(f"{len(kept):,} in the caches, {_disk_size(sum(entry.size for entry in kept))}")
+
+
+def _disk_size(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count < 1e9 else f"{count / 1e9:,.1f} GB"
 
 
 def print_dataset(dataset: Dataset, summary: Mapping[str, Any], png: Path) -> None:

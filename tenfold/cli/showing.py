@@ -100,6 +100,30 @@ def data_fetch(data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)]) 
         print(f"{name}: {len(split):,} images ({split.describe()})")
 
 
+@command(data_app, "cache", short="List or clear decoded images and features.")
+def data_cache(
+    names: Annotated[list[str] | None, typer.Argument(
+        metavar="[NAME]...", help="Names of data sets, or keys; without them, everything.")] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove what is listed, also unfinished files.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the caches of decoded images and of features. --clear removes them, but nothing that a process is filling.
+
+    They are made again when they are needed.
+    """
+    from tenfold import terminal
+    from tenfold.data import caches
+
+    found = caches.chosen(caches.entries(), names or ())
+    removed, kept = caches.remove(found) if clear else ([], found)
+    if as_json:
+        shown = {"entries": [entry.facts() for entry in kept], "removed": [entry.facts() for entry in removed]}
+        print(json.dumps({"directories": {kind: str(root) for kind, root in caches.roots().items()}, **shown},
+                         indent=2, ensure_ascii=False))
+    else:
+        terminal.print_caches(removed, kept, clear)
+
+
 @command(app, short="Train three small models, offline, and compare them.")
 def demo(runs: Runs = Path("runs")) -> None:
     """Train three small models on handwritten digits, offline, and compare them."""

@@ -40,25 +40,25 @@ def open_dataset(
     Raises UnknownNameError for an unknown name, UsageError for invalid options, DataError for missing, damaged or
     unsuitable files, FetchError for a failed download, StorageError if a download can't be written.
     """
-    name, _, options = canonical(uri).partition(":")
     if uri.startswith(GIVEN):
         raise DataError(f"data set {uri}: it was given in Python; expected the directory of a run that keeps it, as in "
                         "--data runs/NAME-1/data, or the images themselves as data= in Python")
+    name, _, options = canonical(uri, online=fetch).partition(":")
     directory = data_root() if root is None else expanded(root)
     return _source(name)(options, Access(directory, fetch, watcher, section, side, shape))
 
 
-def canonical(uri: str) -> str:
-    """The URI with its kind and an absolute path: "photos/" becomes "folder:/home/me/photos".
+def canonical(uri: str, online: bool = True) -> str:
+    """The URI with its kind and an absolute path, or with a fixed version: "photos/" becomes "folder:/home/me/photos".
 
-    A name of a data set wins over a path of that name. Raises UnknownNameError if it is neither, UsageError for a file
-    of an unknown kind.
+    A name of a data set wins over a path of that name. `online`: the network may be asked for the version. Raises
+    UnknownNameError if it is neither, UsageError for a file of an unknown kind, and the errors of the source's `pin`.
     """
-    name = uri.partition(":")[0]
     if uri.startswith(GIVEN):
         return uri
+    name, colon, options = uri.partition(":")
     if name in DATASETS:
-        return absolute(uri)
+        return absolute(f"{name}:{_source(name).pin(options, online)}" if colon else uri)
     found = recognise(uri)
     if found is None:
         is_path = any(separator in uri for separator in "/\\")

@@ -45,11 +45,13 @@ class Source:
     """A named data set, or a family of data sets distinguished by options.
 
     open: takes the options (the part of the URI after the name) and an `Access`; where: takes the root and returns the
-    location of the files, None if they are not on this machine.
+    location of the files, None if they are not on this machine; pin: takes the options, and whether the network may be
+    used, and returns options that stand for the same images for ever.
     """
 
     open: Callable[[str, Access], Dataset]
     where: Callable[[Path], str | None]
+    pin: Callable[[str, bool], str]
 
     def __call__(self, options: str, access: Access) -> Dataset:
         """Open the data set. Raises the same errors as `open`."""
@@ -66,6 +68,13 @@ def own_files(root: Path) -> str:
     return "your files"
 
 
-def source(where: Callable[[Path], str | None]) -> Callable[[Callable[[str, Access], Dataset]], Source]:
+def unchanged(options: str, online: bool) -> str:
+    """The options of a source that has no versions."""
+    return options
+
+
+def source(
+    where: Callable[[Path], str | None], pin: Callable[[str, bool], str] = unchanged
+) -> Callable[[Callable[[str, Access], Dataset]], Source]:
     """Decorator: turn the function that opens a data set into a `Source`."""
-    return lambda opener: Source(opener, where)
+    return lambda opener: Source(opener, where, pin)

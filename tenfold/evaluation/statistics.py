@@ -72,7 +72,8 @@ def bootstrap(predictions: Predictions, measures: Sequence[Measure], count: int 
 
     count: by default see `enough`. All values are NaN for a single image, because every resample equals it.
     """
-    count, found, done = count or enough(len(predictions.labels), predictions.classes), [], 0
+    count, done = count or enough(len(predictions.labels), predictions.classes), 0
+    found: list[list[np.ndarray]] = []
     known = 1.0 if len(predictions.labels) > 1 else math.nan
 
     together = max(1, WEIGHTS_AT_ONCE // max(len(predictions.labels), 1))

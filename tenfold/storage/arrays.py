@@ -1,15 +1,17 @@
 """Memory-mapped arrays on disk that are filled block by block and continue after an interruption.
 
-`NAME.npy` is complete or absent. Rows are written to `NAME.part`; `NAME.rows` holds the number of finished rows.
+`NAME.npy` is complete or absent. Rows are written to `NAME.part`; `NAME.rows` holds the number of finished rows, and
+`NAME.json` says what the rows are.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,13 +28,14 @@ Rows = Callable[[int, int], np.ndarray]
 class StoredArray:
     """An array at `path`, which ends in `.npy`, filled along its first axis.
 
-    `advice` ends the message of every StorageError.
+    `advice` ends the message of every StorageError. `about` is written as JSON beside an array that is filled.
     """
 
     path: Path
     shape: tuple[int, ...]
     dtype: np.dtype
     advice: str = ELSEWHERE
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def find(self) -> np.ndarray | None:
         """Memory-map the array, copy-on-write; None if the file is missing, damaged or of another shape or dtype."""
@@ -58,6 +61,8 @@ class StoredArray:
             with storing(self.path, self.advice):
                 found = self.find()
             if found is None:
+                if self.about:
+                    write_whole(self.path.with_suffix(".json"), json.dumps(dict(self.about)), self.advice)
                 self._fill_part(rows, block, note_every, stop, progress)
                 with storing(self.path, self.advice):
                     put_in_place(self._part, self.path)

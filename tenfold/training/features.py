@@ -77,11 +77,11 @@ def dataset_features(network: Any, recipe: Recipe, dataset: Dataset, watcher: Wa
     key, section = _network_key(network), recipe.train
     copies = range(1, 1 + section.augmented_copies)
     views = [View(), *(View(number, section.seed, section.augment) for number in copies)]
-    parts = [extract(network, key, dataset.train, view, watcher) for view in views]
+    parts = [extract(network, key, dataset.train, view, watcher, dataset.uri) for view in views]
     train = Features(parts[0] if len(parts) == 1 else np.concatenate(parts), np.tile(dataset.train.labels, len(parts)))
     held = dataset.validation
     return FeatureSet(train, None if held is None else Features(
-        extract(network, key, held, views[0], watcher), held.labels))
+        extract(network, key, held, views[0], watcher, dataset.uri), held.labels))
 
 
 def check_copies(recipe: Recipe) -> None:
@@ -93,12 +93,15 @@ def check_copies(recipe: Recipe) -> None:
                              f"remove train.augment.{name} or set train.augmented_copies=0")
 
 
-def extract(network: Any, key: str, split: Split, view: View, watcher: Watcher) -> np.ndarray:
-    """Features of one view of a split: float32 [n, d], a copy-on-write memory map of the cached file."""
+def extract(network: Any, key: str, split: Split, view: View, watcher: Watcher, uri: str = "") -> np.ndarray:
+    """Features of one view of a split: float32 [n, d], a copy-on-write memory map of the cached file.
+
+    `uri` of the data set is only noted beside the file.
+    """
     augmentation = (view.number, view.seed, view.augment) if view.number else 0
     name = hashlib.sha256(repr((key, split.fingerprint(), augmentation)).encode()).hexdigest()
     stored = StoredArray(feature_root() / f"{name}.npy", (len(split), network.output_shape[-1]), np.dtype(np.float32),
-                         "set TENFOLD_CACHE to another directory")
+                         "set TENFOLD_CACHE to another directory", {"uri": uri} if uri else {})
 
     def rows(start: int, end: int) -> np.ndarray:
         return batch_features(network, split.images[start:end], view, start)

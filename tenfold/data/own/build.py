@@ -39,7 +39,7 @@ def own_dataset(listing: Listing, access: Access) -> Dataset:
     for note in notes:
         watcher.notice(note)
     order = _order(listing, decoded)
-    groups, words = find_groups(listing, decoded.images, order, section.group)
+    groups, words = find_groups(listing, decoded, order, section.group)
     if words:
         notes.append(words)
         watcher.notice(words)

@@ -41,10 +41,14 @@ ADVICE = "set TENFOLD_CACHE to another directory"
 
 @dataclass(frozen=True)
 class Decoded:
-    """The images of a listing, uint8 [n, h, w, c] in its order, and those that can't be read, by number."""
+    """The images of a listing, uint8 [n, h, w, c] in its order, and those that can't be read, by number.
+
+    `key` is a hash of everything that determines the pixels.
+    """
 
     images: np.ndarray
     unread: dict[int, LeftOut]
+    key: str
 
 
 class Coloured(Exception):  # noqa: N818
@@ -87,17 +91,17 @@ def decode(listing: Listing, shape: Shape, resize: Resize, watcher: Watcher, onl
     Images of a listing that are arrays of that shape already are returned as they are. Raises Coloured for an image
     in colour if `only_grey`, StorageError if the cache can't be written.
     """
+    key = _key(listing, shape, resize)
     if isinstance(listing.reader, Arrays) and listing.reader.images.shape[1:] == shape:
-        return Decoded(listing.reader.images, {})
-    path = image_root() / f"{_key(listing, shape, resize)}.npy"
-    stored = StoredArray(path, (len(listing), *shape), np.dtype(np.uint8), advice=ADVICE)
+        return Decoded(listing.reader.images, {}, key)
+    path = image_root() / f"{key}.npy"
+    stored = StoredArray(path, (len(listing), *shape), np.dtype(np.uint8), ADVICE, {"uri": printable(listing.uri)})
     notes, coloured = path.with_suffix(".unread"), path.with_suffix(".coloured")
     if only_grey and coloured.exists():
         raise Coloured
     if stored.find() is None:
         watcher.notice(f"decoding {len(listing):,} images of {listing.words} to {shape[0]}×{shape[1]}, once, into "
                        f"{image_root()}")
-        _describe(path, listing, shape)
     block = max(1, min(BLOCK, BLOCK_BYTES // int(np.prod(shape))))
     read = partial(_pixels, shape=shape, resize=resize, only_grey=only_grey)
     try:
@@ -111,7 +115,7 @@ def decode(listing: Listing, shape: Shape, resize: Resize, watcher: Watcher, onl
             path.with_suffix(suffix).unlink(missing_ok=True)
         write_whole(coloured, "", ADVICE)  # so that the next time needs no decoding to find out
         raise
-    return Decoded(images, _read_notes(notes))
+    return Decoded(images, _read_notes(notes), key)
 
 
 def workers() -> int:
@@ -124,6 +128,9 @@ def workers() -> int:
 def _rows(listing: Listing, shape: Shape, read: Callable[[Content], np.ndarray], start: int, end: int,
           pool: ThreadPoolExecutor, notes: Path) -> np.ndarray:
     """Decode the images from `start` to before `end`, and note those that can't be read."""
+    if start == 0:
+        with storing(notes, ADVICE):
+            notes.unlink(missing_ok=True)  # those of an array that was removed
     rows = np.zeros((end - start, *shape), np.uint8)
 
     def pixels(number: int, content: Content | ImageError | None) -> ImageError | None:
@@ -172,14 +179,6 @@ def _pixels(content: Content, shape: Shape, resize: Resize, only_grey: bool) -> 
 
 def _key(listing: Listing, shape: Shape, resize: Resize) -> str:
     return hashlib.sha256(json.dumps([RULES, listing.signature, shape, resize]).encode()).hexdigest()[:32]
-
-
-def _describe(path: Path, listing: Listing, shape: Shape) -> None:
-    """Write beside the array what it holds."""
-    facts = {"uri": printable(listing.uri), "images": len(listing), "shape": list(shape)}
-    with storing(path, ADVICE):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path.with_suffix(".json"), json.dumps(facts), ADVICE)
 
 
 def _read_notes(notes: Path) -> dict[int, LeftOut]:

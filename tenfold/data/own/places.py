@@ -70,6 +70,8 @@ def _path(text: str) -> Path:
 def data_name(uri: str) -> str:
     """A short name for the data set of a URI, fit for the name of a run: "photos" for "folder:/home/me/photos"."""
     kind, _, options = uri.partition(":")
+    if kind == "hf" and options:
+        return re.split("[:@]", options)[0].rpartition("/")[2]
     return path_name(_path(options)) if kind in PATHS and options else kind
 
 

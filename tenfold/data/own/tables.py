@@ -54,7 +54,7 @@ def list_tables(files: Sequence[Path], uri: str, access: Access) -> Listing:
     labels = [_labels(table) for table in tables]
     texts = [text for each in labels for text in each]
     inside = _relative(files)
-    names = [f"{file} row {row}" for file, each in zip(inside, labels, strict=True) for row in range(len(each))]
+    names = [f"{file.as_posix()} row {row}" for file, each in zip(inside, labels, strict=True) for row in range(len(each))]
     missing = [name for name, text in zip(names, texts, strict=True) if text is None]
     if missing:
         raise DataError(f"{_words(files)}: {len(missing):,} of {len(texts):,} rows have no label ({some(missing)}); "
@@ -68,7 +68,7 @@ def list_tables(files: Sequence[Path], uri: str, access: Access) -> Listing:
         raise DataError(f"{_words(files)}: received the label {printable(strange[0])!r}; expected 0 to "
                         f"{len(classes) - 1}")
     splits = np.concatenate([np.full(len(each), _split(file)) for file, each in zip(inside, labels, strict=True)])
-    signature = file_signature(zip(map(str, inside), files, strict=True))
+    signature = file_signature(zip((file.as_posix() for file in inside), files, strict=True))
     return Listing(path_name(files[0] if len(files) == 1 else files[0].parent), uri, _words(files), classes, names,
                    np.array([index[str(text)] for text in texts], np.int64), splits, _Rows(tables), signature)
 
