@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tenfold.errors import UsageError
@@ -67,11 +68,17 @@ def check_build(section: ModelSection, shape: tuple[int, int, int], classes: int
     Allocates no memory for weights and downloads nothing. Other networks accept every image size and need no check.
     """
     if section.name == "pretrained":
-        from tenfold.foreign.load import without_memory
-
         origin(section)
-        with without_memory():
-            build(section, shape, classes)
+        _build_without_memory(section.model_dump_json(), shape, classes)
+
+
+@cache
+def _build_without_memory(section: str, shape: tuple[int, int, int], classes: int) -> None:
+    """Build a network from the JSON of its section; the same one is built only once, as that takes a second."""
+    from tenfold.foreign.load import without_memory
+
+    with without_memory():
+        build(ModelSection.model_validate_json(section), shape, classes)
 
 
 def obtain(section: ModelSection, watcher: Watcher = SILENT) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tenfold.backend import compiler
+from tenfold.foreign.load import without_memory
 from tenfold.later import importing_later
 from tenfold.models import build
 from tenfold.recipe import ModelSection
@@ -22,11 +23,12 @@ class Summary:
 
     @classmethod
     def of(cls, section: ModelSection, shape: tuple[int, int, int], classes: int) -> Summary:
-        """Build the plain model of a recipe's `[model]` section and count its parameters and operations."""
-        model = build(section, shape, classes)
+        """Build the plain model of a recipe's `[model]` section, without memory, and count."""
         counter = FlopCounterMode(display=False)
-        with importing_later(compiler()), torch.no_grad(), counter:
-            model(torch.zeros(1, *shape), training=False)
+        with without_memory(), importing_later(compiler()), torch.no_grad():
+            model = build(section, shape, classes)
+            with counter:
+                model(torch.zeros(1, *shape, device="meta"), training=False)
         return cls(model.count_params(), counter.get_total_flops())
 
 

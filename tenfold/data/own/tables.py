@@ -54,7 +54,8 @@ def list_tables(files: Sequence[Path], uri: str, access: Access) -> Listing:
     labels = [_labels(table) for table in tables]
     texts = [text for each in labels for text in each]
     inside = _relative(files)
-    names = [f"{file.as_posix()} row {row}" for file, each in zip(inside, labels, strict=True) for row in range(len(each))]
+    names = [f"{file.as_posix()} row {row}" for file, each in zip(inside, labels, strict=True)
+             for row in range(len(each))]
     missing = [name for name, text in zip(names, texts, strict=True) if text is None]
     if missing:
         raise DataError(f"{_words(files)}: {len(missing):,} of {len(texts):,} rows have no label ({some(missing)}); "
