@@ -26,7 +26,7 @@ FLOORS: dict[str, set[str]] = {
     "data": {"errors", "registry", "storage", "recipe", "progress"},
     "foreign": {"errors", "backend"},
     "models": {"errors", "later", "registry", "storage", "recipe", "progress", "backend", "data", "foreign"},
-    "runtimes": {"errors", "machine", "registry", "backend", "modelfile", "models"},
+    "runtimes": {"errors", "machine", "registry", "recipe", "backend", "modelfile", "models"},
     "interrupt": set(),
     "later": set(),
     "training": {

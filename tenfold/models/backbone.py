@@ -252,7 +252,7 @@ def rebuild(plain: keras.Model) -> keras.Model:
     channels_first = _has_channels_first_form(model)
     if not channels_first:
         x = keras.layers.Permute((2, 3, 1), dtype="float32", name="channels_last")(x)
-    twins = _Twins(layers, channels_first, plain.input_shape[-1], lambda layer: False)
+    twins = _Twins(layers, channels_first, plain.input_shape[-1], lambda layer: False, blank=True)
     x = model._run_through_graph(x, operation_fn=twins)
     network = keras.Model(inputs, x, name=plain.name)
     put(network, plain.get_weights())
@@ -277,10 +277,12 @@ def _match_input(layers: Layers, x: Any, model: keras.Model) -> Any:
 
 
 class _Twins:
-    """Creates one twin of each layer of a graph, with a new name."""
+    """Creates one twin of each layer of a graph, with a new name; if `blank`, with weights of zero to be replaced."""
 
-    def __init__(self, layers: Layers, channels_first: bool, channels: int, is_trained: Callable[[Any], bool]) -> None:
+    def __init__(self, layers: Layers, channels_first: bool, channels: int, is_trained: Callable[[Any], bool],
+                 blank: bool = False) -> None:
         self.layers, self.channels_first, self.channels, self.is_trained = layers, channels_first, channels, is_trained
+        self.blank = blank
         self.made: dict[int, Any] = {}
 
     def __call__(self, operation: Any) -> Any:
@@ -298,6 +300,8 @@ class _Twins:
         config = layer.get_config()
         config["name"] = PREFIX + layer.name
         config["dtype"] = self._dtype(layer)
+        if self.blank:  # random numbers take a second
+            config |= dict.fromkeys((key for key in config if key.endswith("_initializer")), "zeros")
         if self.channels_first:
             if "data_format" in config:
                 config["data_format"] = "channels_first"

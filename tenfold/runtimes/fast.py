@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import torch
 from tenfold import modelfile
 from tenfold.models import twin
 from tenfold.models.layers import forward, keras
+from tenfold.recipe import ModelSection
 from tenfold.registry import RUNTIMES
 from tenfold.runtimes.predictor import BATCH, in_batches
 
@@ -19,19 +22,33 @@ if TYPE_CHECKING:
 
 
 @RUNTIMES.add("fast")
+def fast(run: Run) -> Fast:
+    """Open a run's model, or take the last one opened if it is the same file. Raises RunError if the run has none."""
+    path = run.path / "model.keras"
+    if not path.is_file():
+        run.model()  # raises
+    status = path.stat()
+    recipe = run.recipe().model.model_dump_json() if run.has("recipe.toml") else ""
+    return _opened(run.path.absolute(), (status.st_mtime_ns, status.st_size, status.st_ino), recipe)
+
+
+@lru_cache(maxsize=1)
+def _opened(path: Path, stamp: tuple[int, ...], recipe: str) -> Fast:
+    """The model in a run directory; `stamp` and `recipe` change with the model."""
+    facts = modelfile.facts(path / "model.keras")
+    network = twin(ModelSection.model_validate_json(recipe) if recipe else None, modelfile.load(path / "model.keras"))
+    return Fast(network, facts)
+
+
 class Fast:
     """A Predictor that rebuilds the model of a run with fast layers.
 
     Without the run's recipe, it uses the graph in `model.keras`: the same numbers, but some layers are slower.
     """
 
-    def __init__(self, run: Run) -> None:
-        """Load the model. Raises RunError if the run has none."""
-        plain = run.model()
-        facts = modelfile.facts(run.path / "model.keras")
+    def __init__(self, network: keras.Model, facts: Mapping[str, Any]) -> None:
         self.classes: tuple[str, ...] = tuple(facts["classes"])
         self.shape: tuple[int, int, int] = tuple(facts["shape"])
-        network = twin(run.recipe().model if run.has("recipe.toml") else None, plain)
         self._last = next(layer for layer in reversed(network.layers) if layer.output is network.outputs[0])
         self._body = forward(keras.Model(network.inputs, self._last.input))
 
