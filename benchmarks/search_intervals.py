@@ -85,7 +85,8 @@ def main() -> int:
     print(f"the validation accuracy is too high by {100 * found['optimism']:+.2f} points, the test accuracy by "
           f"{100 * found['test_error']:+.2f}")
     if arguments.json:
-        arguments.json.write_text(json.dumps(vars(arguments) | found, indent=2, default=str) + "\n", encoding="utf-8")
+        settings = {name: value for name, value in vars(arguments).items() if name != "json"}
+        arguments.json.write_text(json.dumps(settings | found, indent=2) + "\n", encoding="utf-8")
     return 0
 
 

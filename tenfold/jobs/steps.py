@@ -24,7 +24,7 @@ def do(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> None
 
     Events also go to the run's journal, so that another process can follow.
     """
-    job = replace(job, watcher=Together([job.watcher, Journal(run.path / NAME)]))
+    job = replace(job, watcher=Together([Journal(run.path / NAME), job.watcher]))
     try:
         fit(job, run, plan, snapshot)
         validate(job, run)

@@ -17,7 +17,7 @@ from tenfold.errors import MissingRunError, RecipeError, RunError, StorageError,
 from tenfold.recipe import Recipe
 from tenfold.run import history
 from tenfold.run.artifacts import ARTIFACTS
-from tenfold.run.naming import ELSEWHERE, make_numbered, natural
+from tenfold.run.naming import ELSEWHERE, make_numbered, natural, remove_unfinished
 from tenfold.run.records import (
     Calibration,
     Corruptions,
@@ -69,6 +69,7 @@ class Run:
 
         One process at a time creates a path; whatever is there is replaced.
         """
+        remove_unfinished(path.parent, path.name)
         return cls(write_directory(path, lambda temporary: cls(temporary)._begin(recipe), ELSEWHERE))
 
     def _begin(self, recipe: Recipe | None) -> None:

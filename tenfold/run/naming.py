@@ -52,7 +52,7 @@ def make_numbered(root: Path, name: str, fill: Callable[[Path], object] = lambda
     with storing(root, ELSEWHERE):
         root.mkdir(parents=True, exist_ok=True)
     with locked(root / f".{name}.lock", advice=ELSEWHERE), storing(root, ELSEWHERE):
-        _sweep(root, name)
+        remove_unfinished(root, name)
         temporary = temporary_name(root / name)
         temporary.mkdir()
         try:
@@ -66,8 +66,8 @@ def make_numbered(root: Path, name: str, fill: Callable[[Path], object] = lambda
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _sweep(root: Path, name: str) -> None:
-    """Remove temporary directories that a killed process left: nobody else makes any while the lock is held."""
+def remove_unfinished(root: Path, name: str) -> None:
+    """Remove temporary directories of `name` that a killed process left. Nobody may make any at the same time."""
     for left in root.glob(f".*-{name}"):
         if TEMPORARY.fullmatch(left.name.removesuffix(name)):
             shutil.rmtree(left, ignore_errors=True)

@@ -70,6 +70,8 @@ def write(trials: Trials, verdict: Mapping[str, Any] | None = None) -> dict[str,
     verdict: what `winner.judge` says of the best recipe; None: keep the one in the file.
     """
     with locked(trials.folder / ".results.lock", advice=ELSEWHERE):
+        for left in (path for name in (FILE, BEST) for path in trials.folder.glob(f".*-{name}")):
+            left.unlink(missing_ok=True)  # of a process that was killed while it wrote
         found = rows(trials)
         best = best_of(found, trials.plan.by)
         plan = trials.plan

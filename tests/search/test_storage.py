@@ -8,7 +8,8 @@ from pathlib import Path
 import optuna
 import pytest
 
-from tenfold.errors import UsageError
+from tenfold import search
+from tenfold.errors import MissingExtraError, UsageError
 from tenfold.search.storage import JournalLock, check_url, open_storage, without_password
 
 
@@ -46,6 +47,12 @@ def test_threads_take_turns(tmp_path: Path) -> None:
     lock = JournalLock(journal)
     assert lock.acquire()
     lock.release()
+
+
+def test_without_optuna_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'tenfold\[tune\]'"):
+        search.tune  # noqa: B018
 
 
 def test_a_password_is_never_shown() -> None:
