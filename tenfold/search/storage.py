@@ -36,6 +36,16 @@ def open_storage(journal: Path, url: str | None) -> BaseStorage:
     return _postgresql(url)
 
 
+def close(storage: BaseStorage) -> None:
+    """Close the connections to a database."""
+    with contextlib.suppress(ImportError):
+        from optuna.storages import RDBStorage
+
+        if isinstance(storage, RDBStorage):
+            storage.remove_session()
+            storage.engine.dispose()
+
+
 def check_url(url: str | None) -> None:
     """Raise UsageError for anything but a PostgreSQL URL."""
     if url is not None and not url.startswith(("postgresql://", "postgres://")):

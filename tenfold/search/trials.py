@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -30,7 +30,7 @@ from tenfold.search.plan import SearchPlan
 from tenfold.search.pruners import pruner
 from tenfold.search.reports import Quiet, Reports
 from tenfold.search.samplers import sampler, suggest
-from tenfold.search.storage import open_storage, patiently
+from tenfold.search.storage import close, open_storage, patiently
 from tenfold.storage.locks import locked
 
 JOURNAL = "journal.log"
@@ -48,17 +48,24 @@ class Claim:
 class Trials:
     """The trials in the directory of a search, in a journal there or at a PostgreSQL `url`.
 
-    Raises RunError if the directory has no plan, StorageError if the storage can't be read.
+    A context that closes the storage. Raises RunError if the directory has no plan, StorageError if the storage can't
+    be read.
     """
 
     def __init__(self, folder: Path, url: str | None, watcher: Watcher) -> None:
         self.folder, self.plan, self.watcher = folder, SearchPlan.read(folder), watcher
         self.start, self.space = self.plan.start, self.plan.ranges
-        storage = open_storage(folder / JOURNAL, url)
+        self._storage = open_storage(folder / JOURNAL, url)
         self.study = patiently(partial(
-            optuna.create_study, study_name=self.plan.study, storage=storage, direction=self.plan.direction,
+            optuna.create_study, study_name=self.plan.study, storage=self._storage, direction=self.plan.direction,
             sampler=sampler(self.plan.sampler, self.plan.seed, self.space, self.start),
             pruner=pruner(self.plan.pruner, self.start.train.all_epochs), load_if_exists=True), watcher)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        close(self._storage)
 
     def all(self) -> list[FrozenTrial]:
         """All trials in the storage, by number."""

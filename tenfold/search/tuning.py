@@ -80,22 +80,22 @@ def tune(
     if (before := read(folder)) and before["winner"]:
         watcher.notice(f"{folder} is finished after {len(before['trials'])} trials; --new begins another search")
         return Found(folder, before, folder / BEST, folder / PAGE)
-    search = Trials(folder, storage, watcher)
     workers = min(workers or executors.all_workers(), trials)
     seconds = None if minutes is None else 60 * minutes * workers
-    if workers == 1:
-        work(search, dataset, trials, seconds, watcher)
-    else:
-        calls = [partial(work_alone, folder, storage, trials, seconds)] * workers
-        for _, outcome in executors.run_all(calls, workers, watcher):
-            executors.result(outcome)
-    return _finished(search, final_seeds, workers, watcher)
+    with Trials(folder, storage, watcher) as search:
+        if workers == 1:
+            work(search, dataset, trials, seconds, watcher)
+        else:
+            calls = [partial(work_alone, folder, storage, trials, seconds)] * workers
+            for _, outcome in executors.run_all(calls, workers, watcher):
+                executors.result(outcome)
+        return _finished(search, final_seeds, workers, watcher)
 
 
 def work_alone(folder: Path, storage: str | None, limit: int, seconds: float | None, *, watcher: Watcher) -> None:
     """`work` in a process of its own."""
-    search = Trials(folder, storage, watcher)
-    work(search, prepared(search.start, None, SILENT), limit, seconds, watcher)
+    with Trials(folder, storage, watcher) as search:
+        work(search, prepared(search.start, None, SILENT), limit, seconds, watcher)
 
 
 def work(search: Trials, dataset: Dataset, limit: int, seconds: float | None, watcher: Watcher) -> None:
