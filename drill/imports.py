@@ -73,10 +73,10 @@ def main() -> int:
             print(f"{kind:<5} {found.files:,} damaged files: {found.images:,} images, {found.left_out:,} left out, "
                   f"{len(found.lost):,} lost; {found.memory:.0f} MB of memory", *found.lost[:10], flush=True)
         for name in sources():
-            counts = Counter(import_sources(name, count // 10, Path(root) / name))
+            counts = Counter(import_sources(name, count, Path(root) / name))
             escaped = [outcome for outcome in counts if outcome not in ("read", "refused")]
             good &= not escaped
-            print(f"{name:<14} {count // 10:,} damaged files: {counts['read']:,} read, {counts['refused']:,} refused "
+            print(f"{name:<14} {count:,} damaged files: {counts['read']:,} read, {counts['refused']:,} refused "
                   f"in one line, {sum(map(counts.get, escaped)):,} escaped", *escaped[:10], sep="\n  " if escaped
                   else " ", flush=True)
     return 0 if good else 1
