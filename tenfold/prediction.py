@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,17 +10,20 @@ from typing import Any
 import numpy as np
 
 from tenfold.data.familiar import unlike
+from tenfold.data.fitting import fitted
 from tenfold.data.images import image_files, printable, read_image
+from tenfold.data.own.table import pixel_rows
 from tenfold.errors import ImageError
 from tenfold.run import Run, State
 from tenfold.runtimes import BATCH, Predictor, open_predictor
 
+TABLES = (".csv", ".tsv")
 TOLERATED = 0.05  # fraction of images that may lie outside the ranges of the training images without a warning
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The prediction for an image file, or the reason why the file could not be read."""
+    """The prediction for an image file or a row of a table, or the reason why the file could not be read."""
 
     path: Path
     label: str | None
@@ -36,20 +39,21 @@ class Prediction:
 
 
 def predict(run: Run, paths: Iterable[str | Path], batch_size: int = BATCH) -> list[Prediction]:
-    """Classify image files and all images in folders (recursively), in order.
+    """Classify image files, all images in folders (recursively) and the rows of tables of pixels, in order.
 
     Images of any size and mode are converted to the model's size and channels. Each file gets a Prediction, even if
     it is named twice. If a file can't be read, its Prediction has an `error` and the other files are still classified.
-    Raises UsageError for a path that does not exist or a folder without images, RunError if the run has no model.
+    Raises UsageError for a path that does not exist or a folder without images, DataError for an unsuitable table,
+    RunError if the run has no model.
     """
     from tenfold import modelfile  # imports Keras and PyTorch
 
-    files = list(image_files(paths))
+    images = list(_images(paths))
     predictor = open_predictor(run)
     facts = modelfile.facts(run.path / "model.keras")
     results: list[Prediction] = []
-    for start in range(0, len(files), batch_size):
-        results += _predict_batch(predictor, files[start : start + batch_size], facts)
+    for start in range(0, len(images), batch_size):
+        results += _predict_batch(predictor, images[start : start + batch_size], facts)
     return results
 
 
@@ -69,13 +73,24 @@ def cautions(run: Run, predictions: Sequence[Prediction]) -> list[str]:
     return found
 
 
-def _predict_batch(predictor: Predictor, files: list[Path], facts: Mapping[str, Any]) -> list[Prediction]:
-    ranges = facts.get("pixels")
+def _images(paths: Iterable[str | Path]) -> Iterator[tuple[Path, np.ndarray | None]]:
+    """The path of each image, and its pixels if it is a row of a table."""
+    for path in map(Path, paths):
+        if path.suffix.lower() in TABLES and path.is_file():
+            yield from ((Path(f"{path} row {number}"), image) for number, image in enumerate(pixel_rows(path), 1))
+        else:
+            yield from ((file, None) for file in image_files([path]))
+
+
+def _predict_batch(
+    predictor: Predictor, contents: Sequence[tuple[Path, np.ndarray | None]], facts: Mapping[str, Any],
+) -> list[Prediction]:
+    ranges, shape, resize = facts.get("pixels"), predictor.shape, facts.get("resize", "stretch")
     images: list[np.ndarray] = []
     errors: list[str | None] = []
-    for path in files:
+    for path, content in contents:
         try:
-            images.append(read_image(path, predictor.shape, resize=facts.get("resize", "stretch")))
+            images.append(read_image(path, shape, resize=resize) if content is None else fitted(content, shape, resize))
             errors.append(None)
         except ImageError as error:
             errors.append(str(error))
@@ -83,7 +98,7 @@ def _predict_batch(predictor: Predictor, files: list[Path], facts: Mapping[str, 
     strange = iter(unlike(pixels, ranges) if ranges else [False] * len(pixels))
     rows, classes = iter(predictor.predict(pixels)), predictor.classes
     results = []
-    for path, reason in zip(files, errors, strict=True):
+    for (path, _), reason in zip(contents, errors, strict=True):
         if reason is not None:
             results.append(Prediction(path, None, {}, reason))
         else:

@@ -234,7 +234,8 @@ def study(
 @command(app)
 def predict(
     run: RunPath,
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Image files and folders of images.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Image files, folders of images and tables of "
+                                                                      "pixels.")],
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     as_json: AsJson = False,
 ) -> None:

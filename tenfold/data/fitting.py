@@ -58,6 +58,13 @@ class Fit:
         return np.array(resized).reshape(*self.inner, self.shape[2])
 
 
+def fitted(pixels: np.ndarray, shape: tuple[int, int, int], how: Resize) -> np.ndarray:
+    """An image uint8 [h, w, 1 or 3] brought to `shape` (height, width, channels)."""
+    if pixels.shape[2] != shape[2]:
+        pixels = in_channels(pixels, shape[2])
+    return fit((pixels.shape[0], pixels.shape[1]), shape, how).apply(np.ascontiguousarray(pixels))
+
+
 def in_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
     """An image uint8 [h, w, 1 or 3] with 1 or 3 channels: grey by the luminance of ITU-R 601, as image files have."""
     from PIL import Image

@@ -145,6 +145,20 @@ def split_rows(splits: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
     return rows
 
 
+MOST_LEFT_OUT = 200  # files in the table of those that are left out
+
+
+def left_out(dataset: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]]]:
+    """(a sentence, a row of name and reason for each) of the files of a data set that are not used."""
+    files = dataset.get("left_out", [])
+    count, rows = dataset.get("left_out_count", len(files)), [(each["name"], each["reason"]) for each in files]
+    if not count:
+        return "", []
+    shown = "" if count <= MOST_LEFT_OUT else f" The table shows the first {MOST_LEFT_OUT}."
+    words = "1 file of the data set is" if count == 1 else f"{count:,} files of the data set are"
+    return f"{words} not used.{shown}", rows[:MOST_LEFT_OUT]
+
+
 def metric_rows(metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """(splits, rows): each row is the title of a metric, its direction and its text for each scored split.
 
@@ -271,13 +285,13 @@ def _value(column: str, value: float | None) -> str:
 def sections(environment: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
     """The environment as (section, [(key, value)]), with dotted keys for nested values.
 
-    Leaves out the splits, because `split_rows` has them.
+    Leaves out the splits and the files left out, because `split_rows` and `left_out` have them.
     """
     general = [(key, _plain(value)) for key, value in environment.items() if not isinstance(value, Mapping)]
     nested = []
     for key, value in environment.items():
         if isinstance(value, Mapping):
-            kept = {k: v for k, v in value.items() if (key, k) != ("dataset", "splits")}
+            kept = {k: v for k, v in value.items() if key != "dataset" or k not in ("splits", "left_out")}
             nested.append((key, _flat(kept)))
     return ([("general", general)] if general else []) + nested
 

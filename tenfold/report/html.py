@@ -76,12 +76,14 @@ def report(run: Run, material: Material, plots: Mapping[str, bytes], status: Map
     splits, metric_rows = facts.metric_rows(material.metrics)
     class_split, class_columns, class_rows = facts.class_rows(material.metrics)
     columns, history = facts.history_rows(material.history)
+    left_out, left_out_rows = facts.left_out(dataset)
     return _render(
         "report.html", title=run.name, recipe=recipe.name, status=status.get("status", "unknown"),
         dataset=dataset.get("name", recipe.data.source), headline=facts.headline(material.metrics),
         cards=facts.cards(material.history, environment, material.metrics),
         cautions=facts.cautions(status, dataset.get("splits", {}), material.metrics), settings=facts.settings(recipe),
-        split_rows=facts.split_rows(dataset.get("splits", {})), splits=splits, metric_rows=metric_rows,
+        split_rows=facts.split_rows(dataset.get("splits", {})), left_out=left_out, left_out_rows=left_out_rows,
+        splits=splits, metric_rows=metric_rows,
         scored=facts.scored(material.metrics), class_split=class_split, class_rows=class_rows,
         class_columns=class_columns, undefined=facts.undefined(material.metrics),
         classes=material.classes, curves=sections.pop(CURVES, []), matrices=sections.pop(CONFUSION, []),

@@ -7,7 +7,7 @@ import pytest
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from tenfold.data import Dataset, Provenance, Split, open_dataset
-from tenfold.data.splits import allocate, prepare, stratified, summary
+from tenfold.data.splits import allocate, prepare, stratified, summary, whole_groups
 from tenfold.errors import UsageError
 from tenfold.recipe import DataSection
 
@@ -239,3 +239,26 @@ def test_groups_that_are_too_large_can_not_be_held_out():
     grouped = Split(np.zeros((40, 8, 8, 1), np.uint8), labels, Provenance("made"), groups=np.zeros(40, np.int64))
     with pytest.raises(UsageError, match=r"^data.test: can't hold out 8 of 40[^\n]*groups are too large[^\n]*$"):
         prepare(Dataset("made", "made", ("a", "b"), train=grouped), DataSection())
+
+
+@pytest.mark.parametrize("largest", [1, 5, 12])
+@pytest.mark.parametrize("size", [40, 120])
+def test_whole_groups_stay_near_the_share_of_each_class(largest: int, size: int) -> None:
+    draw = np.random.default_rng(largest)
+    lengths = draw.integers(1, largest + 1, 400)
+    groups = np.repeat(np.arange(400), lengths)[:600]
+    labels = np.repeat(draw.choice(3, 400, p=(0.6, 0.3, 0.1)), lengths)[:600]
+    chosen = whole_groups(labels, groups, size, np.random.default_rng(0))
+    assert set(groups[chosen]).isdisjoint(np.delete(groups, chosen))
+    share = np.bincount(labels) * size / len(labels)
+    assert np.abs(np.bincount(labels[chosen], minlength=3) - share).max() <= max(1, largest / 2)
+    assert np.array_equal(chosen, whole_groups(labels, groups, size, np.random.default_rng(0)))
+
+
+def test_groups_of_several_classes_are_taken_whole_and_leave_some_of_each() -> None:
+    draw = np.random.default_rng(0)
+    labels, groups = draw.integers(0, 4, 400), draw.integers(0, 80, 400)
+    chosen = whole_groups(labels, groups, 80, draw)
+    assert set(groups[chosen]).isdisjoint(np.delete(groups, chosen))
+    assert abs(len(chosen) - 80) <= 10
+    assert np.bincount(np.delete(labels, chosen)).min() > 0

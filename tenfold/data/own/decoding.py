@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from tenfold.data.dataset import LeftOut
-from tenfold.data.fitting import fit, in_channels
+from tenfold.data.fitting import fitted
 from tenfold.data.images import image_header, printable, read_image
 from tenfold.data.location import image_root
 from tenfold.data.own.listing import Arrays, Content, Listing
@@ -97,9 +97,11 @@ def decode(listing: Listing, shape: Shape, resize: Resize, watcher: Watcher, onl
     path = image_root() / f"{key}.npy"
     stored = StoredArray(path, (len(listing), *shape), np.dtype(np.uint8), ADVICE, {"uri": printable(listing.uri)})
     notes, coloured = path.with_suffix(".unread"), path.with_suffix(".coloured")
-    if only_grey and coloured.exists():
+    with storing(path, ADVICE):
+        found, known = stored.find(), coloured.exists()
+    if only_grey and known:
         raise Coloured
-    if stored.find() is None:
+    if found is None:
         watcher.notice(f"decoding {len(listing):,} images of {listing.words} to {shape[0]}×{shape[1]}, once, into "
                        f"{image_root()}")
     block = max(1, min(BLOCK, BLOCK_BYTES // int(np.prod(shape))))
@@ -171,10 +173,7 @@ def _pixels(content: Content, shape: Shape, resize: Resize, only_grey: bool) -> 
         if only_grey and image_header(content)[2] == 3:
             raise Coloured
         return read_image(content, shape, resize=resize)
-    size = content.shape[:2]
-    if content.shape[2] != shape[2]:
-        content = in_channels(content, shape[2])
-    return fit((size[0], size[1]), shape, resize).apply(np.ascontiguousarray(content))
+    return fitted(content, shape, resize)
 
 
 def _key(listing: Listing, shape: Shape, resize: Resize) -> str:

@@ -64,7 +64,14 @@ def existing(options: str, kind: str, is_folder: bool = False) -> Path:
 
 
 def _path(text: str) -> Path:
-    return Path(os.path.abspath(expanded(text)))
+    """The absolute path. Raises UsageError if it is no text: a run could not record where its images are."""
+    path = os.path.abspath(expanded(text))
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"data set {printable(path)}: received a path whose bytes are no UTF-8 text; rename the "
+                         "folder or file") from None
+    return Path(path)
 
 
 def data_name(uri: str) -> str:

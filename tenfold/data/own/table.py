@@ -44,6 +44,15 @@ def table(options: str, access: Access) -> Dataset:
     return own_dataset(listing(path, delimiter, header, access.section), access)
 
 
+def pixel_rows(path: Path) -> np.ndarray:
+    """The images of a table of pixels, uint8 [n, h, w, c], whether it has labels or not. Raises DataError."""
+    delimiter, header = _header(path)
+    if not is_pixel_table(header):
+        raise DataError(f"{path}: received the columns {printable(', '.join(header))[:200]}; expected pixels in "
+                        "columns, such as pixel0, pixel1, …")
+    return read_pixels(path, delimiter, header).images
+
+
 def _header(path: Path) -> tuple[str, list[str]]:
     """(delimiter, cells of the first line)."""
     try:
@@ -95,6 +104,10 @@ def _list_paths(path: Path, delimiter: str, header: Sequence[str], section: Data
     if missing:
         raise DataError(f"{path}: {len(missing):,} of {len(rows):,} rows have no label in the column "
                         f"{header[columns.label]!r} ({some(missing)}); add the labels or remove the rows")
+    unnamed = [f"row {i + 1}" for i, cell in enumerate(cells) if not cell]
+    if unnamed:
+        raise DataError(f"{path}: {len(unnamed):,} of {len(rows):,} rows have no path in the column "
+                        f"{header[columns.path]!r} ({some(unnamed)}); add the paths or remove the rows")
     splits = _splits(path, header, rows, columns.split)
     left_out, kept = _repeated(path, cells, labels)
     classes = class_names([labels[i] for i in kept], str(path))

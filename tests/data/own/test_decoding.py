@@ -78,10 +78,10 @@ def test_decoding_that_was_stopped_continues(tmp_path: Path, monkeypatch: pytest
     path, watcher = plant(tmp_path / "digits", tree), Counting(most=30)
     with pytest.raises(KeyboardInterrupt):
         opened(path, watcher)
-    assert watcher.seen == [0, 10, 20, 30]
+    assert watcher.seen == [0, 10, 20, 30, 40]
     rest = Counting()
     dataset = opened(path, rest)
-    assert rest.seen == [30, 40, 50, 60, 62]
+    assert rest.seen == [40, 50, 60, 62]
     assert left_out(dataset).keys() == {"0/bad.png", "3/bad.png"}
     monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path / "elsewhere"))
     assert opened(path, Counting()).fingerprint() == dataset.fingerprint()

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from made_images import drawn
 
-from tenfold.data import open_dataset
 from tenfold.data.dataset import Dataset
 from tenfold.errors import DataError
 
@@ -115,8 +114,10 @@ def test_what_is_not_of_this_form_is_refused_in_one_line(
 
 
 @pytest.mark.real
-def test_real_images_come_back_from_the_decimals_of_kaggle(tmp_path: Path, read: Read, real_data: Path) -> None:
-    images = open_dataset("cifar10", real_data).test.images[:18]
+def test_real_images_come_back_from_the_decimals_of_kaggle(
+    tmp_path: Path, read: Read, photographs: tuple[np.ndarray, np.ndarray]
+) -> None:
+    images = photographs[0][:18]
     plain = images.transpose(0, 3, 1, 2).astype(np.float32) / 255
     content = kaggle(images, lambda x: (x / 255 - plain.mean(axis=0)) / plain.std(axis=0),
                      mean_image=plain.mean(axis=0), std_image=plain.std(axis=0))

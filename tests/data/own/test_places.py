@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,15 @@ def test_what_is_neither_a_name_nor_a_path_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photo.png").write_bytes(DOTS)
     with pytest.raises(UsageError, match=r"photo.png: received a file of an unknown kind"):
         canonical(str(tmp_path / "photo.png"))
+
+
+def test_a_path_that_a_run_can_not_record_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = plant(tmp_path / os.fsdecode(b"caf\xe9"), {"photos/cat/a.png": DOTS})
+    monkeypatch.chdir(odd)
+    for uri in (str(odd / "photos"), f"folder:{odd}/photos", "photos", "folder:photos"):
+        with pytest.raises(UsageError, match=r"^data set [^\n]*/caf\?/photos: received a path whose bytes are no UTF-8 "
+                                             r"text; [^\n]*$"):
+            canonical(uri)
 
 
 @pytest.mark.parametrize(("uri", "name"), [
