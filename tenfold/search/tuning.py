@@ -20,6 +20,7 @@ from tenfold.jobs.own_data import prepared, with_source
 from tenfold.progress import SILENT, Watcher, stop_if_asked
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.recipe import Recipe
+from tenfold.report.search import shown
 from tenfold.run import check_name
 from tenfold.search import pruners, samplers, winner
 from tenfold.search.plan import SearchPlan, directory
@@ -79,17 +80,25 @@ def tune(
     folder = directory(Path(runs), name, plan, new)
     if (before := read(folder)) and before["winner"]:
         watcher.notice(f"{folder} is finished after {len(before['trials'])} trials; --new begins another search")
+        if not (folder / PAGE).exists():  # the process was killed before it wrote the page
+            write_page(folder, before)
         return Found(folder, before, folder / BEST, folder / PAGE)
+    if sampler == "grid":
+        trials = min(trials, len(samplers.combinations(space, recipe)))
     workers = min(workers or executors.all_workers(), trials)
     seconds = None if minutes is None else 60 * minutes * workers
-    with Trials(folder, storage, watcher) as search:
-        if workers == 1:
-            work(search, dataset, trials, seconds, watcher)
-        else:
-            calls = [partial(work_alone, folder, storage, trials, seconds)] * workers
-            for _, outcome in executors.run_all(calls, workers, watcher):
-                executors.result(outcome)
-        return _finished(search, final_seeds, workers, watcher)
+    try:
+        with Trials(folder, storage, watcher) as search:
+            if workers == 1:
+                work(search, dataset, trials, seconds, watcher)
+            else:
+                calls = [partial(work_alone, folder, storage, trials, seconds)] * workers
+                for _, outcome in executors.run_all(calls, workers, watcher):
+                    executors.result(outcome)
+            return _finished(search, final_seeds, workers, watcher)
+    except KeyboardInterrupt:
+        watcher.notice(f"repeat the command to continue {folder}")
+        raise
 
 
 def work_alone(folder: Path, storage: str | None, limit: int, seconds: float | None, *, watcher: Watcher) -> None:
@@ -131,7 +140,7 @@ def _told(search: Trials, number: int, watcher: Watcher) -> None:
     results = write(search)
     row, best = results["trials"][number], results["best"]
     said = metric(search.plan.by).text({"value": row["value"]}) if row["value"] is not None else row["reason"]
-    changes = ", ".join(f"{key.rpartition('.')[2]} {_short(value)}" for key, value in row["changes"].items())
+    changes = ", ".join(f"{key.rpartition('.')[2]} {shown(value)}" for key, value in row["changes"].items())
     leader = f" (best: trial {best['number']})" if best else ""
     watcher.notice(f"trial {row['number']} {row['status']}: {said}{leader}; {row['seconds'] or 0:.1f} s; {changes}")
 
@@ -170,7 +179,3 @@ def _dataset(recipe: Recipe, watcher: Watcher) -> Dataset:
 def _check_choice(option: str, value: str, known: Sequence[str]) -> None:
     if value not in known:
         raise UsageError(f"{option}: {unknown('value', value, known)}")
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -144,7 +144,8 @@ def test_a_diverged_trial_and_an_invalid_one_are_recorded_and_not_ranked(tmp_pat
     "train.warmup" = { choices = [0.0, 1.5] }
     "train.epochs" = { low = 1, high = 2 }
     """, START)
-    found = tune(START, runs=tmp_path, **OPTIONS | {"space": space, "sampler": "grid", "trials": 8, "final_seeds": 1})
+    found = tune(START, runs=tmp_path, **OPTIONS | {"space": space, "sampler": "grid", "trials": 99, "final_seeds": 1})
+    assert len(found.results["trials"]) == 2 * 2 * 2 * 2  # a grid ends after its last combination
     by_status = {row["status"]: row for row in found.results["trials"]}
     assert set(by_status) == {"finished", "diverged", "failed"}
     assert "became" in by_status["diverged"]["reason"]
