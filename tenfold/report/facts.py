@@ -283,25 +283,29 @@ def _value(column: str, value: float | None) -> str:
 
 
 def sections(environment: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """The environment as (section, [(key, value)]), with dotted keys for nested values.
+    """The environment as (section, [(name, value)]); names of nested values have those of the outer ones before them.
 
     Leaves out the splits and the files left out, because `split_rows` and `left_out` have them.
     """
-    general = [(key, _plain(value)) for key, value in environment.items() if not isinstance(value, Mapping)]
+    general = [(_words(key), _plain(value)) for key, value in environment.items() if not isinstance(value, Mapping)]
     nested = []
     for key, value in environment.items():
         if isinstance(value, Mapping):
             kept = {k: v for k, v in value.items() if key != "dataset" or k not in ("splits", "left_out")}
-            nested.append((key, _flat(kept)))
-    return ([("general", general)] if general else []) + nested
+            nested.append((_words(key).capitalize(), _flat(kept)))
+    return ([("General", general)] if general else []) + nested
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     for key, value in tree.items():
-        name = f"{prefix}{key}"
-        rows += _flat(value, f"{name}.") if isinstance(value, Mapping) else [(name, _plain(value))]
+        name = f"{prefix}{_words(key)}"
+        rows += _flat(value, f"{name}, ") if isinstance(value, Mapping) else [(name, _plain(value))]
     return rows
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
 
 
 def _plain(value: Any) -> str:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 import jinja2
+from markupsafe import Markup, escape
 
 from tenfold.evaluation.confusion import Pair as ConfusedPair
 from tenfold.evaluation.metrics import metric
@@ -221,6 +222,14 @@ def unbroken(text: str) -> str:
     return joined.replace(", ", ",\N{NO-BREAK SPACE}")
 
 
+def stacked(text: str) -> Markup:
+    """Text as `unbroken`, with the interval at its end smaller, so that it can stand on a line of its own."""
+    value, space, interval = text.partition(" [")
+    if not space:
+        return escape(unbroken(text))
+    return Markup('{} <span class="interval">{}</span>').format(unbroken(value), unbroken(f"[{interval}"))
+
+
 def _picture(name: str, content: bytes) -> Picture:
     plot = plot_named(name)
     return Picture(plot.title, plot.caption.replace(" %", "\N{NO-BREAK SPACE}%"), _png(content), plot.section == IMAGES)
@@ -240,7 +249,7 @@ def _render(template: str, **content: Any) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tenfold.report"), autoescape=True,
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["unbroken"] = unbroken
+    environment.filters |= {"unbroken": unbroken, "stacked": stacked}
     script = environment.get_template("page.js").render()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template(template).render(script=script, digest=digest, **content)

@@ -8,9 +8,9 @@ from typing import Any
 
 from tenfold.evaluation.metrics import metric
 from tenfold.report import html
-from tenfold.report.facts import DASH, p_text
+from tenfold.report.facts import DASH, TITLES, p_text
 from tenfold.report.plots import Material, draw_all
-from tenfold.report.plots.search import position
+from tenfold.report.plots.search import heading, position
 
 EDGE = 0.03  # of a range; a best value nearer to its end asks for a wider range
 COLUMNS = 6  # of the table of trials before the keys
@@ -71,13 +71,14 @@ def page(results: Mapping[str, Any], recipe: str) -> str:
              f"{results['seed']}")
     header, body = table(results)
     return html.search(results["name"], about, verdict(results), cautions(results), header, body, COLUMNS - 1,
-                       results["monitor"], recipe, plots)
+                       TITLES[results["monitor"]].capitalize(), recipe, plots)
 
 
 def table(results: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """(header, body) of the trials as text: number, value, cost, status, and a column for each key."""
     known, keys = metric(results["by"]), list(results["space"])
-    header = ["trial", known.short, "seconds", "epochs", f"{results['monitor']} per minute", "status", *keys, "reason"]
+    header = ["trial", known.short, "seconds", "epochs", f"{TITLES[results['monitor']]} per minute", "status",
+              *map(heading, keys), "reason"]
     return header, [
         [str(row["number"]), known.value_text(row), DASH if row["seconds"] is None else f"{row['seconds']:.1f}",
          str(row["epochs"]), _per_minute(row), str(row["status"]),

@@ -36,7 +36,7 @@ def page(tmp_path):
 
 def rows(tab, table: int) -> list[list[str]]:
     texts = tab.locator("table").nth(table).locator("tbody tr:visible").all()
-    return [[cell.inner_text().replace("\N{NO-BREAK SPACE}", " ") for cell in row.locator("th, td").all()]
+    return [[" ".join(cell.inner_text().split()) for cell in row.locator("th, td").all()]
             for row in texts]
 
 

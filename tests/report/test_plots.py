@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 
+import matplotlib.text
 import numpy as np
 import pytest
 from made_runs import DIGITS, digits, history, material
@@ -21,7 +22,7 @@ from tenfold.report.plots.corruptions import accuracies, draw_accuracies
 from tenfold.report.plots.curves import curve, draw_curve
 from tenfold.report.plots.grid import draw_cells, examples, mosaic
 from tenfold.report.plots.heat import draw_explained, draw_gallery, enlarge, overlay
-from tenfold.report.plots.pareto import draw_pareto
+from tenfold.report.plots.pareto import draw_pareto, spread
 from tenfold.report.plots.ranking import precision_recall_curves, roc_curves
 from tenfold.report.plots.reliability import draw_reliability, reliability
 from tenfold.report.plots.samples import guess_cell, sample_indices
@@ -167,6 +168,30 @@ def test_a_gallery_is_drawn_in_rows_of_one_kind(rng):
     figure = draw_gallery(gallery(labels, p, 0, 5), images, ("cat", "dog"))
     assert len(figure.axes[0].images) == 2 + 2 + 1 + 1
     assert draw_gallery(gallery(labels[:0], p[:0], 0, 5), images, ("cat", "dog")) is None
+
+
+def model(i: int, value: float, seconds: float) -> dict:
+    return {"model": f"a model with a long name {i}", "by": "roc_auc", "value": value, "low": value - 0.01,
+            "high": value + 0.01, "seconds": seconds, "images_per_second": 1e4 / seconds, "parameters": 1,
+            "front": ["seconds", "images_per_second"] if i == 0 else []}
+
+
+@pytest.mark.parametrize("count", [1, 2, 15, 40])
+def test_names_of_near_equal_models_do_not_overlap(count):
+    figure = draw_pareto([model(i, 0.97 + 1e-5 * i, 10 + 1e-3 * i) for i in range(count)], "roc_auc")
+    png(figure)
+    for axes in figure.axes:
+        boxes = [text.get_window_extent() for text in axes.texts]
+        texts = [matplotlib.text.Text.get_window_extent(text) for text in axes.texts]  # without the lines
+        assert len(texts) == count
+        assert all(not a.overlaps(b) for i, a in enumerate(texts) for b in texts[:i])
+        assert all(box.x1 <= figure.bbox.width and box.y0 >= 0 and box.y1 <= figure.bbox.height for box in boxes)
+
+
+def test_heights_are_moved_only_if_they_are_too_near():
+    assert spread([0.1, 0.5, 0.9], 0.2) == [0.1, 0.5, 0.9]
+    assert spread([0.5, 0.5], 0.25) == [0.5, 0.75]
+    assert spread([1.0, 1.0], 0.25) == [0.75, 1.0]
 
 
 def test_samples_and_examples_are_seeded_and_without_repetition():

@@ -114,8 +114,8 @@ def test_the_report_shows_results_status_command_and_recipe(page):
     assert f"tenfold train {run.path}/recipe.toml --data 'folder:my images/digits'" in text
     assert "[train.checkpoint]" in text
     assert "123,456" in text
-    assert "a key of the future" in text
-    assert "deep.list" in text
+    assert "A key of the future" in text
+    assert "deep, list" in text
     assert "12,346" in text  # images per second in the history
     assert "nine" in text
 
@@ -273,7 +273,7 @@ def test_durations_and_histories_are_formatted_as_text():
     assert rows == [["1", "12,346", "nan", "81.3 %", "1e-05"], ["2", "–", "–", "–", "–"]]
     assert unbroken("81.3 % [78.8, 83.6]") == "81.3\N{NO-BREAK SPACE}% [78.8,\N{NO-BREAK SPACE}83.6]"
     assert facts.sections({"seed": 0, "machine": {"gpu": None, "fast": True}}) == [
-        ("general", [("seed", "0")]), ("machine", [("gpu", "–"), ("fast", "yes")])]
+        ("General", [("seed", "0")]), ("Machine", [("gpu", "–"), ("fast", "yes")])]
 
 
 def test_values_of_classes_show_intervals_if_the_run_has_them():

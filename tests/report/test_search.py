@@ -95,9 +95,9 @@ def test_cautions_name_the_limits() -> None:
 def test_the_table_has_the_cost_of_each_trial() -> None:
     header, body = table(results())
     row = dict(zip(header, body[0], strict=True))
-    assert row["val_accuracy per minute"] == "1.60"
-    assert row["model.hidden"] == "[16, 16]"
-    assert dict(zip(header, body[1], strict=True))["model.dropout"] == "–"
+    assert row["validation accuracy per minute"] == "1.60"
+    assert row["hidden"] == "[16, 16]"
+    assert dict(zip(header, body[1], strict=True))["dropout"] == "–"
 
 
 def test_the_page_is_self_contained() -> None:

@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tenfold.report.plots.plot import RANKING, Material, evaluated, plot
-from tenfold.report.plots.style import GREY, INK, shorten
+from tenfold.report.plots.style import GREY, INK, WIDTH, shorten
 
+TALL = 6.8  # inches: a square and a legend below it
 NAMED = 10  # curves with a colour and a name: those with the smallest areas
 
 
@@ -84,7 +85,7 @@ def _scored(labels: np.ndarray, probabilities: np.ndarray) -> list[int]:
 def draw_ranking(curves: Sequence[RankCurve], classes: Sequence[str], title: str, axes_names: tuple[str, str],
                  measure: str, steps: bool = False) -> Figure:
     """All curves in one square; those with the smallest areas have colours and names, worst first."""
-    figure = Figure(figsize=(7.6, 4.6), layout="constrained")
+    figure = Figure(figsize=(WIDTH, TALL), layout="constrained")
     axes = figure.add_subplot()
     axes.set(title=title, xlabel=axes_names[0], ylabel=axes_names[1], xlim=(-0.01, 1.01), ylim=(-0.01, 1.01),
              aspect="equal")
@@ -111,7 +112,7 @@ def _legend(axes: Axes, ranked: Sequence[RankCurve], classes: Sequence[str], mea
     if rest > 0:
         lines.append(Line2D([], [], color=GREY, linewidth=0.6, label=f"{rest:,} classes with larger areas"))
     if lines:
-        axes.legend(handles=lines, title=measure, loc="center left", bbox_to_anchor=(1.02, 0.5))
+        axes.figure.legend(handles=lines, title=measure, loc="outside lower center", ncols=2)
     else:
         axes.text(0.5, 0.5, "no class has a curve", ha="center", va="center", transform=axes.transAxes)
 

@@ -12,7 +12,8 @@ from tenfold.evaluation.calibration import at_temperature
 from tenfold.evaluation.metrics import BINS, confidence_bins, metric
 from tenfold.evaluation.statistics import wilson
 from tenfold.report.plots.plot import RANKING, Material, plot
-from tenfold.report.plots.style import BLUE, GREY, INK, VERMILLION
+from tenfold.report.plots.ranking import TALL
+from tenfold.report.plots.style import BLUE, GREY, INK, VERMILLION, WIDTH
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray) -> Reliability:
 
 def draw_reliability(data: Reliability, title: str, calibrated: Reliability | None = None) -> Figure:
     """Accuracy over confidence with intervals, and the images in each bin; calibrated: after temperature scaling."""
-    figure = Figure(figsize=(5.2, 5.6), layout="constrained")
+    figure = Figure(figsize=(WIDTH, TALL), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     above.set(title=title, ylabel="accuracy (%)", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     above.plot([0, 1], [0, 1], linestyle=":", color=GREY, label="ideal")

@@ -12,11 +12,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tenfold.evaluation.metrics import metric
+from tenfold.report.facts import TITLES
 from tenfold.report.plots.plot import Material, plot
 from tenfold.report.plots.style import BLUE, GREY, INK, VERMILLION, shorten
 
 MOST_SLICES = 12
 SEARCH = "Search"
+
+
+def heading(key: str) -> str:
+    """A key of a recipe in words, without its section: "mixup alpha" of `train.augment.mixup.alpha`."""
+    parts = key.split(".")[1:]
+    return " ".join(parts[1:] if len(parts) > 2 else parts).replace("_", " ")
 
 
 def position(each: Mapping[str, Any], value: Any) -> float:
@@ -82,7 +89,7 @@ def search_curves(material: Material) -> Figure | None:
         chosen = row["number"] == best
         axes.plot(range(1, len(row["curve"]) + 1), row["curve"], marker=".", color=BLUE if chosen else GREY,
                   linewidth=2.2 if chosen else 0.8, alpha=1 if chosen else 0.6)
-    axes.set(xlabel="epoch", ylabel=results["monitor"])
+    axes.set(xlabel="epoch", ylabel=TITLES[results["monitor"]])
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
@@ -101,7 +108,7 @@ def search_importance(material: Material) -> Figure | None:
     for place, entry in enumerate(reversed(entries)):
         axes.hlines(place, entry["low"], entry["high"], color=BLUE, linewidth=1.4)
         axes.plot(entry["value"], place, "o", color=BLUE)
-    axes.set_yticks(range(len(entries)), [shorten(entry["key"], 40) for entry in reversed(entries)])
+    axes.set_yticks(range(len(entries)), [shorten(heading(entry["key"]), 40) for entry in reversed(entries)])
     axes.set(xlabel="share of the explained variation", xlim=(0, 1))
     return figure
 
@@ -160,7 +167,7 @@ def _slice(axes: Axes, each: Mapping[str, Any], key: str, rows: Sequence[Mapping
         axes.set_xticks(range(len(choices)), [shorten(str(choice), 12) for choice in choices], fontsize=6, rotation=30)
     elif each.get("log"):
         axes.set_xscale("log")
-    axes.set_title(shorten(key, 26), fontsize=7, color=INK)
+    axes.set_title(shorten(heading(key), 26), fontsize=7, color=INK)
     axes.tick_params(labelsize=6)
 
 
@@ -170,7 +177,7 @@ def _positions(results: Mapping[str, Any], row: Mapping[str, Any], keys: Sequenc
 
 
 def _label(each: Mapping[str, Any], key: str) -> str:
-    name = shorten(key, 26)
+    name = shorten(heading(key), 26)
     if "choices" in each:
         return f"{name}\n{shorten(str(each['choices'][0]), 10)} … {shorten(str(each['choices'][-1]), 10)}"
     return f"{name}\n{each['low']:g} … {each['high']:g}"
