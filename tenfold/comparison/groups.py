@@ -30,14 +30,11 @@ def found_at(paths: Iterable[Run | str | Path]) -> tuple[list[Run], list[str]]:
     MissingRunError for a path that does not exist, and for the first path if no path has a run.
     """
     runs, left_out, first = [], [], None
-    paths = list(paths)
-    for path in paths:
-        if not isinstance(path, Run) and (reason := absent(path, "directory")):
+    places = [path if isinstance(path, str | Path) else Run.open(path).path for path in paths]
+    for path in places:
+        if reason := absent(path, "directory"):
             raise MissingRunError(f"{path}: {reason}; expected a directory with runs, made by `tenfold train`")
-    for path in paths:
-        if not isinstance(path, str | Path):
-            runs.append(Run.open(path))
-            continue
+    for path in places:
         inside = [] if (Path(path) / "status.json").exists() else _inside(Path(path))
         try:
             runs += inside or [Run.open(path)]
