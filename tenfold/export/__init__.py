@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from tenfold.storage.files import write_directory, write_whole
 
 if TYPE_CHECKING:
     from tenfold.export.check_images import CheckImages
-    from tenfold.export.formats import Format
+    from tenfold.export.formats import Answer, Format
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ def check_run(run: Run) -> None:
                        "learning rate")
 
 
-def target(run: Run, known: Format, out: str | Path | None) -> Path:
+def target(run: Run, known: Format, out: str | Path | None, int8: bool = False) -> Path:
     """The path of an export. Raises UsageError for an `out` with another suffix."""
-    name = f"model{known.suffix}"
+    name = f"model.int8{known.suffix}" if int8 else f"model{known.suffix}"
     if out is None:
         return run.path / FOLDER / name
     path = Path(out)
@@ -61,14 +62,21 @@ def target(run: Run, known: Format, out: str | Path | None) -> Path:
 def export_source(source: Source, known: Format, path: Path, kept: CheckImages) -> Export:
     """Write a source in a format to `path`, after checking it against `model.keras` on the kept images.
 
-    A JSON file with the same facts as inside is written beside it. Raises UsageError for a layer that the format does
-    not know; MissingExtraError; ExportError if the exported model disagrees; StorageError. Nothing is left then.
+    Raises UsageError for a layer that the format does not know; MissingExtraError; ExportError if the exported model
+    disagrees; StorageError. Nothing is left then.
     """
+    return publish(source, known, path, lambda temporary: known.write(source, temporary),
+                   lambda answer: check(source, answer, kept))
+
+
+def publish(source: Source, known: Format, path: Path, write: Callable[[Path], None],
+            judge: Callable[[Answer], Agreement]) -> Export:
+    """Write a model and the JSON file with its facts beside it, unless `judge` raises an error."""
     found: list[Agreement] = []
 
     def fill(temporary: Path) -> None:
-        known.write(source, temporary)
-        found.append(check(source, known.read(temporary), kept))
+        write(temporary)
+        found.append(judge(known.read(temporary)))
 
     (write_directory if known.folder else write_whole)(path, fill, ELSEWHERE)
     size, digest = measured(path)

@@ -54,7 +54,7 @@ class Source:
         scaled = keras.layers.Rescaling(1 / self.temperature, name="tempered")(layer.output)
         outputs = [self.plain.output, keras.layers.Softmax(name="calibrated")(scaled),
                    keras.layers.Identity(name="features")(layer.input), layer.output]
-        return keras.Model(self.plain.inputs, outputs, name=self.plain.name)
+        return keras.Model(self.plain.inputs[0], outputs, name=self.plain.name)
 
     def answer(self, images: np.ndarray, batch_size: int = 128) -> dict[str, np.ndarray]:
         """What Keras computes from uint8 [n, *shape]: output → float32 [n, columns]."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tenfold.export.formats import Format
 from tenfold.export.formats import onnx as onnx_format
+from tenfold.export.int8 import batches
 from tenfold.export.source import Source
 from tenfold.extras import needed_for
 from tenfold.registry import FORMATS
@@ -35,4 +39,16 @@ def save(model: Any, source: Source, path: Path) -> None:
     openvino.save_model(model, path / GRAPH, compress_to_fp16=False)
 
 
-FORMATS.add("openvino")(Format(SUFFIX, write, onnx_format.read, folder=True))
+def quantize(source: Source, path: Path, images: np.ndarray) -> None:
+    """Write the model with 8-bit layers, chosen and calibrated by NNCF; the last layer stays in float32."""
+    model = converted(source)
+    with needed_for("--int8 for openvino", "export"):
+        import nncf
+    nncf.set_log_level(logging.ERROR)
+    dataset = nncf.Dataset([{"pixels": batch} for batch in batches(images, 1)])
+    narrow = nncf.quantize(model, dataset, preset=nncf.QuantizationPreset.MIXED, subset_size=len(images),
+                           ignored_scope=nncf.IgnoredScope(names=[onnx_format.LAST], validate=False))
+    save(narrow, source, path)
+
+
+FORMATS.add("openvino")(Format(SUFFIX, write, onnx_format.read, folder=True, quantize=quantize))

@@ -46,17 +46,8 @@ def _silu(graph: Graph, value: Value) -> Value:
     return replace(value, name=graph.node("Mul", value.name, graph.node("Sigmoid", value.name)))
 
 
-def _glu(graph: Graph, value: Value) -> Value:
-    """The first half of the channels times the sigmoid of the second."""
-    half, axis = value.shape[-1] // 2, graph.constant([1 if value.first else -1], "int64")
-    parts = [graph.node("Slice", value.name, graph.constant([start], "int64"), graph.constant([start + half], "int64"),
-                        axis) for start in (0, half)]
-    product = graph.node("Mul", parts[0], graph.node("Sigmoid", parts[1]))
-    return replace(value, name=product, shape=(*value.shape[:-1], half))
-
-
 COMPOSED: dict[str, Callable[[Graph, Value], Value]] = {
-    "silu": _silu, "swish": _silu, "glu": _glu, "softmax": softmax,
+    "silu": _silu, "swish": _silu, "softmax": softmax,
     "log_softmax": lambda graph, value: softmax(graph, value, "LogSoftmax"),
     "relu6": lambda graph, value: clip(graph, value, 0, 6), "hard_tanh": lambda graph, value: clip(graph, value, -1, 1),
     "hard_swish": lambda graph, value: activate(graph, "hard_silu", value),

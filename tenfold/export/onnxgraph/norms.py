@@ -22,9 +22,8 @@ def _batch_norm(graph: Graph, layer: Any, value: Value) -> Value:
     gamma = numbers(layer.gamma) if layer.scale else np.ones_like(mean)
     beta = numbers(layer.beta) if layer.center else np.zeros_like(mean)
     if len(value.shape) in (1, 3):
-        name = graph.node("BatchNormalization", graph.channels_first(value), graph.constant(gamma),
-                          graph.constant(beta), graph.constant(mean), graph.constant(variance),
-                          epsilon=float(layer.epsilon))
+        name = graph.node("BatchNormalization", graph.channels_first(value), *map(graph.constant, (
+            gamma, beta, mean, variance)), epsilon=float(layer.epsilon))
         return replace(value, name=name, first=len(value.shape) == 3)
     scale = gamma / np.sqrt(variance + layer.epsilon)
     scaled = graph.node("Mul", value.name, graph.constant(scale))
@@ -72,13 +71,15 @@ def _group_norm(graph: Graph, layer: Any, value: Value) -> Value:
 
 @converts("EinsumDense")
 def _einsum_dense(graph: Graph, layer: Any, value: Value) -> Value:
-    equation = layer.equation.replace("...", "") if "..." in layer.equation else layer.equation
-    if equation != layer.equation:
+    if "..." in layer.equation:
         raise unknown(layer, f"the equation {layer.equation}")
-    name = graph.node("Einsum", graph.channels_last(value), graph.constant(numbers(layer.kernel)), equation=equation)
+    kernel = numbers(layer.kernel)
+    name = graph.node("Einsum", graph.channels_last(value), graph.constant(kernel), equation=layer.equation)
     if layer.bias is not None:
         name = graph.node("Add", name, graph.constant(numbers(layer.bias)))
-    shape = tuple(layer.compute_output_shape((None, *value.shape))[1:])
+    given, weights, result = layer.equation.replace("->", ",").split(",")
+    sides = dict(zip(given[1:], value.shape, strict=True)) | dict(zip(weights, kernel.shape, strict=True))
+    shape = tuple(sides[letter] for letter in result[1:])
     return activate(graph, layer.activation, Value(name, shape))
 
 

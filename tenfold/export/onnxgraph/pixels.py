@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from tenfold.export.onnxgraph.graph import Graph, Value
 from tenfold.export.onnxgraph.layers import converts, output_shape, same_padding, unknown
 
-# Keras' interpolation → Resize's attributes that compute the same as PyTorch's `interpolate` with align_corners=False.
+# Keras' interpolation → Resize's attributes that compute the same as Keras' calls of PyTorch's `interpolate`.
 RESIZE: dict[str, dict[str, Any]] = {
     "bilinear": {"mode": "linear", "coordinate_transformation_mode": "pytorch_half_pixel"},
-    "nearest": {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+    "nearest": {"mode": "nearest", "coordinate_transformation_mode": "half_pixel", "nearest_mode": "round_prefer_ceil"},
     "bicubic": {"mode": "cubic", "coordinate_transformation_mode": "pytorch_half_pixel", "cubic_coeff_a": -0.75},
 }
 
@@ -79,9 +81,18 @@ def _resized(graph: Graph, layer: Any, value: Value, interpolation: str) -> Valu
     shape = output_shape(layer, value)
     if shape == value.shape:
         return value
-    name = graph.node("Resize", graph.channels_first(value), "", "", graph.constant(shape[:2], "int64"), axes=[2, 3],
-                      **RESIZE[interpolation])
+    scales = graph.constant([1, 1, *map(_scale, value.shape[:2], shape[:2])])
+    name = graph.node("Resize", graph.channels_first(value), "", scales, **RESIZE[interpolation])
     return Value(name, shape, True)
+
+
+def _scale(side: int, wanted: int) -> np.float32:
+    """The factor from `side` to `wanted`: runtimes round their product down.
+
+    Sizes would need no such care, but name the batch size, or a list of axes that ONNX Runtime 1.32 mishandles.
+    """
+    factor = np.float32(wanted / side)
+    return factor if float(factor) * side >= wanted else np.nextafter(factor, np.float32(np.inf))
 
 
 def _padded(graph: Graph, name: str, pads: list[int], mode: str) -> str:
