@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "tenfold"
 FLOORS: dict[str, set[str]] = {
     "csvfile": set(),
     "errors": set(),
+    "extras": {"errors"},
     "machine": {"errors"},
     "registry": {"errors"},
     "shipped": {"errors", "storage"},
@@ -25,8 +26,13 @@ FLOORS: dict[str, set[str]] = {
     "run": {"errors", "registry", "storage", "recipe", "modelfile"},
     "data": {"errors", "registry", "storage", "recipe", "progress"},
     "foreign": {"errors", "backend"},
+<<<<<<< HEAD
     "models": {"errors", "later", "registry", "storage", "recipe", "progress", "backend", "data", "foreign"},
     "runtimes": {"errors", "machine", "registry", "recipe", "backend", "modelfile", "models"},
+=======
+    "models": {"errors", "registry", "recipe", "progress", "backend", "data", "foreign"},
+    "runtimes": {"errors", "extras", "machine", "registry", "run", "backend", "modelfile", "models"},
+>>>>>>> ddc0dfa (Export models as ONNX, OpenVINO, PyTorch, Keras and HDF5, checked against their source)
     "interrupt": set(),
     "later": set(),
     "training": {
@@ -35,7 +41,15 @@ FLOORS: dict[str, set[str]] = {
     },
     "prediction": {"errors", "modelfile", "run", "data", "runtimes"},
     "evaluation": {"csvfile", "errors", "machine", "registry", "progress", "backend", "run", "data", "runtimes"},
+<<<<<<< HEAD
     "report": {"later", "registry", "recipe", "progress", "run", "evaluation"},
+=======
+    "export": {
+        "errors", "extras", "machine", "registry", "storage", "backend", "modelfile", "run", "data", "models",
+        "runtimes", "evaluation",
+    },
+    "report": {"registry", "recipe", "progress", "run", "evaluation"},
+>>>>>>> ddc0dfa (Export models as ONNX, OpenVINO, PyTorch, Keras and HDF5, checked against their source)
     "comparison": {"csvfile", "errors", "registry", "storage", "run", "evaluation", "report"},
     "environment": {"errors", "machine", "data"},
     "study": {
@@ -48,8 +62,13 @@ FLOORS: dict[str, set[str]] = {
     },
     "material": {"modelfile", "run", "data", "evaluation", "report"},
     "jobs": {
+<<<<<<< HEAD
         "errors", "machine", "recipe", "progress", "modelfile", "run", "data", "models", "runtimes", "interrupt",
         "training", "evaluation", "report", "environment", "material",
+=======
+        "errors", "extras", "machine", "registry", "recipe", "progress", "modelfile", "run", "data", "models",
+        "interrupt", "runtimes", "training", "evaluation", "export", "report", "environment", "material",
+>>>>>>> ddc0dfa (Export models as ONNX, OpenVINO, PyTorch, Keras and HDF5, checked against their source)
     },
     "overview": {"errors", "storage", "recipe", "progress", "run", "data", "models", "report", "jobs"},
     "explanation": {
@@ -57,7 +76,7 @@ FLOORS: dict[str, set[str]] = {
         "jobs",
     },
     "demo": {"progress", "study"},
-    "terminal": {"csvfile", "registry", "run", "data", "evaluation", "report", "comparison"},
+    "terminal": {"csvfile", "registry", "data", "evaluation", "report", "comparison"},
     "cli": {
         "errors", "recipe", "progress", "run", "data", "prediction", "comparison", "environment", "study", "jobs",
         "overview", "explanation", "demo", "search", "terminal",
@@ -72,7 +91,7 @@ ENGINE = {
     "models/layers.py", "models/summary.py", "models/backbone.py", "models/efficientnet_lite.py", "models/weights.py",
     "models/depthwise.py", "foreign/load.py",
     "training/engine.py", "training/loader.py", "training/optimizers.py", "training/adam.py", "training/muon.py",
-    "training/augment.py", "training/features.py",
+    "training/augment.py", "training/features.py", "export/engine.py", "export/formats/torch.py",
 }
 
 
