@@ -77,6 +77,7 @@ def print_results(run: Run) -> None:
 
 def print_first_verdict(run: Run, data: str) -> None:
     """Print the result of `tenfold try` in a few lines, and what to do next."""
+    from tenfold.evaluation.metrics import metric
     from tenfold.report import facts
 
     test, dataset = run.metrics()["test"], run.environment()["dataset"]
@@ -117,6 +118,7 @@ def print_calibration(calibration: Mapping[str, Any]) -> None:
 
 def print_corruptions(corruptions: Mapping[str, Any]) -> None:
     """Print the accuracy by corruption and severity, and the overall mean."""
+    from tenfold.evaluation.metrics import metric
     from tenfold.report import facts
 
     table = _table("corruption", *(f">{severity}" for severity in (1, 2, 3, 4, 5)))

@@ -26,13 +26,8 @@ FLOORS: dict[str, set[str]] = {
     "run": {"errors", "registry", "storage", "recipe", "modelfile"},
     "data": {"errors", "registry", "storage", "recipe", "progress"},
     "foreign": {"errors", "backend"},
-<<<<<<< HEAD
-    "models": {"errors", "later", "registry", "storage", "recipe", "progress", "backend", "data", "foreign"},
-    "runtimes": {"errors", "machine", "registry", "recipe", "backend", "modelfile", "models"},
-=======
-    "models": {"errors", "registry", "recipe", "progress", "backend", "data", "foreign"},
-    "runtimes": {"errors", "extras", "machine", "registry", "run", "backend", "modelfile", "models"},
->>>>>>> ddc0dfa (Export models as ONNX, OpenVINO, PyTorch, Keras and HDF5, checked against their source)
+    "models": {"errors", "registry", "storage", "recipe", "progress", "backend", "data", "foreign", "later"},
+    "runtimes": {"errors", "extras", "machine", "registry", "recipe", "backend", "modelfile", "run", "models"},
     "interrupt": set(),
     "later": set(),
     "training": {
@@ -41,15 +36,11 @@ FLOORS: dict[str, set[str]] = {
     },
     "prediction": {"errors", "modelfile", "run", "data", "runtimes"},
     "evaluation": {"csvfile", "errors", "machine", "registry", "progress", "backend", "run", "data", "runtimes"},
-<<<<<<< HEAD
-    "report": {"later", "registry", "recipe", "progress", "run", "evaluation"},
-=======
     "export": {
         "errors", "extras", "machine", "registry", "storage", "backend", "modelfile", "run", "data", "models",
         "runtimes", "evaluation",
     },
-    "report": {"registry", "recipe", "progress", "run", "evaluation"},
->>>>>>> ddc0dfa (Export models as ONNX, OpenVINO, PyTorch, Keras and HDF5, checked against their source)
+    "report": {"registry", "recipe", "progress", "run", "later", "evaluation"},
     "comparison": {"csvfile", "errors", "registry", "storage", "run", "evaluation", "report"},
     "environment": {"errors", "machine", "data"},
     "study": {
@@ -62,13 +53,8 @@ FLOORS: dict[str, set[str]] = {
     },
     "material": {"modelfile", "run", "data", "evaluation", "report"},
     "jobs": {
-<<<<<<< HEAD
-        "errors", "machine", "recipe", "progress", "modelfile", "run", "data", "models", "runtimes", "interrupt",
-        "training", "evaluation", "report", "environment", "material",
-=======
         "errors", "extras", "machine", "registry", "recipe", "progress", "modelfile", "run", "data", "models",
-        "interrupt", "runtimes", "training", "evaluation", "export", "report", "environment", "material",
->>>>>>> ddc0dfa (Export models as ONNX, OpenVINO, PyTorch, Keras and HDF5, checked against their source)
+        "runtimes", "interrupt", "training", "evaluation", "export", "report", "environment", "material",
     },
     "overview": {"errors", "storage", "recipe", "progress", "run", "data", "models", "report", "jobs"},
     "explanation": {
@@ -76,10 +62,10 @@ FLOORS: dict[str, set[str]] = {
         "jobs",
     },
     "demo": {"progress", "study"},
-    "terminal": {"csvfile", "registry", "data", "evaluation", "report", "comparison"},
+    "terminal": {"csvfile", "registry", "run", "data", "evaluation", "report", "comparison"},
     "cli": {
-        "errors", "recipe", "progress", "run", "data", "prediction", "comparison", "environment", "study", "jobs",
-        "overview", "explanation", "demo", "search", "terminal",
+        "errors", "recipe", "progress", "run", "data", "prediction", "comparison", "environment", "study", "search",
+        "jobs", "overview", "explanation", "demo", "terminal",
     },
     "__main__": {"cli"},
     "__init__": set(),
