@@ -37,8 +37,8 @@ FLOORS: dict[str, set[str]] = {
     "prediction": {"errors", "modelfile", "run", "data", "runtimes"},
     "evaluation": {"csvfile", "errors", "machine", "registry", "progress", "backend", "run", "data", "runtimes"},
     "export": {
-        "errors", "extras", "machine", "registry", "storage", "backend", "modelfile", "run", "data", "models",
-        "runtimes", "evaluation",
+        "errors", "extras", "machine", "registry", "storage", "progress", "backend", "modelfile", "run", "data",
+        "models", "runtimes", "evaluation",
     },
     "report": {"registry", "recipe", "progress", "run", "later", "evaluation"},
     "comparison": {"csvfile", "errors", "registry", "storage", "run", "evaluation", "report"},
@@ -64,8 +64,8 @@ FLOORS: dict[str, set[str]] = {
     "demo": {"progress", "study"},
     "terminal": {"csvfile", "registry", "run", "data", "evaluation", "report", "comparison"},
     "cli": {
-        "errors", "recipe", "progress", "run", "data", "prediction", "comparison", "environment", "study", "search",
-        "jobs", "overview", "explanation", "demo", "terminal",
+        "errors", "recipe", "progress", "run", "data", "prediction", "export", "comparison", "environment", "study",
+        "search", "jobs", "overview", "explanation", "demo", "terminal",
     },
     "__main__": {"cli"},
     "__init__": set(),

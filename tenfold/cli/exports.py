@@ -11,16 +11,19 @@ import typer
 from tenfold.cli.command import AsJson, RunPath, app, command, watching
 
 
-@command(app, short="Export a run's model: onnx, openvino, torch, keras, h5.")
+@command(app, short="Export a run's model, also as one web page.")
 def export(
     run: RunPath,
-    format: Annotated[str, typer.Argument(metavar="FORMAT", help="onnx, openvino, torch, keras or h5.")],
+    format: Annotated[str, typer.Argument(metavar="FORMAT", help="onnx, openvino, torch, keras, h5, or html: one web "
+                                       "page that works offline.")],
     out: Annotated[Path | None, typer.Option("--out", metavar="PATH", help="The exported file, or a folder for it. "
                                              "Default: the run's exports/.")] = None,
     int8: Annotated[bool, typer.Option("--int8", help="With 8-bit layers (onnx, openvino), calibrated on training "
                                        "images. Needs the run's data set.")] = False,
     lose: Annotated[float, typer.Option(min=0, max=100, help="Points of accuracy that --int8 may lose on the "
                                         "validation split.")] = 0.5,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Download what html needs, if the installation lacks it: ONNX "
+                                        "Runtime for browsers, 33 MB.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Export a run's model, checked against model.keras on real images.
@@ -31,6 +34,10 @@ def export(
     from tenfold.run import Run
 
     with watching() as watcher:
+        if fetch:
+            from tenfold.export.page.runtime import fetch as fetch_runtime
+
+            fetch_runtime(watcher)
         made = jobs.export(Run.open(run), format, out, int8=int8, lose=lose, watcher=watcher)
     if as_json:
         print(json.dumps(made.to_dict(), indent=2, ensure_ascii=False))

@@ -77,6 +77,8 @@ def try_images(
     set_: Set = None,
     runs: Runs = Path("runs"),
     name: Name = None,
+    export: Annotated[str | None, typer.Option("--export", metavar="FORMAT", help="Also export the model, as in "
+                                               "--export html.")] = None,
     show: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -90,11 +92,14 @@ def try_images(
     recipe = text.recipe(jobs.try_sections(), set_ or (), name="try")
     with watching() as watcher:
         run = jobs.try_images(path, recipe, runs=runs, name=name, watcher=watcher)
+        made = jobs.export(run, export, watcher=watcher) if export else None
     if as_json:
         print(json.dumps({"run": str(run.path), "test": run.metrics()["test"], "learning_curve": run.learning_curve(),
                           "left_out": run.environment()["dataset"]["left_out"]}, indent=2, ensure_ascii=False))
     else:
         terminal.print_first_verdict(run, path)
+        if made is not None:
+            print(f"export    {made.path}")
     if show:
         import webbrowser
 
