@@ -12,17 +12,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tenfold.data.images import printable
-from tenfold.data.location import image_root
 from tenfold.data.own.decoding import Decoded
+from tenfold.data.own.kept_bursts import kept_bursts
 from tenfold.data.own.listing import Listing, some
 from tenfold.data.own.thumbnails import similarity, spectra, thumbnails
-from tenfold.errors import StorageError, UsageError
-from tenfold.storage.arrays import StoredArray
+from tenfold.errors import UsageError
 
 BURSTS = "bursts"
-RULES = 1  # version of the rules by which bursts are found: another one finds them anew
-WORTH_KEEPING = 1000  # images from which on the bursts are kept on disk; fewer take no noticeable time
+RULES = 1  # version of the rules by which bursts are found; raise it when they change
 NEXT = 2  # how many images after it an image is compared with, in the order of names
 NEAREST = 3  # how many images of its class with the most similar spectrum an image is compared with
 MOST_NEAREST = 12_000  # images of a class among which the nearest are looked for
@@ -47,29 +44,13 @@ def find_groups(
         return _by_pattern(listing, order, how)
     train = order[listing.splits[order] == "train"]
     groups = np.arange(len(listing))
-    groups[train] = train[_kept_bursts(listing, decoded, train)]
+    groups[train] = train[kept_bursts(burst_groups, RULES, listing, decoded, train)]
     _, sizes = np.unique(groups[train], return_counts=True)
     together = sizes[sizes > 1]
     if not len(together):
         return None, ""
     return groups, (f"bursts: {together.sum():,} of {len(train):,} images are nearly identical to others; they are "
                     f"kept together in {len(together):,} groups (data.group=none takes each image on its own)")
-
-
-def _kept_bursts(listing: Listing, decoded: Decoded, rows: np.ndarray) -> np.ndarray:
-    """The result of `burst_groups`, from the cache if these bursts were found before."""
-    def find() -> np.ndarray:
-        return burst_groups(decoded.images, listing.labels, rows)
-
-    if len(rows) < WORTH_KEEPING:
-        return find()
-    chosen = hashlib.sha256(f"{RULES}".encode() + rows.tobytes() + listing.labels[rows].tobytes()).hexdigest()[:16]
-    stored = StoredArray(image_root() / f"{decoded.key}.bursts-{chosen}.npy", rows.shape, rows.dtype,
-                         about={"uri": printable(listing.uri)})
-    try:
-        return stored.fill(lambda start, end: find(), len(rows))
-    except StorageError:  # the cache is read-only or full
-        return find()
 
 
 def burst_groups(images: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import pytest
 from tenfold.data import open_dataset
 from tenfold.data.caches import entries
 from tenfold.data.dataset import Dataset
-from tenfold.data.own import groups
+from tenfold.data.own import groups, kept_bursts
 
 Write = Callable[[np.ndarray], Path]
 
@@ -20,7 +20,7 @@ Write = Callable[[np.ndarray], Path]
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(groups, "WORTH_KEEPING", 20)
+    monkeypatch.setattr(kept_bursts, "WORTH_KEEPING", 20)
     return tmp_path / "cache"
 
 
