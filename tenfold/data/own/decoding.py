@@ -96,7 +96,8 @@ def decode(listing: Listing, shape: Shape, resize: Resize, watcher: Watcher, onl
         return Decoded(listing.reader.images, {}, key)
     path = image_root() / f"{key}.npy"
     stored = StoredArray(path, (len(listing), *shape), np.dtype(np.uint8), ADVICE, {"uri": printable(listing.uri)})
-    notes, coloured = path.with_suffix(".unread"), path.with_suffix(".coloured")
+    notes = path.with_suffix(".unread")
+    coloured = image_root() / f"{_key(listing, (*shape[:2], 3), resize)}.coloured"  # beside the images in colour
     with storing(path, ADVICE):
         found, known = stored.find(), coloured.exists()
     if only_grey and known:
