@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ import numpy as np
 
 from tenfold import modelfile
 from tenfold.data.familiar import unlike
-from tenfold.data.fitting import fitted
-from tenfold.data.images import image_files, printable, read_image
+from tenfold.data.given import each_image, read
+from tenfold.data.images import printable
 from tenfold.errors import ImageError, UsageError
+from tenfold.notebooks import data_frame, table
 from tenfold.run import Run, State, model_at
 from tenfold.runtimes import AUTO, BATCH, Exported, Predictor, open_export, open_predictor
 
@@ -23,41 +24,73 @@ TOLERATED = 0.05  # fraction of images that may lie outside the ranges of the tr
 
 @dataclass(frozen=True)
 class Prediction:
-    """The prediction for an image file or a row of a table, or the reason why the file could not be read."""
+    """The prediction for an image, or the reason why it could not be read.
 
-    path: Path
+    path: of a file or of a row of a table, or None; number: the image's place among all images, from 1; label: the most
+    probable class; probabilities: by class name.
+    """
+
+    path: Path | None
     label: str | None
     probabilities: dict[str, float]
     error: str | None = None
     unlike: bool = False  # brightness or contrast outside the range of the training images
+    number: int = 1
+
+    @property
+    def name(self) -> str:
+        """The path, or the number of an image that is no file."""
+        return f"image {self.number}" if self.path is None else str(self.path)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for CSV and JSON: path, label, probability, error and one `p_<class>` per class."""
         best = self.probabilities.get(self.label) if self.label else None
         columns = {f"p_{name}": p for name, p in self.probabilities.items()}
-        return {"path": str(self.path), "label": self.label, "probability": best, "error": self.error, **columns}
+        return {"path": self.name, "label": self.label, "probability": best, "error": self.error, **columns}
 
 
-def predict(model: Run | str | Path, paths: Iterable[str | Path], batch_size: int = BATCH, runtime: str = AUTO,
-            ) -> list[Prediction]:
-    """Classify image files, all images in folders (recursively) and the rows of tables of pixels, in order.
+class Predictions(list[Prediction]):
+    """The predictions of images, in order; a table in a notebook."""
 
-    model: a Run, its path, or that of an exported model. Images of any size and mode are converted to the model's size
-    and channels. Each file gets a Prediction, even if it is named twice. If a file can't be read, its Prediction has an
-    `error` and the other files are still classified. runtime: computes the model of a run; a name in
-    `tenfold.registry.RUNTIMES`, or "auto" for the run's ONNX model if it keeps one and ONNX Runtime is installed, else
-    `fast`. An exported model has its own runtime.
+    def to_pandas(self) -> Any:
+        """A pandas.DataFrame with a row for each image. Raises MissingExtraError if pandas is not installed."""
 
-    Raises UsageError for a path that does not exist or a folder without images, DataError for an unsuitable table,
-    RunError if the run has no model, ModelFileError if an exported model is damaged, MissingExtraError if its runtime
-    is not installed.
+        def make() -> Any:
+            import pandas
+
+            return pandas.DataFrame([each.to_dict() for each in self])
+
+        return data_frame(make)
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for each in self:
+            p = "" if each.label is None else f"{100 * each.probabilities[each.label]:.1f} %"
+            rows.append((printable(each.name), each.label or each.error, p))
+        return table(("image", "predicted class", "probability"), rows)
+
+
+def predict(model: Run | str | Path, images: Any, batch_size: int = BATCH, runtime: str = AUTO) -> Predictions:
+    """Classify images: paths, arrays, Pillow images, bytes of image files, or a list of them; in order.
+
+    model: a Run, its path, or that of an exported model. images: one of these, or a list of them in any mixture. The
+    path of a folder means all images in it (recursively), that of a table of pixels all its rows. An array may also
+    hold many images, [n, h, w] or [n, h, w, c]: uint8, or decimals from 0 to 1 or to 255; for a model of colour images,
+    [3, h, w] is one image. Images of any size and mode are converted to the model's size and channels. Each gets a
+    Prediction, even if it is given twice. If an image can't be read, its Prediction has an `error` and the others are
+    still classified. runtime: computes the model of a run; a name in `tenfold.registry.RUNTIMES`, or "auto" for the
+    run's ONNX model if it keeps one and ONNX Runtime is installed, else `fast`. An exported model has its own runtime.
+
+    Raises UsageError for a path that does not exist, a folder without images or a value of another type, DataError for
+    an unsuitable table, RunError if the run has no model, ModelFileError if an exported model is damaged,
+    MissingExtraError if its runtime is not installed.
     """
-    model = model if isinstance(model, Run) else model_at(model)
-    images = list(_images(paths))
+    model = model_at(model) if isinstance(model, str | Path) else Run.open(model)
     predictor, facts = _opened(model, runtime)
-    results: list[Prediction] = []
-    for start in range(0, len(images), batch_size):
-        results += _predict_batch(predictor, images[start : start + batch_size], facts)
+    found = list(_images(images, predictor.shape[2]))
+    results = Predictions()
+    for start in range(0, len(found), batch_size):
+        results += _predict_batch(predictor, found[start : start + batch_size], facts, start)
     return results
 
 
@@ -85,31 +118,32 @@ def cautions(model: Run | Path, predictions: Sequence[Prediction]) -> list[str]:
     strange = [each for each in read if each.unlike]
     if len(strange) > TOLERATED * len(read):
         found.append(f"{len(strange):,} of {len(read):,} images are unlike the training images in brightness or "
-                     f"contrast (the first is {printable(strange[0].path.name)}): their probabilities may be "
+                     f"contrast (the first is {printable(Path(strange[0].name).name)}): their probabilities may be "
                      "meaningless")
     return found
 
 
-def _images(paths: Iterable[str | Path]) -> Iterator[tuple[Path, np.ndarray | None]]:
-    """The path of each image, and its pixels if it is a row of a table."""
+def _images(values: Any, channels: int) -> Iterator[tuple[Path | None, Any]]:
+    """The path of each image (None if it is no file) and the image: a path, bytes, an array or a Pillow image."""
     from tenfold.data.own.table import pixel_rows  # reads tables with pyarrow
 
-    for path in map(Path, paths):
-        if path.suffix.lower() in TABLES and path.is_file():
-            yield from ((Path(f"{path} row {number}"), image) for number, image in enumerate(pixel_rows(path), 1))
+    for image in each_image(values, channels):
+        if isinstance(image, Path) and image.suffix.lower() in TABLES:
+            yield from ((Path(f"{image} row {number}"), row) for number, row in enumerate(pixel_rows(image), 1))
         else:
-            yield from ((file, None) for file in image_files([path]))
+            yield image if isinstance(image, Path) else None, image
 
 
 def _predict_batch(
-    predictor: Predictor, contents: Sequence[tuple[Path, np.ndarray | None]], facts: Mapping[str, Any],
+    predictor: Predictor, given: Sequence[tuple[Path | None, Any]], facts: Mapping[str, Any], before: int,
 ) -> list[Prediction]:
+    """The predictions of images, `before` of which come before them."""
     ranges, shape, resize = facts.get("pixels"), predictor.shape, facts.get("resize", "stretch")
     images: list[np.ndarray] = []
     errors: list[str | None] = []
-    for path, content in contents:
+    for _, image in given:
         try:
-            images.append(read_image(path, shape, resize=resize) if content is None else fitted(content, shape, resize))
+            images.append(read(image, shape, resize=resize))
             errors.append(None)
         except ImageError as error:
             errors.append(str(error))
@@ -117,11 +151,11 @@ def _predict_batch(
     strange = iter(unlike(pixels, ranges) if ranges else [False] * len(pixels))
     rows, classes = iter(predictor.predict(pixels)), predictor.classes
     results = []
-    for (path, _), reason in zip(contents, errors, strict=True):
+    for number, ((path, _), reason) in enumerate(zip(given, errors, strict=True), before + 1):
         if reason is not None:
-            results.append(Prediction(path, None, {}, reason))
+            results.append(Prediction(path, None, {}, reason, number=number))
         else:
             p = next(rows)
             results.append(Prediction(path, classes[int(p.argmax())], dict(zip(classes, map(float, p), strict=True)),
-                                      unlike=bool(next(strange))))
+                                      unlike=bool(next(strange)), number=number))
     return results

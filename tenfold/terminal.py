@@ -219,11 +219,11 @@ def print_predictions(predictions: Sequence[Prediction]) -> None:
     table = _table("image", "class", ">probability", "next", ">probability")
     for prediction in predictions:
         if prediction.error:
-            table.add_row(escape(printable(prediction.path)), "–", "–", "unreadable", "")
+            table.add_row(escape(printable(prediction.name)), "–", "–", "unreadable", "")
             continue
         ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:2]
         cells = [cell for name, p in ranked for cell in (escape(name), f"{100 * p:.1f} %")]
-        table.add_row(escape(printable(prediction.path)), *cells)
+        table.add_row(escape(printable(prediction.name)), *cells)
     _print(table)
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,6 +75,46 @@ def test_a_folder_is_read_in_order_and_a_bad_file_does_not_stop_it(run: Run, tmp
             assert p.error is None
             assert p.label == max(p.probabilities, key=p.probabilities.__getitem__)
             assert sum(p.probabilities.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_images_of_every_kind_get_the_same_answer(run: Run, tmp_path: Path) -> None:
+    pixels = open_data(run.recipe()).train.images[:3]
+    for i, image in enumerate(pixels):
+        Image.fromarray(image[..., 0]).save(tmp_path / f"{i}.png")
+    files = sorted(tmp_path.iterdir())
+    expected = [p.probabilities for p in predict(run, files)]
+    pillow = [Image.open(file) for file in files]
+    forms: dict[str, Any] = {
+        "an array": pixels, "an array without channels": pixels[..., 0], "decimals": pixels / 255,
+        "a list of arrays": list(pixels), "Pillow": pillow, "bytes": [file.read_bytes() for file in files],
+        "a folder": tmp_path, "texts": [str(file) for file in files], "a mixture": [files[0], pixels[1], pillow[2]],
+        "a generator": (file for file in files), "a list with an array of two": [pixels[:2], files[2]],
+    }
+    for name, images in forms.items():
+        assert [p.probabilities for p in predict(run.path, images)] == expected, name
+    for image in (str(files[1]), files[1], pixels[1], pixels[1, :, :, 0], pillow[1], files[1].read_bytes()):
+        only, = predict(run, image)
+        assert only.probabilities == expected[1]
+    assert [p.name for p in predict(run, [files[0], pixels[1]])] == [str(files[0]), "image 2"]
+
+
+def test_an_array_of_another_size_is_brought_to_the_models(run: Run, tmp_path: Path) -> None:
+    Image.fromarray(_pixels(30, 20)).save(tmp_path / "a.png")
+    file, = predict(run, tmp_path)
+    array, = predict(run, _pixels(30, 20))
+    assert array.probabilities == pytest.approx(file.probabilities, abs=0.02)
+
+
+@pytest.mark.parametrize("images", [3, {"a": 1}, [3], [["a.png"]], None, np.array(["a"])])
+def test_a_value_that_is_no_image_is_one_line(run: Run, images: Any) -> None:
+    with pytest.raises(UsageError, match=r"^image[^\n]*received [^\n]*; expected a path, the bytes"):
+        predict(run, images)
+
+
+def test_an_unsuitable_array_does_not_stop_the_others(run: Run) -> None:
+    bad, good = predict(run, [np.full((8, 8), -1.0), np.zeros((8, 8))])
+    assert bad.error == "it holds values from -1 to -1; expected 0 to 255, or 0 to 1: leave out what subtracts the mean"
+    assert good.label
 
 
 def test_predictions_are_those_of_the_model_for_the_decoded_pixels(run: Run, tmp_path: Path) -> None:

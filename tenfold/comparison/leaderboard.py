@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, overload
 
+from tenfold import notebooks
 from tenfold.comparison.pareto import points
 from tenfold.evaluation.metrics import metric
 
@@ -98,6 +99,26 @@ class Leaderboard(Sequence[Row]):
         """A warning if models were trained with only two seeds."""
         names = ", ".join(row.model for row in self.rows if len(row.runs) == 2)
         return (FEW_SEEDS.format(names=names),) if names else ()
+
+    def _repr_html_(self) -> str:
+        from tenfold.comparison import tables
+
+        header, body = tables.table(self)
+        parts = [notebooks.table(header, body, "; ".join(f"{name}: {value}" for name, value in tables.facts(self)))]
+        if self.pairs:
+            parts.append(notebooks.table(*tables.pair_table(self)))
+        return "".join([*parts, *(notebooks.preformatted(text) for text in (*self.notes, *self.left_out))])
+
+    def to_pandas(self) -> Any:
+        """A pandas.DataFrame with a row for each model, as in the CSV. Raises MissingExtraError without pandas."""
+        from tenfold.comparison import tables
+
+        def make() -> Any:
+            import pandas
+
+            return pandas.DataFrame(tables.csv_rows(self))
+
+        return notebooks.data_frame(make)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

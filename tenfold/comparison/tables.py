@@ -81,12 +81,13 @@ def csv_text(*boards: Leaderboard) -> str:
     """
     rows: list[dict[str, Any]] = []
     for group, board in enumerate(boards, 1):
-        for row in _csv_rows(board):
+        for row in csv_rows(board):
             rows.append(row if len(boards) == 1 else {"group": group, "dataset": board.rows[0].dataset, **row})
     return csvfile.text(rows)
 
 
-def _csv_rows(board: Leaderboard) -> Iterator[dict[str, Any]]:
+def csv_rows(board: Leaderboard) -> Iterator[dict[str, Any]]:
+    """The lines of the CSV: a dictionary for each model."""
     for place, row in enumerate(board.rows, 1):
         cells = {f"{name}{suffix}": row.metrics[name][key] for name in METRICS.names()
                  for key, suffix in (("value", ""), ("low", "_low"), ("high", "_high"), ("sd", "_sd"))}

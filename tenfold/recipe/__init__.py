@@ -16,6 +16,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from tenfold.errors import RecipeError, UsageError
+from tenfold.notebooks import preformatted
 from tenfold.recipe.contradictions import contradictions
 from tenfold.recipe.options import complete, options_of
 from tenfold.recipe.overrides import overridden
@@ -96,6 +97,9 @@ class Recipe(Sections):
     def to_dict(self) -> dict[str, Any]:
         """The name and the complete sections as nested dicts; "none" means no value."""
         return _spell_none(self.model_dump(include={"name"}) | self.model_dump(exclude={"name"}))
+
+    def _repr_html_(self) -> str:
+        return preformatted(self.dumps())
 
     def dumps(self) -> str:
         """The complete recipe as TOML; `loads` returns the same recipe."""

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tenfold.errors import MissingRunError, RecipeError, RunError, StorageError, UsageError
+from tenfold.notebooks import table
 from tenfold.run import history
 from tenfold.run.artifacts import ARTIFACTS
 from tenfold.run.naming import ELSEWHERE, make_numbered, natural, remove_unfinished
+from tenfold.run.predicted import PredictionTable
 from tenfold.run.records import (
     Calibration,
     Corruptions,
@@ -53,6 +55,20 @@ class Run:
     @property
     def name(self) -> str:
         return self.path.name
+
+    def _repr_html_(self) -> str:
+        facts: list[tuple[str, str]] = [("run", str(self.path))]
+        with contextlib.suppress(RunError):
+            status = self.status()
+            facts.append(("status", f"{status.state.value}{': ' if status.reason else ''}{status.reason}"))
+        with contextlib.suppress(RunError):
+            data = self.environment()["dataset"]
+            facts += [("recipe", self.recipe().name), ("data", f"{data['name']}, {len(data['classes']):,} classes")]
+        with contextlib.suppress(RunError, KeyError, TypeError):
+            for split, scores in self.metrics().items():
+                value, low, high = (100 * scores["accuracy"][key] for key in ("value", "low", "high"))
+                facts.append((f"{split} accuracy", f"{value:.1f} % ({low:.1f} to {high:.1f} %)"))
+        return table((), [*facts, *([("report", str(self.path / "report.html"))] if self.has("report.html") else [])])
 
     # -- creating and finding -------------------------------------------------------------------------
 
@@ -178,8 +194,10 @@ class Run:
         """The class names, in the order of the labels."""
         return self.environment().classes
 
-    def predictions(self, split: str = "test") -> Any:
-        """The predictions on a split as a pyarrow.Table: index, label and a probability column `p_<class>` per class.
+    def predictions(self, split: str = "test") -> PredictionTable:
+        """The predictions on a split: a pyarrow.Table with index, label and a column `p_<class>` for each class.
+
+        It also has `to_pandas` and is shown as a table in a notebook (see `PredictionTable`).
 
         Raises RunError if the predictions are missing or damaged.
         """
@@ -187,7 +205,7 @@ class Run:
 
         path = self._file(f"predictions/{split}.parquet")
         try:
-            return parquet.read_table(path)
+            return PredictionTable(parquet.read_table(path))
         except (ArrowException, OSError):
             raise RunError(f"{path}: damaged (invalid Parquet); `tenfold evaluate {self.path}` writes it "
                            "again") from None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tenfold.data.fitting import fit
-from tenfold.data.images import pillow_pixels, read_image
+from tenfold.data.fitting import fitted
+from tenfold.data.images import image_files, pillow_pixels, read_image
 from tenfold.data.source import Shape
 from tenfold.errors import ImageError, UsageError
 from tenfold.recipe.sections import Resize
@@ -27,6 +28,29 @@ def is_pillow(value: Any) -> bool:
     return any(kind.__module__ == "PIL.Image" for kind in type(value).__mro__)
 
 
+def each_image(values: Any, channels: int) -> Iterator[Any]:
+    """Each image of a value: one image, an array of many, or a list of either; paths of folders give their files.
+
+    An array [3, h, w] is one image if `channels` is 3, else three grey ones. Raises UsageError for a path that does not
+    exist, a folder without images or a value of another type.
+    """
+    if isinstance(values, str | os.PathLike):
+        yield from image_files([Path(values)])
+    elif isinstance(values, bytes) or is_pillow(values):
+        yield values
+    elif is_array(values):
+        one = len(values.shape) == 2 or (len(values.shape) == 3 and (
+            values.shape[-1] in CHANNELS or values.shape[0] == channels == 3))
+        yield from [values] if one else values
+    elif isinstance(values, Iterable) and not isinstance(values, Mapping):
+        for value in values:
+            if isinstance(value, list | tuple):
+                raise UsageError(f"images: received {kind_of(value)} in a list; expected {EXPECTED}")
+            yield from each_image(value, channels)
+    else:
+        raise UsageError(f"images: received {kind_of(values)}; expected {EXPECTED}, or a list of them")
+
+
 def read(value: Any, shape: Shape | None = None, *, resize: Resize = "stretch", unit: bool | None = None) -> np.ndarray:
     """An image as uint8 [h, w, c], with 1 channel if it is grey, or brought to `shape`.
 
@@ -41,7 +65,7 @@ def read(value: Any, shape: Shape | None = None, *, resize: Resize = "stretch", 
     if not is_array(value):
         raise UsageError(f"an image: received {kind_of(value)}; expected {EXPECTED}")
     pixels = from_array(np.asarray(value), unit)
-    return pixels if shape is None or pixels.shape == shape else brought(pixels, shape, resize)
+    return pixels if shape is None or pixels.shape == shape else fitted(pixels, shape, resize)
 
 
 def from_array(values: np.ndarray, unit: bool | None = None) -> np.ndarray:
@@ -66,17 +90,6 @@ def from_array(values: np.ndarray, unit: bool | None = None) -> np.ndarray:
 
         return pillow_pixels(Image.fromarray(np.ascontiguousarray(pixels)))
     return np.ascontiguousarray(pixels)
-
-
-def brought(pixels: np.ndarray, shape: Shape, resize: Resize) -> np.ndarray:
-    """Pixels uint8 [h, w, 1 or 3] brought to the size and the channels of `shape`."""
-    if pixels.shape[2] == 3 and shape[2] == 1:
-        from PIL import Image
-
-        pixels = np.asarray(Image.fromarray(pixels).convert("L"))[..., np.newaxis]
-    elif pixels.shape[2] < shape[2]:
-        pixels = np.repeat(pixels, shape[2], axis=2)
-    return fit((pixels.shape[0], pixels.shape[1]), shape, resize).apply(pixels)
 
 
 def kind_of(value: Any) -> str:

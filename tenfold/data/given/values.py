@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from tenfold.data.dataset import Dataset, Provenance, Split
-from tenfold.data.given.image import brought, is_array, kind_of, read
+from tenfold.data.fitting import fitted
+from tenfold.data.given.image import is_array, kind_of, read
 from tenfold.data.own.arrays import PAIRS, to_bytes, to_labels
 from tenfold.data.own.build import SIDE, SMALLEST
 from tenfold.data.own.listing import ROLES, class_names
@@ -202,7 +203,7 @@ def _read(split: Labelled, section: DataSection, side: int | None, shape: Shape 
         images = to_bytes(split.name, split.images, {})
         wanted = shape or (None if section.size is None else (section.size, section.size, images.shape[3]))
         if wanted is not None and images.shape[1:] != wanted:
-            images = np.stack([brought(image, wanted, section.resize) for image in images])
+            images = np.stack([fitted(image, wanted, section.resize) for image in images])
         return images, to_labels(split.name, split.labels, split.count)
     chosen, unit = _look(split, section, side)
     chosen = shape or chosen
