@@ -6,6 +6,7 @@
     ├── RunError                     a directory is no run, or the run lacks a file
     ├── ImageError                   a file is not a readable image
     ├── ModelFileError               a model or weights file is refused, damaged or unsuitable
+    ├── ExportError                  an exported model disagrees with its source
     ├── EngineError                  the engine can't work here (wrong Keras backend, say)
     ├── DivergedError                the loss became NaN or infinite
     ├── StorageError                 exit code 3: the disk is full, read-only or gone
@@ -67,6 +68,10 @@ class ImageError(TenfoldError):
 
 class ModelFileError(TenfoldError):
     """A model or weights file is missing, refused, damaged or unsuitable."""
+
+
+class ExportError(TenfoldError):
+    """An exported model does not give the predictions of its source."""
 
 
 class EngineError(TenfoldError):

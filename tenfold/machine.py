@@ -195,6 +195,13 @@ def processor_units() -> dict[str, bool]:
     return {name: bool(getattr(torch.cpu, probe, lambda: False)()) for name, probe in probes.items()}
 
 
+def has_vnni() -> bool:
+    """Whether the processor multiplies 8-bit numbers without the danger of overflow (VNNI); False if unknown."""
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        return any("vnni" in line for line in file if line.startswith("flags"))
+    return False
+
+
 def cores() -> int:
     """The number of cores available to this process, which may be bound to some of the machine's."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

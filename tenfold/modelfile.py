@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tenfold.backend import keras
 from tenfold.errors import RunError, first_line
+
+if TYPE_CHECKING:
+    import keras
 
 CONFIG, MEMBER = "config.json", "tenfold.json"
 
@@ -74,6 +77,8 @@ def save_h5(model: keras.Model) -> Callable[[Path], None]:
 
 def load(path: Path) -> keras.Model:
     """The model in a `.keras` file: pixels 0–255 in, probabilities out. Raises RunError if it is damaged."""
+    from tenfold.backend import keras  # `facts` needs no engine
+
     try:
         return keras.saving.load_model(path, compile=False)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
@@ -89,3 +94,13 @@ def facts(path: Path) -> dict[str, Any]:
             return json.loads(archive.read(MEMBER))
     except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile):
         raise RunError(f"{path}: is damaged or not written by Tenfold (it has no readable {MEMBER})") from None
+
+
+def fingerprint(path: Path) -> str:
+    """A short hash (hex) of the content of a model file, from the checksums that its zip keeps. Raises RunError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            content = sorted((member.filename, member.CRC, member.file_size) for member in archive.infolist())
+    except (OSError, zipfile.BadZipFile):
+        raise RunError(f"{path}: is damaged (no whole .keras file)") from None
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Predict the class probabilities of images with a finished run; nothing else is needed."""
+"""Predict the class probabilities of images with a finished run or an exported model; nothing else is needed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from tenfold import modelfile
 from tenfold.data.familiar import unlike
 from tenfold.data.fitting import fitted
 from tenfold.data.images import image_files, printable, read_image
-from tenfold.data.own.table import pixel_rows
-from tenfold.errors import ImageError
-from tenfold.run import Run, State
-from tenfold.runtimes import BATCH, Predictor, open_predictor
+from tenfold.errors import ImageError, UsageError
+from tenfold.run import Run, State, model_at
+from tenfold.runtimes import AUTO, BATCH, Exported, Predictor, open_export, open_predictor
 
 TABLES = (".csv", ".tsv")
 TOLERATED = 0.05  # fraction of images that may lie outside the ranges of the training images without a warning
@@ -38,30 +38,47 @@ class Prediction:
         return {"path": str(self.path), "label": self.label, "probability": best, "error": self.error, **columns}
 
 
-def predict(run: Run, paths: Iterable[str | Path], batch_size: int = BATCH) -> list[Prediction]:
+def predict(model: Run | str | Path, paths: Iterable[str | Path], batch_size: int = BATCH, runtime: str = AUTO,
+            ) -> list[Prediction]:
     """Classify image files, all images in folders (recursively) and the rows of tables of pixels, in order.
 
-    Images of any size and mode are converted to the model's size and channels. Each file gets a Prediction, even if
-    it is named twice. If a file can't be read, its Prediction has an `error` and the other files are still classified.
-    Raises UsageError for a path that does not exist or a folder without images, DataError for an unsuitable table,
-    RunError if the run has no model.
-    """
-    from tenfold import modelfile  # imports Keras and PyTorch
+    model: a Run, its path, or that of an exported model. Images of any size and mode are converted to the model's size
+    and channels. Each file gets a Prediction, even if it is named twice. If a file can't be read, its Prediction has an
+    `error` and the other files are still classified. runtime: computes the model of a run; a name in
+    `tenfold.registry.RUNTIMES`, or "auto" for the run's ONNX model if it keeps one and ONNX Runtime is installed, else
+    `fast`. An exported model has its own runtime.
 
+    Raises UsageError for a path that does not exist or a folder without images, DataError for an unsuitable table,
+    RunError if the run has no model, ModelFileError if an exported model is damaged, MissingExtraError if its runtime
+    is not installed.
+    """
+    model = model if isinstance(model, Run) else model_at(model)
     images = list(_images(paths))
-    predictor = open_predictor(run)
-    facts = modelfile.facts(run.path / "model.keras")
+    predictor, facts = _opened(model, runtime)
     results: list[Prediction] = []
     for start in range(0, len(images), batch_size):
         results += _predict_batch(predictor, images[start : start + batch_size], facts)
     return results
 
 
-def cautions(run: Run, predictions: Sequence[Prediction]) -> list[str]:
+def _opened(model: Run | Path, runtime: str) -> tuple[Predictor, Mapping[str, Any]]:
+    """The predictor of a run or an exported model, and the facts in its file."""
+    if isinstance(model, Run):
+        predictor = open_predictor(model, runtime)
+        known = predictor.facts if isinstance(predictor, Exported) else modelfile.facts(model.path / "model.keras")
+        return predictor, known
+    if runtime != AUTO:
+        raise UsageError(f"--runtime: received {runtime!r} for the exported model {model}; expected none, because it "
+                         "has its own runtime: leave it out")
+    exported = open_export(model)
+    return exported, exported.facts
+
+
+def cautions(model: Run | Path, predictions: Sequence[Prediction]) -> list[str]:
     """Warnings about unreliable predictions: the run is unfinished, or the images are unlike the training images."""
     found = []
-    status = run.status()
-    if status.state is not State.FINISHED:
+    status = model.status() if isinstance(model, Run) else None
+    if status is not None and status.state is not State.FINISHED:
         reason = f" ({status.reason})" if status.reason else ""
         found.append(f"the run's status is {status.state.value!r}{reason}: its training is incomplete")
     read = [each for each in predictions if each.error is None]
@@ -75,6 +92,8 @@ def cautions(run: Run, predictions: Sequence[Prediction]) -> list[str]:
 
 def _images(paths: Iterable[str | Path]) -> Iterator[tuple[Path, np.ndarray | None]]:
     """The path of each image, and its pixels if it is a row of a table."""
+    from tenfold.data.own.table import pixel_rows  # reads tables with pyarrow
+
     for path in map(Path, paths):
         if path.suffix.lower() in TABLES and path.is_file():
             yield from ((Path(f"{path} row {number}"), image) for number, image in enumerate(pixel_rows(path), 1))

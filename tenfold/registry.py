@@ -1,4 +1,4 @@
-"""Registries of data sets, models, optimizers, augmentations, runtimes, metrics, corruptions and plots.
+"""Registries of data sets, models, optimizers, augmentations, runtimes, export formats, metrics, corruptions and plots.
 
 Each entry registers itself where it is defined. On its first use, a registry imports the modules with its entries, so
 adding an entry means adding one function or one file.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tenfold.errors import UnknownNameError
 
@@ -20,12 +20,13 @@ class Registry(Generic[T]):
     """The entries of one kind by name, in the order in which they were added.
 
     `home` is the module or package whose import registers them. All modules of a package are imported except those in
-    `without`, which register nothing and import the engine.
+    `without`, which register nothing and import the engine. With `by_file`, each module of the package registers one
+    entry under the module's own name, and only those asked for are imported.
     """
 
-    def __init__(self, kind: str, home: str, without: tuple[str, ...] = ()) -> None:
+    def __init__(self, kind: str, home: str, without: tuple[str, ...] = (), by_file: bool = False) -> None:
         self.kind = kind
-        self._home, self._without = home, without
+        self._home, self._without, self._by_file = home, without, by_file
         self._entries: dict[str, T] = {}
         self._complete = False
 
@@ -42,19 +43,23 @@ class Registry(Generic[T]):
 
     def get(self, name: str) -> T:
         """The entry named `name`. Raises UnknownNameError, which suggests the nearest name."""
-        self._discover()
-        if name not in self._entries:
-            raise UnknownNameError(self.kind, name, self._entries)
+        known = self.names()
+        if name not in known:
+            raise UnknownNameError(self.kind, name, known)
+        if self._by_file:
+            importlib.import_module(f"{self._home}.{name}")
         return self._entries[name]
 
     def names(self) -> list[str]:
-        """All names, in the order of registration."""
+        """All names, in the order of registration; with `by_file`, in alphabetical order."""
+        if self._by_file:
+            home = importlib.import_module(self._home)
+            return [module.name for module in pkgutil.iter_modules(home.__path__) if module.name not in self._without]
         self._discover()
         return list(self._entries)
 
     def __contains__(self, name: object) -> bool:
-        self._discover()
-        return name in self._entries
+        return name in self.names()
 
     def _discover(self) -> None:
         if self._complete:
@@ -75,7 +80,9 @@ MODELS: Registry[Callable] = Registry("model", "tenfold.models", without=(
     "layers", "depthwise", "summary", "backbone", "weights", "efficientnet_lite"))
 OPTIMIZERS: Registry[Callable] = Registry("optimizer", "tenfold.training.optimizers")
 AUGMENTATIONS: Registry[Callable] = Registry("augmentation", "tenfold.training.augment")
-RUNTIMES: Registry[Callable] = Registry("runtime", "tenfold.runtimes", without=("predictor", "views"))
+RUNTIMES: Registry[Callable] = Registry("runtime", "tenfold.runtimes", without=("exported", "predictor", "views"),
+                                        by_file=True)
+FORMATS: Registry[Any] = Registry("export format", "tenfold.export.formats", by_file=True)
 CORRUPTIONS: Registry[Callable] = Registry("corruption", "tenfold.evaluation.corruptions")
 METRICS: Registry[Callable] = Registry("metric", "tenfold.evaluation.metrics")
 PLOTS: Registry[Callable] = Registry("plot", "tenfold.report.plots")

@@ -13,22 +13,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from tenfold import csvfile
-from tenfold.comparison import Groups, Leaderboard, Row
-from tenfold.comparison import table as leaderboard
-from tenfold.comparison.leaderboard import FEW_SEEDS
-from tenfold.comparison.tables import facts as about
-from tenfold.comparison.tables import pair_table, seed_table
 from tenfold.data.images import printable
-from tenfold.evaluation.metrics import metric
 from tenfold.registry import METRICS
-from tenfold.report.search import verdict
-from tenfold.run import Run, SplitRecord
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # imported on use: `tenfold predict` needs none of them
+    from tenfold.comparison import Groups, Leaderboard, Row
     from tenfold.data.caches import Entry
     from tenfold.data.dataset import Dataset
     from tenfold.explanation import Explanation
     from tenfold.prediction import Prediction
+    from tenfold.run import Run
 
 
 UNLIMITED_WIDTH = 10_000  # columns, for files and pipes
@@ -60,6 +54,9 @@ def _table(*columns: str) -> Table:
 
 def print_results(run: Run) -> None:
     """Print the metrics of a finished run and the path of its report."""
+    from tenfold.evaluation.metrics import metric
+    from tenfold.run import SplitRecord
+
     metrics = run.metrics()
     table = _table("metric", *(f">{escape(name)}" for name in metrics))
     for name in METRICS.names():
@@ -80,6 +77,7 @@ def print_results(run: Run) -> None:
 
 def print_first_verdict(run: Run, data: str) -> None:
     """Print the result of `tenfold try` in a few lines, and what to do next."""
+    from tenfold.evaluation.metrics import metric
     from tenfold.report import facts
 
     test, dataset = run.metrics()["test"], run.environment()["dataset"]
@@ -120,6 +118,7 @@ def print_calibration(calibration: Mapping[str, Any]) -> None:
 
 def print_corruptions(corruptions: Mapping[str, Any]) -> None:
     """Print the accuracy by corruption and severity, and the overall mean."""
+    from tenfold.evaluation.metrics import metric
     from tenfold.report import facts
 
     table = _table("corruption", *(f">{severity}" for severity in (1, 2, 3, 4, 5)))
@@ -131,6 +130,8 @@ def print_corruptions(corruptions: Mapping[str, Any]) -> None:
 
 def print_groups(groups: Groups) -> None:
     """Print a leaderboard for each group of comparable models, then the runs left out and the reasons."""
+    from tenfold.comparison.tables import facts as about
+
     for number, board in enumerate(groups.boards, 1):
         if len(groups.boards) > 1:
             title = ", ".join(f"{name} {value}" for name, value in about(board)[:2])
@@ -144,6 +145,9 @@ def print_groups(groups: Groups) -> None:
 
 def print_over_seeds(row: Row) -> None:
     """Print the results of a recipe over several seeds."""
+    from tenfold.comparison.leaderboard import FEW_SEEDS
+    from tenfold.comparison.tables import seed_table
+
     _print(f"\n[bold]{escape(row.model)} over {len(row.runs)} seeds, test split[/bold]")
     header, body = seed_table(row)
     table = _table(*header)
@@ -156,6 +160,8 @@ def print_over_seeds(row: Row) -> None:
 
 def print_search(results: Mapping[str, Any], best: Path) -> None:
     """Print the verdict of a search, and where its recipe is."""
+    from tenfold.report.search import verdict
+
     table = _table("", "")
     for name, sentence in verdict(results):
         table.add_row(escape(name), escape(sentence))
@@ -165,6 +171,9 @@ def print_search(results: Mapping[str, Any], best: Path) -> None:
 
 def print_leaderboard(board: Leaderboard) -> None:
     """Print the models, best first, the tests of their differences, and the runs left out with the reasons."""
+    from tenfold.comparison import table as leaderboard
+    from tenfold.comparison.tables import pair_table
+
     hidden = _print_fitted(*leaderboard(board))
     if board.pairs:
         _print("\n[bold]differences on the same test images[/bold]")
@@ -251,6 +260,8 @@ def print_recipes(facts: Mapping[str, Mapping[str, str]]) -> None:
 
 def print_runs(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print a line for each run: its data, status, test accuracy and age."""
+    from tenfold.evaluation.metrics import metric
+
     if not rows:
         _print("no runs here; create one with `tenfold train RECIPE --data DATA`")
         return

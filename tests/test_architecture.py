@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "tenfold"
 FLOORS: dict[str, set[str]] = {
     "csvfile": set(),
     "errors": set(),
+    "extras": {"errors"},
     "machine": {"errors"},
     "registry": {"errors"},
     "shipped": {"errors", "storage"},
@@ -26,7 +27,7 @@ FLOORS: dict[str, set[str]] = {
     "data": {"errors", "registry", "storage", "recipe", "progress"},
     "foreign": {"errors", "backend"},
     "models": {"errors", "later", "registry", "storage", "recipe", "progress", "backend", "data", "foreign"},
-    "runtimes": {"errors", "machine", "registry", "recipe", "backend", "modelfile", "models"},
+    "runtimes": {"errors", "extras", "machine", "registry", "run", "recipe", "backend", "modelfile", "models"},
     "interrupt": set(),
     "later": set(),
     "training": {
@@ -35,6 +36,10 @@ FLOORS: dict[str, set[str]] = {
     },
     "prediction": {"errors", "modelfile", "run", "data", "runtimes"},
     "evaluation": {"csvfile", "errors", "machine", "registry", "progress", "backend", "run", "data", "runtimes"},
+    "export": {
+        "errors", "extras", "machine", "registry", "storage", "backend", "modelfile", "run", "data", "models",
+        "runtimes", "evaluation",
+    },
     "report": {"later", "registry", "recipe", "progress", "run", "evaluation"},
     "comparison": {"csvfile", "errors", "registry", "storage", "run", "evaluation", "report"},
     "environment": {"errors", "machine", "data"},
@@ -48,8 +53,8 @@ FLOORS: dict[str, set[str]] = {
     },
     "material": {"modelfile", "run", "data", "evaluation", "report"},
     "jobs": {
-        "errors", "machine", "recipe", "progress", "modelfile", "run", "data", "models", "runtimes", "interrupt",
-        "training", "evaluation", "report", "environment", "material",
+        "errors", "extras", "machine", "registry", "recipe", "progress", "modelfile", "run", "data", "models",
+        "runtimes", "interrupt", "training", "evaluation", "export", "report", "environment", "material",
     },
     "overview": {"errors", "storage", "recipe", "progress", "run", "data", "models", "report", "jobs"},
     "explanation": {
@@ -72,7 +77,7 @@ ENGINE = {
     "models/layers.py", "models/summary.py", "models/backbone.py", "models/efficientnet_lite.py", "models/weights.py",
     "models/depthwise.py", "foreign/load.py",
     "training/engine.py", "training/loader.py", "training/optimizers.py", "training/adam.py", "training/muon.py",
-    "training/augment.py", "training/features.py",
+    "training/augment.py", "training/features.py", "export/engine.py", "export/formats/torch.py",
 }
 
 

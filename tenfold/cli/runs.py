@@ -233,23 +233,27 @@ def study(
 
 @command(app)
 def predict(
-    run: RunPath,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, or a model exported as onnx or "
+                                        "openvino.")],
     paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Image files, folders of images and tables of "
                                                                       "pixels.")],
+    runtime: Annotated[str, typer.Option("--runtime", help="auto, fast, keras, onnx or openvino. auto: the run's ONNX "
+                                         "model, which starts fastest, else fast.")] = "auto",
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Classify images of any size with a run's model."""
-    from tenfold import terminal
-    from tenfold.run import Run
-
     _one_format(csv, as_json)
-    opened = Run.open(run)
+    from tenfold.run import model_at
+
+    model = model_at(run)  # a wrong path is told before the image reader is imported
     from tenfold.prediction import cautions
     from tenfold.prediction import predict as classify
 
-    predictions = classify(opened, paths)
-    for caution in cautions(opened, predictions):
+    predictions = classify(model, paths, runtime=runtime)
+    from tenfold import terminal
+
+    for caution in cautions(model, predictions):
         print(f"tenfold: warning: {caution}", file=sys.stderr)
     if as_json:
         print(json.dumps([p.to_dict() for p in predictions], indent=2, ensure_ascii=False))

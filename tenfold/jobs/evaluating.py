@@ -13,6 +13,7 @@ from tenfold.data.dataset import Dataset
 from tenfold.data.given import Data
 from tenfold.data.splits import prepare
 from tenfold.errors import UsageError
+from tenfold.jobs import exporting
 from tenfold.jobs.own_data import is_data_of, own_data, value
 from tenfold.jobs.steps import measure_speed, write_report
 from tenfold.progress import Watcher
@@ -48,6 +49,7 @@ def evaluate(run: Run | str | Path, watcher: Watcher | None = None, csv: bool = 
             from tenfold.evaluation.calibration import calibrate as fit
 
             watcher.notice(f"temperature fitted on the validation split: {fit(run)['temperature']:.3f}")
+            exporting.renew(run, watcher)
         if corruptions:
             from tenfold.evaluation import score_corruptions
 

@@ -93,13 +93,15 @@ def validate(job: Job, run: Run) -> None:
 
 
 def finish(job: Job, run: Run) -> None:
-    """Evaluate the best epoch on the test split, measure its speed, write the report and finish the run."""
+    """Evaluate the best epoch on the test split, measure its speed, keep its ONNX model, write the report, finish."""
     from tenfold import modelfile
     from tenfold.evaluation import score_run
+    from tenfold.jobs import exporting
 
     job.watcher.on(Evaluating("test", modelfile.facts(run.path / "model.keras")["epoch"]))
     score_run(run, job.dataset, ("test",), job.csv, watcher=job.watcher)
     measure_speed(run, job.dataset)
+    exporting.keep(run, job.dataset, job.watcher)
     if job.learning_curve:
         from tenfold.jobs.learning_curve import measure
 

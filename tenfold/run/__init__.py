@@ -2,8 +2,9 @@
 
 from tenfold.run.artifacts import ARTIFACTS, Artifact, stale_after
 from tenfold.run.directory import Run
+from tenfold.run.exports import model_at
 from tenfold.run.naming import ELSEWHERE, check_name, check_root, make_numbered, numbers
 from tenfold.run.records import Environment, Metrics, Record, SplitRecord, State, Status
 
 __all__ = ["ARTIFACTS", "ELSEWHERE", "Artifact", "Environment", "Metrics", "Record", "Run", "SplitRecord", "State",
-           "Status", "check_name", "check_root", "make_numbered", "numbers", "stale_after"]
+           "Status", "check_name", "check_root", "make_numbered", "model_at", "numbers", "stale_after"]

@@ -9,12 +9,12 @@ from __future__ import annotations
 import builtins
 import contextlib
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tenfold.errors import MissingRunError, RecipeError, RunError, StorageError, UsageError
-from tenfold.recipe import Recipe
 from tenfold.run import history
 from tenfold.run.artifacts import ARTIFACTS
 from tenfold.run.naming import ELSEWHERE, make_numbered, natural, remove_unfinished
@@ -35,6 +35,8 @@ from tenfold.storage.paths import absent
 
 if TYPE_CHECKING:
     import keras
+
+    from tenfold.recipe import Recipe
 
 LOCK = ".lock"
 
@@ -109,6 +111,8 @@ class Run:
 
     def recipe(self) -> Recipe:
         """The resolved recipe of this run."""
+        from tenfold.recipe import Recipe  # takes longer to import than a prediction
+
         path = self._file("recipe.toml")
         try:
             return Recipe.loads(path.read_text(encoding="utf-8"), name=self.name)
@@ -251,10 +255,13 @@ class Run:
         return write_whole(self.path / name, content, ELSEWHERE)
 
     def remove(self, *patterns: str) -> None:
-        """Remove the files of the run that match the patterns. Raises StorageError."""
+        """Remove the files and directories of the run that match the patterns. Raises StorageError."""
         for path in [path for pattern in patterns for path in self.path.glob(pattern)]:
             with storing(path, ELSEWHERE):
-                path.unlink(missing_ok=True)
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
 
     def write_directory(self, name: str, fill: Callable[[Path], object]) -> Path:
         """Write a directory of the run atomically; `fill` writes the files into the path that it receives.

@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tenfold import machine
+from tenfold.errors import ModelFileError
+from tenfold.extras import installed
 from tenfold.registry import RUNTIMES
+from tenfold.run import exports
+from tenfold.runtimes.exported import Exported
 from tenfold.runtimes.predictor import BATCH as BATCH
 from tenfold.runtimes.predictor import Predictor as Predictor
 
 if TYPE_CHECKING:
     from tenfold.run import Run
 
+AUTO = "auto"  # stands for the quickest runtime to start that a run has
+
 
 def open_predictor(run: Run, runtime: str = "fast") -> Predictor:
-    """Open the model of a run with a runtime from `tenfold.registry.RUNTIMES`, and configure the process for it.
+    """Open the model of a run with a runtime from `tenfold.registry.RUNTIMES`, or with "auto": see `choose`.
 
-    Needs only `model.keras`, not the data set; the recipe, if present, makes it faster. Raises RunError if the model is
-    missing or damaged, UnknownNameError (a UsageError) for an unknown runtime, and UsageError for an invalid
-    TENFOLD_DEVICE or TENFOLD_THREADS.
+    Needs not the data set. Raises RunError if the model is missing or damaged, UnknownNameError (a UsageError) for an
+    unknown runtime, MissingExtraError if the runtime is not installed, and UsageError for an invalid TENFOLD_DEVICE
+    or TENFOLD_THREADS.
     """
-    machine.configure("float32")
-    opened: Predictor = RUNTIMES.get(runtime)(run)
+    opened: Predictor = RUNTIMES.get(choose(run) if runtime == AUTO else runtime)(run)
+    return opened
+
+
+def choose(run: Run) -> str:
+    """The runtime that "auto" stands for: `onnx` if the run keeps an ONNX model and ONNX Runtime is installed."""
+    return "onnx" if run.has(exports.KEPT) and installed("onnxruntime") else "fast"
+
+
+def open_export(path: Path) -> Exported:
+    """Open an exported model, which needs no run. Raises ModelFileError if it is missing or damaged."""
+    if not exports.is_export(path) or not path.exists():
+        raise ModelFileError(f"{path}: there is no exported model; expected a path that ends in "
+                             f"{' or '.join(exports.RUNTIMES)}, made by `tenfold export`")
+    opened: Exported = importlib.import_module(f"tenfold.runtimes.{exports.RUNTIMES[path.suffix]}").open_file(path)
     return opened

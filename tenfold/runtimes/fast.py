@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from tenfold import modelfile
+from tenfold import machine, modelfile
 from tenfold.models import twin
 from tenfold.models.layers import forward, keras
 from tenfold.recipe import ModelSection
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @RUNTIMES.add("fast")
 def fast(run: Run) -> Fast:
     """Open a run's model, or take the last one opened if it is the same file. Raises RunError if the run has none."""
+    machine.configure("float32")
     path = run.path / "model.keras"
     if not path.is_file():
         run.model()  # raises

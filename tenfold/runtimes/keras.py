@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from tenfold import modelfile
+from tenfold import machine, modelfile
 from tenfold.backend import keras
 from tenfold.registry import RUNTIMES
 from tenfold.runtimes.predictor import BATCH, in_batches
@@ -22,7 +22,8 @@ class Plain:
     """A Predictor that calls the plain model of a run."""
 
     def __init__(self, run: Run) -> None:
-        """Load the model. Raises RunError if the run has none."""
+        """Load the model and configure the process. Raises RunError if the run has none."""
+        machine.configure("float32")
         self._model = run.model()
         facts = modelfile.facts(run.path / "model.keras")
         self.classes: tuple[str, ...] = tuple(facts["classes"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from tenfold.data.dataset import Dataset
@@ -14,23 +15,25 @@ from tenfold.training.checkpoint import KEPT
 FLOAT = 4  # bytes
 FILE = 64 << 10  # bytes of a checkpoint or model file without its arrays
 RECORD = 300  # bytes of the record of one epoch in a checkpoint
+CHECK_IMAGES, CHECK = 512, 16 << 20  # largest number and bytes of the images in `check.npz`
 PICTURES = 4 << 20  # bytes of the plots and of the report, which contains them too
 
 
 def needed(recipe: Recipe, dataset: Dataset, parameters: int) -> int:
     """The maximum disk space in bytes of a run with `parameters` parameters while it is written.
 
-    It counts the kept checkpoints and the one being written, each with weights and optimizer variables;
-    `model.keras` twice, because it may be replaced; the predictions on the validation and test splits, also as CSV;
-    plots and report. `dataset` is prepared.
+    It counts the kept checkpoints and the one being written, each with weights and optimizer variables; `model.keras`
+    and its ONNX model, each twice, because they may be replaced; the predictions on the validation and test splits,
+    also as CSV; the check images; plots and report. `dataset` is prepared.
     """
     slots = 0 if recipe.train.fit == "logistic-regression" else optimizers.slots(recipe.train.optimizer)
     variables = FLOAT * parameters * (1 + slots)
     checkpoints = (sum(KEPT.values()) + 1) * (variables + FILE + RECORD * recipe.train.all_epochs)
-    models = 2 * (FLOAT * parameters + FILE)
+    models = 4 * (FLOAT * parameters + FILE)
     images = sum(len(split) for name, split in dataset.splits().items() if name != "train")
     predictions = images * (32 + 16 * len(dataset.classes))
-    return checkpoints + models + predictions + PICTURES
+    check = min(CHECK_IMAGES * math.prod(dataset.shape), CHECK)
+    return checkpoints + models + predictions + check + PICTURES
 
 
 def used(directory: Path) -> int:

@@ -14,12 +14,14 @@ from scipy.special import softmax
 from tenfold import modelfile
 from tenfold.data import open_dataset
 from tenfold.data.splits import prepare
-from tenfold.errors import RunError, UnknownNameError, UsageError
+from tenfold.errors import ModelFileError, RunError, UnknownNameError, UsageError
 from tenfold.evaluation.explain import features
+from tenfold.export import check_images, export_source, target
+from tenfold.export.source import Source
 from tenfold.recipe import Recipe
-from tenfold.registry import RUNTIMES
+from tenfold.registry import FORMATS, RUNTIMES
 from tenfold.run import Run, State
-from tenfold.runtimes import Predictor, open_predictor
+from tenfold.runtimes import Predictor, choose, open_export, open_predictor
 from tenfold.training import fit
 
 MODELS: dict[str, dict[str, Any]] = {
@@ -45,14 +47,19 @@ def _train(name: str, model: dict[str, Any], root: Path) -> Run:
     run = Run.create(root, name)
     run.write_recipe(recipe)
     run.write_status(State.RUNNING)
-    list(fit(recipe, prepare(open_dataset("shapes:train=60,test=20"), recipe.data), run))
+    dataset = prepare(open_dataset("shapes:train=60,test=20"), recipe.data)
+    list(fit(recipe, dataset, run))
+    for name in ("onnx", "openvino"):
+        known = FORMATS.get(name)
+        export_source(Source.of(run), known, target(run, known, None), check_images.choose(dataset))
     return run
 
 
 @pytest.fixture(params=[*MODELS, "pretrained"])
 def run(request: pytest.FixtureRequest, trained: dict[str, Run], tmp_path: Path) -> Run:
-    """A copy of a run that consists of its model file alone."""
+    """A copy of a run that consists of its model file and its exports alone."""
     shutil.copy(trained[request.param].path / "model.keras", tmp_path)
+    shutil.copytree(trained[request.param].path / "exports", tmp_path / "exports")
     if request.param != "pretrained":  # without a recipe every network is drawn as those on a backbone are
         shutil.copy(trained[request.param].path / "recipe.toml", tmp_path)
     return Run(tmp_path)
@@ -136,6 +143,7 @@ def test_a_runtime_works_without_the_recipe(trained: dict[str, Run], images: np.
     for name in MODELS:
         (tmp_path / name).mkdir()
         shutil.copy(trained[name].path / "model.keras", tmp_path / name)
+        shutil.copytree(trained[name].path / "exports", tmp_path / name / "exports")
         for runtime in RUNTIMES.names():
             alone = open_predictor(Run(tmp_path / name), runtime).predict(images)
             np.testing.assert_allclose(alone, open_predictor(trained[name], runtime).predict(images), atol=1e-6)
@@ -154,6 +162,31 @@ def test_unknown_runtimes_and_damaged_models_are_reported(trained: dict[str, Run
     with pytest.raises(UnknownNameError, match="unknown runtime 'kears'; did you mean 'keras'"):
         open_predictor(trained["cnn"], "kears")
     (tmp_path / "model.keras").write_bytes(b"no model")
-    for runtime in RUNTIMES.names():
+    for runtime in ("fast", "keras", "auto"):
         with pytest.raises(RunError, match=r"model\.keras"):
             open_predictor(Run(tmp_path), runtime)
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+def test_a_missing_foreign_or_damaged_export_takes_one_line(
+    runtime: str, trained: dict[str, Run], tmp_path: Path,
+) -> None:
+    with pytest.raises(RunError, match=f"the run has no exports/model.{runtime}; create it with `tenfold export"):
+        open_predictor(Run(tmp_path), runtime)
+    shutil.copytree(trained["cnn"].path / "exports", tmp_path / "exports")
+    shutil.copy(trained["mlp"].path / "model.keras", tmp_path)
+    with pytest.raises(RunError, match="was exported from another model than"):
+        open_predictor(Run(tmp_path), runtime)
+    path = tmp_path / "exports" / f"model.{runtime}"
+    inner = path / "model.xml" if path.is_dir() else path
+    for content in (inner.read_bytes()[:200], b"", b"no model at all"):
+        inner.write_bytes(content)
+        with pytest.raises(ModelFileError, match=r"^[^\n]*(can't be opened|no model that Tenfold)[^\n]*$"):
+            open_export(path)
+    with pytest.raises(ModelFileError, match="there is no exported model"):
+        open_export(tmp_path / "elsewhere.onnx")
+
+
+def test_auto_is_the_kept_onnx_model_and_without_one_the_fast_runtime(trained: dict[str, Run], tmp_path: Path) -> None:
+    assert choose(trained["cnn"]) == "onnx"
+    assert choose(Run(tmp_path)) == "fast"

@@ -1,0 +1,96 @@
+"""Exports: the model of a run in other formats, each checked against its source before it gets its final name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tenfold.errors import RunError, UsageError
+from tenfold.export.parity import Agreement, check
+from tenfold.export.source import MODEL, Source
+from tenfold.run import ELSEWHERE, Run, State
+from tenfold.run.exports import FOLDER
+from tenfold.runtimes.exported import KEY
+from tenfold.storage.files import write_directory, write_whole
+
+if TYPE_CHECKING:
+    from tenfold.export.check_images import CheckImages
+    from tenfold.export.formats import Answer, Format
+
+
+@dataclass(frozen=True)
+class Export:
+    """An exported model: its path, the JSON file beside it, its size in bytes, and how it agrees with its source."""
+
+    path: Path
+    facts: Path
+    size: int
+    agreement: Agreement
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"path": str(self.path), "facts": str(self.facts), "bytes": self.size, **self.agreement.to_dict()}
+
+
+def check_run(run: Run) -> None:
+    """Raise RunError if a run has no model, or only that of a training that diverged."""
+    if not run.has(MODEL):
+        raise RunError(f"{run.path}: the run has no {MODEL} (its status is {run.status().state.value!r}); expected a "
+                       "finished run")
+    if run.status().state is State.DIVERGED:
+        raise RunError(f"{run.path}: the training diverged, so its model is of no use; train again with a lower "
+                       "learning rate")
+
+
+def target(run: Run, known: Format, out: str | Path | None, int8: bool = False) -> Path:
+    """The path of an export. Raises UsageError for an `out` with another suffix."""
+    name = f"model.int8{known.suffix}" if int8 else f"model{known.suffix}"
+    if out is None:
+        return run.path / FOLDER / name
+    path = Path(out)
+    if path.suffix != known.suffix and path.is_dir():
+        return path / name
+    if path.suffix != known.suffix or (not known.folder and path.is_dir()) or (known.folder and path.is_file()):
+        raise UsageError(f"--out: received {path}; expected {'a folder' if known.folder else 'a file'} whose name ends "
+                         f"in {known.suffix}, or an existing folder")
+    return path
+
+
+def export_source(source: Source, known: Format, path: Path, kept: CheckImages) -> Export:
+    """Write a source in a format to `path`, after checking it against `model.keras` on the kept images.
+
+    Raises UsageError for a layer that the format does not know; MissingExtraError; ExportError if the exported model
+    disagrees; StorageError. Nothing is left then.
+    """
+    return publish(source, known, path, lambda temporary: known.write(source, temporary),
+                   lambda answer: check(source, answer, kept))
+
+
+def publish(source: Source, known: Format, path: Path, write: Callable[[Path], None],
+            judge: Callable[[Answer], Agreement]) -> Export:
+    """Write a model and the JSON file with its facts beside it, unless `judge` raises an error."""
+    found: list[Agreement] = []
+
+    def fill(temporary: Path) -> None:
+        write(temporary)
+        found.append(judge(known.read(temporary)))
+
+    (write_directory if known.folder else write_whole)(path, fill, ELSEWHERE)
+    size, digest = measured(path)
+    beside = path.with_name(path.name + ".json")
+    text = json.dumps({KEY: {**source.facts, "file": path.name, "bytes": size, "sha256": digest,
+                             "agreement": found[0].to_dict()}}, indent=2, ensure_ascii=False) + "\n"
+    write_whole(beside, text, ELSEWHERE)
+    return Export(path, beside, size, found[0])
+
+
+def measured(path: Path) -> tuple[int, str]:
+    """(bytes, SHA-256 in hex) of a file, or of the files of a folder in the order of their names."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return sum(file.stat().st_size for file in files), digest.hexdigest()

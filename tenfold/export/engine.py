@@ -1,0 +1,32 @@
+"""Computes Keras models and PyTorch modules for the export: everything here that needs PyTorch itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from tenfold.backend import keras
+
+
+def compute(model: Any, images: np.ndarray) -> list[np.ndarray]:
+    """The outputs of a Keras model with several of them, for uint8 [n, height, width, channels]."""
+    with torch.inference_mode():
+        outputs = model(torch.from_numpy(images.astype(np.float32)), training=False)
+        return [output.numpy() for output in keras.tree.flatten(outputs)]
+
+
+class Raw(torch.nn.Module):
+    """A fast network (see `models.layers`) behind raw pixels, with the four outputs of every export."""
+
+    def __init__(self, network: keras.Model, temperature: float) -> None:
+        super().__init__()
+        last = next(layer for layer in reversed(network.layers) if layer.output is network.outputs[0])
+        self.body, self.last, self.temperature = keras.Model(network.inputs, last.input), last, temperature
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """uint8 [n, height, width, channels] → probabilities, calibrated, features, logits."""
+        features = self.body(pixels.to(torch.float32).permute(0, 3, 1, 2), training=False)
+        logits = self.last(features)
+        return torch.softmax(logits, 1), torch.softmax(logits / self.temperature, 1), features.clone(), logits.clone()

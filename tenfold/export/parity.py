@@ -1,0 +1,121 @@
+"""The check of an exported model against its source: the same answers on real images, in batches of any size."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tenfold.data.images import read_image
+from tenfold.errors import ExportError
+from tenfold.evaluation.statistics import RESAMPLES, percentile_interval, resamples
+
+if TYPE_CHECKING:
+    from tenfold.export.check_images import CheckImages
+    from tenfold.export.formats import Answer
+    from tenfold.export.source import Source
+
+TOLERANCE = 1e-5  # largest difference between probabilities
+RELATIVE = 1e-4  # largest difference between features or logits, as a fraction of the largest of them
+SAME = 0.999  # least fraction of images with the same most probable class
+BATCHES = ((1, 16), (7, 70), (512, 512))  # batch size and number of images
+FILES = 24  # images that are also read from encoded files
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How an exported model agrees with its source.
+
+    images: compared; largest: the largest difference between probabilities; same: the fraction of images with the
+    same most probable class (classes that tie within `TOLERANCE` count as the same); accuracy: the change of the
+    accuracy in points, with its paired 95 % interval `low` to `high` (None if no prediction changed).
+    """
+
+    images: int
+    largest: float
+    same: float
+    accuracy: float
+    low: float | None
+    high: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        interval = "" if self.low is None else f" [{self.low:+.2f}, {self.high:+.2f}]"
+        return (f"largest difference {self.largest:.1e}, same class {100 * self.same:.2f} %, accuracy "
+                f"{self.accuracy:+.2f} points{interval} on {self.images:,} images")
+
+
+def check(source: Source, answer: Answer, kept: CheckImages) -> Agreement:
+    """Compare an exported model with its source. Raises ExportError if they disagree, with the differences."""
+    expected = source.answer(kept.images)
+    for size, count in BATCHES:
+        chosen = np.resize(np.arange(len(kept.images)), max(size, min(count, len(kept.images))))
+        for start in range(0, len(chosen) - size + 1, size):
+            rows = chosen[start : start + size]
+            _compare(answer(kept.images[rows]), {name: values[rows] for name, values in expected.items()},
+                     f"in batches of {size}")
+    decoded = from_files(kept.images[:FILES])
+    _compare(answer(decoded), source.answer(decoded), "from JPEG files")
+    given = answer(kept.images)["probabilities"]
+    return agreement(expected["probabilities"], given, kept.labels)
+
+
+def agreement(expected: np.ndarray, given: np.ndarray, labels: np.ndarray) -> Agreement:
+    """The agreement of probabilities [n, k] with the expected ones, and the change of the accuracy."""
+    change, interval = accuracy_change(labels, expected, given)
+    low, high = interval if interval is not None else (None, None)
+    return Agreement(len(labels), float(np.abs(given - expected).max()), float(same_class(expected, given).mean()),
+                     change, low, high)
+
+
+def accuracy_change(labels: np.ndarray, before: np.ndarray, after: np.ndarray,
+                    ) -> tuple[float, tuple[float, float] | None]:
+    """(change of the accuracy in points, its paired 95 % bootstrap interval, None if no prediction changed)."""
+    gained = (after.argmax(1) == labels).astype(np.float32) - (before.argmax(1) == labels).astype(np.float32)
+    if not gained.any():
+        return 0.0, None
+    drawn = np.concatenate([gained @ weights / len(labels) for weights in resamples(labels, RESAMPLES)])
+    interval = percentile_interval(100 * drawn)
+    return 100 * float(gained.mean()), interval
+
+
+def same_class(expected: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Whether the most probable class is the same, or tied with it in the source: bool [n]."""
+    chosen = expected[np.arange(len(expected)), given.argmax(1)]
+    same: np.ndarray = chosen >= expected.max(axis=1) - 2 * TOLERANCE
+    return same
+
+
+def from_files(images: np.ndarray) -> np.ndarray:
+    """The images written as JPEG files of three sizes and read again by the image reader: uint8 [n, *shape]."""
+    from PIL import Image
+
+    height, width, channels = images.shape[1:]
+    found = []
+    for i, image in enumerate(images):
+        scale, buffer = (1, 2, 7)[i % 3], io.BytesIO()
+        picture = Image.fromarray(image[:, :, 0] if channels == 1 else image)
+        picture.resize((scale * width, scale * height), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
+        found.append(read_image(buffer.getvalue(), (height, width, channels)))
+    return np.stack(found)
+
+
+def _compare(given: dict[str, np.ndarray], expected: dict[str, np.ndarray], how: str) -> None:
+    """Raise ExportError unless all outputs agree within the tolerances."""
+    for name, values in expected.items():
+        if given[name].shape != values.shape or not np.isfinite(given[name]).all():
+            raise ExportError(f"the exported model gives {name} that are not finite, or not of the shape "
+                              f"{values.shape}, {how}; expected the values of model.keras")
+        most = TOLERANCE if name in ("probabilities", "calibrated") else RELATIVE * max(1.0, float(abs(values).max()))
+        largest = float(np.abs(given[name] - values).max())
+        if largest > most:
+            raise ExportError(f"the exported model differs from model.keras by {largest:.1e} in {name}, {how}; "
+                              f"expected at most {most:.1e}")
+    same = float(same_class(expected["probabilities"], given["probabilities"]).mean())
+    if same < SAME:
+        raise ExportError(f"the exported model gives the same class for {100 * same:.1f} % of the images, {how}; "
+                          f"expected at least {100 * SAME:.1f} %")

@@ -1,0 +1,24 @@
+"""Optional dependencies: a missing one fails on use, with the command that installs it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+from collections.abc import Iterator
+
+from tenfold.errors import MissingExtraError
+
+
+@contextlib.contextmanager
+def needed_for(what: str, extra: str) -> Iterator[None]:
+    """Within it, a failed import raises MissingExtraError, which says how to install the extra."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f"{what}: the package {error.name} is not installed; install it with: "
+                                f"pip install 'tenfold[{extra}]'") from None
+
+
+def installed(*modules: str) -> bool:
+    """Whether all these modules can be found; imports none of them."""
+    return all(importlib.util.find_spec(module) is not None for module in modules)

@@ -1,0 +1,100 @@
+"""Export the model of a run, with its data set only where the run alone is not enough."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import numpy as np
+
+from tenfold.data.dataset import Dataset
+from tenfold.errors import ExportError, RunError, UsageError
+from tenfold.export import Export, check_images, check_run, export_source, target
+from tenfold.export.check_images import CheckImages
+from tenfold.export.int8 import CALIBRATION, JUDGED, LOSE, Judges, export_int8
+from tenfold.export.source import Source
+from tenfold.extras import installed
+from tenfold.jobs.own_data import own_data
+from tenfold.progress import Watcher
+from tenfold.progress.notebook import chosen_watcher
+from tenfold.registry import FORMATS
+from tenfold.run import ARTIFACTS, Run
+from tenfold.runtimes import open_predictor
+from tenfold.runtimes.onnx import NAME
+
+
+def export(run: Run, format: str, out: str | Path | None = None, *, int8: bool = False, lose: float = LOSE,
+           watcher: Watcher | None = None) -> Export:
+    """Export the model of a run in a format of `tenfold.registry.FORMATS`, checked against `model.keras`.
+
+    out: a file or folder with the format's suffix, or an existing folder; default: the run's `exports/`. int8: with
+    8-bit layers (onnx, openvino), calibrated on training images and judged on the validation images; refused if the
+    accuracy falls by more than `lose` points. It needs the run's data set, and so does a run without check images (from
+    an earlier version).
+
+    Raises UnknownNameError; RunError if the run has no model or diverged; UsageError for a layer that the format does
+    not know; MissingExtraError; ExportError if the export disagrees; StorageError. Nothing is left then.
+    """
+    watcher = chosen_watcher(watcher)
+    known = FORMATS.get(format)
+    check_run(run)
+    path = target(run, known, out, int8)
+    with run.writing() if out is None else contextlib.nullcontext():
+        watcher.notice(f"exporting {run.path} as {format}{' in int8' if int8 else ''}")
+        if int8:
+            return export_int8(Source.of(run), known, path, judges_of(run, lose, watcher))
+        kept = images_of(run, watcher)
+        return export_source(Source.of(run), known, path, kept)
+
+
+def judges_of(run: Run, lose: float, watcher: Watcher) -> Judges:
+    """The images on which an int8 model is calibrated and judged; without a validation split, both from training."""
+    dataset = own_data(run, watcher)
+    calibration = check_images.selection(dataset.train, CALIBRATION)
+    judged = dataset.validation if dataset.validation is not None and len(dataset.validation) else dataset.train
+    judged = check_images.selection(judged, JUDGED)
+    images = np.asarray(judged.images[np.arange(len(judged))])
+    return Judges(np.asarray(calibration.images[np.arange(len(calibration))]), images, judged.labels,
+                  open_predictor(run, "fast").predict(images), lose)
+
+
+def images_of(run: Run, watcher: Watcher) -> CheckImages:
+    """The check images of a run, chosen from its data set if the run has none. Raises RunError, DataError."""
+    if run.has(check_images.NAME):
+        return check_images.read(run)
+    watcher.notice(f"{run.path} has no {check_images.NAME}; reading its data set for images to check the export with")
+    return check_images.choose(own_data(run, watcher))
+
+
+def keep(run: Run, dataset: Dataset, watcher: Watcher) -> None:
+    """Write a run's check images and, where the extra is installed, its ONNX model, for predictions that start fast.
+
+    A model that can't be exported is no reason to fail: the watcher receives the reason. Raises StorageError.
+    """
+    kept = check_images.choose(dataset)
+    check_images.write(run, kept)
+    keep_onnx(run, kept, watcher)
+
+
+def renew(run: Run, watcher: Watcher) -> None:
+    """Remove the exports of a run, which hold its former temperature, and write its ONNX model again."""
+    old = sorted(path.name for path in run.path.glob(ARTIFACTS["exports"].pattern) if path.suffix != ".json")
+    if not old:
+        return
+    run.remove(ARTIFACTS["exports"].pattern)
+    again = [name for name in old if name != NAME]
+    if again:
+        watcher.notice(f"removed exports with the former temperature: {', '.join(again)}; export them again")
+    if run.has(check_images.NAME):
+        keep_onnx(run, check_images.read(run), watcher)
+
+
+def keep_onnx(run: Run, kept: CheckImages, watcher: Watcher) -> None:
+    """Write the ONNX model of a run in its `exports/` if the extra is installed."""
+    if not installed("onnx", "onnxruntime"):
+        return
+    known = FORMATS.get("onnx")
+    try:
+        export_source(Source.of(run), known, target(run, known, None), kept)
+    except (ExportError, RunError, UsageError) as error:
+        watcher.notice(f"no ONNX model is kept: {error}")

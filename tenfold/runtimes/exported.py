@@ -1,0 +1,80 @@
+"""Predictors of exported models: what every export says of itself, and its four outputs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tenfold import modelfile
+from tenfold.errors import ModelFileError, RunError
+from tenfold.run.exports import FOLDER
+from tenfold.runtimes.predictor import BATCH, in_batches
+
+if TYPE_CHECKING:
+    from tenfold.run import Run
+
+KEY = "tenfold"  # of the facts, in the metadata of every format
+OUTPUTS = ("probabilities", "calibrated", "features", "logits")  # of every exported model, in this order
+
+
+class Exported:
+    """A Predictor of an exported model.
+
+    `facts` is its metadata; `compute` maps uint8 [b, *shape] and the name of an output to float32 [b, columns].
+    """
+
+    def __init__(self, facts: Mapping[str, Any], compute: Callable[[np.ndarray, str], np.ndarray]) -> None:
+        self.facts = facts
+        self.classes: tuple[str, ...] = tuple(facts["classes"])
+        self.shape: tuple[int, int, int] = tuple(facts["shape"])
+        self._compute = compute
+
+    def predict(self, images: Any, batch_size: int = BATCH) -> np.ndarray:
+        return self.output("probabilities", images, batch_size)
+
+    def logits(self, images: Any, batch_size: int = BATCH) -> np.ndarray:
+        return self.output("logits", images, batch_size)
+
+    def features(self, images: Any, batch_size: int = BATCH) -> np.ndarray:
+        return self.output("features", images, batch_size)
+
+    def output(self, name: str, images: Any, batch_size: int = BATCH) -> np.ndarray:
+        """An output in `OUTPUTS`: float32 [n, columns]. Raises UsageError like every Predictor."""
+        columns = self.facts["features"] if name == "features" else len(self.classes)
+        return in_batches(lambda batch: self._compute(batch, name), images, self.shape, columns, batch_size)
+
+
+def read_facts(path: Path, text: str | None) -> dict[str, Any]:
+    """The facts in the metadata of an exported file. Raises ModelFileError if they are missing or damaged."""
+    try:
+        facts = json.loads(text or "")
+        classes, shape = facts["classes"], facts["shape"]
+        whole = (len(shape) == 3 and all(isinstance(side, int) for side in [*shape, facts["features"]])
+                 and all(isinstance(name, str) for name in classes))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        whole = False
+    if not whole:
+        raise ModelFileError(f"{path}: is no model that Tenfold exported (its metadata has no readable {KEY!r}); "
+                             "export one with `tenfold export RUN FORMAT`")
+    return dict(facts)
+
+
+def of_run(run: Run, name: str, format: str) -> Path:
+    """The path of a run's export. Raises RunError if it is missing or was exported from another model."""
+    path = run.path / FOLDER / name
+    if not path.exists():
+        raise RunError(f"{run.path}: the run has no {FOLDER}/{name}; create it with `tenfold export {run.path} "
+                       f"{format}`")
+    return path
+
+
+def check_source(run: Run, path: Path, facts: Mapping[str, Any], format: str) -> None:
+    """Raise RunError if a run's export was made from another model than its present one."""
+    model = run.path / "model.keras"
+    if model.exists() and facts.get("source", {}).get("model") != modelfile.fingerprint(model):
+        raise RunError(f"{path}: was exported from another model than {model}; export it again with `tenfold export "
+                       f"{run.path} {format}`")

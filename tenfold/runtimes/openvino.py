@@ -1,0 +1,58 @@
+"""The runtime `openvino`: computes an exported OpenVINO model, in float32, without Keras and PyTorch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tenfold import machine
+from tenfold.errors import ModelFileError, first_line
+from tenfold.extras import needed_for
+from tenfold.registry import RUNTIMES
+from tenfold.runtimes.exported import KEY, Exported, check_source, of_run, read_facts
+
+if TYPE_CHECKING:
+    from tenfold.run import Run
+
+SUFFIX = ".openvino"  # of a folder with these two files
+GRAPH, WEIGHTS = "model.xml", "model.bin"
+NAME = f"model{SUFFIX}"  # of a run's export
+
+
+@RUNTIMES.add("openvino")
+def open_run(run: Run) -> Exported:
+    """The OpenVINO model exported in a run. Raises RunError without one, ModelFileError if it is damaged."""
+    path = of_run(run, NAME, "openvino")
+    opened = open_file(path)
+    check_source(run, path, opened.facts, "openvino")
+    return opened
+
+
+def open_file(path: Path) -> Exported:
+    """An exported OpenVINO folder. Raises ModelFileError if it is damaged or not from Tenfold, MissingExtraError."""
+    with needed_for("the runtime openvino", "export"):
+        import openvino
+    core = openvino.Core()
+    settings = {
+        "INFERENCE_PRECISION_HINT": "f32",  # by default it computes in bfloat16 where the processor can
+        "INFERENCE_NUM_THREADS": machine.current("float32").threads, "PERFORMANCE_HINT": "LATENCY",
+    }
+    try:
+        model = core.read_model(path / GRAPH)
+        text = model.get_rt_info([KEY]).astype(str) if model.has_rt_info([KEY]) else None
+        facts = read_facts(path, text)
+        compiled = core.compile_model(model, "CPU", settings)
+    except ModelFileError:
+        raise
+    except Exception as error:  # OpenVINO raises RuntimeErrors of many lines
+        raise ModelFileError(f"{path}: can't be opened as an OpenVINO model: {first_line(error)}; export it again "
+                             "with `tenfold export RUN openvino`") from None
+    request = compiled.create_infer_request()
+
+    def compute(batch: np.ndarray, output: str) -> np.ndarray:
+        request.infer({"pixels": batch})
+        return np.array(request.get_tensor(output).data)
+
+    return Exported(facts, compute)

@@ -1,0 +1,152 @@
+"""`export`: where the file goes, what refuses, and that nothing is left after an error."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tenfold import jobs
+from tenfold.errors import (
+    ExportError,
+    MissingExtraError,
+    RunError,
+    StorageError,
+    TenfoldError,
+    UnknownNameError,
+    UsageError,
+)
+from tenfold.evaluation.calibration import at_temperature
+from tenfold.export import check_images
+from tenfold.registry import FORMATS
+from tenfold.run import Run
+from tenfold.runtimes import open_export, open_predictor
+
+
+@pytest.fixture
+def run(runs: dict[str, Run], tmp_path: Path) -> Run:
+    """A copy of the CNN's run that a test may change."""
+    return Run(Path(shutil.copytree(runs["cnn"].path, tmp_path / "cnn-1")))
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")} - {".lock"}
+
+
+def test_a_finished_run_keeps_check_images_and_a_checked_onnx_model(run: Run) -> None:
+    kept = check_images.read(run)
+    assert kept.split == "validation"
+    assert len(kept.images) == len(kept.labels) == 12
+    exported = open_export(run.path / "exports" / "model.onnx")
+    np.testing.assert_allclose(exported.predict(kept.images), open_predictor(run, "keras").predict(kept.images),
+                               atol=1e-5)
+
+
+def test_the_export_goes_where_it_is_told(run: Run, tmp_path: Path) -> None:
+    assert jobs.export(run, "keras").path == run.path / "exports" / "model.keras"
+    assert jobs.export(run, "onnx", tmp_path / "mine.onnx").path == tmp_path / "mine.onnx"
+    assert jobs.export(run, "openvino", tmp_path).path == tmp_path / "model.openvino"
+    assert jobs.export(run, "openvino", tmp_path / "model.openvino").path == tmp_path / "model.openvino"
+    assert (tmp_path / "cnn-1").is_dir()
+    with pytest.raises(UsageError, match=r"--out: received .*model\.bin; expected a file whose name ends in \.onnx"):
+        jobs.export(run, "onnx", tmp_path / "model.bin")
+
+
+def test_calibrated_probabilities_follow_the_temperature_of_the_run(run: Run) -> None:
+    jobs.export(run, "keras")
+    jobs.evaluate(run, calibrate=True)
+    assert files(run.path / "exports") == {"model.onnx", "model.onnx.json"}
+    temperature, images = run.calibration()["temperature"], check_images.read(run).images
+    assert temperature != 1
+    exported = open_export(run.path / "exports" / "model.onnx")
+    assert exported.facts["temperature"] == temperature
+    np.testing.assert_allclose(exported.output("calibrated", images),
+                               at_temperature(exported.predict(images), temperature), atol=1e-5)
+
+
+def test_a_run_without_check_images_needs_its_data_set(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run.path / "check.npz").unlink()
+    assert jobs.export(run, "keras").agreement.images == 12
+    (run.path / "check.npz").write_bytes(b"PK no arrays")
+    with pytest.raises(RunError, match=r"check\.npz: is damaged"):
+        jobs.export(run, "keras")
+
+
+@pytest.mark.parametrize("format", FORMATS.names())
+def test_a_disagreeing_export_is_an_error_and_leaves_nothing(
+    format: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = FORMATS.get(format)
+
+    def wrong(path: Path) -> object:
+        answer = known.read(path)
+        return lambda images: {name: values + np.float32(3e-5) for name, values in answer(images).items()}
+
+    monkeypatch.setitem(FORMATS._entries, format, dataclasses.replace(known, read=wrong))
+    before = files(run.path)
+    with pytest.raises(ExportError, match=r"differs from model\.keras by 3\.\de-05 in probabilities, in batches of 1"):
+        jobs.export(run, format)
+    assert files(run.path) == before
+
+
+def test_what_can_not_be_exported_takes_one_line(run: Run, tmp_path: Path) -> None:
+    before = files(run.path)
+    with pytest.raises(UnknownNameError, match="unknown export format 'onyx'; did you mean 'onnx'"):
+        jobs.export(run, "onyx")
+    status = (run.path / "status.json").read_text()
+    run.write_json("status.json", {"status": "diverged", "reason": "the loss became NaN"})
+    with pytest.raises(RunError, match="the training diverged"):
+        jobs.export(run, "onnx")
+    (run.path / "status.json").write_text(status)
+    (run.path / "model.keras").rename(tmp_path / "away")
+    with pytest.raises(RunError, match=r"the run has no model\.keras"):
+        jobs.export(run, "onnx")
+    (tmp_path / "away").rename(run.path / "model.keras")
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(StorageError, match="can't write"):
+        jobs.export(run, "onnx", tmp_path / "file" / "model.onnx")
+    assert files(run.path) == before
+
+
+def test_a_missing_extra_is_named_with_its_command(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    before = files(run.path)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(MissingExtraError, match=r"openvino is not installed; install it with: .*'tenfold\[export\]'"):
+        jobs.export(run, "openvino")
+    with pytest.raises(MissingExtraError, match="install it with"):
+        open_predictor(run, "openvino") if run.has("exports/model.openvino") else jobs.export(run, "openvino")
+    assert files(run.path) == before
+
+
+def test_an_unknown_layer_is_named(run: Run) -> None:
+    import keras
+
+    from tenfold.export import onnxgraph
+
+    inputs = x = keras.Input((8, 8, 1), name="pixels")
+    x = keras.layers.Conv2DTranspose(4, 3, name="enlarge")(x)
+    x = keras.layers.Dense(3, name="logits")(keras.layers.Flatten()(x))
+    model = keras.Model(inputs, keras.layers.Softmax(name="probabilities")(x))
+    with pytest.raises(UsageError, match=r"layer 'enlarge': received layers of kind Conv2DTranspose.*example torch$"):
+        onnxgraph.build(model, 1.0, {})
+
+
+def test_hostile_class_names_stay_text(run: Run, tmp_path: Path) -> None:
+    from tenfold import modelfile
+
+    names = ['</script><img src=x onerror=alert(1)>', "{{7*7}}", 'a "quoted"\nname']
+    facts = modelfile.facts(run.path / "model.keras")
+    facts["classes"][:3] = names
+    modelfile.save(run.model(), run.path / "model.keras", facts)
+    for format in FORMATS.names():
+        made = jobs.export(run, format, tmp_path)
+        assert json.loads(made.facts.read_text())["tenfold"]["classes"][:3] == names
+    for suffix in ("onnx", "openvino"):
+        assert list(open_export(tmp_path / f"model.{suffix}").classes[:3]) == names
+    assert all(issubclass(kind, TenfoldError) for kind in (ExportError, MissingExtraError))
