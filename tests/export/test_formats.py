@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import zipfile
 from collections.abc import Callable
@@ -50,13 +52,25 @@ def with_keras(path: Path, images: np.ndarray) -> Outputs:
     return [np.asarray(output.detach()) for output in keras.saving.load_model(path, compile=False)(images)]
 
 
+def with_html(path: Path, images: np.ndarray) -> Outputs:
+    """The model inside a page; what a browser computes is in test_page."""
+    text = path.read_text(encoding="utf-8").partition('id="model">')[2]
+    inside = path.with_suffix(".onnx")
+    inside.write_bytes(gzip.decompress(base64.b64decode(text.partition("</script>")[0])))
+    return with_onnx(inside, images)
+
+
 READERS: dict[str, Callable[[Path, np.ndarray], Outputs]] = {
     "onnx": with_onnx, "openvino": with_openvino, "torch": with_torch, "keras": with_keras, "h5": with_keras,
+    "html": with_html,
 }
 
 
 def facts_inside(path: Path) -> dict[str, Any]:
     """The facts in an exported file, read with the libraries of its format alone."""
+    if path.suffix == ".html":
+        text = path.read_text(encoding="utf-8").partition('id="facts">')[2]
+        return json.loads(text.partition("</script>")[0])
     if path.suffix == ".onnx":
         import onnx
 

@@ -39,6 +39,8 @@ def each_image(values: Any, channels: int) -> Iterator[Any]:
     elif isinstance(values, bytes) or is_pillow(values):
         yield values
     elif is_array(values):
+        if len(values.shape) < 2:
+            raise UsageError(f"images: received {kind_of(values)}; expected {EXPECTED}, or a list of them")
         one = len(values.shape) == 2 or (len(values.shape) == 3 and (
             values.shape[-1] in CHANNELS or values.shape[0] == channels == 3))
         yield from [values] if one else values

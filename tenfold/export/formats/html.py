@@ -52,11 +52,12 @@ def page(source: Source, model: bytes) -> str:
     """The page of a model, given as ONNX bytes. Raises MissingExtraError without the runtime."""
     script, wasm = runtime_files()
     code = "\n".join(_text(name) for name in ("pixels.js", "page.js"))
-    style, facts = _text("page.css"), {**source.facts, "ground": _ground(source.facts)}
+    style = _text("page.css")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(_text("page.html")).render(
         title=source.run.name, verdict=_verdict(source.run), about=_about(source), caution=_caution(source.run),
-        card=_card(source.run), licences=LICENCES, facts=_in_script(facts), drawing=_can_draw(source.facts),
+        card=_card(source.run), licences=LICENCES, facts=_in_script(source.facts),
+        drawing=_can_draw(source.facts), ground=_ground(source.facts),
         style=style, style_digest=_digest(style), script=code, digest=_digest(code),
         runtime=_packed(script), wasm=_packed(wasm), model=_packed(model))
 

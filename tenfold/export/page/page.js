@@ -282,9 +282,10 @@ function stopCamera() {
 
 function sketching() {
   const canvas = element("sketch"), context = canvas.getContext("2d", {willReadFrequently: true});
+  const ground = canvas.dataset.ground;
   let down = false;
   const clear = () => {
-    context.fillStyle = facts.ground;
+    context.fillStyle = ground;
     context.fillRect(0, 0, canvas.width, canvas.height);
     element("sketch-answer").replaceChildren();
   };
@@ -295,7 +296,7 @@ function sketching() {
   canvas.onpointerdown = event => { down = true; context.beginPath(); context.moveTo(...place(event)); };
   canvas.onpointermove = event => {
     if (!down) return;
-    context.strokeStyle = facts.ground === "#000" ? "#fff" : "#000";
+    context.strokeStyle = ground === "#000" ? "#fff" : "#000";
     context.lineWidth = 22; context.lineCap = context.lineJoin = "round";
     context.lineTo(...place(event));
     context.stroke();
