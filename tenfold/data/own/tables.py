@@ -71,7 +71,7 @@ def list_tables(files: Sequence[Path], uri: str, access: Access) -> Listing:
     splits = np.concatenate([np.full(len(each), _split(file)) for file, each in zip(inside, labels, strict=True)])
     signature = file_signature(zip((file.as_posix() for file in inside), files, strict=True))
     return Listing(path_name(files[0] if len(files) == 1 else files[0].parent), uri, _words(files), classes, names,
-                   np.array([index[str(text)] for text in texts], np.int64), splits, _Rows(tables), signature)
+                   np.array([index[str(text)] for text in texts], np.int64), splits, Rows(tables), signature)
 
 
 def _files(options: str) -> list[Path]:
@@ -131,7 +131,7 @@ def _words(files: Sequence[Path]) -> str:
     return f"the table {files[0]}" if len(files) == 1 else f"{len(files)} tables in {os.path.commonpath(files)}"
 
 
-class _Rows(Reader):
+class Rows(Reader):
     """Reads the encoded images in order of the files and rows; an earlier row starts from the beginning."""
 
     sequential = True
@@ -165,3 +165,4 @@ class _Rows(Reader):
                     numbers, values = values_of(cells)
                     for number in numbers:
                         yield None if number is None else values[number].as_buffer()
+        raise DataError(f"{self._tables[-1].file}: has fewer rows than it says; expected a complete parquet file")

@@ -13,6 +13,8 @@ import pytest
 from made_images import by_name, digit_tree, digits, drawn, encoded, left_out, plant
 
 from tenfold.data.dataset import Dataset
+from tenfold.data.encoded_table import EncodedTable, open_table
+from tenfold.data.own.tables import Rows
 from tenfold.errors import DataError, UsageError
 
 Read = Callable[..., Dataset]
@@ -143,6 +145,18 @@ def test_the_real_cifar10_of_the_hub_is_read(
     assert dataset.classes in (CIFAR10, tuple(map(str, range(10))))
     images, labels = photographs
     assert np.array_equal(dataset.train.images[:], images[np.argsort(labels, kind="stable")])
+
+
+def test_a_table_with_fewer_rows_than_it_says_is_refused(tmp_path: Path, contents: list[bytes]) -> None:
+    class Longer(EncodedTable):
+        def __len__(self) -> int:
+            return 9
+
+    table = open_table(write(tmp_path / "a.parquet", contents, [0, 1] * 3), ("label",))
+    rows = Rows([Longer(table.file, table.parquet, table.image, table.label)])
+    assert [rows.read(number) for number in range(6)] == contents
+    with pytest.raises(DataError, match=r"^[^\n]*a.parquet: has fewer rows than it says; [^\n]*$"):
+        rows.read(6)
 
 
 def test_digits_stay_grey(tmp_path: Path, read: Read) -> None:
