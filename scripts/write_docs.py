@@ -13,7 +13,7 @@ import typer
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
-from benchmarks import performance
+from benchmarks import exports, performance
 from tenfold.cli import app, data_app
 from tenfold.recipe import (
     Checkpoint,
@@ -159,7 +159,7 @@ def commands() -> list[list[str]]:
 
 PAGES = {
     "recipes.md": recipes_page, "recipe-keys.md": keys_page, "commands.md": commands_page,
-    "performance.md": performance.page,
+    "performance.md": performance.page, "export.md": exports.page,
 }
 
 

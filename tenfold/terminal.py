@@ -17,6 +17,7 @@ from tenfold.data.images import printable
 from tenfold.registry import METRICS
 
 if TYPE_CHECKING:  # imported on use: `tenfold predict` needs none of them
+    from tenfold.bench import Measured
     from tenfold.comparison import Groups, Leaderboard, Row
     from tenfold.data.caches import Entry
     from tenfold.data.dataset import Dataset
@@ -238,6 +239,25 @@ def print_explanation(explanation: Explanation) -> None:
     if explained:
         _print(table)
     _print(f"index  {escape(str(explanation.index))}")
+
+
+def print_bench(found: Sequence[Measured]) -> None:
+    """Print a row for each runtime and batch size, then one for each runtime."""
+    table = _table("runtime", ">batch", ">images/s", ">lowest", ">highest", ">p50 ms", ">p95 ms", ">p99 ms")
+    for each in found:
+        for speed in each.speeds:
+            table.add_row(each.runtime, f"{speed.batch:,}", f"{speed.images_per_second:,.0f}", f"{speed.low:,.0f}",
+                          f"{speed.high:,.0f}", f"{speed.p50:.2f}", f"{speed.p95:.2f}", f"{speed.p99:.2f}")
+    _print(table)
+    _print("")
+    table = _table("runtime", ">start-up", ">memory", ">file", ">same class", ">largest difference")
+    for each in found:
+        memory = "–" if each.memory is None else f"{each.memory:,.0f} MiB"
+        table.add_row(each.runtime, f"{each.start_up:.2f} s", memory, f"{each.size / 1e6:,.2f} MB",
+                      f"{100 * each.agreement.same:.2f} %", f"{each.agreement.largest:.1e}")
+    _print(table)
+    _print("[dim]start-up and memory: `tenfold predict` for one image; difference: to the probabilities of the runtime "
+           "keras[/dim]")
 
 
 def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:

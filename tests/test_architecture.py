@@ -57,6 +57,7 @@ FLOORS: dict[str, set[str]] = {
         "errors", "extras", "machine", "registry", "recipe", "progress", "modelfile", "run", "data", "models",
         "runtimes", "interrupt", "training", "evaluation", "export", "report", "environment", "material",
     },
+    "bench": {"errors", "extras", "machine", "registry", "progress", "run", "runtimes", "export"},
     "overview": {"errors", "storage", "recipe", "progress", "run", "data", "models", "report", "jobs"},
     "explanation": {
         "errors", "machine", "progress", "modelfile", "run", "data", "runtimes", "evaluation", "report", "material",
@@ -65,8 +66,8 @@ FLOORS: dict[str, set[str]] = {
     "demo": {"progress", "study"},
     "terminal": {"csvfile", "registry", "run", "data", "evaluation", "report", "comparison"},
     "cli": {
-        "errors", "recipe", "progress", "run", "data", "prediction", "export", "comparison", "environment", "study",
-        "search", "jobs", "overview", "explanation", "demo", "terminal",
+        "bench", "errors", "recipe", "progress", "run", "data", "prediction", "export", "comparison", "environment",
+        "study", "search", "jobs", "overview", "explanation", "demo", "terminal",
     },
     "__main__": {"cli"},
     "__init__": set(),

@@ -43,3 +43,24 @@ def export(
         print(json.dumps(made.to_dict(), indent=2, ensure_ascii=False))
     else:
         print(f"{made.path}  {made.size / 1e6:,.1f} MB\n{made.agreement}")
+
+
+@command(app, short="Measure the speed of a run's model in every runtime.")
+def bench(
+    run: RunPath,
+    batch: Annotated[list[int] | None, typer.Option("--batch", min=1, max=4096, help="Batch size; repeatable. Default: "
+                                                    "1, 8, 64 and 512.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds in which the runtimes take turns.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Measure speed, latency, start-up, memory, size and agreement of a run's model in every installed runtime."""
+    from tenfold import bench as benching
+    from tenfold import terminal
+    from tenfold.run import Run
+
+    with watching() as watcher:
+        found = benching.bench(Run.open(run), batch or benching.BATCHES, rounds, watcher)
+    if as_json:
+        print(json.dumps([each.to_dict() for each in found], indent=2, ensure_ascii=False))
+    else:
+        terminal.print_bench(found)

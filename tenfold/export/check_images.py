@@ -30,6 +30,11 @@ class CheckImages:
     labels: np.ndarray
     split: str
 
+    def thinned(self, count: int) -> CheckImages:
+        """About `count` of the images, evenly spaced."""
+        step = max(1, len(self.images) // count)
+        return CheckImages(self.images[::step], self.labels[::step], self.split)
+
 
 def choose(dataset: Dataset) -> CheckImages:
     """Up to 512 images, 16 MiB of pixels, of the validation split, else of the training split; never of the test split.

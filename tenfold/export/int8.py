@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tenfold.errors import ExportError, UsageError
+from tenfold.errors import ExportError
 from tenfold.export import Export, publish
 from tenfold.export.parity import Agreement, agreement
 
@@ -42,12 +42,11 @@ class Judges:
 def export_int8(source: Source, known: Format, path: Path, judges: Judges) -> Export:
     """Write a source in int8 to `path`, unless it would lose too much.
 
-    Raises UsageError if the format has no int8; ExportError if the accuracy falls by more than `judges.lose` points,
-    or if the outputs are constant or not finite; MissingExtraError; StorageError. Nothing is left then.
+    Raises ExportError if the accuracy falls by more than `judges.lose` points, or if the outputs are constant or not
+    finite; UsageError for a layer that the format does not know; MissingExtraError; StorageError. Nothing is left then.
     """
     quantize = known.quantize
-    if quantize is None:
-        raise UsageError("--int8: received a format without int8; expected onnx or openvino")
+    assert quantize is not None, "the format has no int8"
     narrow = replace(source, facts={**source.facts, "precision": "int8"})
     return publish(narrow, known, path, lambda temporary: quantize(narrow, temporary, judges.calibration),
                    lambda answer: judge(answer, judges))

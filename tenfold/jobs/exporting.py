@@ -22,6 +22,8 @@ from tenfold.run import ARTIFACTS, Run
 from tenfold.runtimes import open_predictor
 from tenfold.runtimes.onnx import NAME
 
+QUICK = 64  # check images for the ONNX model that each training keeps
+
 
 def export(run: Run, format: str, out: str | Path | None = None, *, int8: bool = False, lose: float = LOSE,
            watcher: Watcher | None = None) -> Export:
@@ -38,6 +40,8 @@ def export(run: Run, format: str, out: str | Path | None = None, *, int8: bool =
     watcher = chosen_watcher(watcher)
     known = FORMATS.get(format)
     check_run(run)
+    if int8 and known.quantize is None:
+        raise UsageError(f"--int8: received the format {format}; expected onnx or openvino")
     path = target(run, known, out, int8)
     with run.writing() if out is None else contextlib.nullcontext():
         watcher.notice(f"exporting {run.path} as {format}{' in int8' if int8 else ''}")
@@ -73,7 +77,7 @@ def keep(run: Run, dataset: Dataset, watcher: Watcher) -> None:
     """
     kept = check_images.choose(dataset)
     check_images.write(run, kept)
-    keep_onnx(run, kept, watcher)
+    keep_onnx(run, kept.thinned(QUICK), watcher)
 
 
 def renew(run: Run, watcher: Watcher) -> None:
@@ -86,7 +90,7 @@ def renew(run: Run, watcher: Watcher) -> None:
     if again:
         watcher.notice(f"removed exports with the former temperature: {', '.join(again)}; export them again")
     if run.has(check_images.NAME):
-        keep_onnx(run, check_images.read(run), watcher)
+        keep_onnx(run, check_images.read(run).thinned(QUICK), watcher)
 
 
 def keep_onnx(run: Run, kept: CheckImages, watcher: Watcher) -> None:

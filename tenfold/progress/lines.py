@@ -13,7 +13,7 @@ PAUSE = 10.0  # seconds between two lines of a phase
 LABELS = {
     "download": "downloading", "decode": "decoding images", "features": "computing features",
     "validate": "validating", "score": "scoring", "bootstrap": "computing intervals", "corrupt": "scoring corruptions",
-    "report": "drawing the report", "explain": "explaining",
+    "report": "drawing the report", "explain": "explaining", "bench": "measuring the speed",
     "learning_curve": "measuring the learning curve",
 }
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tenfold import jobs
 from tenfold.errors import (
@@ -22,6 +25,7 @@ from tenfold.errors import (
 )
 from tenfold.evaluation.calibration import at_temperature
 from tenfold.export import check_images
+from tenfold.prediction import predict
 from tenfold.registry import FORMATS
 from tenfold.run import Run
 from tenfold.runtimes import open_export, open_predictor
@@ -44,6 +48,19 @@ def test_a_finished_run_keeps_check_images_and_a_checked_onnx_model(run: Run) ->
     exported = open_export(run.path / "exports" / "model.onnx")
     np.testing.assert_allclose(exported.predict(kept.images), open_predictor(run, "keras").predict(kept.images),
                                atol=1e-5)
+
+
+def test_a_prediction_with_the_kept_model_imports_neither_keras_nor_pytorch(run: Run, tmp_path: Path) -> None:
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "red.jpg")
+    code = ("import sys; from tenfold.cli import app; app(sys.argv[1:], standalone_mode=False); "
+            "print(sorted({'keras', 'torch', 'scipy', 'sklearn', 'matplotlib', 'onnxruntime'} & set(sys.modules)))")
+    for model in (run.path, run.path / "exports" / "model.onnx"):
+        done = subprocess.run([sys.executable, "-c", code, "predict", model, tmp_path / "red.jpg", "--json"],
+                              capture_output=True, text=True, check=True)
+        answer, _, modules = done.stdout.strip().rpartition("\n")
+        assert modules == "['onnxruntime']"
+        expected = predict(run, [tmp_path / "red.jpg"], runtime="keras")[0].to_dict()
+        assert json.loads(answer)[0] == pytest.approx(expected, abs=1e-5)
 
 
 def test_the_export_goes_where_it_is_told(run: Run, tmp_path: Path) -> None:
@@ -113,8 +130,6 @@ def test_what_can_not_be_exported_takes_one_line(run: Run, tmp_path: Path) -> No
 
 
 def test_a_missing_extra_is_named_with_its_command(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     before = files(run.path)
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingExtraError, match=r"openvino is not installed; install it with: .*'tenfold\[export\]'"):

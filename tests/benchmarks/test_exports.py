@@ -1,0 +1,29 @@
+"""The table of families and formats shows what was measured."""
+
+from __future__ import annotations
+
+from benchmarks import exports
+
+
+def test_the_table_has_a_row_for_each_export() -> None:
+    made = {"bytes": 2_500_000, "images": 100, "largest": 3e-7, "same": 1.0, "accuracy": -0.5, "low": -1.2, "high": 0.1}
+    speeds = [{"batch": 1, "p50": 0.512}, {"batch": 64, "images_per_second": 4321.0}]
+    results = {
+        "families": {"mlp": {
+            "exports": {"onnx": made, "torch": {**made, "low": None}, "openvino": {"error": "no such"}},
+            "runtimes": {"onnx": {"speeds": speeds}},
+        }},
+        "machine": {"threads": 2, "processor": "A processor"}, "command": "python -m benchmarks.exports",
+    }
+    lines = exports.table(results).splitlines()
+    assert lines[2] == "| mlp | onnx | 3e-07 | 100.0 % | -0.5 [-1.2, +0.1] | 2.5 | 4,321 | 0.51 |"
+    assert lines[3] == "| mlp | torch | 3e-07 | 100.0 % | -0.5 | 2.5 | – | – |"
+    assert lines[4] == "| mlp | openvino | no such | | | | | |"
+    assert "2 threads of A processor" in lines[-1]
+
+
+def test_the_page_keeps_the_text_around_the_table() -> None:
+    text = exports.DOCS.read_text(encoding="utf-8")
+    page = exports.page()
+    assert page.partition(exports.START)[0] == text.partition(exports.START)[0]
+    assert page.partition(exports.END)[2] == text.partition(exports.END)[2]

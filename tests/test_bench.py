@@ -1,0 +1,52 @@
+"""`tenfold bench`: every installed runtime is measured, with its agreement, start-up and size."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import tenfold
+from tenfold import bench
+from tenfold.cli import app
+from tenfold.errors import RunError
+from tenfold.recipe import Recipe
+from tenfold.registry import RUNTIMES
+from tenfold.run import Run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    recipe = Recipe.from_dict({"data": {"source": "digits"}, "model": {"name": "mlp", "hidden": [16]},
+                               "train": {"epochs": 1}}, name="small")
+    return tenfold.train(recipe, runs=tmp_path_factory.mktemp("runs"))
+
+
+def test_every_runtime_and_int8_export_is_measured(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "SECONDS", 0.001)
+    monkeypatch.setattr(bench, "STARTS", 1)
+    shutil.copy(run.path / "exports" / "model.onnx", run.path / "exports" / "model.int8.onnx")
+    command = f"bench {run.path} --batch 1 --batch 7 --rounds 2 --json"
+    result = CliRunner().invoke(app, command.split())
+    assert result.exit_code == 0, result.output
+    found = {each["runtime"]: each for each in json.loads(result.stdout)}
+    assert set(found) == {*RUNTIMES.names(), "onnx int8"}
+    for each in found.values():
+        assert [speed["batch"] for speed in each["speeds"]] == [1, 7]
+        for speed in each["speeds"]:
+            assert 0 < speed["low"] <= speed["images_per_second"] <= speed["high"]
+            assert 0 < speed["p50"] <= speed["p95"] <= speed["p99"]
+        assert each["agreement"]["largest"] <= 1e-5
+        assert each["size"] > 1000
+        assert each["start_up"] > 0
+    assert not list((run.path / "exports").glob("*.openvino"))
+
+
+def test_a_run_without_check_images_takes_one_line(run: Run, tmp_path: Path) -> None:
+    copy = Run(Path(shutil.copytree(run.path, tmp_path / "run")))
+    (copy.path / "check.npz").unlink()
+    with pytest.raises(RunError, match=r"^[^\n]*the run has no check\.npz[^\n]*$"):
+        bench.bench(copy)
