@@ -66,8 +66,8 @@ FLOORS: dict[str, set[str]] = {
     "demo": {"progress", "study"},
     "terminal": {"csvfile", "registry", "run", "data", "evaluation", "report", "comparison"},
     "cli": {
-        "bench", "errors", "recipe", "progress", "run", "data", "prediction", "export", "comparison", "environment",
-        "study", "search", "jobs", "overview", "explanation", "demo", "terminal",
+        "errors", "recipe", "progress", "run", "data", "prediction", "export", "comparison", "environment", "study",
+        "search", "jobs", "bench", "overview", "explanation", "demo", "terminal",
     },
     "__main__": {"cli"},
     "__init__": set(),
