@@ -1,9 +1,9 @@
 """Pretrained backbones side by side: features, epochs, fine-tuning, a run as backbone.
 
-    python -m benchmarks.transfer [features] [epochs] [finetune] [run] --backbone FILE.keras [--json FILE]
+    python -m benchmarks.transfer [features] [epochs] [finetune] [run] [--backbone BACKBONE] [--json FILE]
 
 features  images per second from a frozen backbone, compared with `predict` of plain Keras on TensorFlow on the same
-          file, in turn, `--rounds` each; this script creates the peer's environment (`--peer DIR`)
+          graph, in turn, `--rounds` each, with as many threads (TENFOLD_THREADS); also per second of processor time
 epochs    seconds of an epoch of the logits, on cached features and through the frozen backbone each time
 finetune  the probe and both phases on the same images: accuracy and seconds
 run       a run fine-tuned from another run against training from scratch, on 100 images a class, over 3 seeds
@@ -20,7 +20,6 @@ import statistics
 import subprocess
 import tempfile
 import time
-import venv
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ import numpy as np
 from scipy import stats
 
 import tenfold
+from benchmarks.environments import TENSORFLOW, add_options
 from tenfold import jobs, machine
 from tenfold.data.splits import prepare
 from tenfold.progress.bars import terminal_watcher
@@ -41,14 +41,15 @@ os.environ["KERAS_BACKEND"], os.environ["TF_CPP_MIN_LOG_LEVEL"] = "tensorflow", 
 import keras, numpy as np, tensorflow as tf
 threads = int(sys.argv[3])
 tf.config.threading.set_intra_op_parallelism_threads(threads)
+tf.config.threading.set_inter_op_parallelism_threads(threads)
 model = keras.saving.load_model(sys.argv[1], compile=False)
 images = np.load(sys.argv[2]).astype("float32")
 model.predict(images[:200], batch_size=100, verbose=0)
-started = time.perf_counter()
+started = time.perf_counter(), time.process_time()
 out = model.predict(images, batch_size=100, verbose=0)
-seconds = time.perf_counter() - started
+seconds, cpu_seconds = time.perf_counter() - started[0], time.process_time() - started[1]
 np.save(sys.argv[4], out)
-print(f"{len(images) / seconds} {tf.__version__}")
+print(f"{len(images) / seconds} {len(images) / cpu_seconds} {tf.__version__}")
 """
 
 
@@ -64,27 +65,16 @@ def recipe(backbone: str, size: int, images: int, **train: Any) -> Recipe:
     }, name="finetune")
 
 
-def peer_python(folder: Path) -> Path:
-    """An environment with Keras and TensorFlow, made once."""
-    import keras
-
-    python = folder / "bin" / "python"
-    if not python.exists():
-        venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "tensorflow-cpu", f"keras=={keras.__version__}"],
-                       check=True)
-    return python
-
-
 def features(arguments: argparse.Namespace) -> dict[str, Any]:
     """Images per second of both, turn by turn on the same resized images; how far their features differ."""
     import torch
 
     from tenfold.models import build, weights
+    from tenfold.models.inference import compiled
     from tenfold.training.transfer import feature_network
 
-    python, chosen = peer_python(arguments.peer), machine.configure()
-    tuned = recipe(f"file:{arguments.backbone}", arguments.size, 10)
+    python, chosen = TENSORFLOW.python(arguments.environments, not arguments.no_install), machine.configure()
+    tuned = recipe(arguments.backbone, arguments.size, 10)
     split = tenfold.open_dataset("cifar10").train
     with torch.inference_mode():
         small = torch.from_numpy(split.images[: arguments.images].copy()).permute(0, 3, 1, 2).float()
@@ -92,21 +82,27 @@ def features(arguments: argparse.Namespace) -> dict[str, Any]:
     images = large.round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
     model = build(tuned.model, images.shape[1:], 10, fast=True, dtype=chosen.dtype_policy)
     weights.initialise(model, tuned.model)
-    network = feature_network(model)
-    rates: dict[str, list[float]] = {"tenfold": [], "tensorflow": []}
+    plain = build(tuned.model, images.shape[1:], 10)
+    plain.set_weights(model.get_weights())
+    network = compiled(feature_network(model))
+    rates: dict[str, list[tuple[float, float]]] = {"tenfold": [], "tensorflow": []}
     with tempfile.TemporaryDirectory() as name:
-        stored, theirs = Path(name) / "images.npy", Path(name) / "features.npy"
+        stored, theirs, graph = (Path(name) / file for file in ("images.npy", "features.npy", "graph.keras"))
         np.save(stored, images)
+        feature_network(plain).save(graph)
         for _ in range(arguments.rounds):
             rates["tenfold"].append(_rate(network, images))
-            command = [python, "-c", PEER, arguments.backbone.resolve(), stored, str(chosen.threads), theirs]
+            command = [python, "-c", PEER, graph, stored, str(chosen.threads), theirs]
             said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-            rates["tensorflow"].append(float(said[0]))
+            rates["tensorflow"].append((float(said[0]), float(said[1])))
         ours, peers = _features(network, images[:500]), np.load(theirs)[:500]
-    medians = {key: statistics.median(values) for key, values in rates.items()}
+    medians = {key: [statistics.median(column) for column in zip(*values, strict=True)]
+               for key, values in rates.items()}
     return {
-        **{key: {"images_per_second": medians[key], "all": values} for key, values in rates.items()},
-        "ratio": medians["tenfold"] / medians["tensorflow"], "tensorflow_version": said[1],
+        **{key: {"images_per_second": medians[key][0], "images_per_cpu_second": medians[key][1], "all": values}
+           for key, values in rates.items()},
+        **{name: medians["tenfold"][i] / medians["tensorflow"][i] for i, name in enumerate(("ratio", "ratio_of_cpu"))},
+        "tensorflow_version": said[2],
         "precision": chosen.precision, "threads": chosen.threads,
         "relative_difference": float(np.abs(ours - peers).mean() / np.abs(peers).mean()),
     }
@@ -118,11 +114,12 @@ def _features(network: Any, images: np.ndarray) -> np.ndarray:
     return np.concatenate([batch_features(network, images[i:i + BATCH]) for i in range(0, len(images), BATCH)])
 
 
-def _rate(network: Any, images: np.ndarray) -> float:
+def _rate(network: Any, images: np.ndarray) -> tuple[float, float]:
+    """Images per second and per second of processor time; the latter counts less what else runs on the machine."""
     _features(network, images[:200])
-    started = time.perf_counter()
+    started = time.perf_counter(), time.process_time()
     _features(network, images)
-    return len(images) / (time.perf_counter() - started)
+    return len(images) / (time.perf_counter() - started[0]), len(images) / (time.process_time() - started[1])
 
 
 def epochs(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -133,7 +130,7 @@ def epochs(arguments: argparse.Namespace) -> dict[str, Any]:
     from tenfold.training.loader import Loader
     from tenfold.training.transfer import feature_network, head
 
-    tuned = recipe(f"file:{arguments.backbone}", arguments.size, arguments.images, augment={})
+    tuned = recipe(arguments.backbone, arguments.size, arguments.images, augment={})
     tuned = tuned.replace({"model.trainable": "none"})
     dataset = prepare(tenfold.open_dataset("cifar10"), tuned.data)
     chosen = machine.configure()
@@ -162,7 +159,7 @@ def epochs(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def finetune(arguments: argparse.Namespace) -> dict[str, Any]:
     """The probe, the probe of random weights, and both phases: accuracy on test, seconds, history."""
-    backbone = f"file:{arguments.backbone}"
+    backbone = arguments.backbone
     shared = [f"data.train_size={arguments.images}", f"model.image_size={arguments.size}"]
     result = {}
     with terminal_watcher() as watcher:
@@ -209,13 +206,13 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of {', '.join(PARTS)} (default: all)")
-    parser.add_argument("--backbone", type=Path, required=True, help="a .keras file: pixels in, pooled features out")
+    parser.add_argument("--backbone", default="EfficientNetLite0", help="a value of model.backbone")
     parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--peer", type=Path, default=Path("build/tensorflow"))
     parser.add_argument("--runs", type=Path, default=Path("runs/transfer"))
     parser.add_argument("--json", type=Path)
+    add_options(parser)
     arguments = parser.parse_args()
     unknown = set(arguments.parts) - set(PARTS)
     if unknown:

@@ -77,7 +77,7 @@ FLOORS: dict[str, set[str]] = {
 ENGINE = {
     "backend.py", "machine.py", "modelfile.py", "runtimes/fast.py", "runtimes/keras.py", "evaluation/explain.py",
     "models/layers.py", "models/summary.py", "models/backbone.py", "models/efficientnet_lite.py", "models/weights.py",
-    "models/depthwise.py", "foreign/load.py",
+    "models/depthwise.py", "models/inference.py", "foreign/load.py",
     "training/engine.py", "training/loader.py", "training/optimizers.py", "training/adam.py", "training/muon.py",
     "training/augment.py", "training/features.py", "export/engine.py", "export/formats/torch.py",
 }

@@ -16,11 +16,11 @@ Pair = tuple[int, int]
 
 
 def convolve(x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | None, strides: Pair, padding: Pair,
-             dilation: Pair) -> torch.Tensor:
-    """`torch.nn.functional.conv2d` with one group per channel of `x`; `kernel` is [channels × multiplier, 1, h, w]."""
-    slow = max(strides) > 1 or max(kernel.shape[2:]) > 3
+             dilation: Pair, groups: int) -> torch.Tensor:
+    """`torch.nn.functional.conv2d`; with one group per channel, it is a depthwise convolution."""
+    slow = groups == x.shape[1] > 1 and (max(strides) > 1 or max(kernel.shape[2:]) > 3)
     if not (slow and x.dtype == torch.bfloat16 and x.device.type == "cpu" and torch.is_grad_enabled()):
-        return F.conv2d(x, kernel, bias, strides, padding, dilation, x.shape[1])
+        return F.conv2d(x, kernel, bias, strides, padding, dilation, groups)
     y = _Depthwise.apply(x, kernel, strides, padding, dilation)
     return y if bias is None else y + bias[:, None, None]
 

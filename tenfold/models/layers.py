@@ -15,7 +15,6 @@ The fast layers compute the same as Keras' layers with a better memory layout an
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
@@ -213,30 +212,34 @@ class Rescaling(Direct, keras.layers.Rescaling):
         return x.mul(self.scale).add_(self.offset)
 
 
-class Conv2D(Direct, keras.layers.Conv2D):
+class Convolution(Direct):
+    """What convolutions share: padding, and the kernel [out, in / groups, height, width] that PyTorch takes."""
+
     def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
-        kernel = self._kernel._value.permute(3, 2, 0, 1)  # Keras: height, width, in, out
-        return _convolved(self, x, kernel, functools.partial(F.conv2d, groups=self.groups))
+        layer: Any = self
+        return activate(layer, self.convolve(x, layer.torch_kernel(), layer.bias._value if layer.use_bias else None))
+
+    def convolve(self, x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        """The convolution with this kernel and bias, without activation."""
+        x, layer = _channels_last(x), cast("Any", self)
+        rows = columns = (0, 0)
+        if layer.padding == "same":
+            rows, columns = map(_zeros, x.shape[2:], layer.kernel_size, layer.strides, layer.dilation_rate)
+        if rows[0] != rows[1] or columns[0] != columns[1]:
+            x, rows, columns = F.pad(x, [*columns, *rows]), (0, 0), (0, 0)
+        weights = kernel.to(x.dtype), None if bias is None else bias.to(x.dtype)
+        groups = x.shape[1] // kernel.shape[1]
+        return depthwise.convolve(x, *weights, layer.strides, (rows[0], columns[0]), layer.dilation_rate, groups)
 
 
-class DepthwiseConv2D(Direct, keras.layers.DepthwiseConv2D):
-    def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
-        kernel = self.kernel._value.flatten(2).permute(2, 0, 1)[:, None]  # Keras: height, width, in, multiplier
-        return _convolved(self, x, kernel, depthwise.convolve)
+class Conv2D(Convolution, keras.layers.Conv2D):
+    def torch_kernel(self) -> torch.Tensor:
+        return self._kernel._value.permute(3, 2, 0, 1)  # Keras: height, width, in, out
 
 
-def _convolved(layer: Any, x: torch.Tensor, kernel: torch.Tensor, convolve: Callable[..., torch.Tensor],
-               ) -> torch.Tensor:
-    """The output of a convolution layer; `kernel` is [out, in / groups, height, width] in any dtype."""
-    x = _channels_last(x)
-    bias = _cast(layer.bias, x) if layer.use_bias else None
-    rows = columns = (0, 0)
-    if layer.padding == "same":
-        rows, columns = map(_zeros, x.shape[2:], layer.kernel_size, layer.strides, layer.dilation_rate)
-    if rows[0] != rows[1] or columns[0] != columns[1]:
-        x, rows, columns = F.pad(x, [*columns, *rows]), (0, 0), (0, 0)
-    y = convolve(x, kernel.to(x.dtype), bias, layer.strides, (rows[0], columns[0]), layer.dilation_rate)
-    return _activate(layer, y)
+class DepthwiseConv2D(Convolution, keras.layers.DepthwiseConv2D):
+    def torch_kernel(self) -> torch.Tensor:
+        return self.kernel._value.flatten(2).permute(2, 0, 1)[:, None]  # Keras: height, width, in, multiplier
 
 
 def _channels_last(x: torch.Tensor) -> torch.Tensor:
@@ -303,10 +306,11 @@ class Whitening(Conv2D):
 class Dense(Direct, keras.layers.Dense):
     def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         y = torch.addmm(_cast(self.bias, x), x, _cast(self._kernel, x))
-        return _activate(self, y)
+        return activate(self, y)
 
 
-def _activate(layer: Any, y: torch.Tensor) -> torch.Tensor:
+def activate(layer: Any, y: torch.Tensor) -> torch.Tensor:
+    """The activation of a layer; ReLU works in place."""
     name = layer.activation.__name__
     return y if name == "linear" else _ACTIVATIONS.get(name, layer.activation)(y)
 
@@ -317,8 +321,6 @@ class ActivationLayer(Direct, keras.layers.Activation):
 
 
 class ReLU6(Direct, keras.layers.ReLU):
-    """min(max(x, 0), 6)."""
-
     def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         return F.relu6(x)
 

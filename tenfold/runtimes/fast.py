@@ -12,7 +12,8 @@ import torch
 
 from tenfold import machine, modelfile
 from tenfold.models import twin
-from tenfold.models.layers import forward, keras
+from tenfold.models.inference import compiled
+from tenfold.models.layers import keras
 from tenfold.recipe import ModelSection
 from tenfold.registry import RUNTIMES
 from tenfold.runtimes.predictor import BATCH, in_batches
@@ -51,7 +52,7 @@ class Fast:
         self.classes: tuple[str, ...] = tuple(facts["classes"])
         self.shape: tuple[int, int, int] = tuple(facts["shape"])
         self._last = next(layer for layer in reversed(network.layers) if layer.output is network.outputs[0])
-        self._body = forward(keras.Model(network.inputs, self._last.input))
+        self._body = compiled(keras.Model(network.inputs, self._last.input))
 
     def predict(self, images: Any, batch_size: int = BATCH) -> np.ndarray:
         return self._rows(lambda x: torch.softmax(self._last(x), dim=1), images, len(self.classes), batch_size)
@@ -68,7 +69,7 @@ class Fast:
 
         def compute(batch: np.ndarray) -> np.ndarray:
             pixels = torch.from_numpy(batch.astype(np.float32)).permute(0, 3, 1, 2)
-            return finish(self._body(pixels, training=False)).numpy()
+            return finish(self._body(pixels)).numpy()
 
         with torch.inference_mode():
             return in_batches(compute, images, self.shape, columns, batch_size)

@@ -22,6 +22,7 @@ from tenfold.data.dataset import Dataset, Split
 from tenfold.data.location import feature_root
 from tenfold.errors import UsageError
 from tenfold.models.backbone import BATCH
+from tenfold.models.inference import Compute, compiled
 from tenfold.progress import Advance, Watcher
 from tenfold.recipe import Recipe
 from tenfold.registry import AUGMENTATIONS
@@ -103,8 +104,10 @@ def extract(network: Any, key: str, split: Split, view: View, watcher: Watcher, 
     stored = StoredArray(feature_root() / f"{name}.npy", (len(split), network.output_shape[-1]), np.dtype(np.float32),
                          "set TENFOLD_CACHE to another directory", {"uri": uri} if uri else {})
 
+    compute = compiled(network)
+
     def rows(start: int, end: int) -> np.ndarray:
-        return batch_features(network, split.images[start:end], view, start)
+        return batch_features(compute, split.images[start:end], view, start)
 
     def waiting() -> None:
         watcher.notice("features: waiting for another process that computes them")
@@ -149,8 +152,8 @@ def _network_key(network: Any) -> str:
     return digest.hexdigest()
 
 
-def batch_features(network: Any, images: np.ndarray, view: View = View(), start: int = 0) -> np.ndarray:
-    """Features of a view of uint8 images [b, height, width, channels] in inference mode: float32 [b, d].
+def batch_features(compute: Compute, images: np.ndarray, view: View = View(), start: int = 0) -> np.ndarray:
+    """Features of a view of uint8 images [b, height, width, channels] by a compiled network: float32 [b, d].
 
     `start` is the position of the first image in its split.
     """
@@ -161,4 +164,4 @@ def batch_features(network: Any, images: np.ndarray, view: View = View(), start:
             batch = Batch(x, torch.zeros(len(x), dtype=torch.int64), 2, torch.arange(start, start + len(x)),
                           view.number)
             x = augmented(batch, view.augment).images
-        return network(x, training=False).float().numpy()
+        return compute(x).float().numpy()

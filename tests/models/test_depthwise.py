@@ -16,11 +16,10 @@ def test_values_and_gradients_are_those_of_float32(size: int, stride: int, train
     shapes = [(4, 6, 11, 8), (6, 1, size, size), (6,)]
     values = [torch.randn(shape).bfloat16() for shape in shapes]
     results = []
-    for dtype, convolve in ((torch.float32, lambda x, k, b, s, p, d: F.conv2d(x, k, b, s, p, d, x.shape[1])),
-                            (torch.bfloat16, depthwise.convolve)):
+    for dtype, convolve in ((torch.float32, F.conv2d), (torch.bfloat16, depthwise.convolve)):
         x, kernel, bias = (value.to(dtype).requires_grad_(asked)
                            for value, asked in zip(values, (*trained, True), strict=True))
-        y = convolve(x, kernel, bias, (stride, stride), (size // 2, size // 2), (1, 1))
+        y = convolve(x, kernel, bias, (stride, stride), (size // 2, size // 2), (1, 1), 6)
         y.float().square().sum().backward()
         results.append([y.detach(), *(value.grad for value in (x, kernel, bias) if value.grad is not None)])
     assert len(results[0]) == 2 + sum(trained)

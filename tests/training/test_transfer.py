@@ -289,6 +289,24 @@ def test_a_probe_needs_a_frozen_backbone_and_validation_images(source: Run, tmp_
     assert not list(tmp_path.glob("probe*"))
 
 
+def test_the_recipe_photos_makes_a_run_that_explains_and_predicts(tmp_path: Path) -> None:
+    """With the real weights; both phases, Grad-CAM and the saved model need nothing but the run."""
+    tuned = Recipe.load("photos", {"data.source": "shapes:train=60,test=12", "model.image_size": 64, "train.epochs": 1})
+    run = tenfold.train(tuned, runs=tmp_path)
+    assert {record["phase"] for record in run.history()} == {1, 2}
+    assert run.environment()["pretrained"]["digest"].startswith("57934424")
+    dataset = tenfold.open_dataset(tuned.data.source)
+    table = run.predictions("test")
+    stored = np.stack([table[f"p_{c}"].to_numpy() for c in run.classes()], axis=1)
+    again = run.model().predict(dataset.test.images.astype("float32"), verbose=0)
+    np.testing.assert_allclose(again, stored, atol=1e-5)
+    Image.fromarray(dataset.test.images[0]).save(tmp_path / "one.png")
+    explained = tenfold.explain(run, [tmp_path / "one.png"])
+    assert (explained.path / "index.html").is_file()
+    (answer,) = tenfold.predict(run, [tmp_path / "one.png"])
+    assert answer.probabilities == pytest.approx(dict(zip(run.classes(), stored[0], strict=True)), abs=1e-5)
+
+
 def test_resnet50_trains_saves_and_predicts_identically(tmp_path: Path) -> None:
     tuned = Recipe.load("resnet50-imagenet", {
         "data.source": "shapes:train=32,test=10", "data.validation": 8, "model.image_size": 32, "model.weights": "none",
