@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import keras
 
 CONFIG, MEMBER = "config.json", "tenfold.json"
+LARGEST = 16 << 20  # bytes of a JSON member
 
 # Settings that Keras has added to its layers and initializers since 3.4, with their defaults. An older version refuses
 # a layer with an unknown setting. `python -m benchmarks.old_keras` finds settings missing from this list.
@@ -87,12 +88,16 @@ def load(path: Path) -> keras.Model:
         raise RunError(f"{path}: can't be loaded as a Keras model: {first_line(error)}") from None
 
 
+def has_convolution(path: Path) -> bool:
+    """Whether a layer of the model convolves images: read from its configuration, in a moment. Raises RunError."""
+    return b'Conv2D' in _member(path, CONFIG)
+
+
 def facts(path: Path) -> dict[str, Any]:
     """The facts that `save` wrote to the file: at least "classes" and "shape". Raises RunError."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read(MEMBER))
-    except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile):
+        return json.loads(_member(path, MEMBER))
+    except (ValueError, RecursionError):
         raise RunError(f"{path}: is damaged or not written by Tenfold (it has no readable {MEMBER})") from None
 
 
@@ -104,3 +109,17 @@ def fingerprint(path: Path) -> str:
     except (OSError, zipfile.BadZipFile):
         raise RunError(f"{path}: is damaged (no whole .keras file)") from None
     return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
+
+
+def _member(path: Path, name: str) -> bytes:
+    """A member of the zip. Raises RunError if it is missing, damaged or larger than any that Tenfold wrote."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(name) as packed:
+            content = packed.read(LARGEST + 1)  # zipfile's own `read` expands all, whatever size is declared
+    except Exception as error:  # a damaged zip raises whatever it leads to
+        content, reason = b"", first_line(error)
+    else:
+        reason = "it is too large"
+    if not content or len(content) > LARGEST:
+        raise RunError(f"{path}: is damaged or not written by Tenfold (it has no readable {name}: {reason})")
+    return content

@@ -18,7 +18,7 @@ from tenfold.errors import MissingRunError, RecipeError, RunError, StorageError,
 from tenfold.notebooks import table
 from tenfold.run import history
 from tenfold.run.artifacts import ARTIFACTS
-from tenfold.run.naming import ELSEWHERE, make_numbered, natural, remove_unfinished
+from tenfold.run.naming import ELSEWHERE, make_numbered, naming_lock, natural, remove_unfinished
 from tenfold.run.predicted import PredictionTable
 from tenfold.run.records import (
     Calibration,
@@ -79,7 +79,15 @@ class Run:
         With a recipe, the run can be resumed even if its process is killed right away.
         """
 
-        return cls(make_numbered(Path(root), name, lambda path: cls(path)._begin(recipe)))
+        return cls(make_numbered(Path(root), name, lambda path: cls(path)._write_first_files(recipe)))
+
+    @classmethod
+    @contextlib.contextmanager
+    def begin(cls, root: str | Path, name: str, recipe: Recipe) -> Iterator[Self]:
+        """Create a run as `create` does, and hold its lock: at no moment is it without a writer."""
+        with contextlib.ExitStack() as held:
+            yield cls(make_numbered(Path(root), name, lambda path: cls(path)._write_first_files(recipe),
+                                    lambda path: held.enter_context(cls(path).writing())))
 
     @classmethod
     def create_at(cls, path: Path, recipe: Recipe) -> Self:
@@ -88,9 +96,9 @@ class Run:
         One process at a time creates a path; whatever is there is replaced.
         """
         remove_unfinished(path.parent, path.name)
-        return cls(write_directory(path, lambda temporary: cls(temporary)._begin(recipe), ELSEWHERE))
+        return cls(write_directory(path, lambda temporary: cls(temporary)._write_first_files(recipe), ELSEWHERE))
 
-    def _begin(self, recipe: Recipe | None) -> None:
+    def _write_first_files(self, recipe: Recipe | None) -> None:
         """Write the first files of a run."""
         if recipe is not None:
             self.write_recipe(recipe)
@@ -141,7 +149,7 @@ class Run:
         The state is "died" if the file says "running" but no process holds the run's lock.
         """
         recorded: Status = self._record("status")
-        if recorded.state is State.RUNNING and not self.is_locked():
+        if recorded.state is State.RUNNING and not (self.is_locked() or self._is_being_made() or self.is_locked()):
             recorded = self._record("status")  # the run may have ended properly since the first read
             if recorded.state is State.RUNNING:
                 reason = f"its process died; resume it with `tenfold resume {self.path}`"
@@ -151,6 +159,10 @@ class Run:
     def is_locked(self) -> bool:
         """Whether a living process is writing the run."""
         return is_held(self.path / LOCK)
+
+    def _is_being_made(self) -> bool:
+        """Whether a process makes a directory of this name, and is about to lock it."""
+        return is_held(naming_lock(self.path.parent, self.name.rpartition("-")[0]))
 
     def environment(self) -> Environment:
         """Versions, machine, threads, precision, seed, and the data set with its fingerprint and splits."""
