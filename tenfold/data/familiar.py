@@ -43,11 +43,11 @@ def unlike(images: np.ndarray, ranges: Mapping[str, Sequence[Any]]) -> np.ndarra
 
 def _smoothed(image: np.ndarray) -> np.ndarray:
     """The image after it was enlarged and reduced, both with linear interpolation: weights 1/6, 2/3, 1/6 each way."""
-    smooth = image.astype(np.float32)
+    smooth: np.ndarray = image.astype(np.float32)
     for axis in (0, 1):
         padded = np.pad(smooth, [(int(axis == 0),) * 2, (int(axis == 1),) * 2, (0, 0)], mode="edge")
         before, after = (np.take(padded, np.arange(start, start + smooth.shape[axis]), axis) for start in (0, 2))
-        smooth = smooth * (2 / 3) + (before + after) / 6
+        smooth = smooth * np.float32(2 / 3) + (before + after) * np.float32(1 / 6)
     return smooth
 
 
