@@ -14,7 +14,7 @@ from tenfold.data.dataset import Dataset
 from tenfold.data.given import Data
 from tenfold.data.images import image_files, printable, read_image
 from tenfold.data.view import Images
-from tenfold.errors import ImageError, RunError
+from tenfold.errors import ImageError, RunError, UsageError
 from tenfold.evaluation import misclassified
 from tenfold.evaluation.confusion import Pair, confused_pairs, confusion_matrix
 from tenfold.evaluation.misclassified import Explained, Guess
@@ -71,7 +71,8 @@ def explain(run: Run | str | Path, images: str | Path | Iterable[str | Path] = (
     watcher = chosen_watcher(watcher)
     machine.configure("float32")
     run, paths = Run.open(run), [images] if isinstance(images, str | Path) else list(images)
-    return _explain_images(run, paths) if paths else _explain_errors(run, most, neighbours, watcher, data)
+    with run.writing():  # first: a run that another process writes is refused before any data are read
+        return _explain_images(run, paths) if paths else _explain_errors(run, most, neighbours, watcher, data)
 
 
 def _explain_images(run: Run, paths: Sequence[str | Path]) -> Explanation:
@@ -80,6 +81,9 @@ def _explain_images(run: Run, paths: Sequence[str | Path]) -> Explanation:
     from tenfold.runtimes import open_predictor
 
     files = list(image_files(paths))
+    if not modelfile.has_convolution(run.path / "model.keras"):
+        raise UsageError(f"{run.path}: its model has no convolution, so there is no Grad-CAM of images; expected a "
+                         "model such as cnn2; `tenfold predict` classifies images")
     predictor, model = open_predictor(run), run.model()
     resize = modelfile.facts(run.path / "model.keras").get("resize", "stretch")
     classes, read, unread = predictor.classes, {}, []
@@ -151,8 +155,7 @@ def _gallery_pictures(images: Images, labels: np.ndarray, p: np.ndarray, classes
 
 def _write(run: Run, directory: str, title: str, shown: Sequence[Shown], classes: Sequence[str],
            pairs: Sequence[Pair] = (), notes: Sequence[str] = (), unread: Sequence[str] = ()) -> Explanation:
-    with run.writing():
-        path = explanations.write(run, directory, title, shown, classes, pairs, notes)
+    path = explanations.write(run, directory, title, shown, classes, pairs, notes)
     return Explanation(path, tuple(dict(each.entry) for each in shown), tuple(unread))
 
 

@@ -7,7 +7,9 @@ import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from tenfold.errors import RunError, first_line
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     import keras
 
 CONFIG, MEMBER = "config.json", "tenfold.json"
+LARGEST = 16 << 20  # bytes of a JSON member
 
 # Settings that Keras has added to its layers and initializers since 3.4, with their defaults. An older version refuses
 # a layer with an unknown setting. `python -m benchmarks.old_keras` finds settings missing from this list.
@@ -76,24 +79,49 @@ def save_h5(model: keras.Model) -> Callable[[Path], None]:
 
 
 def load(path: Path) -> keras.Model:
-    """The model in a `.keras` file: pixels 0–255 in, probabilities out. Raises RunError if it is damaged."""
+    """The model in a `.keras` file: pixels 0–255 in, probabilities out. Raises RunError if it is damaged or would take
+    far more memory or time than its bytes.
+    """
     from tenfold.backend import keras  # `facts` needs no engine
 
+    _check_limits(path)
     try:
         return keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        if not zipfile.is_zipfile(path):
-            raise RunError(f"{path}: is damaged (not a complete .keras file)") from None
+    except Exception as error:  # Keras raises whatever a damaged file leads to
         raise RunError(f"{path}: can't be loaded as a Keras model: {first_line(error)}") from None
+
+
+def _check_limits(path: Path) -> None:
+    """Raise RunError if the file unpacks to far more than its size or its graph asks for far too many layers."""
+    from tenfold.foreign import calls, graph
+
+    if not zipfile.is_zipfile(path):
+        raise RunError(f"{path}: is damaged (not a complete .keras file)")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+        asked = calls.count(json.loads(_member(path, CONFIG)))
+    except (OSError, ValueError, RecursionError, zipfile.BadZipFile) as error:
+        raise RunError(f"{path}: is damaged ({first_line(error)})") from None
+    if unpacked > 4 * path.stat().st_size + LARGEST:
+        raise RunError(f"{path}: is damaged (it claims to unpack to {unpacked:,} bytes)")
+    if asked > graph.MAX_CALLS:
+        raise RunError(f"{path}: its graph asks for {asked:,} calls of layers; expected at most {graph.MAX_CALLS:,}")
+
+
+def has_convolution(path: Path) -> bool:
+    """Whether a layer of the model convolves images: read from its configuration, in a moment. Raises RunError."""
+    return b'Conv2D' in _member(path, CONFIG)
 
 
 def facts(path: Path) -> dict[str, Any]:
     """The facts that `save` wrote to the file: at least "classes" and "shape". Raises RunError."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read(MEMBER))
-    except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile):
+        found = json.loads(_member(path, MEMBER))
+        _Facts.model_validate(found)
+    except (ValueError, RecursionError):
         raise RunError(f"{path}: is damaged or not written by Tenfold (it has no readable {MEMBER})") from None
+    return found
 
 
 def fingerprint(path: Path) -> str:
@@ -104,3 +132,43 @@ def fingerprint(path: Path) -> str:
     except (OSError, zipfile.BadZipFile):
         raise RunError(f"{path}: is damaged (no whole .keras file)") from None
     return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
+
+
+def check_facts(path: Path, model: keras.Model) -> dict[str, Any]:
+    """The facts in the file, if they are those of the model loaded from it. Raises RunError."""
+    found = facts(path)
+    takes, gives = model.input_shape, model.output_shape
+    if list(takes)[1:] != found["shape"] or gives[-1] != len(found["classes"]):
+        raise RunError(f"{path}: is damaged (its model takes {takes} and gives {gives}, but {MEMBER} names images of "
+                       f"{found['shape']} and {len(found['classes'])} classes)")
+    return found
+
+
+class _Range(RootModel[Annotated[list[Annotated[float, Field(ge=-1e6, le=1e6)]], Field(min_length=2, max_length=2)]]):
+    """A lowest and a highest value."""
+
+
+class _Facts(BaseModel):
+    """What the facts must contain, among others."""
+
+    model_config = ConfigDict(strict=True)
+
+    classes: Annotated[list[str], Field(min_length=1)]
+    shape: Annotated[list[Annotated[int, Field(ge=1, le=1 << 20)]], Field(min_length=3, max_length=3)]
+    epoch: int = 0
+    pixels: dict[Literal["mean", "sd"], _Range] | None = None
+    resize: Literal["pad", "crop", "stretch"] = "stretch"
+
+
+def _member(path: Path, name: str) -> bytes:
+    """A member of the zip. Raises RunError if it is missing, damaged or larger than any that Tenfold wrote."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(name) as packed:
+            content = packed.read(LARGEST + 1)  # zipfile's own `read` expands all, whatever size is declared
+    except Exception as error:  # a damaged zip raises whatever it leads to
+        content, reason = b"", first_line(error)
+    else:
+        reason = "it is too large"
+    if not content or len(content) > LARGEST:
+        raise RunError(f"{path}: is damaged or not written by Tenfold (it has no readable {name}: {reason})")
+    return content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from tenfold import modelfile
 from tenfold.data.familiar import unlike
 from tenfold.data.given import each_image, read
 from tenfold.data.images import printable
-from tenfold.errors import ImageError, UsageError
+from tenfold.errors import ImageError, RunError, UsageError
 from tenfold.notebooks import data_frame, table
 from tenfold.run import Run, State, model_at
 from tenfold.runtimes import AUTO, BATCH, Exported, Predictor, open_export, open_predictor
@@ -43,10 +44,11 @@ class Prediction:
         return f"image {self.number}" if self.path is None else str(self.path)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for CSV and JSON: path, label, probability, error and one `p_<class>` per class."""
+        """Plain values for CSV and JSON: path, label, probability, unlike, error and one `p_<class>` per class."""
         best = self.probabilities.get(self.label) if self.label else None
         columns = {f"p_{name}": p for name, p in self.probabilities.items()}
-        return {"path": self.name, "label": self.label, "probability": best, "error": self.error, **columns}
+        return {"path": self.name, "label": self.label, "probability": best,
+                "unlike": None if self.error else self.unlike, "error": self.error, **columns}
 
 
 class Predictions(list[Prediction]):
@@ -108,12 +110,18 @@ def _opened(model: Run | Path, runtime: str) -> tuple[Predictor, Mapping[str, An
 
 
 def cautions(model: Run | Path, predictions: Sequence[Prediction]) -> list[str]:
-    """Warnings about unreliable predictions: the run is unfinished, or the images are unlike the training images."""
+    """Warnings about predictions: the run is unfinished, a fitted temperature is not used, images are unlike those of
+    the training.
+    """
     found = []
     status = model.status() if isinstance(model, Run) else None
     if status is not None and status.state is not State.FINISHED:
         reason = f" ({status.reason})" if status.reason else ""
         found.append(f"the run's status is {status.state.value!r}{reason}: its training is incomplete")
+    if isinstance(model, Run) and model.has("calibration.json"):
+        with contextlib.suppress(RunError):
+            found.append("the probabilities are those of the model, without the temperature "
+                         f"{model.calibration()['temperature']:.3f} that `tenfold evaluate --calibrate` has fitted")
     read = [each for each in predictions if each.error is None]
     strange = [each for each in read if each.unlike]
     if len(strange) > TOLERATED * len(read):

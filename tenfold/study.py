@@ -186,15 +186,19 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
 
 def _recipes(study: Study, data: str | None, overrides: Sequence[str] = ()) -> list[Recipe]:
     """The recipes of a study, all on one data set. Raises UsageError if the study is invalid."""
-    recipes, problems = [], []
+    recipes: list[Recipe] = []
+    problems: dict[str, list[str]] = {}  # problem → the models that have it
     for entry in study.models:
         try:
             check_name(entry.title)
             recipes.append(text.recipe(entry.resolve(study.data).to_dict(), overrides, name=entry.title))
         except UsageError as error:
-            problems.append(f"{entry.title}: {_in_one_line(error)}")
+            for problem in error.problems if isinstance(error, RecipeError) else (_in_one_line(error),):
+                problems.setdefault(problem, []).append(entry.title)
     if problems:
-        raise UsageError("; ".join([f"study {study.name}: some of its models are invalid", *problems]))
+        said = [problem if len(titles) == len(study.models) else f"{', '.join(titles)}: {problem}"
+                for problem, titles in problems.items()]
+        raise UsageError("; ".join([f"study {study.name}: some of its models are invalid", *said]))
     names = [recipe.name for recipe in recipes]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -216,7 +216,9 @@ def _fitting(header: Sequence[str], body: Sequence[Sequence[str]], width: int) -
 
 
 def print_predictions(predictions: Sequence[Prediction]) -> None:
-    """Print a row for each image: the two most probable classes with their probabilities."""
+    """Print a row for each image: the two most probable classes with their probabilities; a star if it is unlike the
+    training images.
+    """
     table = _table("image", "class", ">probability", "next", ">probability")
     for prediction in predictions:
         if prediction.error:
@@ -224,8 +226,10 @@ def print_predictions(predictions: Sequence[Prediction]) -> None:
             continue
         ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:2]
         cells = [cell for name, p in ranked for cell in (escape(name), f"{100 * p:.1f} %")]
-        table.add_row(escape(printable(prediction.name)), *cells)
+        table.add_row(escape(printable(prediction.name)) + " *" * prediction.unlike, *cells)
     _print(table)
+    if any(prediction.unlike for prediction in predictions):
+        _print("[dim]* unlike the training images in brightness or contrast: the probabilities may mean nothing[/dim]")
 
 
 def print_explanation(explanation: Explanation) -> None:
@@ -311,11 +315,19 @@ def print_studies(titles: Mapping[str, str]) -> None:
 
 
 def print_catalogue(found: Mapping[str, Mapping[str, Any]], root: Path) -> None:
-    """Print a row for each known data set: name, description, location."""
+    """Print a row for each known data set: name, description, location; then the options of those that have any."""
     table = _table("data set", "description", "location")
     for name, entry in found.items():
         table.add_row(name, escape(entry["description"]), escape(entry["where"] or "not here"))
     _print(table)
+    for name, entry in found.items():
+        if entry["options"]:
+            example = ",".join(f"{key}={option['default']}" for key, option in entry["options"].items())
+            _print(f"\noptions of {escape(name)}, with their defaults: --data {escape(f'{name}:{example}')}")
+            options = _table("option", "meaning", "expected")
+            for key, option in entry["options"].items():
+                options.add_row(escape(key), escape(option["meaning"]), escape(option["expected"]))
+            _print(options)
     _print(f"\ndirectory searched: {escape(str(root))} (set TENFOLD_DATA to use another one)")
 
 
@@ -339,8 +351,8 @@ def _disk_size(count: int) -> str:
     return f"{count / 1e6:,.1f} MB" if count < 1e9 else f"{count / 1e9:,.1f} GB"
 
 
-def print_dataset(dataset: Dataset, summary: Mapping[str, Any], png: Path) -> None:
-    """Print counts per class and split, pixel statistics and the source of each split."""
+def print_dataset(dataset: Dataset, summary: Mapping[str, Any], png: Path | None) -> None:
+    """Print counts per class and split, pixel statistics, the source of each split, and where the examples are."""
     splits = dataset.splits()
     height, width, channels = dataset.shape
     _print(f"[bold]{escape(dataset.name)}[/bold]  {len(dataset.classes)} classes, "
@@ -354,7 +366,7 @@ def print_dataset(dataset: Dataset, summary: Mapping[str, Any], png: Path) -> No
     for name in splits:
         facts = summary["splits"][name]
         _print(f"{name} pixels: mean {_numbers(facts['mean'])}, sd {_numbers(facts['sd'])} (of 255, by channel)")
-    _print(f"examples  {escape(str(png))}")
+    _print(f"examples  {escape(str(png))}" if png else "[dim]--png FILE draws examples of every class[/dim]")
 
 
 def _numbers(values: Sequence[float]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import re
@@ -21,6 +23,7 @@ from typer.testing import CliRunner, Result
 
 import tenfold
 from tenfold.cli import app
+from tenfold.data import open_dataset
 from tenfold.errors import UsageError
 from tenfold.recipe import Recipe, shipped
 from tenfold.registry import DATASETS
@@ -29,7 +32,8 @@ from tenfold.run import Run
 DOCS = Path(__file__).parent.parent / "docs"
 SMALL = ["mlp", "--data", "digits", "--set", "model.hidden=32", "--set", "train.epochs=2"]
 PROGRESS = re.compile(r"(train|validation|test): [\d,]+ images|disk: up to [\d,.]+ [MG]B|training \S+ →|"
-                      r"epoch +\d+/\d+  |scoring the best epoch |downloading |resume it with |tenfold: warning: ")
+                      r"epoch +\d+/\d+  |scoring the best epoch |data set: |downloading |"
+                      r"resume it with |tenfold: warning: ")
 LINE = "tenfold: "
 LONG = "x" * 300  # longer than a file's name may be
 
@@ -184,6 +188,9 @@ def test_the_data_sets_are_listed() -> None:
     assert not [name for name in DATASETS.names() if f"\n{name} " not in text]
     found = json.loads(_good("data", "list", "--json"))
     assert list(found["data_sets"]) == list(DATASETS.names())
+    assert "--data shapes:difficulty=0.5,seed=0,train=5000,test=1000,size=32\n" in text
+    assert "number of training images" in text
+    assert found["data_sets"]["shapes"]["options"]["size"]["expected"] == "a whole number from 8 to 256"
 
 
 def test_a_data_set_is_shown_and_drawn(tmp_path: Path) -> None:
@@ -195,7 +202,8 @@ def test_a_data_set_is_shown_and_drawn(tmp_path: Path) -> None:
         assert min(picture.size) > 100
     facts = json.loads(_good("data", "show", "digits", "--json", "--set", "data.classes=3,5"))
     assert facts["splits"]["train"]["counts"].keys() == {"3", "5"}
-    assert (tmp_path / "digits.png").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["grid.png"]
+    assert "--png FILE draws" in _good("data", "show", "digits")
 
 
 def test_doctor_shows_machine_engine_and_data() -> None:
@@ -350,12 +358,65 @@ def test_unreadable_images_are_reported_and_the_others_predicted(run: Path, imag
 
 def test_predictions_as_a_table_and_as_csv(run: Path, image: Path) -> None:
     label = json.loads(_good("predict", run, image, "--json"))[0]["label"]
-    header, row = _good("predict", run, image).splitlines()
+    header, row, *_ = _good("predict", run, image).splitlines()
     assert header.split() == ["image", "class", "probability", "next", "probability"]
     assert row.split()[:2] == [str(image), label]
     header, row = _good("predict", run, image.parent, "--csv").splitlines()
-    assert header == ",".join(["path", "label", "probability", "error", *(f"p_{i}" for i in range(10))])
+    assert header == ",".join(["path", "label", "probability", "unlike", "error", *(f"p_{i}" for i in range(10))])
     assert row.startswith(f"{image},{label},0.")
+
+
+def test_images_unlike_the_training_images_are_marked(run: Run, image: Path, tmp_path: Path) -> None:
+    Image.new("L", (8, 8), "white").save(tmp_path / "white.png")
+    Image.fromarray(open_dataset("digits").train.images[0, :, :, 0]).save(tmp_path / "zero.png")
+    words = ("predict", run, tmp_path / "white.png", tmp_path / "zero.png", "bad.png")
+    Path("bad.png").write_text("no image")
+    said = _tenfold(*words).stdout.splitlines()
+    assert [" * " in line for line in said[1:4]] == [True, False, False]
+    assert said[4].startswith("* unlike the training images in brightness or contrast")
+    assert [each["unlike"] for each in json.loads(_tenfold(*words, "--json").stdout)] == [True, False, None]
+    rows = csv.DictReader(io.StringIO(_tenfold(*words, "--csv").stdout))
+    assert [row["unlike"] for row in rows] == ["True", "False", ""]
+
+
+def test_predictions_without_the_fitted_temperature_say_so(copy: Path, image: Path) -> None:
+    assert "temperature" not in _tenfold("predict", copy, image).stderr
+    _good("evaluate", copy, "--calibrate")
+    said = [line for line in _tenfold("predict", copy, image).stderr.splitlines() if "without the temperature" in line]
+    assert len(said) == 1
+    assert said[0].startswith("tenfold: warning: the probabilities are those of the model")
+
+
+def test_the_data_set_of_a_recipe_is_named_and_splits_are_reported_once(elsewhere: Path) -> None:
+    words = ["train", "mlp", "--set", "data.source=digits", "--set", "train.epochs=1", "--seeds", "2"]
+    said = _tenfold(*words).stderr
+    assert said.startswith("data set: digits (--data names another one)\n")
+    assert all(said.count(f"\n{split}: ") == 1 for split in ("train", "validation", "test"))
+
+
+def test_resuming_a_finished_run_has_nothing_to_do(run: Path) -> None:
+    before = (run / "status.json").read_bytes()
+    result = _tenfold("resume", run)
+    assert result.exit_code == 0
+    assert "is already finished; to train it further, give --epochs with more than 2" in result.stderr
+    assert (run / "status.json").read_bytes() == before
+
+
+def test_a_run_that_another_process_writes_is_refused_before_data_are_read(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenfold.jobs.own_data.open_dataset", lambda *_, **__: pytest.fail("the data were opened"))
+    (copy / "status.json").write_text('{"status": "stopped"}')
+    with Run.open(copy).writing():
+        for command in ("resume", "evaluate", "explain"):
+            assert "another process is writing this run" in _refused(1, command, copy)
+
+
+def test_images_are_not_explained_by_a_network_without_convolution(
+    run: Path, image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Run, "model", lambda self: pytest.fail("the model was loaded"))
+    assert "its model has no convolution" in _refused(2, "explain", run, image)
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -633,7 +694,9 @@ def test_study_shows_its_file_and_accepts_overrides(elsewhere: Path) -> None:
     assert _tenfold("study", "quick", "--show").stdout.startswith("# Three small models")
     wrong = _tenfold("study", "quick", "--set", "train.epoch=1")
     assert wrong.exit_code == 2
-    assert "did you mean 'epochs'" in wrong.stderr
+    assert wrong.stderr.count("did you mean 'epochs'") == 1
+    assert wrong.stderr.count("\n") == 1
+    assert "--show prints the study as its file" in _refused(2, "study", "quick", "--show", "--set", "train.epochs=1")
     assert not list(elsewhere.iterdir())
 
 

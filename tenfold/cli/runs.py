@@ -40,10 +40,13 @@ def train(
     from tenfold.recipe import text
 
     given = {key: value for key, value in {"data.source": data, "model.weights": weights}.items() if value is not None}
+    chosen = text.load(recipe, set_ or (), given)
     calls = [partial(jobs.train, each, runs=runs, name=name, csv=csv, h5=h5, resume=resume)
-             for each in jobs.seeds(text.load(recipe, set_ or (), given), seeds)]
+             for each in jobs.seeds(chosen, seeds)]
     trained = []
     with watching() as watcher:
+        if data is None:
+            watcher.notice(f"data set: {chosen.data.source} (--data names another one)")
         for _, outcome in executors.run_all(calls, workers, watcher):
             trained.append(executors.result(outcome))
             _print_results(trained[-1])
@@ -66,6 +69,8 @@ def probe(
 
     recipe = text.recipe(jobs.probe_sections(backbone), set_ or (), name="probe")
     with watching() as watcher:
+        if data is None:
+            watcher.notice(f"data set: {recipe.data.source} (--data names another one)")
         run = jobs.train(recipe, data, runs=runs, name=name, watcher=watcher)
     _print_results(run)
 
@@ -224,6 +229,9 @@ def study(
         terminal.print_studies(titles())
         return
     if show:
+        if set_ or data or seeds or by or resume:
+            raise UsageError("--show prints the study as its file has it; expected no other option; leave out --show, "
+                             "or the others")
         print(read(study)[1], end="")
         return
     with watching() as watcher:

@@ -65,28 +65,28 @@ def data_list(as_json: AsJson = False) -> None:
         terminal.print_catalogue(found, data_root())
 
 
-@command(data_app, "show", short="Show counts, pixel statistics and examples.")
+@command(data_app, "show", short="Show counts and pixel statistics; draw examples.")
 def data_show(
     data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)],
     set_: Set = None,
-    png: Annotated[Path | None, typer.Option("--png", metavar="FILE", help="File for the grid of examples.")] = None,
+    png: Annotated[Path | None, typer.Option("--png", metavar="FILE", help="Also write a grid of examples.")] = None,
     per_class: Annotated[int, typer.Option(min=1, max=100, help="Examples per class in the grid.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Seed for choosing the examples.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Show counts per class and split and pixel statistics; write a grid of examples (default: NAME.png)."""
+    """Show counts per class and split and pixel statistics; with --png, write a grid of examples."""
     from tenfold import overview, terminal
     from tenfold.recipe import text
 
     recipe = text.recipe({"data": {"source": data}}, set_ or (), name=data)
     with watching() as watcher:
         dataset, summary = overview.show_data(recipe, watcher, prepared=bool(set_))
-    target = png or Path(f"{dataset.name}.png")
-    overview.write_class_grid(dataset, target, per_class, seed)
+    if png:
+        overview.write_class_grid(dataset, png, per_class, seed)
     if as_json:
-        print(json.dumps({**summary, "png": str(target)}, indent=2, ensure_ascii=False))
+        print(json.dumps({**summary, **({"png": str(png)} if png else {})}, indent=2, ensure_ascii=False))
     else:
-        terminal.print_dataset(dataset, summary, target)
+        terminal.print_dataset(dataset, summary, png)
 
 
 @command(data_app, "fetch", short="Download a public data set.")

@@ -67,13 +67,17 @@ def canonical(uri: str, online: bool = True) -> str:
 
 
 def catalogue(root: str | Path | None = None) -> dict[str, dict[str, Any]]:
-    """The `description` and the location (`where`; None: not on this machine) of every data set, by name.
+    """The `description`, location (`where`; None: not on this machine) and `options` of every data set, by name.
+
+    The options are name → {"default", "expected", "meaning"}.
 
     Checks only which files exist; `open_dataset` checks their content.
     """
     directory = data_root() if root is None else expanded(root)
     sources = {name: _source(name) for name in DATASETS.names()}
-    return {name: {"description": known.description, "where": known.where(directory)}
+    return {name: {"description": known.description, "where": known.where(directory),
+                   "options": {key: {"default": option.default, "expected": option.describe(),
+                                     "meaning": option.meaning} for key, option in known.options.items()}}
             for name, known in sources.items()}
 
 

@@ -11,11 +11,12 @@ from tenfold.errors import UsageError, unknown
 
 @dataclass(frozen=True)
 class Option:
-    """A numeric option with its default and limits. If the default is an int, only whole numbers are valid."""
+    """A numeric option with its default, limits and meaning. If the default is an int, only whole numbers are valid."""
 
     default: int | float
     lowest: int | float
     highest: int | float
+    meaning: str = ""
 
     def parse(self, text: str) -> int | float | None:
         """The value of `text`; None if it is not a number of that type or outside the limits."""

@@ -19,20 +19,20 @@ from tenfold.registry import DATASETS
 Distance = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 OPTIONS = {
-    "difficulty": Option(0.5, 0, 1),
-    "seed": Option(0, 0, 2**32 - 1),
-    "train": Option(5000, 20, 1_000_000),
-    "test": Option(1000, 10, 1_000_000),
-    "size": Option(32, 8, 256),
+    "difficulty": Option(0.5, 0, 1, "how varied the shapes are and how low their contrast"),
+    "seed": Option(0, 0, 2**32 - 1, "seed of the drawing"),
+    "train": Option(5000, 20, 1_000_000, "number of training images"),
+    "test": Option(1000, 10, 1_000_000, "number of test images"),
+    "size": Option(32, 8, 256, "height and width in pixels"),
 }
 BLOBS = 4  # most pieces of clutter in an image
 CHUNK_PIXELS = 1 << 19  # pixels drawn at a time
 
 
 @DATASETS.add("shapes")
-@source(where=lambda root: "generated on demand")
+@source(where=lambda root: "generated on demand", options=OPTIONS)
 def shapes(options: str, access: Access) -> Dataset:
-    """Shapes: generated RGB images in ten classes; options difficulty (0 to 1), seed, train, test, size.
+    """Shapes: generated RGB images in ten classes, of adjustable difficulty.
 
     The defaults are `shapes:difficulty=0.5,seed=0,train=5000,test=1000,size=32`. The same options give the same
     images. Train and test come from independent random streams, and the classes are balanced. Raises UsageError with

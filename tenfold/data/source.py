@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tenfold.data.dataset import Dataset
+from tenfold.data.options import Option
 from tenfold.progress import SILENT, Watcher
 from tenfold.recipe import DataSection
 
@@ -46,12 +47,13 @@ class Source:
 
     open: takes the options (the part of the URI after the name) and an `Access`; where: takes the root and returns the
     location of the files, None if they are not on this machine; pin: takes the options, and whether the network may be
-    used, and returns options that stand for the same images for ever.
+    used, and returns options that stand for the same images for ever; options: those that `open` takes, by name.
     """
 
     open: Callable[[str, Access], Dataset]
     where: Callable[[Path], str | None]
     pin: Callable[[str, bool], str]
+    options: Mapping[str, Option] = field(default_factory=dict)
 
     def __call__(self, options: str, access: Access) -> Dataset:
         """Open the data set. Raises the same errors as `open`."""
@@ -74,7 +76,8 @@ def unchanged(options: str, online: bool) -> str:
 
 
 def source(
-    where: Callable[[Path], str | None], pin: Callable[[str, bool], str] = unchanged
+    where: Callable[[Path], str | None], pin: Callable[[str, bool], str] = unchanged,
+    options: Mapping[str, Option] | None = None,
 ) -> Callable[[Callable[[str, Access], Dataset]], Source]:
     """Decorator: turn the function that opens a data set into a `Source`."""
-    return lambda opener: Source(opener, where, pin)
+    return lambda opener: Source(opener, where, pin, options or {})

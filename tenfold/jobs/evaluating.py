@@ -41,9 +41,9 @@ def evaluate(run: Run | str | Path, watcher: Watcher | None = None, csv: bool = 
     how = run.recipe().replace({} if tta is None else {"evaluate.tta": tta}).evaluate
     watcher = chosen_watcher(watcher)
     machine.check(watcher.notice)
-    again, other = _given(run, data, watcher)
-    dataset = again or own_data(run, watcher)
-    with run.writing():
+    with run.writing():  # first: a run that another process writes is refused before any data are read
+        again, other = _given(run, data, watcher)
+        dataset = again or own_data(run, watcher)
         _evaluate_splits(run, dataset, other, splits, csv, how, watcher)
         if calibrate:
             from tenfold.evaluation.calibration import calibrate as fit

@@ -63,7 +63,8 @@ def train(
             check_data(found, job.dataset)
             watcher.notice(f"{found.path} is already finished")
             return found
-        return continue_run(job, found)
+        with found.writing():
+            return continue_run(job, found)
 
 
 def probe(backbone: str, data: Data | None = None, overrides: Mapping[str, Any] | None = None, *,
@@ -102,9 +103,8 @@ def _newest_run(runs: str | Path, name: str, recipe: Recipe) -> Run | None:
 def _start(job: Job, runs: Path, name: str) -> Run:
     """Create a run directory and do the job in it."""
     plan = Plan.of(job, runs)
-    run = Run.create(runs, name, job.recipe)
     keep = job.keep
-    with run.writing():
+    with Run.begin(runs, name, job.recipe) as run:
         if keep is not None:
             run.write_directory(KEPT, lambda folder: kept.write(keep, folder))
         steps.do(job, run, plan)

@@ -12,6 +12,7 @@ from tenfold.errors import StorageError
 from tenfold.progress.events import Advance, Event, Step, from_dict, to_dict
 from tenfold.progress.watchers import Watcher
 from tenfold.storage.files import write_whole
+from tenfold.storage.paths import read_small
 
 NAME = "events.jsonl"
 LARGEST = 1 << 20  # bytes; a larger file loses its older half
@@ -63,7 +64,7 @@ class Journal(Watcher):
         """Keep the newer half of a large file; end a line that a killed process cut off."""
         if not self.path.exists():
             return
-        content = self.path.read_bytes()
+        content = read_small(self.path, 2 * LARGEST)
         if len(content) > LARGEST // 2:
             content = content[len(content) // 2:].partition(b"\n")[2]
         if content and not content.endswith(b"\n"):
@@ -72,15 +73,15 @@ class Journal(Watcher):
 
 
 def read(path: Path) -> Iterator[tuple[float, Event]]:
-    """Yield (seconds since 1970, event) for each complete line of a journal; nothing if there is no file.
+    """Yield (seconds since 1970, event) for each complete line of a journal; nothing if there is no such file.
 
     Skips lines that another process is still writing and events of later versions.
     """
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        text = read_small(path, 2 * LARGEST).decode(errors="replace")
+    except (OSError, ValueError):
         return
     for line in text.split("\n"):
-        with contextlib.suppress(ValueError, TypeError, KeyError):
+        with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
             values = json.loads(line)
             yield float(values["time"]), from_dict(values)

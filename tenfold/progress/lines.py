@@ -19,11 +19,12 @@ LABELS = {
 
 
 class LineWatcher(Watcher):
-    """Passes a line to `write` for each notice and epoch, and every ten seconds during a long phase."""
+    """Passes a line to `write` for each epoch and new notice, and every ten seconds during a long phase."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
         self.epochs, self.run = 0, ""
+        self._told: set[str] = set()
         self._phase, self._done, self._written_at = "", 0, 0.0
 
     def __enter__(self) -> Self:
@@ -41,8 +42,14 @@ class LineWatcher(Watcher):
             self.run = ""
         if isinstance(event, Advance):
             self.advanced(event)
-        elif text := self.line(event):
+        elif (text := self.line(event)) and not (isinstance(event, Notice) and self._is_known(text)):
             self._write(text)
+
+    def _is_known(self, text: str) -> bool:
+        """Whether a notice was written before: several trainings on the same data report the same splits."""
+        known = text in self._told
+        self._told.add(text)
+        return known
 
     def line(self, event: Event) -> str:
         """The line for an event; empty if the event gets no line."""

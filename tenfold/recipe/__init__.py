@@ -80,10 +80,10 @@ class Recipe(Sections):
         try:
             valid = Sections.model_validate(sections)
         except ValidationError as error:
-            raise RecipeError(f"recipe {name}", problems + explain(error, Sections)) from None
+            raise RecipeError(titled(name), problems + explain(error, Sections)) from None
         problems += contradictions(valid)
         if problems:
-            raise RecipeError(f"recipe {name}", problems)
+            raise RecipeError(titled(name), problems)
         return cls(name=name, **{section: getattr(valid, section) for section in Sections.model_fields})
 
     def replace(self, overrides: Mapping[str, Any]) -> Self:
@@ -121,7 +121,12 @@ def parsed(text: str, name: str) -> dict[str, Any]:
     try:
         return parse(text)
     except ValueError as error:
-        raise RecipeError(f"recipe {name}", [str(error)]) from None
+        raise RecipeError(titled(name), [str(error)]) from None
+
+
+def titled(name: str) -> str:
+    """A recipe in a message: "recipe cnn2"; "recipe" if it has no name of its own."""
+    return "recipe" if name == Recipe.model_fields["name"].default else f"recipe {name}"
 
 
 def header(text: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from tenfold.errors import RecipeError
-from tenfold.recipe import Recipe, parsed, read
+from tenfold.recipe import Recipe, parsed, read, titled
 from tenfold.recipe.options import options_of
 from tenfold.recipe.overrides import current, named
 from tenfold.recipe.renamed import key_now
@@ -42,7 +42,7 @@ def recipe(tree: Mapping[str, Any], words: Iterable[str], overrides: Mapping[str
     except RecipeError as error:
         raise RecipeError(error.source, [*problems, *error.problems]) from None
     if problems:
-        raise RecipeError(f"recipe {found.name}", problems)
+        raise RecipeError(titled(found.name), problems)
     return found
 
 

@@ -18,7 +18,7 @@ from tenfold.errors import MissingRunError, RecipeError, RunError, StorageError,
 from tenfold.notebooks import table
 from tenfold.run import history
 from tenfold.run.artifacts import ARTIFACTS
-from tenfold.run.naming import ELSEWHERE, make_numbered, natural, remove_unfinished
+from tenfold.run.naming import ELSEWHERE, make_numbered, naming_lock, natural, remove_unfinished
 from tenfold.run.predicted import PredictionTable
 from tenfold.run.records import (
     Calibration,
@@ -33,7 +33,7 @@ from tenfold.run.records import (
 )
 from tenfold.storage.files import storing, sweep, write_directory, write_whole
 from tenfold.storage.locks import is_held, locked
-from tenfold.storage.paths import absent
+from tenfold.storage.paths import absent, read_small
 
 if TYPE_CHECKING:
     import keras
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from tenfold.recipe import Recipe
 
 LOCK = ".lock"
+LARGEST = 48 << 20  # bytes of a text file of a run; metrics.json of 1,000 classes has 11 MB a split
+MOST_LISTS = 1_000_000  # lists and tables in a JSON file, which take far more memory than its bytes
 
 
 class Run:
@@ -79,7 +81,15 @@ class Run:
         With a recipe, the run can be resumed even if its process is killed right away.
         """
 
-        return cls(make_numbered(Path(root), name, lambda path: cls(path)._begin(recipe)))
+        return cls(make_numbered(Path(root), name, lambda path: cls(path)._write_first_files(recipe)))
+
+    @classmethod
+    @contextlib.contextmanager
+    def begin(cls, root: str | Path, name: str, recipe: Recipe) -> Iterator[Self]:
+        """Create a run as `create` does, and hold its lock: at no moment is it without a writer."""
+        with contextlib.ExitStack() as held:
+            yield cls(make_numbered(Path(root), name, lambda path: cls(path)._write_first_files(recipe),
+                                    lambda path: held.enter_context(cls(path).writing())))
 
     @classmethod
     def create_at(cls, path: Path, recipe: Recipe) -> Self:
@@ -88,9 +98,9 @@ class Run:
         One process at a time creates a path; whatever is there is replaced.
         """
         remove_unfinished(path.parent, path.name)
-        return cls(write_directory(path, lambda temporary: cls(temporary)._begin(recipe), ELSEWHERE))
+        return cls(write_directory(path, lambda temporary: cls(temporary)._write_first_files(recipe), ELSEWHERE))
 
-    def _begin(self, recipe: Recipe | None) -> None:
+    def _write_first_files(self, recipe: Recipe | None) -> None:
         """Write the first files of a run."""
         if recipe is not None:
             self.write_recipe(recipe)
@@ -131,9 +141,10 @@ class Run:
 
         path = self._file("recipe.toml")
         try:
-            return Recipe.loads(path.read_text(encoding="utf-8"), name=self.name)
+            return Recipe.loads(_read(path).decode(), name=self.name)
         except (RecipeError, UnicodeDecodeError) as error:
-            raise RunError(f"{path}: damaged ({' '.join(str(error).split())})") from None
+            problems = error.problems if isinstance(error, RecipeError) else ("not UTF-8 text",)
+            raise RunError(f"{path}: damaged ({'; '.join(problems[:5])})") from None
 
     def status(self) -> Status:
         """The content of `status.json`: the state of the run, the reason and further facts.
@@ -141,7 +152,7 @@ class Run:
         The state is "died" if the file says "running" but no process holds the run's lock.
         """
         recorded: Status = self._record("status")
-        if recorded.state is State.RUNNING and not self.is_locked():
+        if recorded.state is State.RUNNING and not (self.is_locked() or self._is_being_made() or self.is_locked()):
             recorded = self._record("status")  # the run may have ended properly since the first read
             if recorded.state is State.RUNNING:
                 reason = f"its process died; resume it with `tenfold resume {self.path}`"
@@ -151,6 +162,10 @@ class Run:
     def is_locked(self) -> bool:
         """Whether a living process is writing the run."""
         return is_held(self.path / LOCK)
+
+    def _is_being_made(self) -> bool:
+        """Whether a process makes a directory of this name, and is about to lock it."""
+        return is_held(naming_lock(self.path.parent, self.name.rpartition("-")[0]))
 
     def environment(self) -> Environment:
         """Versions, machine, threads, precision, seed, and the data set with its fingerprint and splits."""
@@ -186,7 +201,7 @@ class Run:
         if not path.is_file():
             return []
         try:
-            return history.loads(path.read_text(encoding="utf-8", errors="replace"))
+            return history.loads(_read(path).decode(errors="replace"))
         except ValueError as error:
             raise RunError(f"{path}: damaged ({error})") from None
 
@@ -201,14 +216,13 @@ class Run:
 
         Raises RunError if the predictions are missing or damaged.
         """
-        from pyarrow import ArrowException, parquet
+        from tenfold.run import predictions
 
         path = self._file(f"predictions/{split}.parquet")
         try:
-            return PredictionTable(parquet.read_table(path))
-        except (ArrowException, OSError):
-            raise RunError(f"{path}: damaged (invalid Parquet); `tenfold evaluate {self.path}` writes it "
-                           "again") from None
+            return PredictionTable(predictions.read(path))
+        except ValueError as error:
+            raise RunError(f"{path}: damaged ({error}); `tenfold evaluate {self.path}` writes it again") from None
 
     def model(self) -> keras.Model:
         """The trained Keras model: uint8 or float pixels 0–255 [n, height, width, channels] → probabilities [n, k].
@@ -221,8 +235,11 @@ class Run:
 
     def read_json(self, name: str) -> dict[str, Any]:
         """A JSON file of the run. Raises RunError if it is missing or damaged."""
+        text = _read(self._file(name))
+        if text.count(b"[") + text.count(b"{") > MOST_LISTS:
+            raise RunError(f"{self.path / name}: damaged (more than {MOST_LISTS:,} lists and tables)")
         try:
-            content = json.loads(self._file(name).read_text(encoding="utf-8"))
+            content = json.loads(text.decode())
         except (ValueError, RecursionError):
             raise RunError(f"{self.path / name}: damaged (invalid JSON)") from None
         if not isinstance(content, dict):
@@ -312,3 +329,11 @@ class Run:
     def write_history(self, records: Iterable[Mapping[str, float]]) -> Path:
         """Write all records as CSV; additional columns follow the standard ones."""
         return self.write("history.csv", history.dumps(records))
+
+
+def _read(path: Path) -> bytes:
+    """The content of a text file of a run. Raises RunError if it is unreadable, no regular file, or far too large."""
+    try:
+        return read_small(path, LARGEST)
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: damaged ({getattr(error, 'strerror', None) or error})") from None

@@ -22,7 +22,10 @@ def dumps(records: Iterable[Mapping[str, float]]) -> str:
 
 def loads(text: str) -> list[dict[str, float]]:
     """The records in CSV text, without the values that were not measured. Raises ValueError if it is damaged."""
-    rows = list(csv.reader(io.StringIO(text)))
+    try:
+        rows = list(csv.reader(io.StringIO(text)))
+    except csv.Error:
+        raise ValueError("invalid CSV") from None
     header = rows[0] if rows else []
     try:
         records = [{k: int(v) if k == "epoch" else float(v) for k, v in zip(header, row, strict=True) if v}

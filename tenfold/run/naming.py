@@ -42,16 +42,23 @@ def numbers(root: Path, name: str) -> list[int]:
     return sorted(int(number) for before, _, number in found if before == name and number.isdecimal())
 
 
-def make_numbered(root: Path, name: str, fill: Callable[[Path], object] = lambda path: None) -> Path:
+def naming_lock(root: Path, name: str) -> Path:
+    """The lock that is held while a directory `root/name-<number>` is made."""
+    return root / f".{name}.lock"
+
+
+def make_numbered(root: Path, name: str, fill: Callable[[Path], object] = lambda path: None,
+                  then: Callable[[Path], object] = lambda path: None) -> Path:
     """Create `root/name-1`, or the next free number, exclusively. Raises UsageError, StorageError.
 
     `fill` writes the first files into a temporary directory, which is then renamed. So a numbered directory always has
-    these files, even if the process is killed. One process at a time names directories in `root`.
+    these files, even if the process is killed. `then` is called with its final path, before another process may name
+    directories in `root`.
     """
     check_name(name)
     with storing(root, ELSEWHERE):
         root.mkdir(parents=True, exist_ok=True)
-    with locked(root / f".{name}.lock", advice=ELSEWHERE), storing(root, ELSEWHERE):
+    with locked(naming_lock(root, name), advice=ELSEWHERE), storing(root, ELSEWHERE):
         remove_unfinished(root, name)
         temporary = temporary_name(root / name)
         temporary.mkdir()
@@ -61,6 +68,7 @@ def make_numbered(root: Path, name: str, fill: Callable[[Path], object] = lambda
             while (path := root / f"{name}-{number}").exists():
                 number += 1
             temporary.rename(path)
+            then(path)
             return path
         finally:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -37,9 +37,9 @@ def fast(run: Run) -> Fast:
 @lru_cache(maxsize=1)
 def _opened(path: Path, stamp: tuple[int, ...], recipe: str) -> Fast:
     """The model in a run directory; `stamp` and `recipe` change with the model."""
-    facts = modelfile.facts(path / "model.keras")
-    network = twin(ModelSection.model_validate_json(recipe) if recipe else None, modelfile.load(path / "model.keras"))
-    return Fast(network, facts)
+    plain = modelfile.load(path / "model.keras")
+    facts = modelfile.check_facts(path / "model.keras", plain)
+    return Fast(twin(ModelSection.model_validate_json(recipe) if recipe else None, plain), facts)
 
 
 class Fast:

@@ -25,7 +25,7 @@ class Plain:
         """Load the model and configure the process. Raises RunError if the run has none."""
         machine.configure("float32")
         self._model = run.model()
-        facts = modelfile.facts(run.path / "model.keras")
+        facts = modelfile.check_facts(run.path / "model.keras", self._model)
         self.classes: tuple[str, ...] = tuple(facts["classes"])
         self.shape: tuple[int, int, int] = tuple(facts["shape"])
 

@@ -23,7 +23,7 @@ from tenfold.data.dataset import Dataset
 from tenfold.errors import DivergedError, RecipeError, StorageError, first_line
 from tenfold.interrupt import Interrupt
 from tenfold.jobs.job import Interruptible, Job, Pruned
-from tenfold.jobs.resuming import continue_locked
+from tenfold.jobs.resuming import continue_run
 from tenfold.progress import Together, Watcher
 from tenfold.run import Run, State
 from tenfold.search.plan import SearchPlan
@@ -124,7 +124,7 @@ class Trials:
         try:
             if _recorded(run) not in TOLD:
                 reports.repeat(run)
-                continue_locked(Job(run.recipe(), dataset, (), watcher, interrupt, tested=False), run)
+                continue_run(Job(run.recipe(), dataset, (), watcher, interrupt, tested=False), run)
         except Pruned as decision:
             _end(run, State.PRUNED, str(decision))
         except DivergedError as error:

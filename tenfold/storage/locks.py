@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import random
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,11 +18,13 @@ from pathlib import Path
 
 from filelock import SoftFileLock, Timeout, lock_descriptor
 
-from tenfold.errors import TenfoldError
+from tenfold.errors import StorageError, TenfoldError, in_one_line
 from tenfold.storage.files import ELSEWHERE, storing
+from tenfold.storage.paths import read_small
 
 PAUSE = 0.05  # seconds between two attempts
 PATIENCE = 1.0  # seconds of attempts before the refusal, because `is_held` may hold a lock for a moment
+PATIENCE_ELSEWHERE = 600.0  # seconds for a holder on another computer, which may have died unseen
 ATTEMPTS = 5  # of `is_held` to find a lock free
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}  # errors of file systems without locks
 
@@ -40,13 +43,19 @@ def locked(
 
     `waiting` is called once if another process holds the lock. Raises KeyboardInterrupt if `stop` returns true while
     waiting; `refusal`, if given, when the lock is still held after PATIENCE; and StorageError, whose message ends with
-    `advice`, if the lock file can't be created.
+    `advice`, if the lock file can't be created. On a file system without locks, a holder on another computer may have
+    died: the error then names the file to remove; without `refusal` it is raised after PATIENCE_ELSEWHERE.
     """
-    lock, deadline = _Lock(file), time.monotonic() + PATIENCE
+    lock, started = _Lock(file), time.monotonic()
     try:
         while not lock.acquire(advice):
-            if refusal is not None and time.monotonic() > deadline:
-                raise refusal
+            late = time.monotonic() - started
+            if late > (PATIENCE_ELSEWHERE if refusal is None else PATIENCE):
+                elsewhere = _held_elsewhere(_owner(file))
+                if elsewhere:
+                    raise type(refusal or StorageError())(f"{file.parent}: {elsewhere}")
+                if refusal is not None:
+                    raise refusal
             if waiting is not None:
                 waiting()
                 waiting = None
@@ -130,6 +139,17 @@ class _Lock:
 def _owner(file: Path) -> Path:
     """The file that names the holder of a lock on a file system without locks."""
     return file.with_name(file.name + ".owner")
+
+
+def _held_elsewhere(owner: Path) -> str | None:
+    """The sentence about an owner file that names another computer, where nobody here can see who lives; else None."""
+    with contextlib.suppress(OSError, ValueError):
+        lines = read_small(owner, 10_000).decode().splitlines()
+        host = lines[1].strip() if len(lines) > 1 else ""
+        if host and host != socket.gethostname():
+            return (f"locked by process {in_one_line(lines[0])} on the computer {in_one_line(host)}, perhaps ended; "
+                    f"wait for it or, if it has ended, remove {owner}")
+    return None
 
 
 def _is_free(descriptor: int) -> bool:

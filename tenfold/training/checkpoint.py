@@ -10,18 +10,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
+import zipfile
+import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel
 
-from tenfold.errors import RunError
+from tenfold.errors import RunError, first_line
 from tenfold.progress import SILENT, Watcher
 from tenfold.run import Run
+from tenfold.storage.paths import read_small
 
 ARRAYS, STATE, SUMS = "arrays.npz", "state.json", "SHA256SUMS"
+LARGEST_STATE = 256 << 20  # bytes; a record of an epoch has some hundreds
 KEPT = {"last": 2, "best": 1}
 
 
@@ -42,7 +48,7 @@ class Snapshot:
     """The state at a position: the records of the finished epochs and all variables, in Keras' order."""
 
     position: Position
-    records: list[dict[str, float]]
+    records: list[dict[str, int | float]]
     weights: list[np.ndarray] = field(repr=False)
     optimizer: list[np.ndarray] = field(repr=False)
 
@@ -86,8 +92,8 @@ def load(run: Run, kind: str, watcher: Watcher = SILENT) -> Snapshot:
     for folder in found:
         try:
             return _read(folder)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            watcher.notice(f"checkpoint {folder.name} is damaged ({error}); using the one before it")
+        except (OSError, ValueError) as error:
+            watcher.notice(f"checkpoint {folder.name} is damaged ({first_line(error)}); using the one before it")
     raise RunError(f"{run.path}: no intact {kind} checkpoint ({len(found)} found, all damaged); train the model again"
                    if found else f"{run.path}: no {kind} checkpoint; expected one in checkpoints/")
 
@@ -120,14 +126,37 @@ def _write(folder: Path, snapshot: Snapshot) -> None:
 
 
 def _read(folder: Path) -> Snapshot:
-    """Read and verify a checkpoint. Raises OSError, ValueError, KeyError or TypeError if it is damaged."""
+    """Read and verify a checkpoint. Raises OSError or ValueError if it is damaged."""
     _verify(folder)
-    state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-    with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
-        def group(prefix: str) -> list[np.ndarray]:
-            return [arrays[f"{prefix}/{i}"] for i in range(sum(k.startswith(f"{prefix}/") for k in arrays.files))]
+    try:
+        state = _State.model_validate(json.loads(read_small(folder / STATE, LARGEST_STATE)))
+        _check_sizes(folder / ARRAYS)
+        with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
+            def group(prefix: str) -> list[np.ndarray]:
+                return [arrays[f"{prefix}/{i}"] for i in range(sum(k.startswith(f"{prefix}/") for k in arrays.files))]
 
-        return Snapshot(Position(**state["position"]), state["records"], group("weights"), group("optimizer"))
+            return Snapshot(state.position, state.records, group("weights"), group("optimizer"))
+    except (KeyError, EOFError, MemoryError, RecursionError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(first_line(error)) from None
+
+
+class _State(BaseModel):
+    """The content of `state.json`."""
+
+    position: Position
+    records: list[dict[str, int | float]]
+
+
+def _check_sizes(path: Path) -> None:
+    """Raise ValueError if the arrays declare more bytes than the file has."""
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            with archive.open(name) as member:
+                version = np.lib.format.read_magic(member)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, dtype = read(member)
+            if math.prod(shape) * dtype.itemsize > path.stat().st_size:
+                raise ValueError(f"{name[:40]!r} declares more bytes than the file has")
 
 
 def _is_intact(folder: Path) -> bool:

@@ -153,7 +153,7 @@ def test_recipes_are_checked_without_importing_the_engine() -> None:
 
 def test_long_and_many_mistakes_stay_short() -> None:
     many = "[train]\n" + "".join(f"key_{i} = 1\n" for i in range(2_000))
-    for text in (many, "[train]\n" + "x" * 100_000 + " = 1", "[data]\nclasses = '" + "x" * 100_000 + "'"):
+    for text in (many, "[train]\n" + "x" * 100_000 + " = 1", "[train]\nepochs = '" + "x" * 100_000 + "'"):
         with pytest.raises(RecipeError) as refusal:
             Recipe.loads(text)
         assert len(str(refusal.value)) < 20_000

@@ -172,6 +172,18 @@ def test_a_run_has_its_first_files_from_the_start(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["x-1"]
 
 
+def test_a_run_that_begins_is_never_seen_without_a_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, writing = [], Run.writing
+    monkeypatch.setattr(Run, "writing", lambda run: seen.append(Run(run.path).status().state) or writing(run))
+    with Run.begin(tmp_path, "x", Recipe.load("mlp")) as run:
+        seen.append(run.status().state)
+        with pytest.raises(RunError, match="another process is writing"), writing(run):
+            pass
+    assert seen == [State.RUNNING, State.RUNNING]
+    assert run.status().state is State.DIED
+    assert [path.name for path in tmp_path.iterdir()] == ["x-1"]
+
+
 def test_a_process_killed_while_it_creates_a_run_leaves_no_run_directory(tmp_path: Path) -> None:
     left = tmp_path / ".123-x"
     left.mkdir()

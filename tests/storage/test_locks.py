@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import socket
 import subprocess
 import sys
 import textwrap
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tenfold.errors import RunError, StorageError
+from tenfold.storage import locks
 from tenfold.storage.locks import is_held, lock_path, locked
 
 DISKS = [None, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP]
@@ -154,6 +156,28 @@ def test_an_error_releases_the_lock(tmp_path: Path, disk: int | None) -> None:
     with pytest.raises(ValueError, match="within"), locked(tmp_path / "lock"):
         raise ValueError("within")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("refusal", [RunError("busy"), None], ids=["refusing", "waiting"])
+def test_a_lock_of_another_computer_names_the_file_to_remove(
+    refusal: RunError | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    monkeypatch.setattr(locks, "PATIENCE_ELSEWHERE", 0.1)
+    file, owner = tmp_path / ".lock", tmp_path / ".lock.owner"
+    with locked(file):
+        mine = owner.read_text()
+    owner.write_text(mine.replace(f"\n{socket.gethostname()}\n", "\nfar-away\n"))
+    kind = RunError if refusal else StorageError
+    said = rf"^{tmp_path}: locked by process \d+ on the computer far-away[^\n]* remove {owner}$"
+    with pytest.raises(kind, match=said), locked(file, refusal=refusal):
+        pass
+    owner.unlink()
+    with locked(file, refusal=refusal):
+        pass
 
 
 def test_an_unwritable_location_is_reported_in_one_line(tmp_path: Path) -> None:

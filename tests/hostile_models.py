@@ -1,32 +1,23 @@
-"""Files made to harm their reader: refused in one line, without running code, opening other files or much memory."""
+"""Model files made to harm their reader: each by its name, with how to make it and what the refusal says."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
-import os
-import resource
-import signal
 import stat
 import struct
-import sys
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-import pytest
 from made_files import MEMBERS, layer, rewritten
 
-from tenfold.backend import keras
-from tenfold.errors import ModelFileError
-from tenfold.foreign import calls, graph
-from tenfold.foreign.load import load_model
-
-SECONDS = 120  # what is not refused by then hangs, on however slow a machine
+from tenfold.foreign import graph
 
 Maker = Callable[[Path, Path], Path]  # (an ordinary file, where to write) → the file
 
@@ -297,7 +288,7 @@ def compound(file: h5py.File) -> None:
 def wide_attribute(file: h5py.File) -> None:
     space = h5py.h5s.create_simple((1 << 40,))
     file.attrs["small"] = 1
-    with pytest.raises((OSError, ValueError, RuntimeError, MemoryError)):  # HDF5 does not even write one
+    with contextlib.suppress(OSError, ValueError, RuntimeError, MemoryError):  # HDF5 does not even write one
         h5py.h5a.create(file.id, b"wide", h5py.h5t.NATIVE_DOUBLE, space).write(np.zeros(1))
     file.create_dataset("wide", (1 << 62,), "f8", chunks=(1 << 20,))
 
@@ -312,83 +303,3 @@ WEIGHTS: dict[str, tuple[Maker, str]] = {
 }
 
 FILES = GRAPHS | ARCHIVES | WEIGHTS
-
-
-# ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(autouse=True)
-def nothing_hangs() -> Iterator[None]:
-    def stop(*_: object) -> None:
-        raise TimeoutError(f"not done after {SECONDS} s")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(SECONDS)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
-
-
-@pytest.fixture(scope="module")
-def events() -> list[tuple[str, tuple]]:
-    """What Python code asks of the system, as long as somebody listens (a hook can't be taken away again)."""
-    heard: list[tuple[str, tuple]] = []
-    sys.addaudithook(lambda name, arguments: heard.append((name, arguments)) if name in {
-        "open", "os.system", "subprocess.Popen", "socket.connect", "pickle.find_class", "marshal.loads"} else None)
-    return heard
-
-
-def peak() -> int:
-    """The most memory that this process has held, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-@pytest.mark.parametrize("hostile", FILES, ids=str)
-def test_a_hostile_file_is_refused_in_one_line(hostile: str, good: Path, tmp_path: Path,
-                                               events: list[tuple[str, tuple]]) -> None:
-    make, said = FILES[hostile]
-    secret = tmp_path / "secret.json"
-    secret.write_text("{}")
-    load_model(good)  # whatever an honest file imports and holds is there now
-    path = make(good, tmp_path / "hostile.keras")
-    before = peak()
-    events.clear()
-    with pytest.raises(ModelFileError, match=rf"^[^\n]*hostile.keras[^\n]*({said})[^\n]*$") as refusal:
-        load_model(path)
-    heard = list(events)
-    assert len(str(refusal.value)) < 1_000
-    assert peak() - before < 512 << 20
-    assert {name for name, _ in heard} <= {"open"}
-    opened = {str(arguments[0]) for _, arguments in heard}
-    assert not [name for name in opened if "secret" in name or "owned" in name or name.startswith("/etc")]
-
-
-@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink(path, path)],
-                         ids=["a pipe", "a folder", "a link to itself"])
-def test_a_path_that_is_not_a_regular_file_is_refused(make: Callable[[Path], None], tmp_path: Path) -> None:
-    make(tmp_path / "hostile.keras")
-    with pytest.raises(ModelFileError, match=r"^[^\n]*hostile.keras: (is not a regular file|can't be read)[^\n]*$"):
-        load_model(tmp_path / "hostile.keras")
-
-
-def test_an_invalid_path_is_refused() -> None:
-    with pytest.raises(ModelFileError, match=r"^'a\\x00.keras': is not a valid path$"):
-        load_model("a\0.keras")
-
-
-def test_nested_models_load_within_the_limits(tmp_path: Path) -> None:
-    assert calls.count(nested(2, 3)) == 1 + 3 * (1 + 1 + 3)
-    inputs = keras.Input((16, 16, 3))
-    inner = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.ReLU()])
-    keras.Model(inputs, inner(inner(inputs))).save(tmp_path / "nested.keras")
-    assert len(load_model(tmp_path / "nested.keras").layers) == 2
-
-
-def test_real_networks_are_far_below_the_limits() -> None:
-    """The largest of `keras.applications` that PyTorch runs."""
-    from tenfold.models import backbone
-
-    network = backbone.sketch("EfficientNetV2L", "none")
-    assert calls.count(json.loads(network.to_json())) * 10 < graph.MAX_CALLS
-    assert len(network.layers) * 3 < graph.MAX_LAYERS
-    assert len(network.to_json()) * 4 < graph.MAX_BYTES
