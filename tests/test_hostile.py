@@ -215,7 +215,8 @@ DATA: Cases = {
     "npz with a header that is code": (npz(npy("__import__('os').system('touch secret-owned')"), zipfile.ZIP_STORED),
                                        "mnist.npz"),
     "a pickle that runs a program": (pickled(pickle.dumps(Owned(), 2)), "download the official file again"),
-    **{f"a pickle: {name}": (pickled(content), "download the official file again") for name, content in HOSTILE.items()},
+    **{f"a pickle: {name}": (pickled(content), "download the official file again")
+       for name, content in HOSTILE.items()},
     "parquet whose rows share 4 MB": (lazy(lambda: parquet(shared(bytes(4 << 20), 4_000), 4_000)), "4,194,304 bytes"),
     "parquet of one image of 81 million pixels": (lazy(lambda: parquet(shared(bomb(), 1_000), 1_000)),
                                                   "9,000×9,000 pixels"),
