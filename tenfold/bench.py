@@ -30,7 +30,7 @@ BATCHES = (1, 8, 64, 512)
 ROUNDS = 5
 SECONDS = 0.2  # that one runtime computes one batch size in a round, at least one batch
 NEEDS = {"onnx": ("onnx", "onnxruntime"), "openvino": ("onnx", "openvino")}  # runtime → its modules
-STARTS = 3  # processes, of which the median start-up counts
+STARTS = 3  # processes, at most one a round, of which the median start-up counts
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def bench(run: Run, batches: Sequence[int] = BATCHES, rounds: int = ROUNDS, watc
         found = {name: agreement(expected, predictor.predict(kept.images), kept.labels)
                  for name, predictor in predictors.items()}
         durations = _rounds(predictors, kept.images, batches, rounds, watcher)
-        starts = {each.name: _start_up(each, kept.images[0], Path(folder)) for each in candidates}
+        starts = {each.name: _start_up(each, kept.images[0], Path(folder), min(rounds, STARTS)) for each in candidates}
         return [Measured(each.name, *starts[each.name], measured(each.path)[0], found[each.name],
                          tuple(_speed(batch, durations[each.name, batch]) for batch in batches)) for each in candidates]
 
@@ -151,7 +151,7 @@ def _speed(batch: int, rounds: list[list[float]]) -> Speed:
     return Speed(batch, float(np.median(speeds)), min(speeds), max(speeds), p50, p95, p99)
 
 
-def _start_up(candidate: _Candidate, image: np.ndarray, folder: Path) -> tuple[float, float | None]:
+def _start_up(candidate: _Candidate, image: np.ndarray, folder: Path, count: int) -> tuple[float, float | None]:
     """(seconds, peak memory in MiB, None where the system does not tell) of `tenfold predict` for one image."""
     from PIL import Image
 
@@ -159,7 +159,7 @@ def _start_up(candidate: _Candidate, image: np.ndarray, folder: Path) -> tuple[f
     Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(photo)
     model, *options = candidate.arguments
     command = [sys.executable, "-m", "tenfold", "predict", model, str(photo), *options]
-    runs = [_process(command) for _ in range(STARTS)]
+    runs = [_process(command) for _ in range(count)]
     memory = [peak for _, peak in runs if peak is not None]
     return float(np.median([seconds for seconds, _ in runs])), max(memory) if memory else None
 

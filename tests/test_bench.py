@@ -27,7 +27,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_every_runtime_and_int8_export_is_measured(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "SECONDS", 0.001)
-    monkeypatch.setattr(bench, "STARTS", 1)
+    monkeypatch.setattr(bench, "STARTS", 1)  # each takes seconds to import Keras
     shutil.copy(run.path / "exports" / "model.onnx", run.path / "exports" / "model.int8.onnx")
     command = f"bench {run.path} --batch 1 --batch 7 --rounds 2 --json"
     result = CliRunner().invoke(app, command.split())

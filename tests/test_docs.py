@@ -70,6 +70,7 @@ def test_the_readmes_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.M
         "--data cifar10": "--data shapes:train=600,test=60", "show cifar10": "show shapes:train=600,test=60",
         "--data mnist": "--data digits", "-cifar10-": "-shapes-", "train.epochs=20": "train.epochs=1",
         "cat,dog,ship": "circle,square,star", "--seeds 3": "--seeds 2", "--epochs 30": "--epochs 2",
+        "tenfold bench": "tenfold bench --batch 1 --rounds 1",
         "runs/*": "runs/cnn3-plateau-shapes-1", "--trials 30": "--trials 2 --final-seeds 1 --set train.epochs=1",
         "study six-models --seeds 2": "study quick",
     }
