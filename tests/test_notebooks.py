@@ -89,7 +89,6 @@ def test_a_long_table_leaves_out_the_middle() -> None:
 
 
 def test_data_frames(runs: list[Run]) -> None:
-    pytest.importorskip("pandas")
     stored = runs[0].predictions("test")
     frame = stored.to_pandas()
     assert list(frame.columns) == stored.column_names

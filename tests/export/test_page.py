@@ -122,7 +122,8 @@ def test_names_of_classes_run_nothing(tmp_path: Path, photos, browser) -> None:
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1200, "light")])
 def test_the_page_fits_the_screen_and_is_accessible(page: Path, photos, browser, width: int, scheme: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    import axe_playwright_python.sync_playwright as axe
+
     with browser.page(page, viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True) as tab:
         tab.wait_for_selector("body[data-ready]")
         answers(tab, photos)
