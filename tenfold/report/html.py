@@ -20,12 +20,17 @@ from tenfold.report import facts
 from tenfold.report.confusions import confusions
 from tenfold.report.plots import CONFUSION, CURVES, FURTHER, IMAGES, RANKING, ROBUSTNESS, Material, plot_named
 from tenfold.report.plots.confusion import MAX_NUMBERED
+from tenfold.report.plots.grid import Cell
 from tenfold.report.plots.heat import SIDE, enlarge, overlay
+from tenfold.report.plots.samples import first_cells, sample_cells
 from tenfold.report.thumbnails import Sheet, Thumbnail
 from tenfold.run import Run
 
+# Grids of images, which the page shows as tiles on its own ground: plot → its cells.
+TILED = {"samples": sample_cells, "first_validation": first_cells}
+
 # Plots that the page replaces with HTML.
-REPLACED_PLOTS = ("confident_errors", "confusion_matrix", "confusion_matrix_normalised")
+REPLACED_PLOTS = ("confident_errors", "confusion_matrix", "confusion_matrix_normalised", *TILED)
 
 MOST_DIFFERENCES = 500  # rows in the table of pairs; above that, only two metrics are shown
 
@@ -73,7 +78,7 @@ def report(run: Run, material: Material, plots: Mapping[str, bytes], status: Map
     errors = [_error(explained, material.classes, large) for explained in material.explained]
     matrix = confused is not None and len(material.classes) <= MAX_NUMBERED
     sections = _sections(plots, without={
-        *(REPLACED_PLOTS[:1] if errors else ()), *(REPLACED_PLOTS[1:] if matrix else ())})
+        *(REPLACED_PLOTS[:1] if errors else ()), *(REPLACED_PLOTS[1:3] if matrix else ()), *REPLACED_PLOTS[3:]})
     splits, metric_rows = facts.metric_rows(material.metrics)
     class_split, class_columns, class_rows = facts.class_rows(material.metrics)
     columns, history = facts.history_rows(material.history)
@@ -91,7 +96,7 @@ def report(run: Run, material: Material, plots: Mapping[str, bytes], status: Map
         ranking=sections.pop(RANKING, []), robust=sections.pop(ROBUSTNESS, []), pictures=sections.pop(IMAGES, []),
         others=sections,
         ranking_title=RANKING, robust_title=ROBUSTNESS, **_optional_results(material),
-        confused=confused, errors=errors, sheets=[cells.style(), large.style()],
+        tiled=_tiled(material, large), confused=confused, errors=errors, sheets=[cells.style(), large.style()],
         all_correct=_all_correct(material.metrics), columns=columns,
         history=history, recipe_text=recipe.dumps(), environment=facts.sections(environment),
         repeat=facts.repeat(run, environment),
@@ -126,6 +131,13 @@ def _error(explained: Explained, classes: Sequence[str], sheet: Sheet) -> Error:
     heats = [(classes[label], sheet.add(overlay(explained.image, heat), f"Grad-CAM of {classes[label]}"))
              for label, heat in explained.heats]
     return Error(guess.true, guess.predicted, words, image, heats, guess.name)
+
+
+def _tiled(material: Material, sheet: Sheet) -> list[tuple[str, str, list[tuple[Thumbnail, Cell]]]]:
+    """(title, caption, tiles) of each grid of images."""
+    return [(plot_named(name).title, _caption(plot_named(name).caption),
+             [(sheet.add(enlarge(cell.image), ", ".join(cell.lines)), cell) for cell in cells])
+            for name, cells_of in TILED.items() if (cells := cells_of(material))]
 
 
 def explanations(title: str, run: str, headings: Mapping[str, Sequence[Any]], classes: Sequence[str],
@@ -232,7 +244,11 @@ def stacked(text: str) -> Markup:
 
 def _picture(name: str, content: bytes) -> Picture:
     plot = plot_named(name)
-    return Picture(plot.title, plot.caption.replace(" %", "\N{NO-BREAK SPACE}%"), _png(content), plot.section == IMAGES)
+    return Picture(plot.title, _caption(plot.caption), _png(content), plot.section == IMAGES)
+
+
+def _caption(text: str) -> str:
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _png(content: bytes) -> str:

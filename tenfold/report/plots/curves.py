@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from tenfold.report.plots.plot import CURVES, Material, plot
-from tenfold.report.plots.style import BLUE, GREY, INK, VERMILLION, WIDTH
+from tenfold.report.plots.style import BLUE, GREY, INK, VERMILLION
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def _finite(history: Sequence[Mapping[str, float]], key: str) -> np.ndarray:
 
 def draw_curve(data: Curve, title: str, label: str, percent: bool = False) -> Figure:
     """The training and validation curves with the best epoch marked; a note if there is nothing to draw."""
-    figure = Figure(figsize=(WIDTH, 3.8), layout="constrained")
+    figure = Figure(figsize=(6, 3.7), layout="constrained")
     axes = figure.add_subplot()
     axes.set(title=title, xlabel="epoch", ylabel=label)
     drawn = False

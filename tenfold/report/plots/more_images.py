@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
 from tenfold.report.plots.plot import CURVES, Material, plot
-from tenfold.report.plots.style import BLUE, GREY, VERMILLION, WIDTH
+from tenfold.report.plots.style import BLUE, GREY, VERMILLION
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def growth(curve: Mapping[str, Any]) -> Growth | None:
 
 def draw_growth(data: Growth) -> Figure:
     """The measured accuracies with their intervals, and the expected one with twice the images."""
-    figure = Figure(figsize=(WIDTH, 3.8), layout="constrained")
+    figure = Figure(figsize=(6, 3.7), layout="constrained")
     axes = figure.add_subplot()
     axes.set(title="Accuracy against training images", xlabel="training images", ylabel="test accuracy (%)",
              xscale="log")

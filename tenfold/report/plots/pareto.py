@@ -66,7 +66,8 @@ def _draw_names(axes: Axes, named: Sequence[tuple[str, float, float]], pitch: fl
     for (name, cost, height), place in zip(named, spread([height for *_, height in named], pitch), strict=True):
         axes.annotate(shorten(name, 22), (cost, height), (1.04, place), xycoords=("data", "axes fraction"),
                       textcoords="axes fraction", va="center", fontsize=8, color=INK,
-                      arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3})
+                      arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "relpos": (0, 0.5), "shrinkA": 0,
+                                  "shrinkB": 3})
 
 
 def spread(heights: Sequence[float], pitch: float) -> list[float]:

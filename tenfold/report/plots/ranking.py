@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tenfold.report.plots.plot import RANKING, Material, evaluated, plot
-from tenfold.report.plots.style import GREY, INK, WIDTH, shorten
+from tenfold.report.plots.style import GREY, INK, shorten
 
-TALL = 6.8  # inches: a square and a legend below it
+SIZE = 4.4, 6.0  # inches of the plots that stand side by side: their text is equally large
 NAMED = 10  # curves with a colour and a name: those with the smallest areas
 
 
@@ -85,7 +85,7 @@ def _scored(labels: np.ndarray, probabilities: np.ndarray) -> list[int]:
 def draw_ranking(curves: Sequence[RankCurve], classes: Sequence[str], title: str, axes_names: tuple[str, str],
                  measure: str, steps: bool = False) -> Figure:
     """All curves in one square; those with the smallest areas have colours and names, worst first."""
-    figure = Figure(figsize=(WIDTH, TALL), layout="constrained")
+    figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.add_subplot()
     axes.set(title=title, xlabel=axes_names[0], ylabel=axes_names[1], xlim=(-0.01, 1.01), ylim=(-0.01, 1.01),
              aspect="equal")
@@ -106,13 +106,14 @@ def _legend(axes: Axes, ranked: Sequence[RankCurve], classes: Sequence[str], mea
     from matplotlib.lines import Line2D
 
     lines = [Line2D([], [], color=palette(i), linestyle=("-", "--")[i % 2],
-                    label=f"{shorten(classes[curve.label], 20)}  {curve.area:.4f}")
+                    label=f"{shorten(classes[curve.label], 14)}  {curve.area:.4f}")
              for i, curve in enumerate(ranked[:NAMED])]
     rest = len(ranked) - NAMED
     if rest > 0:
         lines.append(Line2D([], [], color=GREY, linewidth=0.6, label=f"{rest:,} classes with larger areas"))
     if lines:
-        axes.figure.legend(handles=lines, title=measure, loc="outside lower center", ncols=2)
+        axes.figure.legend(handles=lines, title=measure, loc="outside lower center", ncols=2, fontsize=8,
+                           handlelength=2.2)
     else:
         axes.text(0.5, 0.5, "no class has a curve", ha="center", va="center", transform=axes.transAxes)
 
@@ -123,7 +124,7 @@ def _legend(axes: Axes, ranked: Sequence[RankCurve], classes: Sequence[str], mea
       section=RANKING)
 def roc(material: Material) -> Figure | None:
     """One-vs-rest ROC curves of test, otherwise of validation."""
-    figure = _evaluated_curves(material, roc_curves, "ROC curves, one class against the rest",
+    figure = _evaluated_curves(material, roc_curves, "ROC curves",
                         axes_names=("false positive rate", "true positive rate (recall)"), measure="ROC-AUC")
     if figure is not None:
         figure.axes[0].plot([0, 1], [0, 1], ":", color=INK, linewidth=1)
@@ -137,7 +138,7 @@ def roc(material: Material) -> Figure | None:
       section=RANKING)
 def precision_recall(material: Material) -> Figure | None:
     """One-vs-rest precision-recall curves of test, otherwise of validation."""
-    return _evaluated_curves(material, precision_recall_curves, "Precision and recall, one class against the rest",
+    return _evaluated_curves(material, precision_recall_curves, "Precision and recall",
                       axes_names=("recall", "precision"), measure="average precision", steps=True)
 
 

@@ -12,8 +12,8 @@ from tenfold.evaluation.calibration import at_temperature
 from tenfold.evaluation.metrics import BINS, confidence_bins, metric
 from tenfold.evaluation.statistics import wilson
 from tenfold.report.plots.plot import RANKING, Material, plot
-from tenfold.report.plots.ranking import TALL
-from tenfold.report.plots.style import BLUE, GREY, INK, VERMILLION, WIDTH
+from tenfold.report.plots.ranking import SIZE
+from tenfold.report.plots.style import BLUE, GREY, INK, VERMILLION
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray) -> Reliability:
 
 def draw_reliability(data: Reliability, title: str, calibrated: Reliability | None = None) -> Figure:
     """Accuracy over confidence with intervals, and the images in each bin; calibrated: after temperature scaling."""
-    figure = Figure(figsize=(WIDTH, TALL), layout="constrained")
+    figure = Figure(figsize=SIZE, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     above.set(title=title, ylabel="accuracy (%)", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     above.plot([0, 1], [0, 1], linestyle=":", color=GREY, label="ideal")
@@ -72,6 +72,6 @@ def reliability_diagram(material: Material) -> Figure | None:
             temperature = material.calibration.get("temperature")
             calibrated = reliability(labels, at_temperature(p, temperature)) if temperature else None
             error = metric("ece").text({"value": metric("ece")(labels, p)})
-            title = f"Reliability, {split} split (calibration error {error})"
+            title = f"Reliability, {split} split\ncalibration error {error}"
             return draw_reliability(reliability(labels, p), title, calibrated)
     return None

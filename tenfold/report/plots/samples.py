@@ -31,16 +31,31 @@ def guess_cell(image: np.ndarray, guess: Guess, classes: Sequence[str]) -> Cell:
                 wrong=not guess.correct, strong="" if guess.correct else said)
 
 
+def sample_cells(material: Material) -> list[Cell]:
+    """Random training images with their labels; empty without training images."""
+    if material.samples is None:
+        return []
+    images, labels = material.samples
+    return [Cell(images[i], (shorten(material.classes[labels[i]], NAME + 3),))
+            for i in sample_indices(len(labels), 20).tolist()]
+
+
+def first_cells(material: Material) -> list[Cell]:
+    """The first ten validation images with true and predicted class; empty without validation images."""
+    if material.validation is None:
+        return []
+    images, labels, probabilities = material.validation
+    return [guess_cell(images[g.index], g, material.classes) for g in guesses(labels, probabilities, 10)]
+
+
 @plot("samples", "Training samples", "Random training images with their labels, before augmentation.",
       section=IMAGES)
 def samples(material: Material) -> Figure | None:
     """Random training images with their labels."""
-    if material.samples is None or not len(material.samples[1]):
+    cells = sample_cells(material)
+    if material.samples is None or not cells:
         return None
-    images, labels = material.samples
-    chosen = sample_indices(len(labels), 20).tolist()
-    cells = [Cell(images[i], (shorten(material.classes[labels[i]], NAME + 3),)) for i in chosen]
-    return draw_cells(cells, 5, f"Training samples: {len(cells)} of {len(labels):,} images (seed {SEED})")
+    return draw_cells(cells, 5, f"Training samples: {len(cells)} of {len(material.samples[1]):,} images (seed {SEED})")
 
 
 @plot("first_validation", "First validation images",
@@ -48,10 +63,9 @@ def samples(material: Material) -> Figure | None:
       "is the probability of the predicted class.", section=IMAGES)
 def first_validation(material: Material) -> Figure | None:
     """The first ten validation images with true and predicted class."""
-    if material.validation is None or not len(material.validation[1]):
+    cells = first_cells(material)
+    if not cells:
         return None
-    images, labels, probabilities = material.validation
-    cells = [guess_cell(images[g.index], g, material.classes) for g in guesses(labels, probabilities, 10)]
     wrong = sum(cell.wrong for cell in cells)
     right = len(cells) - wrong
     return draw_cells(cells, 5, f"First {len(cells)} validation images: {right} correct, {wrong} wrong")

@@ -19,7 +19,6 @@ with importing_later("fontTools.agl"):  # names of characters in TeX's fonts: th
     from matplotlib.figure import Figure
 
 DPI = 150
-WIDTH = 6.0  # inches of the plots that stand side by side, so that their text is equally large
 
 # Okabe & Ito (2008), Color universal design.
 BLUE, VERMILLION, GREY, INK = "#0072B2", "#D55E00", "#8A8F98", "#1F2328"
