@@ -52,7 +52,7 @@ def test_intervals_do_not_wrap(browser, pages):
         for path in pages.values():
             with browser.page(path, viewport=viewport) as tab:
                 lines = tab.eval_on_selector_all(".interval", "all => all.map(each => each.getClientRects().length)")
-                assert set(lines) == {1}
+                assert max(lines) == 1  # 0 for those of hidden rows
 
 
 def test_every_row_of_figures_is_full_and_their_text_is_equally_large(browser, pages):
