@@ -291,7 +291,8 @@ def test_a_probe_needs_a_frozen_backbone_and_validation_images(source: Run, tmp_
 
 def test_the_recipe_photos_makes_a_run_that_explains_and_predicts(tmp_path: Path) -> None:
     """With the real weights; both phases, Grad-CAM and the saved model need nothing but the run."""
-    tuned = Recipe.load("photos", {"data.source": "shapes:train=60,test=12", "model.image_size": 64, "train.epochs": 1})
+    tuned = Recipe.load("photos", {"data.source": "shapes:train=60,test=12", "model.image_size": 64, "train.epochs": 1,
+                                    "train.head.epochs": 2})
     run = tenfold.train(tuned, runs=tmp_path)
     assert {record["phase"] for record in run.history()} == {1, 2}
     assert run.environment()["pretrained"]["digest"].startswith("57934424")
