@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.data.dataset import Dataset, Provenance, Split
+from tenfold.data.images import printable
 from tenfold.data.kept import GIVEN
 from tenfold.data.location import data_root
 from tenfold.data.own.places import absolute, data_name, recognise
 from tenfold.data.source import PLAIN, Access, Shape, Source
-from tenfold.errors import DataError, UnknownNameError
+from tenfold.errors import DataError, UnknownNameError, UsageError
 from tenfold.progress import SILENT, Watcher
 from tenfold.recipe import DataSection
 from tenfold.registry import DATASETS
@@ -61,8 +62,10 @@ def canonical(uri: str, online: bool = True) -> str:
         return absolute(f"{name}:{_source(name).pin(options, online)}" if colon else uri)
     found = recognise(uri)
     if found is None:
-        is_path = any(separator in uri for separator in "/\\")
-        raise UnknownNameError("data set (nor a path)", uri if is_path else name, DATASETS.names())
+        if any(separator in uri for separator in "/\\"):
+            raise UsageError(f"data set {printable(uri)}: no such file or folder; expected a path, or one of: "
+                             f"{', '.join(DATASETS.names())}")
+        raise UnknownNameError("data set", name, DATASETS.names())
     return found
 
 

@@ -8,8 +8,10 @@ from typing import Any
 from tenfold.data.pages import chunks, pages
 
 MOST_NUMBERS = 1 << 26  # in a small file; a larger file may hold as many as it has bytes
+NAME = "name"  # of own images
 FIXED = ("INT64", "INT32", "FLOAT", "DOUBLE")  # types of the columns of numbers
 LABEL = "label"
+LONGEST_NAME = 4096  # bytes: the longest path of Linux
 
 
 def read(path: Path) -> Any:
@@ -19,14 +21,16 @@ def read(path: Path) -> Any:
     try:
         with parquet.ParquetFile(path, read_dictionary=[LABEL]) as file:
             columns = [file.metadata.schema.column(i) for i in range(file.metadata.num_columns)]
-            if any(column.max_repetition_level or (column.path != LABEL and column.physical_type not in FIXED)
+            if any(column.max_repetition_level or (column.path not in (LABEL, NAME)
+                                                   and column.physical_type not in FIXED)
                    for column in columns):
                 raise ValueError("a column does not hold numbers")
             groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
             rows = max(file.metadata.num_rows, sum(max(group.num_rows, 0) for group in groups))
             if rows * len(columns) > max(MOST_NUMBERS, path.stat().st_size):
                 raise ValueError(f"{rows:,} rows of {len(columns):,} columns in {path.stat().st_size:,} bytes")
-            if _unpacked(path) > 8 * rows * len(columns) + (64 << 20):
+            named = any(column.path == NAME for column in columns)
+            if _unpacked(path) > (8 + LONGEST_NAME * named) * rows * len(columns) + (64 << 20):
                 raise ValueError("its pages unpack to more than its rows")
             table = file.read()
         longest = max((len(name) for chunk in table[LABEL].chunks for name in chunk.dictionary.to_pylist()), default=0)

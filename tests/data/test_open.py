@@ -25,9 +25,9 @@ def test_an_unknown_name_gets_a_suggestion_and_the_list():
 
 @pytest.mark.parametrize("uri", ["./photos", "C:\\photos", "/data/photos"])
 def test_a_path_instead_of_a_name_is_quoted_in_full(uri):
-    with pytest.raises(UnknownNameError) as caught:
+    with pytest.raises(UsageError) as caught:
         open_dataset(uri)
-    assert repr(uri) in str(caught.value)
+    assert f"data set {uri}: no such file or folder" in str(caught.value)
     assert "cifar10" in str(caught.value)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from browsers import browser, chromium  # noqa: F401
 
 from tenfold import jobs
 from tenfold.recipe import Recipe

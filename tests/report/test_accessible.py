@@ -12,7 +12,8 @@ from tenfold.report import report
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["report", "comparison"])
 def test_axe_finds_no_fault(tmp_path, browser, name, scheme):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    import axe_playwright_python.sync_playwright as axe
+
     made = material(*digits(100), DIGITS, skill=2)
     runs = [run_of(tmp_path, made, f"{model}-digits", seed=i) for i, model in enumerate(("cnn", "mlp"))]
     path = report(runs[0], made) if name == "report" else write_html(compare(runs), tmp_path / "comparison.html")

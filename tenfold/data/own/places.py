@@ -22,7 +22,7 @@ def recognise(uri: str) -> str | None:
     A folder of parquet files, at any depth, is a parquet source. Raises UsageError for a file of an unknown kind.
     """
     path = _path(uri)
-    if absent(path):
+    if not uri.strip() or absent(path):
         return None
     if (path / "dataset.json").is_file() or (path / "data" / "dataset.json").is_file():
         return f"kept:{path}"

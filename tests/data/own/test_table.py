@@ -10,7 +10,7 @@ import pytest
 from made_images import by_name, digit_tree, drawn, encoded, left_out, plant
 
 from tenfold.data.dataset import Dataset
-from tenfold.errors import DataError, UnknownNameError, UsageError
+from tenfold.errors import DataError, UsageError
 
 Read = Callable[..., Dataset]
 DOTS = encoded(drawn(0))
@@ -117,7 +117,7 @@ def test_a_path_that_is_no_table_is_refused(tmp_path: Path, read: Read) -> None:
         read(tmp_path / "photo.docx")
     with pytest.raises(UsageError, match=r"labels.csv: no such file; expected csv:PATH"):
         read(f"csv:{tmp_path}/labels.csv")
-    with pytest.raises(UnknownNameError, match=r"^unknown data set \(nor a path\)"):
+    with pytest.raises(UsageError, match=r"labels\.csv: no such file or folder"):
         read(tmp_path / "labels.csv")
 
 

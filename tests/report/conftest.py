@@ -1,3 +1,0 @@
-"""A real browser for the tests of pages."""
-
-from browsers import browser, chromium  # noqa: F401
