@@ -71,6 +71,7 @@ def test_the_readmes_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.M
         "--data mnist": "--data digits", "-cifar10-": "-shapes-", "train.epochs=20": "train.epochs=1",
         "cat,dog,ship": "circle,square,star", "--seeds 3": "--seeds 2", "--epochs 30": "--epochs 2",
         "tenfold bench": "tenfold bench --batch 1 --rounds 1",
+        "try photos/": "try photos/ --set model.image_size=32 --set data.group=none",
         "runs/*": "runs/cnn3-plateau-shapes-1", "--trials 30": "--trials 2 --final-seeds 1 --set train.epochs=1",
         "study six-models --seeds 2": "study quick",
     }
@@ -78,8 +79,10 @@ def test_the_readmes_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.M
     lines = [line.partition("#")[0].split() for line in text.splitlines() if line.startswith("tenfold ")]
     assert len(lines) >= 9
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "photos").mkdir()
-    Image.new("RGBA", (50, 40), "red").save(tmp_path / "photos" / "red.png")
+    for colour in ("red", "blue"):
+        (tmp_path / "photos" / colour).mkdir(parents=True)
+        for i in range(8):
+            Image.new("RGBA", (50 + i, 40), colour).save(tmp_path / "photos" / colour / f"{i}.png")
     for words in lines:
         command = " ".join(words)
         for large, little in small.items():

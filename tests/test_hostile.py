@@ -128,7 +128,8 @@ IMAGES: Cases = {
                                           b",\0\0\0\0\xff\xff\xff\xff\0\x02\x02D\x01\0;"), "can't be read as an image"),
     "a BMP of 2^31 by 2^31": (written("hostile.png", b"BM" + bytes(8) + struct.pack(
         "<IIiiHHIIiiII", 54, 40, 2**31 - 1, 2**31 - 1, 1, 24, 0, 0, 0, 0, 0, 0)), "can't be read as an image"),
-    "a drawing that names a file": (written("hostile.png", '<svg><image href="file:///secret"/></svg>'), "another format"),
+    "a drawing that names a file": (written("hostile.png", '<svg><image href="file:///secret"/></svg>'),
+                                    "another format"),
     "a pipe": (pipe("hostile.png"), "not a regular file"),
     "a folder": (lambda folder: (folder / "hostile.png").mkdir(), "not a regular file"),
     "a device": (lambda folder: os.symlink("/dev/zero", folder / "hostile.png"), "not a regular file"),

@@ -47,6 +47,7 @@ def weights_hash(run: Run) -> str:
 def test_a_finished_run_has_all_its_files(run: Run) -> None:
     expected = {
         "recipe.toml", "environment.json", "status.json", "history.csv", "events.jsonl", "model.keras", "model.h5",
+        "check.npz", "exports/model.onnx", "exports/model.onnx.json",
         "metrics.json",
         "scored.json", "inference.json", "plots/reliability.png", "report.html", "MODEL_CARD.md",
         "predictions/validation.parquet", "predictions/test.parquet", "predictions/validation.csv",

@@ -153,7 +153,8 @@ def test_predictions_use_the_requested_threads(
     monkeypatch.setattr(Fast, "predict", watched)
     monkeypatch.setenv("TENFOLD_THREADS", str(threads))
     torch.set_num_threads(3)
-    done = CliRunner().invoke(app, [what, str(run.path), *([] if what == "evaluate" else [str(image)])])
+    more = {"evaluate": [], "predict": [str(image), "--runtime", "fast"]}.get(what, [str(image)])
+    done = CliRunner().invoke(app, [what, str(run.path), *more])
     assert set(used) == {threads}, done.output
     if what == "evaluate":
         speed = run.read_json("inference.json")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 NAME = "check.npz"
 MOST = 512  # images
 MOST_BYTES = 16 << 20  # of pixels: 111 images of 224×224 pixels
+READ = 64  # images read at a time
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ def choose(dataset: Dataset) -> CheckImages:
     name = "validation" if dataset.validation is not None and len(dataset.validation) else "train"
     count = min(MOST, max(1, MOST_BYTES // math.prod(dataset.shape)))
     split = selection(dataset.splits()[name], count)
-    return CheckImages(np.asarray(split.images[np.arange(len(split))]), split.labels, name)
+    parts = [split.images[np.arange(start, min(start + READ, len(split)))] for start in range(0, len(split), READ)]
+    return CheckImages(np.concatenate(parts), split.labels, name)
 
 
 def selection(split: Split, count: int) -> Split:

@@ -213,7 +213,8 @@ def _read(split: Labelled, section: DataSection, side: int | None, shape: Shape 
         labels.append(label)
         if i % 100 == 0 or i + 1 == split.count:
             watcher.advance("decode", i + 1, split.count, "images")
-    every = split.labels if split.labels is not None else _flat_labels(labels)
+    known = labels if split.labels is None else split.labels
+    every = known if isinstance(known, np.ndarray) else _flat_labels(list(known))
     return pixels, to_labels(split.name, every, split.count)
 
 

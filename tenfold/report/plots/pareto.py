@@ -42,6 +42,8 @@ def draw_pareto(points: Sequence[Mapping[str, Any]], by: str) -> Figure:
 
 def _draw_points(axes: Axes, shown: Sequence[tuple[Mapping[str, Any], bool]], key: str) -> None:
     axes.set_xscale("log")
+    costs = [point[key] for point, _ in shown]
+    axes.set_xlim(min(costs) / 1.3, max(costs) * 1.3)  # first: Matplotlib can't choose limits around a single cost
     joined = sorted((point[key], point["value"]) for point, best in shown if best)
     axes.plot(*zip(*joined, strict=True), color=BLUE, linewidth=1.2, zorder=1)
     for point, best in shown:
@@ -49,8 +51,6 @@ def _draw_points(axes: Axes, shown: Sequence[tuple[Mapping[str, Any], bool]], ke
         if low is not None and high is not None:
             axes.vlines(point[key], low, high, color=BLUE if best else GREY, linewidth=1)
         axes.plot(point[key], value, marker="o" if best else "s", markersize=6, color=BLUE if best else GREY)
-    costs = [point[key] for point, _ in shown]
-    axes.set_xlim(min(costs) / 1.3, max(costs) * 1.3)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     thousands = EngFormatter(sep="")  # 500k, 1M: long numbers would overlap
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: thousands(v) if v >= 1000 else f"{v:g}"))
