@@ -307,7 +307,7 @@ def test_the_page_is_self_contained_and_inert(tmp_path, runs, made):
 
 @pytest.mark.parametrize(("name", "content", "reason"), [
     ("predictions/test.parquet", b"PAR1 cut off", "invalid Parquet"),
-    ("environment.json", b'{"dataset": {}}', "the data set is missing or incomplete"),
+    ("environment.json", b'{"dataset": {}}', "missing dataset.classes"),
     ("metrics.json", b"[]", "not a JSON object"),
 ])
 def test_a_damaged_run_is_left_out_with_the_reason(runs, name, content, reason):
