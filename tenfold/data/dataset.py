@@ -63,6 +63,9 @@ class Split:
     names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name, values in (("images", self.images), ("labels", self.labels)):
+            if not hasattr(values, "dtype") or not hasattr(values, "shape"):
+                raise DataError(f"{name}: received a {type(values).__name__}; expected an array (numpy.asarray)")
         if self.images.dtype != np.uint8 or len(self.images.shape) != 4:
             raise DataError(f"images are {self.images.dtype} {list(self.images.shape)}; "
                             "expected uint8 [n, height, width, channels]")

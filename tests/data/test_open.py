@@ -110,6 +110,14 @@ def test_a_split_refuses_other_dtypes_and_lengths():
         split(4, np.zeros(3, np.int64))
 
 
+def test_a_split_of_lists_is_refused_in_one_line():
+    images = np.zeros((2, 8, 8, 1), np.uint8)
+    with pytest.raises(DataError, match=r"^images: received a list; expected an array[^\n]*$"):
+        Split(list(images), np.zeros(2, np.int64), Provenance("x"))
+    with pytest.raises(DataError, match=r"^labels: received a list; expected an array[^\n]*$"):
+        Split(images, [0, 1], Provenance("x"))
+
+
 def test_a_data_set_refuses_a_single_class_and_labels_out_of_range():
     with pytest.raises(DataError, match="has 1 class; expected at least 2"):
         Dataset("x", "x", ("a",), train=split())
