@@ -13,7 +13,7 @@ import numpy as np
 from tenfold import modelfile
 from tenfold.data.familiar import unlike
 from tenfold.data.given import each_image, read
-from tenfold.data.images import printable
+from tenfold.data.images import check_present, printable
 from tenfold.errors import ImageError, RunError, UsageError
 from tenfold.notebooks import data_frame, table
 from tenfold.run import Run, State, model_at
@@ -88,6 +88,9 @@ def predict(model: Run | str | Path, images: Any, batch_size: int = BATCH, runti
     MissingExtraError if its runtime is not installed.
     """
     model = model_at(model) if isinstance(model, str | Path) else Run.open(model)
+    for each in images if isinstance(images, list | tuple) else [images]:
+        if isinstance(each, str | Path):
+            check_present(each)  # a wrong path is told before a runtime is imported
     predictor, facts = _opened(model, runtime)
     found = list(_images(images, predictor.shape[2]))
     results = Predictions()

@@ -112,9 +112,7 @@ def image_files(paths: Iterable[str | Path]) -> Iterator[Path]:
     Raises UsageError if a path does not exist or a folder holds no images.
     """
     for path in map(Path, paths):
-        reason = absent(path, "file or folder")
-        if reason:
-            raise UsageError(f"{printable(path)}: {reason}; expected image files or folders of images")
+        check_present(path)
         if path.is_dir():
             found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
             if not found:
@@ -122,6 +120,13 @@ def image_files(paths: Iterable[str | Path]) -> Iterator[Path]:
             yield from found
         else:
             yield path
+
+
+def check_present(path: str | Path) -> None:
+    """Raise UsageError if there is nothing at a path."""
+    reason = absent(path, "file or folder")
+    if reason:
+        raise UsageError(f"{printable(path)}: {reason}; expected image files or folders of images")
 
 
 def printable(path: str | os.PathLike[str]) -> str:

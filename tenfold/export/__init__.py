@@ -59,14 +59,16 @@ def target(run: Run, known: Format, out: str | Path | None, int8: bool = False) 
     return path
 
 
-def export_source(source: Source, known: Format, path: Path, kept: CheckImages) -> Export:
+def export_source(source: Source, known: Format, path: Path, kept: CheckImages, quick: bool = False) -> Export:
     """Write a source in a format to `path`, after checking it against `model.keras` on the kept images.
+
+    `quick`: check it in batches of up to 64 images instead of 512.
 
     Raises UsageError for a layer that the format does not know; MissingExtraError; ExportError if the exported model
     disagrees; StorageError. Nothing is left then.
     """
     return publish(source, known, path, lambda temporary: known.write(source, temporary),
-                   lambda answer: check(source, answer, kept))
+                   lambda answer: check(source, answer, kept, quick))
 
 
 def publish(source: Source, known: Format, path: Path, write: Callable[[Path], None],

@@ -22,7 +22,7 @@ from tenfold.run import ARTIFACTS, Run
 from tenfold.runtimes import open_predictor
 from tenfold.runtimes.onnx import NAME
 
-QUICK = 64  # check images for the ONNX model that each training keeps
+QUICK = 16  # check images for the ONNX model that each training keeps
 
 
 def export(run: Run, format: str, out: str | Path | None = None, *, int8: bool = False, lose: float = LOSE,
@@ -99,6 +99,6 @@ def keep_onnx(run: Run, kept: CheckImages, watcher: Watcher) -> None:
         return
     known = FORMATS.get("onnx")
     try:
-        export_source(Source.of(run), known, target(run, known, None), kept)
+        export_source(Source.of(run), known, target(run, known, None), kept, quick=True)
     except (ExportError, RunError, UsageError) as error:
         watcher.notice(f"no ONNX model is kept: {error}")

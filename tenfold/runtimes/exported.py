@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +24,12 @@ OUTPUTS = ("probabilities", "calibrated", "features", "logits")  # of every expo
 class Exported:
     """A Predictor of an exported model.
 
-    `facts` is its metadata; `compute` maps uint8 [b, *shape] and the name of an output to float32 [b, columns].
+    `facts` is its metadata; `compute` maps uint8 [b, *shape] and names of outputs to these outputs, float32
+    [b, columns] each.
     """
 
-    def __init__(self, facts: Mapping[str, Any], compute: Callable[[np.ndarray, str], np.ndarray]) -> None:
+    def __init__(self, facts: Mapping[str, Any], compute: Callable[[np.ndarray, Sequence[str]], list[np.ndarray]],
+                 ) -> None:
         self.facts = facts
         self.classes: tuple[str, ...] = tuple(facts["classes"])
         self.shape: tuple[int, int, int] = tuple(facts["shape"])
@@ -45,7 +47,11 @@ class Exported:
     def output(self, name: str, images: Any, batch_size: int = BATCH) -> np.ndarray:
         """An output in `OUTPUTS`: float32 [n, columns]. Raises UsageError like every Predictor."""
         columns = self.facts["features"] if name == "features" else len(self.classes)
-        return in_batches(lambda batch: self._compute(batch, name), images, self.shape, columns, batch_size)
+        return in_batches(lambda batch: self._compute(batch, [name])[0], images, self.shape, columns, batch_size)
+
+    def outputs(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        """All outputs for one batch, uint8 [b, *shape], computed once."""
+        return dict(zip(OUTPUTS, self._compute(batch, OUTPUTS), strict=True))
 
 
 def read_facts(path: Path, text: str | None) -> dict[str, Any]:

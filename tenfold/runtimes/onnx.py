@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,8 +45,8 @@ def open_file(path: Path) -> Exported:
                              "`tenfold export RUN onnx`") from None
     facts = read_facts(path, session.get_modelmeta().custom_metadata_map.get(KEY))
 
-    def compute(batch: np.ndarray, output: str) -> np.ndarray:
-        found: np.ndarray = session.run([output], {"pixels": batch})[0]
+    def compute(batch: np.ndarray, outputs: Sequence[str]) -> list[np.ndarray]:
+        found: list[np.ndarray] = session.run(outputs, {"pixels": batch})
         return found
 
     return Exported(facts, compute)

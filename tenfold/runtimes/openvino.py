@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,8 +52,8 @@ def open_file(path: Path) -> Exported:
                              "with `tenfold export RUN openvino`") from None
     request = compiled.create_infer_request()
 
-    def compute(batch: np.ndarray, output: str) -> np.ndarray:
+    def compute(batch: np.ndarray, outputs: Sequence[str]) -> list[np.ndarray]:
         request.infer({"pixels": batch})
-        return np.array(request.get_tensor(output).data)
+        return [np.array(request.get_tensor(output).data) for output in outputs]
 
     return Exported(facts, compute)

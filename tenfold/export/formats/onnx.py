@@ -15,7 +15,6 @@ from tenfold.export.source import Source
 from tenfold.extras import needed_for
 from tenfold.registry import FORMATS
 from tenfold.runtimes import open_export
-from tenfold.runtimes.exported import OUTPUTS
 
 if TYPE_CHECKING:
     import onnx
@@ -37,12 +36,7 @@ def write(source: Source, path: Path) -> None:
 
 
 def read(path: Path) -> Answer:
-    predictor = open_export(path)
-
-    def answer(images: np.ndarray) -> dict[str, np.ndarray]:
-        return {name: predictor.output(name, images, len(images)) for name in OUTPUTS}
-
-    return answer
+    return open_export(path).outputs
 
 
 def quantize(source: Source, path: Path, images: np.ndarray) -> None:
