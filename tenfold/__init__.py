@@ -22,6 +22,7 @@ _MODULES = {
     "try_images": "tenfold.jobs",
     "conduct": "tenfold.study",
     "resume": "tenfold.jobs",
+    "TenfoldClassifier": "tenfold.estimator",
     "Watcher": "tenfold.progress",
     "evaluate": "tenfold.jobs",
     "compare": "tenfold.comparison",
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from tenfold.data import Split as Split
     from tenfold.data import open_dataset as open_dataset
     from tenfold.errors import TenfoldError as TenfoldError
+    from tenfold.estimator import TenfoldClassifier as TenfoldClassifier
     from tenfold.explanation import explain as explain
     from tenfold.jobs import evaluate as evaluate
     from tenfold.jobs import probe as probe

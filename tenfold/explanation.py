@@ -11,7 +11,7 @@ import numpy as np
 
 from tenfold import machine
 from tenfold.data.dataset import Dataset
-from tenfold.data.given import Data
+from tenfold.data.given.values import Data
 from tenfold.data.images import image_files, printable, read_image
 from tenfold.data.view import Images
 from tenfold.errors import ImageError, RunError, UsageError

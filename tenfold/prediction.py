@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from tenfold import modelfile
 from tenfold.data.familiar import unlike
-from tenfold.data.given import each_image, read
+from tenfold.data.given.image import each_image, read
 from tenfold.data.images import check_present, printable
 from tenfold.errors import ImageError, RunError, UsageError
 from tenfold.notebooks import data_frame, table
@@ -36,7 +36,7 @@ class Prediction:
     probabilities: dict[str, float]
     error: str | None = None
     unlike: bool = False  # brightness or contrast outside the range of the training images
-    number: int = 1
+    number: int = field(default=1, compare=False)
 
     @property
     def name(self) -> str:

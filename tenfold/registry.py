@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from tenfold.errors import UnknownNameError
+from tenfold.plugins import load_installed
 
 T = TypeVar("T")
 
@@ -70,6 +71,7 @@ class Registry(Generic[T]):
             for module in pkgutil.walk_packages(getattr(home, "__path__", []), f"{self._home}."):
                 if module.name.rpartition(".")[2] not in self._without:
                     importlib.import_module(module.name)
+            load_installed()
         except BaseException:
             self._complete = False  # the next look-up raises the same error instead of an unknown name
             raise
@@ -77,7 +79,8 @@ class Registry(Generic[T]):
 
 DATASETS: Registry[Callable] = Registry("data set", "tenfold.data")
 MODELS: Registry[Callable] = Registry("model", "tenfold.models", without=(
-    "layers", "depthwise", "inference", "summary", "backbone", "weights", "efficientnet_lite"))
+    "layers", "depthwise", "inference", "summary", "backbone", "weights", "efficientnet_lite",
+    "classifier"))
 OPTIMIZERS: Registry[Callable] = Registry("optimizer", "tenfold.training.optimizers")
 AUGMENTATIONS: Registry[Callable] = Registry("augmentation", "tenfold.training.augment")
 RUNTIMES: Registry[Callable] = Registry("runtime", "tenfold.runtimes", without=("exported", "predictor", "views"),

@@ -208,7 +208,7 @@ def _recipes(study: Study, data: str | None, overrides: Sequence[str] = ()) -> l
     if data is None and len(sources) > 1:
         raise UsageError(f"study {study.name}: its recipes use different data sets ({', '.join(sources)}); expected "
                          "one; give --data")
-    return [with_source(recipe, data or next(iter(sources))) for recipe in recipes]
+    return [with_source(recipe, next(iter(sources)) if data is None else data) for recipe in recipes]
 
 
 def _in_one_line(error: TenfoldError) -> str:

@@ -49,7 +49,7 @@ def test_a_data_set_is_the_same_every_time(uri: str) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("name", MODELS.names())
+@pytest.mark.parametrize("name", [name for name in MODELS.names() if name != "keras"])  # that needs a file
 def test_a_model_takes_every_shape_and_gives_probabilities(name: str, shape: tuple[int, int, int]) -> None:
     model = build(Recipe.from_dict({"model": {"name": name}}).model, shape, 7)
     images = torch.randint(0, 256, (3, *shape)).float()

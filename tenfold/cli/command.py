@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tenfold.errors import TenfoldError, first_line
+from tenfold.plugins import load_file
 
 if TYPE_CHECKING:
     from tenfold.progress.lines import LineWatcher
@@ -115,10 +116,17 @@ def options(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    plugin: Annotated[list[Path] | None, typer.Option("--plugin", metavar="FILE.py", envvar="TENFOLD_PLUGIN",
+                      help="Python file that registers models or data sets of your own; repeatable.")] = None,
 ) -> None:
     """The options that come before the command's name."""
     global _debug
     _debug = debug
+    try:
+        for path in plugin or ():
+            load_file(path)
+    except TenfoldError as error:
+        _fail(str(error), error.exit_code)
     if version:
         import tenfold
 

@@ -37,6 +37,11 @@ def image_root() -> Path:
     return feature_root().with_name("images")
 
 
+def model_root() -> Path:
+    """The cache for Keras models given in Python, beside the features; their runs keep copies."""
+    return feature_root().with_name("models")
+
+
 def keras_cache() -> Path:
     """The directory of the data sets downloaded by Keras, in `$KERAS_HOME` or `~/.keras`."""
     home = os.environ.get("KERAS_HOME")

@@ -10,7 +10,7 @@ from typing import Any
 from tenfold import machine
 from tenfold.data import open_dataset
 from tenfold.data.dataset import Dataset
-from tenfold.data.given import Data
+from tenfold.data.given.values import Data
 from tenfold.data.splits import prepare
 from tenfold.errors import UsageError
 from tenfold.jobs import exporting

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from tenfold.data import canonical, kept, open_dataset
 from tenfold.data.dataset import Dataset
-from tenfold.data.given import Data, dataset_of, kind_of
+from tenfold.data.given.image import kind_of
+from tenfold.data.given.values import Data, dataset_of
 from tenfold.data.splits import prepare
-from tenfold.errors import RunError, TenfoldError, UsageError
+from tenfold.errors import RunError, TenfoldError, UnknownNameError, UsageError
 from tenfold.progress import SILENT, Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run
@@ -114,7 +115,11 @@ def source_of(run: Run, recipe: Recipe, watcher: Watcher, data: Data | None, *, 
     if recipe.data.source.startswith(kept.GIVEN):
         raise RunError(f"{run.path}: the run does not keep the images that it was given in Python; expected them again "
                        "as data=, in Python")
-    return open_data(recipe, watcher, fetch=fetch, shape=trained_shape(run))
+    try:
+        return open_data(recipe, watcher, fetch=fetch, shape=trained_shape(run))
+    except UnknownNameError as error:
+        raise RunError(f"{run.path}: {error}; a data set that is registered in a file of your own needs that file: "
+                       "tenfold --plugin FILE.py, or import it first") from None
 
 
 def trained_shape(run: Run) -> tuple[int, int, int] | None:

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from tenfold import machine
-from tenfold.data.given import Data
+from tenfold.data.given.values import Data
 from tenfold.errors import UsageError
 from tenfold.interrupt import Interrupt
 from tenfold.jobs import steps
 from tenfold.jobs.job import Interruptible, Job, Plan, listed
 from tenfold.jobs.own_data import KEPT, check_data, prepared, source_of
+from tenfold.jobs.own_model import restore_model
 from tenfold.progress import Watcher
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.run import Run, State
@@ -39,6 +40,7 @@ def resume(run: Run | str | Path, epochs: int | None = None, callbacks: Any = ()
         watcher.notice(f"{run.path} is already finished; to train it further, give --epochs with more than "
                        f"{recipe.train.epochs}")
         return run
+    restore_model(run, recipe)
     with Interrupt() as interrupt, run.writing():
         watcher = Interruptible(watcher, interrupt)
         dataset = prepared(recipe, source_of(run, recipe, watcher, data, fetch=True), watcher)

@@ -9,31 +9,33 @@ from typing import Any
 
 from tenfold import machine
 from tenfold.data import kept
-from tenfold.data.given import Data
+from tenfold.data.given.values import Data
 from tenfold.errors import RunError
 from tenfold.interrupt import Interrupt
 from tenfold.jobs import steps
 from tenfold.jobs.job import Interruptible, Job, Plan, listed
 from tenfold.jobs.learning_curve import check
 from tenfold.jobs.own_data import KEPT, check_data, choose
+from tenfold.jobs.own_model import is_keras_model, keep_model, recipe_of
 from tenfold.jobs.resuming import continue_run
-from tenfold.progress import Watcher
+from tenfold.progress import SILENT, Watcher
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run, State, check_name, check_root
 
 
 def train(
-    recipe: Recipe | str | Path | Mapping[str, Any], data: Data | None = None, callbacks: Any = (), *,
+    recipe: Any, data: Data | None = None, callbacks: Any = (), *, overrides: Mapping[str, Any] | None = None,
     runs: str | Path = "runs", name: str | None = None, csv: bool = False, h5: bool = False, resume: bool = False,
     learning_curve: bool = False, watcher: Watcher | None = None,
 ) -> Run:
     """Train a recipe on a data set, evaluate the best model and write the report. Returns the complete run.
 
-    recipe: a Recipe, the name of a shipped recipe, a TOML file or a dictionary of sections. data: the name, URI or path
-    of a data set, labelled images as Python values (see `tenfold.data.given.dataset_of`), or None for the recipe's own
-    source; missing public data are downloaded, and images given as values are kept with the run up to 2 GiB. callbacks:
-    a `keras.callbacks.Callback` or a list of them. runs, name: the run directory is `<runs>/<name>-<number>`; the
+    recipe: a Recipe, the name of a shipped recipe, a TOML file, a dictionary of sections, or a Keras classifier that
+    ends with a Dense layer (see `docs/python.md`). overrides: values of the recipe by key. data: the name, URI or path
+    of a data set, labelled images as Python values (see `docs/python.md`), or None for the recipe's own source; missing
+    public data are downloaded, and images given as values are kept with the run up to 2 GiB. callbacks: a
+    `keras.callbacks.Callback` or a list of them. runs, name: the run directory is `<runs>/<name>-<number>`; the
     default name is that of recipe and data set. csv: also write the predictions as CSV. h5: also write the model as
     `model.h5`. resume: if there is a run with that name and recipe, resume the newest one that was stopped, died or
     failed, or return it if it is finished. learning_curve: also measure what more training images would bring (only for
@@ -45,7 +47,8 @@ def train(
     """
     watcher = chosen_watcher(watcher)
     machine.check(watcher.notice)
-    recipe, callbacks = Recipe.load(recipe), listed(callbacks)
+    callbacks = listed(callbacks)
+    recipe = recipe_of(recipe, overrides, watcher) if is_keras_model(recipe) else Recipe.load(recipe, overrides)
     check_root(Path(runs))
     check_name(name or recipe.name)
     if learning_curve:
@@ -67,6 +70,19 @@ def train(
             return continue_run(job, found)
 
 
+def fit_only(recipe: Any, data: Data, callbacks: Any = (), *, overrides: Mapping[str, Any] | None = None,
+             runs: str | Path) -> Run:
+    """Train a recipe, as `train` does, but only up to its validation: without a test score and a report."""
+    machine.check()
+    callbacks = listed(callbacks)
+    recipe = recipe_of(recipe, overrides) if is_keras_model(recipe) else Recipe.load(recipe, overrides)
+    with Interrupt() as interrupt:
+        watcher = Interruptible(SILENT, interrupt)
+        chosen = choose(recipe, data, watcher)
+        job = Job(chosen.recipe, chosen.dataset, callbacks, watcher, interrupt, tested=False)
+        return _start(job, Path(runs), recipe.name)
+
+
 def probe(backbone: str, data: Data | None = None, overrides: Mapping[str, Any] | None = None, *,
           runs: str | Path = "runs", name: str | None = None, watcher: Watcher | None = None) -> Run:
     """Fit a logistic regression on the features of a frozen backbone. Returns a complete run, like `train`.
@@ -83,9 +99,9 @@ def probe_sections(backbone: str) -> dict[str, Any]:
             "train": {"fit": "logistic-regression", "epochs": 1}}
 
 
-def seeds(recipe: Recipe | str | Path | Mapping[str, Any], count: int) -> list[Recipe]:
+def seeds(recipe: Any, count: int, overrides: Mapping[str, Any] | None = None) -> list[Recipe]:
     """The recipe (as for `train`) with `count` consecutive seeds, starting with its own."""
-    recipe = Recipe.load(recipe)
+    recipe = recipe_of(recipe, overrides) if is_keras_model(recipe) else Recipe.load(recipe, overrides)
     return [recipe.replace({"train.seed": recipe.train.seed + i}) for i in range(count)]
 
 
@@ -107,5 +123,6 @@ def _start(job: Job, runs: Path, name: str) -> Run:
     with Run.begin(runs, name, job.recipe) as run:
         if keep is not None:
             run.write_directory(KEPT, lambda folder: kept.write(keep, folder))
+        keep_model(run, job.recipe)
         steps.do(job, run, plan)
     return run

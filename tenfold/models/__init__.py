@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenfold.errors import UsageError
@@ -34,6 +35,9 @@ def build(
     inputs = x = layers.input(shape)
     if section.image_size is not None and shape[:2] != (section.image_size, section.image_size):
         x = layers.resize(section.image_size)(x)
+    if section.name not in MODELS:
+        raise UsageError(f"model {section.name!r} is registered in a file of your own; expected that file: "
+                         "tenfold --plugin FILE.py, or import it first")
     draw = MODELS.get(section.name)
     if not getattr(draw, "takes_pixels", False):
         x = layers.rescale()(x)
@@ -50,10 +54,11 @@ def build(
 def twin(section: ModelSection | None, plain: keras.Model) -> keras.Model:
     """The fast float32 network with the weights of a plain one from `build`.
 
-    A network with a pretrained backbone is rebuilt from its own graph, so it does not need the backbone's file.
-    Without a section every network is rebuilt that way: it gives the same numbers, but some layers are slower.
+    A network with a pretrained backbone, a Keras model of one's own or a model that is not registered here is rebuilt
+    from its own graph, so it needs no other file. Without a section every network is rebuilt that way: it gives the
+    same numbers, but some layers are slower.
     """
-    if section is None or section.name == "pretrained":
+    if section is None or section.name in ("pretrained", "keras") or section.name not in MODELS:
         from tenfold.models import backbone
 
         return backbone.rebuild(plain)
@@ -67,7 +72,11 @@ def check_build(section: ModelSection, shape: tuple[int, int, int], classes: int
 
     Allocates no memory for weights and downloads nothing. Other networks accept every image size and need no check.
     """
-    if section.name == "pretrained":
+    if section.name == "keras":
+        from tenfold.models import classifier
+
+        classifier.check(section, classes)
+    if section.name in ("pretrained", "keras"):
         origin(section)
         _build_without_memory(section.model_dump_json(), shape, classes)
 
@@ -91,6 +100,11 @@ def obtain(section: ModelSection, watcher: Watcher = SILENT) -> None:
 
 def origin(section: ModelSection) -> dict[str, Any]:
     """The source of a network's initial weights for `environment.json`; empty for random weights."""
+    if section.name == "keras":
+        from tenfold.foreign import sha256_of
+
+        path = Path(section.options["file"]).expanduser()
+        return {"keras": {"file": str(path), "sha256": sha256_of(path)}}
     if section.name != "pretrained":
         return {}
     from tenfold.models import weights

@@ -23,7 +23,18 @@ from tenfold.errors import ModelFileError, UnknownNameError, UsageError
 from tenfold.foreign.load import BATCH as BATCH  # for modules that compute features
 from tenfold.foreign.load import inside, load_model, sketch_model, without_memory
 from tenfold.models import efficientnet_lite
-from tenfold.models.layers import BatchNormalization, Conv2D, DepthwiseConv2D, Layers, ReLU6, put
+from tenfold.models.layers import (
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Dropout,
+    Flatten,
+    Layers,
+    MaxPooling2D,
+    ReLU6,
+    put,
+)
 from tenfold.storage.paths import expanded
 
 PREFIX = "backbone_"  # of the names of backbone layers; no other layer name starts with it
@@ -216,14 +227,11 @@ def draw(layers: Layers, x: Any, backbone: str, weights: str, trainable: str | i
          dropout: float) -> Any:
     """Apply preprocessing, backbone, pooling and dropout to a symbolic batch of raw pixels; return features."""
     model = sketch(backbone, weights)
-    x = _match_input(layers, x, model)
+    x = match_input(layers, x, model)
     mean, deviation, _ = preprocessing(backbone)
     if np.any(mean != 0) or np.any(deviation != 1):
         x = keras.layers.Normalization(axis=1 if layers.fast else -1, mean=mean.tolist(),
                                        variance=(deviation**2).tolist(), dtype="float32", name="preprocessing")(x)
-    channels_first = layers.fast and _has_channels_first_form(model)
-    if layers.fast and not channels_first:
-        x = keras.layers.Permute((2, 3, 1), dtype="float32", name="channels_last")(x)
     stage_of = stages(model)
     count = max(stage_of.values()) + 1
     trained = {"all": count, "none": 0}.get(str(trainable), trainable)
@@ -236,8 +244,7 @@ def draw(layers: Layers, x: Any, backbone: str, weights: str, trainable: str | i
         norm = isinstance(layer, keras.layers.BatchNormalization) and frozen_norm
         return unlocked and not norm and stage_of.get(layer.name, count - 1) >= count - int(trained)
 
-    twins = _Twins(layers, channels_first, model.inputs[0].shape[-1], is_trained)
-    x = model._run_through_graph(x, operation_fn=twins)
+    x, channels_first = redraw(layers, x, model, is_trained)
     if len(x.shape) == 4:
         x = keras.layers.GlobalAveragePooling2D(data_format="channels_first" if channels_first else "channels_last",
                                                 dtype="float32", name="features")(x)
@@ -249,17 +256,26 @@ def rebuild(plain: keras.Model) -> keras.Model:
     model = keras.Model(plain.inputs, plain.get_layer("logits").output)
     layers = Layers(fast=True)
     inputs = x = layers.input(plain.input_shape[1:])
-    channels_first = _has_channels_first_form(model)
-    if not channels_first:
-        x = keras.layers.Permute((2, 3, 1), dtype="float32", name="channels_last")(x)
-    twins = _Twins(layers, channels_first, plain.input_shape[-1], lambda layer: False, blank=True)
-    x = model._run_through_graph(x, operation_fn=twins)
+    x, _ = redraw(layers, x, model, lambda layer: False, blank=True)
     network = keras.Model(inputs, x, name=plain.name)
     put(network, plain.get_weights())
     return network
 
 
-def _match_input(layers: Layers, x: Any, model: keras.Model) -> Any:
+def redraw(layers: Layers, x: Any, model: keras.Model, is_trained: Callable[[Any], bool], *, prefix: str = PREFIX,
+           blank: bool = False) -> tuple[Any, bool]:
+    """Apply twins of a graph's layers to a symbolic batch: (their output, whether the twins are channels-first).
+
+    The names of the twins begin with `prefix`; if `blank`, their weights are zero, to be replaced.
+    """
+    channels_first = layers.fast and _has_channels_first_form(model)
+    if layers.fast and not channels_first:
+        x = keras.layers.Permute((2, 3, 1), dtype="float32", name="channels_last")(x)
+    twins = _Twins(layers, channels_first, model.inputs[0].shape[-1], is_trained, prefix, blank)
+    return model._run_through_graph(x, operation_fn=twins), channels_first
+
+
+def match_input(layers: Layers, x: Any, model: keras.Model) -> Any:
     """Resize images and repeat their channel as the backbone requires."""
     axis = 1 if layers.fast else -1
     height, width = x.shape[2:4] if layers.fast else x.shape[1:3]
@@ -280,9 +296,9 @@ class _Twins:
     """Creates one twin of each layer of a graph, with a new name; if `blank`, with weights of zero to be replaced."""
 
     def __init__(self, layers: Layers, channels_first: bool, channels: int, is_trained: Callable[[Any], bool],
-                 blank: bool = False) -> None:
+                 prefix: str, blank: bool) -> None:
         self.layers, self.channels_first, self.channels, self.is_trained = layers, channels_first, channels, is_trained
-        self.blank = blank
+        self.prefix, self.blank = prefix, blank
         self.made: dict[int, Any] = {}
 
     def __call__(self, operation: Any) -> Any:
@@ -298,7 +314,7 @@ class _Twins:
 
     def _twin(self, layer: Any) -> Any:
         config = layer.get_config()
-        config["name"] = PREFIX + layer.name
+        config["name"] = self.prefix + layer.name
         config["dtype"] = self._dtype(layer)
         if self.blank:  # random numbers take a second
             config |= dict.fromkeys((key for key in config if key.endswith("_initializer")), "zeros")
@@ -325,7 +341,14 @@ class _Twins:
             return BatchNormalization
         if kind is keras.layers.ReLU and layer.max_value == 6 and not layer.negative_slope and not layer.threshold:
             return ReLU6
-        return {keras.layers.Conv2D: Conv2D, keras.layers.DepthwiseConv2D: DepthwiseConv2D}.get(kind, kind)
+        if kind is keras.layers.Dropout and not layer.noise_shape:
+            return Dropout
+        if kind is keras.layers.Dense and layer.use_bias:
+            return Dense
+        if kind is keras.layers.MaxPooling2D and layer.padding == "valid" and layer.strides == layer.pool_size:
+            return MaxPooling2D
+        return {keras.layers.Conv2D: Conv2D, keras.layers.DepthwiseConv2D: DepthwiseConv2D,
+                keras.layers.Flatten: Flatten}.get(kind, kind)
 
     def _dtype(self, layer: Any) -> str:
         """The dtype of the twin: float32 for layers on the image itself, because bfloat16 loses bits of a pixel."""
@@ -365,7 +388,7 @@ def _has_channels_first_form(operation: Any) -> bool:
         return given == [{2}] * len(nodes)
     if kind == "Softmax":
         return False
-    return kind in ANY_FORMAT or ("data_format" in operation.get_config() and kind != "Flatten")
+    return kind in ANY_FORMAT or "data_format" in operation.get_config()
 
 
 def _is_pointwise(activation: Any, spatial: bool) -> bool:

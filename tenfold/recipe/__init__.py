@@ -34,6 +34,7 @@ from tenfold.recipe.sections import (
 )
 from tenfold.recipe.toml import parse
 from tenfold.recipe.validation_errors import explain
+from tenfold.registry import MODELS
 from tenfold.shipped import text_of, texts
 
 __all__ = [
@@ -65,17 +66,21 @@ class Recipe(Sections):
         return cls.loads(text, name=name, overrides=overrides)
 
     @classmethod
-    def loads(cls, text: str, name: str = "recipe", overrides: Mapping[str, Any] | None = None) -> Self:
-        """A recipe from TOML text. Raises RecipeError."""
-        return cls.from_dict(parsed(text, name), name=name, overrides=overrides)
+    def loads(cls, text: str, name: str = "recipe", overrides: Mapping[str, Any] | None = None, *,
+              unknown_model: bool = False) -> Self:
+        """A recipe from TOML text; `unknown_model` as in `from_dict`. Raises RecipeError."""
+        return cls.from_dict(parsed(text, name), name=name, overrides=overrides, unknown_model=unknown_model)
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any], name: str = "recipe",
-                  overrides: Mapping[str, Any] | None = None) -> Self:
-        """A recipe from a mapping of sections. Raises RecipeError with all validation errors."""
+                  overrides: Mapping[str, Any] | None = None, *, unknown_model: bool = False) -> Self:
+        """A recipe from a mapping of sections. Raises RecipeError with all validation errors.
+
+        With `unknown_model`, the model may be one that is not registered in this process, as in a run of such a model.
+        """
         name = str(tree.get("name", name))
         sections, problems = overridden({k: v for k, v in tree.items() if k != "name"}, overrides or {})
-        sections, more = complete(sections)
+        sections, more = complete(sections, unknown_model)
         problems += more
         try:
             valid = Sections.model_validate(sections)
@@ -92,7 +97,8 @@ class Recipe(Sections):
         None, or "none", means no value. A new `model.name` or `train.optimizer` starts with its default options.
         Raises RecipeError with all validation errors.
         """
-        return type(self).from_dict(self.to_dict(), name=self.name, overrides=overrides)
+        return type(self).from_dict(self.to_dict(), name=self.name, overrides=overrides,
+                                    unknown_model=self.model.name not in MODELS)
 
     def to_dict(self) -> dict[str, Any]:
         """The name and the complete sections as nested dicts; "none" means no value."""

@@ -35,9 +35,15 @@ class _KeywordOnly:
         self.__annotations__ = {k: v for k, v in function.__annotations__.items() if k in keyword_only}
 
 
-def complete(tree: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Validate the options of model, optimizer and augmentations and fill in defaults: (complete tree, problems)."""
-    model, problems = _complete_named(tree.get("model", {}), ModelSection, MODELS, "model", "model.name")
+def complete(tree: dict[str, Any], unknown_model: bool = False) -> tuple[dict[str, Any], list[str]]:
+    """Validate the options of model, optimizer and augmentations and fill in defaults: (complete tree, problems).
+
+    With `unknown_model`, a model that is not registered here is no problem.
+    """
+    given = tree.get("model", {})
+    unregistered = isinstance(given, dict) and isinstance(given.get("name"), str) and given["name"] not in MODELS
+    model, problems = (given, []) if unknown_model and unregistered else \
+        _complete_named(given, ModelSection, MODELS, "model", "model.name")
     tree = {**tree, "model": model}
     train = tree.get("train", {})
     if not isinstance(train, dict):

@@ -136,12 +136,12 @@ class Run:
     # -- reading --------------------------------------------------------------------------------------
 
     def recipe(self) -> Recipe:
-        """The resolved recipe of this run."""
+        """The resolved recipe of this run; its model need not be registered in this process."""
         from tenfold.recipe import Recipe  # takes longer to import than a prediction
 
         path = self._file("recipe.toml")
         try:
-            return Recipe.loads(_read(path).decode(), name=self.name)
+            return Recipe.loads(_read(path).decode(), name=self.name, unknown_model=True)
         except (RecipeError, UnicodeDecodeError) as error:
             problems = error.problems if isinstance(error, RecipeError) else ("not UTF-8 text",)
             raise RunError(f"{path}: damaged ({'; '.join(problems[:5])})") from None

@@ -104,7 +104,12 @@ def _initial_network(recipe: Recipe, dataset: Dataset) -> Any:
 
     machine = configure(recipe.train.precision)
     with engine.seeded(recipe.train.seed):
-        return build(recipe.model, dataset.shape, len(dataset.classes), fast=True, dtype=machine.dtype_policy)
+        network = build(recipe.model, dataset.shape, len(dataset.classes), fast=True, dtype=machine.dtype_policy)
+    if recipe.model.name == "keras":
+        from tenfold.models import classifier
+
+        classifier.initialise(network, recipe.model)
+    return network
 
 
 def _train(recipe: Recipe, dataset: Dataset, run: Run, model: Any, weights: np.ndarray | None,

@@ -89,6 +89,8 @@ class Trainer:
                 _move([*model.variables, *optimizer.variables], device)
                 finalise(model.layers)
         self._parameters = [v.value for v in model.trainable_variables]
+        self._seeds = [layer.seed_generator.state for layer in model.layers
+                       if getattr(layer, "seed_generator", None) is not None]
 
     def adapt(self, split: Loader, count: int = 5000) -> None:
         """Fit the layers that need statistics of their input (whitening) to the first `count` images, in order."""
@@ -104,6 +106,8 @@ class Trainer:
         torch.default_generator.manual_seed(seed)
         if self.device == "cuda":
             torch.cuda.manual_seed(seed)
+        for number, state in enumerate(self._seeds):  # of Keras' own random layers
+            state.assign([seed % 2**31, number])
         for parameter in self._parameters:
             parameter.grad = None
         with keras.device(self.device):

@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from tenfold.data import Dataset, open_dataset
-from tenfold.data.given import dataset_of
+from tenfold.data.given.values import dataset_of
 from tenfold.errors import DataError, UsageError
 from tenfold.recipe import DataSection
 

@@ -1,0 +1,52 @@
+"""Keras models given in Python: as a recipe, and as a file that their runs keep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tenfold.errors import StorageError
+from tenfold.progress import SILENT, Watcher
+from tenfold.recipe import Recipe
+from tenfold.run import Run
+from tenfold.storage.files import write_whole
+
+FILE = "initial.keras"
+
+
+def is_keras_model(value: Any) -> bool:
+    """Whether a value is a Keras model, told without importing Keras."""
+    return any(kind.__module__.startswith("keras.") and kind.__name__ == "Model" for kind in type(value).__mro__)
+
+
+def recipe_of(model: Any, overrides: Mapping[str, Any] | None, watcher: Watcher = SILENT) -> Recipe:
+    """The recipe that trains a Keras model, with the optimizer that it was compiled with.
+
+    The model is written to the cache. Raises UsageError or ModelFileError for an unsuitable model, RecipeError.
+    """
+    from tenfold.models import classifier
+
+    values, notes = classifier.settings(model, classifier.store(model))
+    recipe = Recipe.from_dict({}, name=classifier.name_of(model), overrides={**values, **(overrides or {})})
+    for note in notes:
+        watcher.notice(note)
+    return recipe
+
+
+def keep_model(run: Run, recipe: Recipe) -> None:
+    """Copy the file of a recipe's Keras model into its run, so that it can be resumed anywhere. Raises StorageError."""
+    if recipe.model.name == "keras":
+        try:
+            content = Path(recipe.model.options["file"]).expanduser().read_bytes()
+        except OSError as error:
+            raise StorageError(f"{recipe.model.options['file']}: can't be read: {error.strerror}") from None
+        run.write(FILE, content)
+
+
+def restore_model(run: Run, recipe: Recipe) -> None:
+    """Put a run's copy of its Keras model back to the place that its recipe names, if it is missing there."""
+    if recipe.model.name == "keras" and run.has(FILE):
+        path = Path(recipe.model.options["file"]).expanduser()
+        if not path.is_file():
+            write_whole(path, (run.path / FILE).read_bytes())
