@@ -64,7 +64,7 @@ FLOORS: dict[str, set[str]] = {
         "errors", "machine", "progress", "modelfile", "run", "data", "runtimes", "evaluation", "report", "material",
         "jobs",
     },
-    "estimator": {"data", "jobs", "models", "run", "runtimes"},
+    "estimator": {"run", "data", "models", "runtimes", "jobs"},
     "demo": {"progress", "study"},
     "terminal": {"csvfile", "registry", "run", "data", "evaluation", "report", "comparison"},
     "cli": {
