@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 CONFIG, MEMBER = "config.json", "tenfold.json"
 LARGEST = 16 << 20  # bytes of a JSON member
+SMALLEST_WEIGHT = 2  # bytes of a weight in a model file
 
 # Settings that Keras has added to its layers and initializers since 3.4, with their defaults. An older version refuses
 # a layer with an unknown setting. `python -m benchmarks.old_keras` finds settings missing from this list.
@@ -84,10 +85,13 @@ def load(path: Path) -> keras.Model:
     """
     from tenfold.backend import keras  # `facts` needs no engine
 
+    from tenfold.foreign.load import limited_weights
+
     if path.suffix != ".h5":  # our own export, checked before it gets its name
         _check_limits(path)
     try:
-        return keras.saving.load_model(path, compile=False)
+        with limited_weights(path, path.stat().st_size // SMALLEST_WEIGHT):
+            return keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras raises whatever a damaged file leads to
         raise RunError(f"{path}: can't be loaded as a Keras model: {first_line(error)}") from None
 

@@ -105,3 +105,18 @@ def test_facts_nested_too_deep_are_refused(tmp_path: Path) -> None:
         archive.writestr("tenfold.json", "[" * 100_000)
     with pytest.raises(RunError, match=r"^[^\n]*no readable tenfold\.json[^\n]*\)$"):
         modelfile.facts(tmp_path / "model.keras")
+
+
+def test_a_file_that_declares_more_weights_than_it_stores_is_refused(tmp_path: Path) -> None:
+    """Keras would fill gigabytes before it looks for the weights."""
+    path = tmp_path / "model.keras"
+    modelfile.save(network(), path, {"classes": ["a", "b"], "shape": [16, 16, 3]})
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(members["config.json"])
+    config["config"]["layers"][-1]["config"]["units"] = 60_000_000
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in {**members, "config.json": json.dumps(config)}.items():
+            archive.writestr(name, content)
+    with pytest.raises(RunError, match=r"^[^\n]*its layers declare 8,640,[0-9,]+ weights or more[^\n]*$"):
+        modelfile.load(path)

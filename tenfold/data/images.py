@@ -7,7 +7,7 @@ import os
 import stat
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -52,9 +52,10 @@ def read_image(source: Source, shape: Shape | None = None, *, resize: Resize | N
     named = source if isinstance(source, str | os.PathLike) else getattr(source, "name", "")
     name = f"{printable(named)}: " if isinstance(named, str | os.PathLike) and named else ""
     try:
-        with warnings.catch_warnings(), _stream(source) as stream:
-            # Ignore warnings about unused tags. `_limit` refuses images with too many pixels.
-            warnings.filterwarnings("ignore", module=r"PIL\.")
+        if isinstance(source, bytes):
+            pixels = decode_jpeg(source, shape, resize) if len(source) < MAX_JPEG_BYTES else None
+            return _decode(io.BytesIO(source), shape, resize) if pixels is None else pixels
+        with _stream(source) as stream:
             pixels = decode_jpeg(_jpeg_bytes(stream), shape, resize)
             return _decode(stream, shape, resize) if pixels is None else pixels
     except Exception as error:  # a decoder may raise anything
@@ -67,8 +68,7 @@ def pillow_pixels(image: Image, shape: Shape | None = None, *, resize: Resize = 
     Raises ImageError if it can't be loaded or has too many pixels.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"PIL\.")
+        with _without_warnings():
             _limit(image)
             image = image.copy()
             return _in_eight_bits(image, _take_orientation(image), shape, resize)
@@ -84,17 +84,15 @@ def image_header(source: Source) -> Shape:
     from PIL import Image
 
     try:
-        with warnings.catch_warnings(), _stream(source) as stream:
-            warnings.filterwarnings("ignore", module=r"PIL\.")
-            with Image.open(stream, formats=FORMATS) as image:
-                _limit(image)
-                width, height = _turned(image, _take_orientation(image))
-                return height, width, 1 if image.mode in GREY_MODES else 3
+        with _without_warnings(), _stream(source) as stream, Image.open(stream, formats=FORMATS) as image:
+            _limit(image)
+            width, height = _turned(image, _take_orientation(image))
+            return height, width, 1 if image.mode in GREY_MODES else 3
     except Exception as error:  # a decoder may raise anything
         raise ImageError(f"it can't be read as an image: {_reason(error)}") from None
 
 
-def file_bytes(path: Path, most: int) -> bytes:
+def file_bytes(path: str | Path, most: int) -> bytes:
     """The content of an image file. Raises ImageError if it can't be read, is no regular file or is larger."""
     try:
         with _stream(path) as stream:
@@ -131,7 +129,16 @@ def check_present(path: str | Path) -> None:
 
 def printable(path: str | os.PathLike[str]) -> str:
     """The path with "?" for each unprintable character: file names may hold line breaks or invalid text."""
-    return "".join(character if character.isprintable() else "?" for character in os.fspath(path))
+    text = os.fspath(path)
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Ignore Pillow's warnings about unused tags and large images; `_limit` refuses images that are too large."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
 
 
 def _stream(source: Source) -> AbstractContextManager[BinaryIO]:
@@ -167,7 +174,7 @@ def _reason(error: Exception) -> str:
 def _decode(stream: BinaryIO, shape: Shape | None, resize: Resize | None) -> np.ndarray:
     from PIL import Image
 
-    with Image.open(stream, formats=FORMATS) as image:
+    with _without_warnings(), Image.open(stream, formats=FORMATS) as image:
         wanted = None if shape is None or resize else (shape[1], shape[0])
         _limit(image)
         if wanted and sorted(image.size) != sorted(wanted):

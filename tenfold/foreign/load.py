@@ -78,7 +78,7 @@ def inside(model: keras.Model) -> Any:
 
 
 def _sketch(path: str | Path, copy: Path) -> keras.Model:
-    with without_memory(), _limited_tries(path), _limited_weights(path, _count_stored(copy)):
+    with without_memory(), _limited_tries(path), limited_weights(path, _count_stored(copy)):
         sketch = _load(path, copy)
     with _model_file_errors(path), without_memory():
         _check_outputs(path, sketch)
@@ -129,24 +129,28 @@ def _limited_tries(path: str | Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _limited_weights(path: str | Path, stored: int) -> Iterator[None]:
-    """Refuse a model whose variables have more values than the file stores."""
+def limited_weights(path: str | Path, stored: int) -> Iterator[None]:
+    """Refuse a model whose variables have more values than the file stores, before they take memory."""
     from keras.src.backend.torch import core  # after `backend` has selected PyTorch
 
-    sizes: list[int] = []
+    declared = 0
     before = core.Variable.__init__
 
-    def counting(variable: Any, *arguments: Any, **options: Any) -> None:
-        before(variable, *arguments, **options)
-        sizes.append(math.prod(variable.shape))
+    def counting(variable: Any, initializer: Any, shape: Any = None, *arguments: Any, **options: Any) -> None:
+        nonlocal declared
+        declared += math.prod(shape if shape is not None else getattr(initializer, "shape", ()))
+        if declared > stored + TOLERANCE:
+            raise RuntimeError
+        before(variable, initializer, shape, *arguments, **options)
 
     core.Variable.__init__ = counting
     try:
         yield
     finally:
         core.Variable.__init__ = before
-        if sum(sizes) > stored + TOLERANCE:
-            raise ModelFileError(f"{path}: refused: its layers declare {sum(sizes):,} weights but it stores {stored:,}")
+        if declared > stored + TOLERANCE:
+            raise ModelFileError(f"{path}: refused: its layers declare {declared:,} weights or more but it stores "
+                                 f"{stored:,}")
 
 
 def _count_stored(copy: Path) -> int:

@@ -10,6 +10,8 @@ from pydantic_core import ErrorDetails
 
 from tenfold.errors import in_one_line, shown, unknown
 
+INPUT = "Input should be "  # how pydantic begins most of its messages
+
 
 def explain(error: ValidationError, schema: type[BaseModel], prefix: str = "", more: Iterable[str] = ()) -> list[str]:
     """One line for each invalid key: the key, the value received, what was expected, a suggestion."""
@@ -33,8 +35,7 @@ def explain(error: ValidationError, schema: type[BaseModel], prefix: str = "", m
         elif item["type"] == "missing":
             lines.append(f"{key}: missing; give it a value")
         else:
-            message = item["msg"].removeprefix("Value error, ")
-            lines.append(f"{key}: received {shown(received)}; {message[0].lower()}{message[1:]}")
+            lines.append(f"{key}: received {shown(received)}; {_expectation(item['msg'])}")
     return list(dict.fromkeys(lines))
 
 
@@ -47,11 +48,20 @@ def _unions(errors: list[ErrorDetails]) -> dict[tuple[int | str, ...], list[str]
             found[item["loc"][:-1]] = [str(item.get("ctx", {}).get("expected", "")).replace(" or ", ", ")]
     for item in errors:
         if item["loc"][:-1] in found and item["type"] != "literal_error":
-            message = item["msg"].removeprefix("Input should be ").partition(",")[0]
-            for theirs, ours in (("a valid integer", "a whole number"), ("greater", "a number greater")):
-                message = message.replace(theirs, ours)
-            found[item["loc"][:-1]].append(message)
+            found[item["loc"][:-1]].append(_expectation(item["msg"]).removeprefix("expected "))
     return found
+
+
+def _expectation(message: str) -> str:
+    """A message of pydantic in our words: "expected a number greater than 0"; other messages start in lower case."""
+    message = message.removeprefix("Value error, ")
+    if not message.startswith(INPUT):
+        return message[0].lower() + message[1:]
+    wanted = message.removeprefix(INPUT).partition(",")[0]
+    for theirs, ours in (("a valid integer", "a whole number"), ("greater", "a number greater"),
+                         ("less", "a number less"), ("a valid ", "a ")):
+        wanted = wanted.replace(theirs, ours)
+    return f"expected {wanted}"
 
 
 def section_at(schema: type[BaseModel], location: list[str]) -> type[BaseModel] | None:

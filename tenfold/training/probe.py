@@ -39,14 +39,15 @@ def fit(recipe: Recipe, dataset: Dataset, model: Any, class_weights: np.ndarray 
     labels, held = found.train.labels, found.validation.labels
     count = len(dataset.classes)
     loss, strength, chosen = choose(x, labels, x_held, held, count, class_weights, watcher)
-    if strength == STRENGTHS[-1]:
+    accuracy = float(chosen.score(x_held, held))
+    if strength == STRENGTHS[-1] and accuracy < 1:
         watcher.notice(f"probe: C = {strength:g} is the largest value tried; fine-tuning may be more accurate")
     model.get_layer("logits").set_weights(_unscaled_weights(chosen, scaler, count))
     seconds = time.perf_counter() - started
     return {
         "epoch": 1, "seconds": seconds, "images_per_second": len(labels) / seconds, "learning_rate": 0.0,
         "loss": _loss(chosen, x, labels, count), "accuracy": float(chosen.score(x, labels)), "val_loss": loss,
-        "val_accuracy": float(chosen.score(x_held, held)), "C": strength,
+        "val_accuracy": accuracy, "C": strength,
     }
 
 

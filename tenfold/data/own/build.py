@@ -102,7 +102,8 @@ def _order(listing: Listing, decoded: Decoded) -> np.ndarray:
 
 def _split(listing: Listing, decoded: Decoded, rows: np.ndarray, groups: np.ndarray | None,
            left_out: Sequence[LeftOut]) -> Split:
-    words = listing.words + (f", {len(left_out):,} files left out" if left_out else "")
+    files = "1 file" if len(left_out) == 1 else f"{len(left_out):,} files"
+    words = listing.words + (f", {files} left out" if left_out else "")
     images = View(decoded.images, rows)
     split = Split(images, listing.labels[rows], Provenance(words),
                   names=tuple(printable(listing.names[i]) for i in rows))

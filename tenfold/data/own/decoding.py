@@ -11,7 +11,8 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -34,7 +35,8 @@ from tenfold.storage.files import storing, write_whole
 RULES = 1  # version of the rules of reading and resizing: another one makes a new cache
 BLOCK = 512  # images decoded between two progress reports
 BLOCK_BYTES = 64 << 20  # of decoded images in a block, at most
-AHEAD = 4  # images of a sequential source that are read at once, for each thread
+AT_ONCE = 8  # images that a thread takes
+SMALL = 3e-4  # seconds for an image: those that take less are decoded in one thread
 LOOKED_AT = 300  # images whose headers give the size and the colour
 ADVICE = "set TENFOLD_CACHE to another directory"
 
@@ -136,23 +138,29 @@ def _rows(listing: Listing, shape: Shape, read: Callable[[Content], np.ndarray],
             notes.unlink(missing_ok=True)  # those of an array that was removed
     rows = np.zeros((end - start, *shape), np.uint8)
 
-    def pixels(number: int, content: Content | ImageError | None) -> ImageError | None:
-        try:
-            content = listing.reader.read(number) if content is None else content
-            if isinstance(content, ImageError):
-                return content
-            rows[number - start] = read(content)
-        except ImageError as error:
-            return error
-        return None
+    def pixels(numbers: range, contents: Iterable[Content | ImageError]) -> list[tuple[int, ImageError]]:
+        failed = []
+        for number, content in zip(numbers, contents, strict=True):
+            try:
+                if isinstance(content, ImageError):
+                    raise content
+                rows[number - start] = read(content)
+            except ImageError as error:
+                failed.append((number, error))
+        return failed
 
-    errors: list[tuple[int, ImageError]] = []
-    step = AHEAD * workers() if listing.reader.sequential else end - start
-    for first in range(start, end, step):
-        numbers = range(first, min(first + step, end))
-        contents = _in_order(listing, numbers) if listing.reader.sequential else iter([None] * len(numbers))
-        errors += [(number, error) for number, error in zip(numbers, pool.map(pixels, numbers, contents), strict=True)
-                   if error is not None]
+    # A thread takes several images at a time. Small images are faster in one thread, which never waits for Python's lock.
+    first, *parts = [range(first, min(first + AT_ONCE, end)) for first in range(start, end, AT_ONCE)]
+    started = time.perf_counter()
+    errors = pixels(first, _contents(listing, first))
+    small = time.perf_counter() - started < SMALL * len(first)
+    step = workers() if listing.reader.sequential else max(1, len(parts))
+    for i in range(0, len(parts), step):
+        ahead = parts[i : i + step]
+        contents: Iterable[Iterable[Content | ImageError]] = (_contents(listing, part) for part in ahead)
+        if listing.reader.sequential:  # read here, decoded there
+            contents = map(list, contents)
+        errors += itertools.chain.from_iterable((map if small else pool.map)(pixels, ahead, contents))
     if errors:
         with storing(notes, ADVICE), notes.open("a", encoding="utf-8") as file:
             for number, error in errors:
@@ -161,7 +169,7 @@ def _rows(listing: Listing, shape: Shape, read: Callable[[Content], np.ndarray],
     return rows
 
 
-def _in_order(listing: Listing, numbers: range) -> Iterator[Content | ImageError]:
+def _contents(listing: Listing, numbers: range) -> Iterator[Content | ImageError]:
     for number in numbers:
         try:
             yield listing.reader.read(number)

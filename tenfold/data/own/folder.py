@@ -36,7 +36,7 @@ def list_folder(path: Path, access: Access) -> Listing:
     for name, kind in _walk(path):
         found[kind].append(name)
     tree = arrange(str(path), found["file"], found["folder"], access.section.allow_empty)
-    files = [path / name for name in tree.names]
+    files = [os.path.join(path, name) for name in tree.names]
     broken = (LeftOut(printable(name), "it is a link that leads to no image") for name in found["broken"])
     return Listing(path_name(path), f"folder:{path}", f"the folder {path}", tree.classes, tree.names, tree.labels,
                    tree.splits, Files(files), file_signature(zip(tree.names, files, strict=True)),

@@ -21,6 +21,7 @@ Content = bytes | np.ndarray  # an encoded image, or uint8 [h, w, c]
 MOST_CLASSES = 10_000
 MOST_OF_FILE = 256 << 20  # bytes of one encoded image
 NAMES_SHOWN = 3  # in an error about many images
+DIGITS = re.compile("([0-9]+)")
 ROLES = {"train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation",
          "dev": "validation", "test": "test", "testing": "test"}  # names of splits in folders, files and tables
 
@@ -72,19 +73,19 @@ def class_names(labels: Iterable[str], where: str) -> tuple[str, ...]:
         raise DataError(f"{where}: received the class {printable(odd)!r}, whose name has characters that can't be "
                         "printed; rename it")
     if not 2 <= len(classes) <= MOST_CLASSES:
-        found = f"the only class {classes[0]!r}" if len(classes) == 1 else f"{len(classes):,} classes"
+        found = f"one class, {classes[0]!r}" if len(classes) == 1 else f"{len(classes):,} classes"
         raise DataError(f"{where}: received {found}; expected 2 to {MOST_CLASSES:,} classes")
     return classes
 
 
 def natural(text: str) -> tuple[list[tuple[int, int, str]], str]:
     """Sort key that compares numbers by value: "frame-10" comes after "frame-9"."""
-    parts = re.split(r"([0-9]+)", text)
-    digits = [part.lstrip("0") if i % 2 else part for i, part in enumerate(parts)]  # compared as text: any length
-    return [(0, len(part), part) if i % 2 else (1, 0, part) for i, part in enumerate(digits) if parts[i]], text
+    parts = DIGITS.split(text)  # text, digits, text, …; digits are compared as text, because they may be of any length
+    key = [(0, len(part := each.lstrip("0")), part) if i % 2 else (1, 0, each) for i, each in enumerate(parts) if each]
+    return key, text
 
 
-def file_signature(files: Iterable[tuple[str, Path]]) -> str:
+def file_signature(files: Iterable[tuple[str, str | Path]]) -> str:
     """SHA-256 (hex) of the names, sizes and times of files: it changes when a file is written anew."""
     digest = hashlib.sha256()
     for name, path in files:
@@ -104,7 +105,7 @@ def some(names: Sequence[str]) -> str:
 class Files:
     """Reads image files."""
 
-    paths: Sequence[Path]
+    paths: Sequence[str | Path]
     sequential: bool = False
 
     def __len__(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from tenfold.data.fitting import fit
@@ -10,7 +12,7 @@ SIDE = 32  # height and width of a thumbnail, in pixels
 SHIFT = 6  # pixels by which one may be shifted against the other, each way
 COARSE = 2  # thumbnails of half the side are compared first
 MARGIN = 0.15  # by which pairs may be less alike at half the side
-BLOCK = 4096  # pairs compared at a time
+BLOCK = 1024  # pairs compared at a time
 FLAT = 1e-3  # variance of an image without structure
 
 
@@ -80,35 +82,41 @@ def _correlation(first: np.ndarray, second: np.ndarray, shift: int) -> np.ndarra
     """
     from scipy.fft import irfft2, rfft2
 
-    side = first.shape[1]
+    side, both = first.shape[1], range(-shift, shift + 1)
     padded = (side + shift + 1, side + shift + 1)
     first = first - first.mean(axis=(1, 2), keepdims=True)  # less cancellation
     second = second - second.mean(axis=(1, 2), keepdims=True)
     products = irfft2(rfft2(first, padded) * np.conj(rfft2(second, padded)), padded)
-    tables = [_summed(values) for values in (first, first**2, second, second**2)]
+    products = _last(products[:, both][:, :, both])  # of each shift
+    tables = [_summed(_last(values)) for values in (first, first**2, second, second**2)]
     best = np.full(len(first), -1.0)
-    for down in range(-shift, shift + 1):
-        for across in range(-shift, shift + 1):
-            rows, columns = side - abs(down), side - abs(across)
-            here = max(0, down), max(0, across)
-            there = max(0, -down), max(0, -across)
-            a, aa, b, bb = (_area(table, *corner, rows, columns)
-                            for table, corner in zip(tables, (here, here, there, there), strict=True))
-            count = rows * columns
-            variance = np.maximum(aa - a * a / count, 0) * np.maximum(bb - b * b / count, 0)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                found = (products[:, down, across] - a * b / count) / np.sqrt(variance)
-            best = np.maximum(best, np.where(variance > FLAT * count**2, found, -1))
+    for (i, down), (j, across) in itertools.product(enumerate(both), enumerate(both)):
+        rows, columns = side - abs(down), side - abs(across)
+        here = max(0, down), max(0, across)
+        there = max(0, -down), max(0, -across)
+        a, aa, b, bb = (_area(table, *corner, rows, columns)
+                        for table, corner in zip(tables, (here, here, there, there), strict=True))
+        count = rows * columns
+        variance = np.maximum(aa - a * a / count, 0) * np.maximum(bb - b * b / count, 0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = (products[i, j] - a * b / count) / np.sqrt(variance)
+        best = np.maximum(best, np.where(variance > FLAT * count**2, found, -1))
     return best.astype(np.float32)
 
 
+def _last(values: np.ndarray) -> np.ndarray:
+    """The pairs of [n, h, w] on the last axis, so that those of one place lie side by side: float64 [h, w, n]."""
+    return np.ascontiguousarray(np.moveaxis(values, 0, 2), np.float64)
+
+
 def _summed(values: np.ndarray) -> np.ndarray:
-    """The sums of all values above and to the left: float64 [n, h + 1, w + 1] from [n, h, w]."""
-    table = np.zeros((len(values), values.shape[1] + 1, values.shape[2] + 1))
-    table[:, 1:, 1:] = values.astype(np.float64).cumsum(axis=1).cumsum(axis=2)
+    """The sums of all values above and to the left: float64 [h + 1, w + 1, n] from [h, w, n]."""
+    height, width, count = values.shape
+    table = np.zeros((height + 1, width + 1, count))
+    np.cumsum(values.cumsum(axis=0), axis=1, out=table[1:, 1:])
     return table
 
 
 def _area(table: np.ndarray, top: int, left: int, rows: int, columns: int) -> np.ndarray:
     bottom, right = top + rows, left + columns
-    return table[:, bottom, right] - table[:, top, right] - table[:, bottom, left] + table[:, top, left]
+    return table[bottom, right] - table[top, right] - table[bottom, left] + table[top, left]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import numpy as np
 
@@ -40,7 +40,7 @@ def arrange(where: str, files: Iterable[str], folders: Iterable[str], allow_empt
     if not images:
         raise DataError(f"{where}: received no images; expected files ending in {', '.join(SUFFIXES)}, in a folder for "
                         "each class")
-    parts = [PurePosixPath(name).parts for name in images]
+    parts = [tuple(name.split("/")) for name in images]
     above = _wrapping(parts)
     inside = [part[above:] for part in parts]
     with_splits = _has_splits(inside)
@@ -70,14 +70,14 @@ def _images(files: Iterable[str]) -> tuple[list[str], list[LeftOut]]:
     """(names of images in natural order, files that are left out)."""
     images, left_out, hidden = [], [], set()
     for name in sorted(files, key=natural):
-        path = PurePosixPath(name)
-        veiled = next((i for i, part in enumerate(path.parts) if is_hidden(part)), None)
+        parts = name.split("/")
+        veiled = next((i for i, part in enumerate(parts) if is_hidden(part)), None)
         if veiled is not None:
-            outer = "/".join(path.parts[: veiled + 1])
+            outer = "/".join(parts[: veiled + 1])
             if outer not in hidden:
                 hidden.add(outer)
                 left_out.append(LeftOut(printable(outer), "it is hidden or belongs to the operating system"))
-        elif path.suffix.lower() not in SUFFIXES:
+        elif posixpath.splitext(name)[1].lower() not in SUFFIXES:
             left_out.append(LeftOut(printable(name), "it is no image, by its name"))
         else:
             images.append(name)
@@ -109,7 +109,7 @@ def _empty_classes(folders: Iterable[str], above: int, depth: int, found: set[st
     """Folders at the level of the classes that hold no image in any split."""
     empty = set()
     for folder in folders:
-        parts = PurePosixPath(folder).parts[above:]
+        parts = folder.split("/")[above:]
         if len(parts) == depth - 1 and not any(map(is_hidden, parts)) and parts[-1] not in found \
                 and (depth == 2 or parts[0].lower() in ROLES):
             empty.add(parts[-1])

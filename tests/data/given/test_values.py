@@ -125,7 +125,7 @@ WRONG = {
     "three arrays": ((X, Y, X), UsageError, "received a tuple of 3 values"),
     "no labels": ((X, None), UsageError, "labels: received None"),
     "too few labels": ((X, [0, 1]), DataError, "received 4 images and 2 labels"),
-    "one class": ((X, [1, 1, 1, 1]), DataError, "the only class '1'"),
+    "one class": ((X, [1, 1, 1, 1]), DataError, "one class, '1'"),
     "normalised": ((X - 0.5, Y), DataError, "values from -0.5 to -0.5; expected 0 to 255, or 0 to 1"),
     "NaN": ((np.full((4, 8, 8), np.nan), Y), DataError, "values from nan"),
     "texts as images": ((np.array(["a"] * 4), Y), DataError, "expected numbers"),

@@ -23,7 +23,7 @@ def test_classes_are_distinct_labels_in_natural_order() -> None:
 
 
 @pytest.mark.parametrize(("labels", "message"), [
-    (["cat"], "here: received the only class 'cat'; expected 2 to 10,000 classes"),
+    (["cat"], "here: received one class, 'cat'; expected 2 to 10,000 classes"),
     ([], "here: received 0 classes"),
     (map(str, range(10_001)), "here: received 10,001 classes"),
     (["a\nb", "c"], r"here: received the class 'a\?b'"),

@@ -75,7 +75,7 @@ def test_arrays_are_resized_and_grey_stays_grey(tmp_path: Path, read: Read) -> N
     ({"x_train": np.full((2, 8, 8), np.nan), "y_train": [0, 1]}, "x_train holds values from nan to nan"),
     ({"x_train": np.zeros((2, 8, 8)), "y_train": [0, 1, 1]}, r"y_train is int64 \[3\]; expected 2 labels"),
     ({"x_train": np.zeros((2, 8, 8)), "y_train": [0.5, 1]}, "y_train holds labels that are no whole numbers"),
-    ({"x_train": np.zeros((2, 8, 8)), "y_train": [1, 1]}, "received the only class '1'"),
+    ({"x_train": np.zeros((2, 8, 8)), "y_train": [1, 1]}, "received one class, '1'"),
     ({"images": np.zeros((2, 8, 8)), "labels": [0, 2], "classes": ["a", "b"]}, "received the label '2'; expected 0"),
     ({"x_train": np.zeros((2, 8, 8)), "y_train": [0, 1], "x_test": np.zeros((2, 9, 9)), "y_test": [0, 1]},
      "images of the splits have the shapes"),

@@ -96,7 +96,7 @@ def test_a_table_without_labels_is_for_prediction_only(tmp_path: Path, read: Rea
     (["label", *NAMES], [], "received no rows"),
     (["label", *NAMES[:63], NAMES[0]], [[1, *[0] * 64]], "two columns have the same name"),
     (["label", *NAMES], [[1, *[0] * 64], [2, *[0] * 63]], "expected a whole number"),
-    (["label", *NAMES], [[1, *[0] * 64], [1, *[0] * 64]], "received the only class '1'"),
+    (["label", *NAMES], [[1, *[0] * 64], [1, *[0] * 64]], "received one class, '1'"),
 ])
 def test_an_unsuitable_table_is_refused_in_one_line(
     tmp_path: Path, read: Read, header: list[str], rows: list[list[object]], message: str

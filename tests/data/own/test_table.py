@@ -94,7 +94,7 @@ def test_missing_labels_are_counted_and_named(pets: Path, read: Read) -> None:
     (("file", "a.png", "b.png"), "can't tell which column holds the labels"),
     (("file,sex,age", "a.png,f,3", "b.png,m,4"), "can't tell which column holds the labels: sex, age; choose it with"),
     (("file,label", "a.png,cat", "b.png,dog", "a.png,dog"), r"1 images are listed with different labels \(a.png\)"),
-    (("file,label", "a.png,cat", "b.png,cat"), "received the only class 'cat'"),
+    (("file,label", "a.png,cat", "b.png,cat"), "received one class, 'cat'"),
     (("file,label", "a.png,cat", ",dog", "b.png,dog"), r"1 of 3 rows have no path in the column 'file' \(row 2\)"),
 ])
 def test_an_unsuitable_table_is_refused_in_one_line(

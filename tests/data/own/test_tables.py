@@ -111,7 +111,7 @@ def test_empty_and_damaged_cells_are_left_out_and_named(tmp_path: Path, read: Re
     ([0, None, 1, 1, None, None], (), r"3 of 6 rows have no label \(a.parquet row 1, a.parquet row 4, a.parquet row"),
     ([0, 1, 2, 0, 1, 2], ("cat", "dog"), "received the label '2'; expected 0 to 1"),
     ([0.5, 1.5] * 3, (), "the labels in 'label' are double; expected whole numbers or texts"),
-    ([1] * 6, (), "received the only class '1'"),
+    ([1] * 6, (), "received one class, '1'"),
 ])
 def test_unsuitable_labels_are_refused_in_one_line(
     tmp_path: Path, read: Read, contents: list[bytes], labels: list[object], names: tuple[str, ...], message: str
