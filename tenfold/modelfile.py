@@ -84,7 +84,6 @@ def load(path: Path) -> keras.Model:
     far more memory or time than its bytes.
     """
     from tenfold.backend import keras  # `facts` needs no engine
-
     from tenfold.foreign.load import limited_weights
 
     if path.suffix != ".h5":  # our own export, checked before it gets its name

@@ -232,7 +232,8 @@ def test_training_writes_all_documented_files(trained: Result) -> None:
     runs = trained.runs  # type: ignore[attr-defined]
     assert {path.name for path in runs.iterdir()} == {"tiny-1", "tiny-2"}
     for path in runs.iterdir():
-        assert {each.name for each in path.iterdir()} == documented - {"data", "initial.keras"}  # of images and models given in Python
+        given = {"data", "initial.keras"}  # images and models given in Python
+        assert {each.name for each in path.iterdir()} == documented - given
         kinds = {each.name.partition("-")[0] for each in (path / "checkpoints").iterdir()}
         assert kinds == {"last", "best"}
         assert {each.name for each in (path / "predictions").iterdir()} == {

@@ -141,3 +141,18 @@ def test_a_run_refuses_images_that_have_changed(
     change(copy / "3" / next(file.name for file in sorted((copy / "3").iterdir()) if file.stat().st_size > 60))
     with pytest.raises(RunError, match=r"^[^\n]*has changed since training[^\n]*$"):
         jobs.evaluate(run)
+
+
+def test_a_folder_with_only_test_images_is_evaluated(run: Run, place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place / "photos", tmp_path / "new/test")
+    found = jobs.evaluate(run, data=tmp_path / "new")
+    assert found["new-test"]["count"] == 200 - BAD
+    with pytest.raises(DataError, match=r"^[^\n]*received no training images[^\n]*$"):
+        jobs.train(Recipe.load("cnn2", OVERRIDES), tmp_path / "new", runs=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_all_images_of_a_folder_without_splits_are_evaluated(run: Run, place: Path) -> None:
+    found = jobs.evaluate(run, data=place / "photos")
+    assert found["photos-train"]["count"] == 200 - BAD
+    assert sum(found["photos-train"]["data"]["overlap"].values()) == 200 - BAD

@@ -131,7 +131,8 @@ def resume(
 def evaluate(
     run: RunPath,
     split: Annotated[list[str] | None, typer.Option("--split", help="Split to evaluate; repeatable. "
-                                                    "Default: validation and test; with --data: test.")] = None,
+                                                    "Default: validation and test; with --data: test, or all images "
+                                                    "if they are in no splits.")] = None,
     data: Annotated[str | None, typer.Option("--data", metavar="DATA", help="Evaluate on another data set.")] = None,
     tta: Annotated[str | None, typer.Option("--tta", metavar="VIEWS", help="Evaluate with test-time augmentation too: "
                                             "none, mirror or mirror-translate. Default: the recipe's.")] = None,

@@ -13,7 +13,7 @@ import numpy as np
 
 from tenfold.data.dataset import Dataset, Split
 from tenfold.data.view import Images, blocks
-from tenfold.errors import UsageError, unknown
+from tenfold.errors import DataError, UsageError, unknown
 from tenfold.recipe import DataSection
 
 
@@ -24,8 +24,11 @@ def prepare(dataset: Dataset, section: DataSection) -> Dataset:
     has none; hold out a validation split likewise; keep `section.train_size` of the remaining training images.
     Held-out splits and subsets are stratified and selected with `section.seed`; images keep their order.
 
-    Raises UsageError for an unknown class and for sizes that the data can't provide.
+    Raises DataError for a data set without training images, UsageError for an unknown class and for sizes that the
+    data can't provide.
     """
+    if not len(dataset.train):
+        raise DataError(f"data set {dataset.uri}: received no training images; expected some in each class")
     if section.classes:
         dataset = select_classes(dataset, section.classes)
     if dataset.test is None and section.test:

@@ -28,11 +28,11 @@ def evaluate(run: Run | str | Path, watcher: Watcher | None = None, csv: bool = 
     """Evaluate a run's model again on the data set it was trained on, and update its report.
 
     run: a Run or its path. splits: the splits to evaluate (default: validation and test). data: another data set to
-    evaluate on instead (see `train`); its split (default: test) is stored as `<data set>-<split>`. The run's own
-    images, given again as values, are evaluated as its own. tta: test-time augmentation, instead of the
-    recipe's `evaluate.tta`; its results are stored as `<split>_tta`. calibrate: fit a temperature on the validation
-    predictions and write `calibration.json`. corruptions: evaluate on corrupted test images and write
-    `corruptions.json`.
+    evaluate on instead (see `train`); its split (default: test, or all images if there are no splits) is stored as
+    `<data set>-<split>`. The run's own images, given again as values, are evaluated as its own. tta: test-time
+    augmentation, instead of the recipe's `evaluate.tta`; its results are stored as `<split>_tta`. calibrate: fit a
+    temperature on the validation predictions and write `calibration.json`. corruptions: evaluate on corrupted test
+    images and write `corruptions.json`.
 
     Returns the metrics: split → metric → {"value", "low", "high"}. Raises RunError if the content of the data set has
     changed, UsageError for an unknown split, RecipeError for an unknown `tta`.
@@ -74,13 +74,22 @@ def _given(run: Run, data: Data | None, watcher: Watcher) -> tuple[Dataset | Non
     return None, given
 
 
+def _default_split(other: Dataset, watcher: Watcher) -> str:
+    """The split of another data set to evaluate: test, or all of its images if they are in no splits."""
+    present = list(other.splits())
+    if present != ["train"]:
+        return "test"
+    watcher.notice(f"{other.name} has no test split: evaluating on all of its {len(other.train):,} images")
+    return "train"
+
+
 def _evaluate_splits(run: Run, dataset: Dataset, other: Dataset | None, splits: Sequence[str], csv: bool,
                      how: EvaluateSection, watcher: Watcher) -> None:
     """Evaluate splits of the run's own data set or, if given, of the other one."""
     from tenfold import evaluation
 
     if other is not None:
-        for split in splits or ("test",):
+        for split in splits or (_default_split(other, watcher),):
             evaluation.score_elsewhere(run, other, split, csv, how, dataset, watcher)
         return
     missing = [split for split in splits if split not in dataset.splits()]

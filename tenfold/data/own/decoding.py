@@ -149,7 +149,7 @@ def _rows(listing: Listing, shape: Shape, read: Callable[[Content], np.ndarray],
                 failed.append((number, error))
         return failed
 
-    # A thread takes several images at a time. Small images are faster in one thread, which never waits for Python's lock.
+    # A thread takes several images at a time. Small ones are faster in one thread: it never waits for Python's lock.
     first, *parts = [range(first, min(first + AT_ONCE, end)) for first in range(start, end, AT_ONCE)]
     started = time.perf_counter()
     errors = pixels(first, _contents(listing, first))
