@@ -1,6 +1,6 @@
 """Own images: how fast folders are decoded, and what keeping bursts together does to the validation accuracy.
 
-    python -m benchmarks.own_images [--small 60000] [--photos 1000] [--rounds 3] [--json FILE]
+    python -m benchmarks.own_images [--small 60000] [--photos 4000] [--rounds 3] [--json FILE]
 
 Writes two folders of JPEGs: 32×32 pixels from CIFAR-10, and photos of 640×480 pixels, which are enlarged mosaics of
 CIFAR-10 with noise of a camera. Each program reads them in turn, in its own process: Tenfold into an empty cache,
@@ -128,7 +128,7 @@ def bursts(folder: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", type=record.positive, default=60_000, help="JPEGs of 32×32 pixels (default: 60,000)")
-    parser.add_argument("--photos", type=record.positive, default=1000, help="photos of 640×480 (default: 1,000)")
+    parser.add_argument("--photos", type=record.positive, default=4000, help="photos of 640×480 (default: 4,000)")
     parser.add_argument("--rounds", type=record.positive, default=3)
     parser.add_argument("--only", choices=("small", "photos", "bursts"), help="measure only this part")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")

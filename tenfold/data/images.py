@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from tenfold.data.fitting import GAP, fit
-from tenfold.data.jpeg import START, decode_jpeg
+from tenfold.data.jpeg import START, decode_jpeg, jpeg_shape
 from tenfold.errors import ImageError, UsageError, first_line
 from tenfold.recipe.sections import Resize
 from tenfold.storage.paths import absent
@@ -81,6 +81,9 @@ def image_header(source: Source) -> Shape:
 
     Raises ImageError if it can't be read; the rest of the file may still be damaged.
     """
+    found = jpeg_shape(source) if isinstance(source, bytes) else None
+    if found is not None:
+        return found
     from PIL import Image
 
     try:

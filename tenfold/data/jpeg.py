@@ -19,17 +19,15 @@ def decode_jpeg(content: bytes, shape: tuple[int, int, int] | None, resize: Resi
     That is the case for everything but an ordinary JPEG: other formats, CMYK, damaged or very large files, another
     size if `resize` is None.
     """
-    if not content.startswith(START):
+    header = _header(content)
+    if header is None:
         return None
     import simplejpeg
 
+    height, width, own_channels, turn = header
+    size = (width, height) if turn >= 5 else (height, width)
+    channels = shape[2] if shape else own_channels
     try:
-        height, width, space, _ = simplejpeg.decode_jpeg_header(content)
-        if space not in ("Gray", "YCbCr") or height * width > MOST_PIXELS:
-            return None
-        turn = orientation(content)
-        size = (width, height) if turn >= 5 else (height, width)
-        channels = shape[2] if shape else 1 if space == "Gray" else 3
         if shape and resize is None and size != shape[:2]:
             return None
         plan = fit(size, shape, resize or "stretch") if shape else None
@@ -41,6 +39,30 @@ def decode_jpeg(content: bytes, shape: tuple[int, int, int] | None, resize: Resi
         return None
     upright = turned(pixels, turn)
     return upright if plan is None else plan.apply(upright, size[1] / upright.shape[1], size[0] / upright.shape[0])
+
+
+def jpeg_shape(content: bytes) -> tuple[int, int, int] | None:
+    """Height, width and channels of the upright image, from its header; None if Pillow has to decide."""
+    header = _header(content)
+    if header is None:
+        return None
+    height, width, channels, turn = header
+    return (width, height, channels) if turn >= 5 else (height, width, channels)
+
+
+def _header(content: bytes) -> tuple[int, int, int, int] | None:
+    """Height, width, channels and orientation of an ordinary JPEG that is not too large; None of anything else."""
+    if not content.startswith(START):
+        return None
+    import simplejpeg
+
+    try:
+        height, width, space, _ = simplejpeg.decode_jpeg_header(content)
+    except ValueError:
+        return None
+    if space not in ("Gray", "YCbCr") or height * width > MOST_PIXELS:
+        return None
+    return height, width, 1 if space == "Gray" else 3, orientation(content)
 
 
 def orientation(content: bytes) -> int:
