@@ -54,4 +54,4 @@ def _explained_errors(run: Run, dataset: Dataset, splits: Mapping[str, Predicted
     images, labels, probabilities = evaluated
     errors = named(most_confident(labels, probabilities, EXPLAINED_ERRORS), dataset.splits()[split].names)
     chosen = np.array([error.index for error in errors], np.int64)
-    return explain(run.model(), images[chosen], errors, labels[chosen]) if errors else []
+    return explain(modelfile.shared(run.path / "model.keras"), images[chosen], errors, labels[chosen]) if errors else []

@@ -6,6 +6,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -93,6 +94,17 @@ def load(path: Path) -> keras.Model:
             return keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras raises whatever a damaged file leads to
         raise RunError(f"{path}: can't be loaded as a Keras model: {first_line(error)}") from None
+
+
+def shared(path: Path) -> keras.Model:
+    """The same as from `load`, but loaded only once while the file stays the same. It must not be changed."""
+    status = path.stat()
+    return _loaded(path.absolute(), (status.st_mtime_ns, status.st_size, status.st_ino))
+
+
+@lru_cache(maxsize=1)
+def _loaded(path: Path, stamp: tuple[int, ...]) -> keras.Model:
+    return load(path)
 
 
 def _check_limits(path: Path) -> None:

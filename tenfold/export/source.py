@@ -32,7 +32,7 @@ class Source:
     @classmethod
     def of(cls, run: Run, plain: keras.Model | None = None) -> Source:
         """Read a run's model, unless it is given. Raises RunError if the run has none or if it is damaged."""
-        model = plain or run.model()
+        model = plain or (modelfile.shared(run.path / MODEL) if run.has(MODEL) else run.model())
         known = modelfile.facts(run.path / MODEL)
         temperature = float(run.calibration()["temperature"]) if run.has("calibration.json") else 1.0
         facts = {

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tenfold.backend import keras
 from tenfold.errors import ModelFileError, first_line
 from tenfold.foreign import archive, hdf5, model_copy, weights_copy
@@ -25,17 +27,24 @@ DEFAULT_SIDE = 224  # pixels, if the graph does not fix the image size
 def without_memory() -> Iterator[None]:
     """A context in which Keras builds models on PyTorch's meta device: shapes and dtypes, no values.
 
-    If tracing a layer fails there, Keras does not retry with real tensors, as it normally would.
+    If tracing a layer fails there, Keras does not retry with real tensors, as it normally would. Random numbers are
+    not drawn: PyTorch imports its compiler, which takes a second, to find the shape of their sums.
     """
-    from keras.src.backend.torch import core  # after `backend` has selected PyTorch
+    from keras.src.backend.torch import core, random  # after `backend` has selected PyTorch
+
+    def undrawn(shape: Any, *_: Any, dtype: Any = None, **__: Any) -> Any:
+        return torch.empty(tuple(shape), dtype=core.to_torch_dtype(dtype or keras.config.floatx()), device="meta")
 
     before = core.DEFAULT_DEVICE
+    drawing = {name: getattr(random, name) for name in ("uniform", "normal", "truncated_normal")}
     core.DEFAULT_DEVICE = "meta"
+    vars(random).update(dict.fromkeys(drawing, undrawn))
     try:
         with keras.device("meta"):
             yield
     finally:
         core.DEFAULT_DEVICE = before
+        vars(random).update(drawing)
 
 
 def load_model(path: str | Path) -> keras.Model:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,16 +78,20 @@ def check_build(section: ModelSection, shape: tuple[int, int, int], classes: int
         classifier.check(section, classes)
     if section.name in ("pretrained", "keras"):
         origin(section)
-        _build_without_memory(section.model_dump_json(), shape, classes)
+        build_without_memory(section, shape, classes)
 
 
-@cache
-def _build_without_memory(section: str, shape: tuple[int, int, int], classes: int) -> None:
-    """Build a network from the JSON of its section; the same one is built only once, as that takes a second."""
+def build_without_memory(section: ModelSection, shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """The plain network from `build`, without memory for weights. The same one is built only once."""
+    return _built_without_memory(section.model_dump_json(), shape, classes)
+
+
+@lru_cache(maxsize=1)
+def _built_without_memory(section: str, shape: tuple[int, int, int], classes: int) -> keras.Model:
     from tenfold.foreign.load import without_memory
 
     with without_memory():
-        build(ModelSection.model_validate_json(section), shape, classes)
+        return build(ModelSection.model_validate_json(section), shape, classes)
 
 
 def obtain(section: ModelSection, watcher: Watcher = SILENT) -> None:

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tenfold.backend import compiler
 from tenfold.foreign.load import without_memory
 from tenfold.later import importing_later
-from tenfold.models import build
+from tenfold.models import build, build_without_memory
 from tenfold.recipe import ModelSection
 
 
@@ -25,10 +25,9 @@ class Summary:
     def of(cls, section: ModelSection, shape: tuple[int, int, int], classes: int) -> Summary:
         """Build the plain model of a recipe's `[model]` section, without memory, and count."""
         counter = FlopCounterMode(display=False)
-        with without_memory(), importing_later(compiler()), torch.no_grad():
-            model = build(section, shape, classes)
-            with counter:
-                model(torch.zeros(1, *shape, device="meta"), training=False)
+        model = build_without_memory(section, shape, classes)
+        with without_memory(), importing_later(compiler()), torch.no_grad(), counter:
+            model(torch.zeros(1, *shape, device="meta"), training=False)
         return cls(model.count_params(), counter.get_total_flops())
 
 

@@ -37,7 +37,7 @@ def fast(run: Run) -> Fast:
 @lru_cache(maxsize=1)
 def _opened(path: Path, stamp: tuple[int, ...], recipe: str) -> Fast:
     """The model in a run directory; `stamp` and `recipe` change with the model."""
-    plain = modelfile.load(path / "model.keras")
+    plain = modelfile.shared(path / "model.keras")
     facts = modelfile.check_facts(path / "model.keras", plain)
     return Fast(twin(ModelSection.model_validate_json(recipe) if recipe else None, plain), facts)
 
