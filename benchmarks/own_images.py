@@ -4,7 +4,8 @@
 
 Writes two folders of JPEGs: 32×32 pixels from CIFAR-10, and photos of 640×480 pixels, which are enlarged mosaics of
 CIFAR-10 with noise of a camera. Each program reads them in turn, in its own process: Tenfold into an empty cache,
-Pillow in threads, `keras.utils.image_dataset_from_directory` on TensorFlow. Then it plants bursts: each of 1,500 images
+Pillow in threads, `keras.utils.image_dataset_from_directory` on TensorFlow. Then `tenfold try` gets 200 and 2,000
+photos in four classes, as a whole process. At last it plants bursts: each of 1,500 images
 of CIFAR-10 is followed by five shifted, re-encoded frames; a network is trained with and without the rule, and its
 validation accuracy is compared with that on 5,000 images of unseen scenes, over five splits.
 """
@@ -14,7 +15,9 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,12 +27,13 @@ from PIL import Image
 
 from benchmarks import environments, record
 from benchmarks.environments import TENSORFLOW
-from benchmarks.side_by_side import Contender, log, ratio, rounds, spread
+from benchmarks.side_by_side import Contender, finish, log, ratio, rounds, spread
 
 SIDE = 96  # pixels to which photos are decoded
 SCENES, FRAMES, SHIFT = 1500, 5, 3
 UNSEEN, SEEDS = 5000, 5  # images of other scenes; random splits
 RECIPE, EPOCHS = "cnn2", 8
+CLASSES = 4  # of the photos that `tenfold try` gets
 COMPARED = 200  # photos whose pixels are compared
 
 
@@ -125,12 +129,29 @@ def bursts(folder: Path) -> dict[str, Any]:
     return found
 
 
+def first_verdict(folder: Path, images: np.ndarray, labels: np.ndarray, count: int, times: int) -> dict[str, Any]:
+    """Wall seconds of `tenfold try` as a whole process on photos in four classes, each time with an empty cache."""
+    rng = np.random.default_rng(2)
+    rows = np.concatenate([np.flatnonzero(labels == label)[: count // CLASSES] for label in range(CLASSES)])
+    large = (np.asarray(Image.fromarray(images[row]).resize((640, 480), Image.Resampling.BICUBIC)) for row in rows)
+    noisy = (np.clip(image + rng.normal(0, 4, image.shape), 0, 255).astype(np.uint8) for image in large)
+    write_jpegs(folder / "tried", noisy, labels[rows], 88)
+    seconds = []
+    for number in range(times):
+        started = time.perf_counter()
+        finish([sys.executable, "-c", "from tenfold.cli import main; main()", "try", str(folder / "tried"), "--runs",
+                str(folder / "runs")], {"TENFOLD_CACHE": str(folder / f"cache-{number}")})
+        seconds.append(time.perf_counter() - started)
+        log(f"tried {count:,} photos: {seconds[-1]:.1f} s")
+    return {"photos": count, "seconds": spread(seconds)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", type=record.positive, default=60_000, help="JPEGs of 32×32 pixels (default: 60,000)")
     parser.add_argument("--photos", type=record.positive, default=4000, help="photos of 640×480 (default: 4,000)")
     parser.add_argument("--rounds", type=record.positive, default=3)
-    parser.add_argument("--only", choices=("small", "photos", "bursts"), help="measure only this part")
+    parser.add_argument("--only", choices=("small", "photos", "verdict", "bursts"), help="measure only this part")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
     environments.add_options(parser)
     arguments = parser.parse_args()
@@ -152,6 +173,9 @@ def main() -> None:
             write_jpegs(folder / "photos", photos(images, arguments.photos), labels[: arguments.photos], 88)
             result["photos"] = {**compare(folder / "photos", SIDE, arguments.photos, arguments),
                                 **pixel_differences(folder / "photos")}
+        if arguments.only in (None, "verdict"):
+            result["verdict"] = [first_verdict(folder / str(count), images, labels, count, arguments.rounds)
+                                 for count in (200, 2000)]
         if arguments.only in (None, "bursts"):
             result["bursts"] = {"recipe": RECIPE, "scenes": SCENES, "frames": FRAMES, **bursts(folder / "bursts")}
     record.write(arguments.json, {**result, **record.origin()})
