@@ -27,6 +27,7 @@ import numpy as np
 from scipy import stats
 
 import tenfold
+from benchmarks import record
 from benchmarks.environments import TENSORFLOW, add_options
 from tenfold import jobs, machine
 from tenfold.data.splits import prepare
@@ -217,14 +218,13 @@ def main() -> None:
     unknown = set(arguments.parts) - set(PARTS)
     if unknown:
         parser.error(f"unknown part {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}")
-    result: dict[str, Any] = {"machine": machine.facts()}
+    result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as cache:
         os.environ["TENFOLD_CACHE"] = cache
         for part in arguments.parts or PARTS:
             result[part] = globals()[part](arguments)
             print(json.dumps({part: result[part]}, indent=2), flush=True)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    record.write(arguments.json, {**result, **record.origin()})
 
 
 if __name__ == "__main__":
