@@ -270,9 +270,9 @@ def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def print_recipes(facts: Mapping[str, Mapping[str, str]]) -> None:
-    """Print a line of at most 80 columns for each shipped recipe: measured accuracy and seconds, description."""
+    """Print a line for each shipped recipe: measured accuracy and seconds, and the description as far as it fits."""
     table = _table("recipe", "accuracy", ">seconds")
-    table.add_column("description", no_wrap=True, overflow="ellipsis", max_width=80 - 44)
+    table.add_column("description", no_wrap=True, overflow="ellipsis", max_width=_console().width - 44)
     for name, header in facts.items():
         accuracy = header.get("accuracy", "not measured").partition(" (")[0].partition(" with")[0]
         seconds = header.get("seconds", "–").partition(" ")[0]

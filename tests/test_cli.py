@@ -701,10 +701,17 @@ def test_study_shows_its_file_and_accepts_overrides(elsewhere: Path) -> None:
     assert not list(elsewhere.iterdir())
 
 
-def test_recipes_fit_a_terminal_and_metrics_have_names(trained: Result) -> None:
-    listed = _tenfold("recipes").stdout.splitlines()
-    assert max(map(len, listed)) <= 80
-    assert len(listed) == 2 + len(shipped())
+def test_recipes_fit_a_terminal_and_keep_their_descriptions_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = _tenfold("recipes").stdout
+    assert len(listed.splitlines()) == 2 + len(shipped())
+    assert "…" not in listed
+    monkeypatch.setattr("tenfold.terminal._console", lambda: Console(width=80))
+    narrow = _tenfold("recipes").stdout.splitlines()
+    assert max(map(len, narrow)) <= 80
+    assert len(narrow) == 2 + len(shipped())
+
+
+def test_metrics_have_names(trained: Result) -> None:
     assert "ROC-AUC" in trained.stdout
     assert "roc_auc" not in trained.stdout
 
