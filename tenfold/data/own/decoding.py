@@ -34,6 +34,7 @@ from tenfold.storage.files import storing, write_whole
 
 RULES = 1  # version of the rules of reading and resizing: another one makes a new cache
 BLOCK = 512  # images decoded between two progress reports
+NOTED = 8  # blocks after which the disk is made to hold them: an interrupted decoding continues there
 BLOCK_BYTES = 64 << 20  # of decoded images in a block, at most
 AT_ONCE = 8  # images that a thread takes
 SMALL = 3e-4  # seconds for an image: those that take less are decoded in one thread
@@ -112,7 +113,7 @@ def decode(listing: Listing, shape: Shape, resize: Resize, watcher: Watcher, onl
     try:
         with ThreadPoolExecutor(workers()) as pool:
             images = stored.fill(
-                lambda start, end: _rows(listing, shape, read, start, end, pool, notes), block,
+                lambda start, end: _rows(listing, shape, read, start, end, pool, notes), block, NOTED,
                 waiting=lambda: watcher.notice("another process is decoding these images; waiting for it"),
                 stop=watcher.stop, progress=lambda done: watcher.advance("decode", done, len(listing), "images"))
     except Coloured:

@@ -96,7 +96,7 @@ from tenfold.progress import Watcher
 class Slow(Watcher):
     def advance(self, stage, done, total, unit):
         print(done, flush=True)
-        if done >= 40:
+        if done >= 80:
             sys.stdin.read()  # until it is killed
 
 decoding.BLOCK = 10
@@ -110,7 +110,7 @@ def test_decoding_that_was_killed_continues(tmp_path: Path, monkeypatch: pytest.
                                stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdin is not None
-    while process.stdout.readline().strip() != "40":
+    while process.stdout.readline().strip() != "80":
         assert process.poll() is None
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -120,7 +120,7 @@ def test_decoding_that_was_killed_continues(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(decoding, "BLOCK", 10)
     rest = Counting()
     dataset = opened(path, rest)
-    assert rest.seen[0] == 40
+    assert rest.seen[0] == 80
     assert left_out(dataset).keys() == {"0/bad.png"}
     for name, image in zip(dataset.train.names, dataset.train.images[:], strict=True):
         assert np.array_equal(image, read_image(path / name, dataset.shape))
