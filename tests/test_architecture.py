@@ -68,8 +68,8 @@ FLOORS: dict[str, set[str]] = {
     "demo": {"progress", "study"},
     "terminal": {"csvfile", "registry", "run", "data", "evaluation", "report", "comparison"},
     "cli": {
-        "errors", "plugins", "recipe", "progress", "run", "data", "prediction", "export", "comparison", "environment",
-        "study", "search", "jobs", "bench", "overview", "explanation", "demo", "terminal",
+        "errors", "plugins", "storage", "recipe", "progress", "run", "data", "interrupt", "prediction", "export",
+        "comparison", "environment", "study", "search", "jobs", "bench", "overview", "explanation", "demo", "terminal",
     },
     "__main__": {"cli"},
     "__init__": set(),
