@@ -82,6 +82,7 @@ ENGINE = {
     "models/classifier.py", "models/depthwise.py", "models/inference.py", "foreign/load.py",
     "training/engine.py", "training/loader.py", "training/optimizers.py", "training/adam.py", "training/muon.py",
     "training/augment.py", "training/features.py", "export/engine.py", "export/formats/torch.py",
+    "export/formats/litert.py", "export/savedmodel/program.py",
 }
 
 
