@@ -57,9 +57,14 @@ TENSORFLOW = Environment("tensorflow", ("tensorflow-cpu>=2.20,<2.22", KERAS))
 JAX = Environment("jax", ("jax>=0.4.35,<0.11", KERAS))
 
 
+def directory() -> Path:
+    """The default directory of the environments."""
+    return Path(os.environ.get("TENFOLD_BENCH_ENVS", "~/.cache/tenfold-benchmarks"))
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for the directory of the environments and for installing them."""
-    default = Path(os.environ.get("TENFOLD_BENCH_ENVS", "~/.cache/tenfold-benchmarks"))
+    default = directory()
     parser.add_argument("--environments", type=Path, default=default, metavar="DIR",
                         help=f"directory of the peers' environments (default: {default})")
     parser.add_argument("--no-install", action="store_true", help="report peers without an environment as absent")

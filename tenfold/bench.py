@@ -48,10 +48,13 @@ class Speed:
 
 @dataclass(frozen=True)
 class Measured:
-    """One runtime. start_up: seconds of `tenfold predict` for one image; memory: its peak in MiB; size: bytes."""
+    """One runtime. start_up: seconds of `tenfold predict` for one image; memory: its peak in MiB; size: bytes.
+
+    Start-up and memory are None if they were not measured; memory also where the system does not tell it.
+    """
 
     runtime: str
-    start_up: float
+    start_up: float | None
     memory: float | None
     size: int
     agreement: Agreement
@@ -71,12 +74,12 @@ class _Candidate:
     path: Path
 
 
-def bench(run: Run, batches: Sequence[int] = BATCHES, rounds: int = ROUNDS, watcher: Watcher = SILENT,
-          ) -> list[Measured]:
+def bench(run: Run, batches: Sequence[int] = BATCHES, rounds: int = ROUNDS, watcher: Watcher = SILENT, *,
+          start_up: bool = True) -> list[Measured]:
     """Measure a run's model in every installed runtime, and its int8 exports: the runtimes take turns in each round.
 
     The images are the run's check images. ONNX and OpenVINO models that the run lacks are exported into a temporary
-    folder. Raises RunError if the run has no model or no check images.
+    folder. Without `start_up`, no process is started. Raises RunError if the run has no model or no check images.
     """
     check_run(run)
     kept = check_images.read(run)
@@ -87,7 +90,8 @@ def bench(run: Run, batches: Sequence[int] = BATCHES, rounds: int = ROUNDS, watc
         found = {name: agreement(expected, predictor.predict(kept.images), kept.labels)
                  for name, predictor in predictors.items()}
         durations = _rounds(predictors, kept.images, batches, rounds, watcher)
-        starts = {each.name: _start_up(each, kept.images[0], Path(folder), min(rounds, STARTS)) for each in candidates}
+        count = min(rounds, STARTS) if start_up else 0
+        starts = {each.name: _start_up(each, kept.images[0], Path(folder), count) for each in candidates}
         return [Measured(each.name, *starts[each.name], measured(each.path)[0], found[each.name],
                          tuple(_speed(batch, durations[each.name, batch]) for batch in batches)) for each in candidates]
 
@@ -151,9 +155,13 @@ def _speed(batch: int, rounds: list[list[float]]) -> Speed:
     return Speed(batch, float(np.median(speeds)), min(speeds), max(speeds), p50, p95, p99)
 
 
-def _start_up(candidate: _Candidate, image: np.ndarray, folder: Path, count: int) -> tuple[float, float | None]:
-    """(seconds, peak memory in MiB, None where the system does not tell) of `tenfold predict` for one image."""
+def _start_up(candidate: _Candidate, image: np.ndarray, folder: Path, count: int,
+              ) -> tuple[float | None, float | None]:
+    """(median seconds, peak memory in MiB) of `count` processes of `tenfold predict` for one image."""
     from PIL import Image
+
+    if not count:
+        return None, None
 
     photo = folder / "photo.png"
     Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(photo)

@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM: during training, the first signal saves and stops; the second stops immediately."""
+"""Ctrl-C and SIGTERM: during training, the first signal saves and stops; the second stops immediately.
+
+Everywhere else, both raise an exception, so that half-written files are removed.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,27 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Terminated(KeyboardInterrupt):
+    """A process received SIGTERM."""
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """A context in which SIGTERM raises Terminated; outside the main thread it does nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
 
 
 class Interrupt:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from importlib import metadata
 from pathlib import Path
 
 from tenfold.errors import TenfoldError, UsageError, first_line
@@ -45,6 +44,8 @@ def load_file(path: str | Path) -> None:
 
 def load_installed() -> None:
     """Import the modules that installed packages name as entry points. Raises UsageError for a faulty one."""
+    from importlib import metadata  # takes longer to import than a wrong path to be told
+
     for entry in metadata.entry_points(group=GROUP):
         try:
             entry.load()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tenfold.run import Run, State, model_at
 from tenfold.runtimes import AUTO, BATCH, Exported, Predictor, open_export, open_predictor
 
 TABLES = (".csv", ".tsv")
+FEW = 16  # images; more are read in several threads
 TOLERATED = 0.05  # fraction of images that may lie outside the ranges of the training images without a warning
 
 
@@ -94,9 +96,24 @@ def predict(model: Run | str | Path, images: Any, batch_size: int = BATCH, runti
     predictor, facts = _opened(model, runtime)
     found = list(_images(images, predictor.shape[2]))
     results = Predictions()
-    for start in range(0, len(found), batch_size):
-        results += _predict_batch(predictor, found[start : start + batch_size], facts, start)
+    with _mapping(len(found)) as each:
+        for start in range(0, len(found), batch_size):
+            results += _predict_batch(predictor, found[start : start + batch_size], facts, start, each)
     return results
+
+
+@contextlib.contextmanager
+def _mapping(count: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """A `map` that works in several threads if there are many images to read."""
+    if count < FEW:
+        yield map
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    from tenfold.data.own.decoding import workers
+
+    with ThreadPoolExecutor(workers()) as pool:
+        yield pool.map
 
 
 def _opened(model: Run | Path, runtime: str) -> tuple[Predictor, Mapping[str, Any]]:
@@ -145,19 +162,23 @@ def _images(values: Any, channels: int) -> Iterator[tuple[Path | None, Any]]:
             yield image if isinstance(image, Path) else None, image
 
 
+def _read(image: Any, shape: tuple[int, int, int], resize: Any) -> np.ndarray | str:
+    """The pixels of an image, or the reason why it can't be read."""
+    try:
+        return read(image, shape, resize=resize)
+    except ImageError as error:
+        return str(error)
+
+
 def _predict_batch(
     predictor: Predictor, given: Sequence[tuple[Path | None, Any]], facts: Mapping[str, Any], before: int,
+    each: Callable[..., Iterator[Any]],
 ) -> list[Prediction]:
-    """The predictions of images, `before` of which come before them."""
+    """The predictions of images, `before` of which come before them; `each` maps a function over the images."""
     ranges, shape, resize = facts.get("pixels"), predictor.shape, facts.get("resize", "stretch")
-    images: list[np.ndarray] = []
-    errors: list[str | None] = []
-    for _, image in given:
-        try:
-            images.append(read(image, shape, resize=resize))
-            errors.append(None)
-        except ImageError as error:
-            errors.append(str(error))
+    decoded = list(each(partial(_read, shape=shape, resize=resize), (image for _, image in given)))
+    errors = [value if isinstance(value, str) else None for value in decoded]
+    images = [value for value in decoded if not isinstance(value, str)]
     pixels = np.stack(images) if images else np.zeros((0, *predictor.shape), np.uint8)
     strange = iter(unlike(pixels, ranges) if ranges else [False] * len(pixels))
     rows, classes = iter(predictor.predict(pixels)), predictor.classes

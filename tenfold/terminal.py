@@ -257,7 +257,8 @@ def print_bench(found: Sequence[Measured]) -> None:
     table = _table("runtime", ">start-up", ">memory", ">file", ">same class", ">largest difference")
     for each in found:
         memory = "–" if each.memory is None else f"{each.memory:,.0f} MiB"
-        table.add_row(each.runtime, f"{each.start_up:.2f} s", memory, f"{each.size / 1e6:,.2f} MB",
+        start_up = "–" if each.start_up is None else f"{each.start_up:.2f} s"
+        table.add_row(each.runtime, start_up, memory, f"{each.size / 1e6:,.2f} MB",
                       f"{100 * each.agreement.same:.2f} %", f"{each.agreement.largest:.1e}")
     _print(table)
     _print("[dim]start-up and memory: `tenfold predict` for one image; difference: to the probabilities of the runtime "

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browsers import browser, chromium  # noqa: F401
+from firefox import firefox  # noqa: F401
 
 # Tests that run side by side share the cores; the engine reads these before it is imported.
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:

@@ -68,8 +68,8 @@ FLOORS: dict[str, set[str]] = {
     "demo": {"progress", "study"},
     "terminal": {"csvfile", "registry", "run", "data", "evaluation", "report", "comparison"},
     "cli": {
-        "errors", "plugins", "recipe", "progress", "run", "data", "prediction", "export", "comparison", "environment",
-        "study", "search", "jobs", "bench", "overview", "explanation", "demo", "terminal",
+        "errors", "plugins", "storage", "recipe", "progress", "run", "data", "interrupt", "prediction", "export",
+        "comparison", "environment", "study", "search", "jobs", "bench", "overview", "explanation", "demo", "terminal",
     },
     "__main__": {"cli"},
     "__init__": set(),
@@ -82,6 +82,7 @@ ENGINE = {
     "models/classifier.py", "models/depthwise.py", "models/inference.py", "foreign/load.py",
     "training/engine.py", "training/loader.py", "training/optimizers.py", "training/adam.py", "training/muon.py",
     "training/augment.py", "training/features.py", "export/engine.py", "export/formats/torch.py",
+    "export/formats/litert.py", "export/savedmodel/program.py",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,8 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from tenfold import jobs, modelfile
+from tenfold.cli import app
 from tenfold.data.images import read_image
 from tenfold.errors import RunError, UsageError
 from tenfold.jobs.own_data import open_data
@@ -55,6 +58,29 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "dot.png": lambda path: Image.new("RGB", (1, 1), "red").save(path),
     "strip.png": lambda path: Image.new("RGB", (3000, 2), "red").save(path),
 }
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"])
+def test_a_signal_ends_a_prediction_with_one_line(
+    number: signal.Signals, code: int, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    monkeypatch.setattr("tenfold.runtimes.exported.Exported.predict", lambda *_: os.kill(os.getpid(), number))
+    handler = signal.getsignal(number)
+    ended = CliRunner().invoke(app, ["predict", str(run.path), str(tmp_path)])
+    assert ended.exit_code == code
+    assert ended.stderr == f"tenfold: {'interrupted' if code == 130 else 'terminated'}\n"
+    assert ended.stdout == ""
+    assert signal.getsignal(number) is handler
+
+
+def test_a_wrong_path_is_told_before_numpy_is_imported(run: Run) -> None:
+    code = ("import sys; from tenfold.cli import app; app(sys.argv[1:], standalone_mode=False); "
+            "print(sorted({'numpy', 'PIL', 'tenfold.recipe', 'tenfold.prediction'} & set(sys.modules)))")
+    for words in ((run.path, "nowhere.png"), (run.path / "nowhere", "nowhere.png")):
+        done = subprocess.run([sys.executable, "-c", code, "predict", *words], capture_output=True, text=True)
+        assert done.stderr.startswith(f"tenfold: {words[0] if 'nowhere' in str(words[0]) else words[1]}: no such ")
+        assert done.stdout.strip() == "[]"
 
 
 def test_a_folder_is_read_in_order_and_a_bad_file_does_not_stop_it(run: Run, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The command line: each function parses its arguments, makes one library call and prints the result.
 
 Results go to standard output, progress to standard error. Exit codes: 0 success, 1 failure, 2 invalid
-request, 3 the disk is full, read-only or gone, 130 interrupted.
+request, 3 the disk is full, read-only or gone, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations

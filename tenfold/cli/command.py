@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tenfold.errors import TenfoldError, first_line
+from tenfold.interrupt import Terminated, terminable
 from tenfold.plugins import load_file
 
 if TYPE_CHECKING:
@@ -57,10 +58,13 @@ def command(
         @functools.wraps(function)
         def run(*args: Any, **kwargs: Any) -> None:
             try:
-                function(*args, **kwargs)
+                with terminable():
+                    function(*args, **kwargs)
                 sys.stdout.flush()
             except TenfoldError as error:
                 _fail(str(error), error.exit_code)
+            except Terminated:
+                _fail("terminated", 143)
             except KeyboardInterrupt:
                 _fail("interrupted", 130)
             except BrokenPipeError:  # the reader has closed the pipe, as in `tenfold recipes | head -1`

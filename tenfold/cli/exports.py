@@ -14,12 +14,12 @@ from tenfold.cli.command import AsJson, RunPath, app, command, watching
 @command(app, short="Export a run's model, also as one web page.")
 def export(
     run: RunPath,
-    format: Annotated[str, typer.Argument(metavar="FORMAT", help="onnx, openvino, torch, keras, h5, or html: one web "
-                                       "page that works offline.")],
+    format: Annotated[str, typer.Argument(metavar="FORMAT", help="onnx, openvino, litert, torch, keras, h5, tf, or "
+                                       "html: one web page that works offline.")],
     out: Annotated[Path | None, typer.Option("--out", metavar="PATH", help="The exported file, or a folder for it. "
                                              "Default: the run's exports/.")] = None,
-    int8: Annotated[bool, typer.Option("--int8", help="With 8-bit layers (onnx, openvino), calibrated on training "
-                                       "images. Needs the run's data set.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="With 8-bit layers (onnx, openvino, html), calibrated on "
+                                       "training images. Needs the run's data set.")] = False,
     lose: Annotated[float, typer.Option(min=0, max=100, help="Points of accuracy that --int8 may lose on the "
                                         "validation split.")] = 0.5,
     fetch: Annotated[bool, typer.Option("--fetch", help="Download what html needs, if the installation lacks it: ONNX "

@@ -259,8 +259,11 @@ def predict(
     """Classify images of any size with a run's model."""
     _one_format(csv, as_json)
     from tenfold.run import model_at
+    from tenfold.storage.paths import check_present
 
-    model = model_at(run)  # a wrong path is told before the image reader is imported
+    model = model_at(run)
+    for path in paths:
+        check_present(path)  # wrong paths are told before NumPy and the image reader are imported
     from tenfold.prediction import cautions
     from tenfold.prediction import predict as classify
 

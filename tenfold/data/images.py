@@ -17,7 +17,7 @@ from tenfold.data.fitting import GAP, fit
 from tenfold.data.jpeg import START, decode_jpeg, jpeg_shape
 from tenfold.errors import ImageError, UsageError, first_line
 from tenfold.recipe.sections import Resize
-from tenfold.storage.paths import absent
+from tenfold.storage.paths import check_present, printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -121,19 +121,6 @@ def image_files(paths: Iterable[str | Path]) -> Iterator[Path]:
             yield from found
         else:
             yield path
-
-
-def check_present(path: str | Path) -> None:
-    """Raise UsageError if there is nothing at a path."""
-    reason = absent(path, "file or folder")
-    if reason:
-        raise UsageError(f"{printable(path)}: {reason}; expected image files or folders of images")
-
-
-def printable(path: str | os.PathLike[str]) -> str:
-    """The path with "?" for each unprintable character: file names may hold line breaks or invalid text."""
-    text = os.fspath(path)
-    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 @contextmanager

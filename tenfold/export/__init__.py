@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,17 +82,22 @@ def publish(source: Source, known: Format, path: Path, write: Callable[[Path], N
         found.append(judge(known.read(temporary)))
 
     (write_directory if known.folder else write_whole)(path, fill, ELSEWHERE)
-    size, digest = measured(path)
     beside = path.with_name(path.name + ".json")
-    text = json.dumps({KEY: {**source.facts, "file": path.name, "bytes": size, "sha256": digest,
-                             "agreement": found[0].to_dict()}}, indent=2, ensure_ascii=False) + "\n"
-    write_whole(beside, text, ELSEWHERE)
+    try:
+        size, digest = measured(path)
+        text = json.dumps({KEY: {**source.facts, "file": path.name, "bytes": size, "sha256": digest,
+                                 "agreement": found[0].to_dict()}}, indent=2, ensure_ascii=False) + "\n"
+        write_whole(beside, text, ELSEWHERE)
+    except BaseException:  # a signal too: no model stays without its facts, and no facts of a former model
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        beside.unlink(missing_ok=True)
+        raise
     return Export(path, beside, size, found[0])
 
 
 def measured(path: Path) -> tuple[int, str]:
-    """(bytes, SHA-256 in hex) of a file, or of the files of a folder in the order of their names."""
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    """(bytes, SHA-256 in hex) of a file, or of all files in a folder in the order of their paths."""
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.read_bytes())

@@ -10,6 +10,7 @@ import numpy as np
 
 import tenfold
 from tenfold import modelfile
+from tenfold.run import State
 from tenfold.runtimes.exported import OUTPUTS
 
 if TYPE_CHECKING:
@@ -44,6 +45,15 @@ class Source:
                        "epoch": known.get("epoch"), "model": modelfile.fingerprint(run.path / MODEL)},
         }
         return cls(run, model, temperature, facts)
+
+    @property
+    def caution(self) -> str:
+        """A warning if the training is not finished, with the epoch of the model; else empty."""
+        status, epoch = self.run.status(), self.facts["source"]["epoch"]
+        if status.state is State.FINISHED:
+            return ""
+        taken = "" if epoch is None else f"; this is the model of epoch {epoch}"
+        return f"The training of {self.run.name} is not finished (its status is {status.state.value}){taken}."
 
     @cached_property
     def whole(self) -> keras.Model:

@@ -30,9 +30,9 @@ def export(run: Run, format: str, out: str | Path | None = None, *, int8: bool =
     """Export the model of a run in a format of `tenfold.registry.FORMATS`, checked against `model.keras`.
 
     out: a file or folder with the format's suffix, or an existing folder; default: the run's `exports/`. int8: with
-    8-bit layers (onnx, openvino), calibrated on training images and judged on the validation images; refused if the
-    accuracy falls by more than `lose` points. It needs the run's data set, and so does a run without check images (from
-    an earlier version).
+    8-bit layers (onnx, openvino, html), calibrated on training images and judged on the validation images; refused if
+    the accuracy falls by more than `lose` points. It needs the run's data set, and so does a run without check images
+    (from an earlier version).
 
     Raises UnknownNameError; RunError if the run has no model or diverged; UsageError for a layer that the format does
     not know; MissingExtraError; ExportError if the export disagrees; StorageError. Nothing is left then.
@@ -41,14 +41,17 @@ def export(run: Run, format: str, out: str | Path | None = None, *, int8: bool =
     known = FORMATS.get(format)
     check_run(run)
     if int8 and known.quantize is None:
-        raise UsageError(f"--int8: received the format {format}; expected onnx or openvino")
+        able = ", ".join(name for name in FORMATS.names() if FORMATS.get(name).quantize)
+        raise UsageError(f"--int8: received the format {format}; expected one of {able}")
     path = target(run, known, out, int8)
     with run.writing() if out is None else contextlib.nullcontext():
         watcher.notice(f"exporting {run.path} as {format}{' in int8' if int8 else ''}")
+        source = Source.of(run)
+        if source.caution:
+            watcher.notice(source.caution)
         if int8:
-            return export_int8(Source.of(run), known, path, judges_of(run, lose, watcher))
-        kept = images_of(run, watcher)
-        return export_source(Source.of(run), known, path, kept)
+            return export_int8(source, known, path, judges_of(run, lose, watcher))
+        return export_source(source, known, path, images_of(run, watcher))
 
 
 def judges_of(run: Run, lose: float, watcher: Watcher) -> Judges:

@@ -8,6 +8,8 @@ import os
 import stat
 from pathlib import Path
 
+from tenfold.errors import UsageError
+
 
 def expanded(path: str | Path) -> Path:
     """The path with `~` and `~name` replaced by home directories; unchanged if there is no such user."""
@@ -28,6 +30,19 @@ def absent(path: str | Path, what: str = "file or directory") -> str | None:
     except ValueError:  # it contains a null character
         return f"no such {what}"
     return None
+
+
+def check_present(path: str | Path) -> None:
+    """Raise UsageError if there is nothing at the path of an image or a folder of images."""
+    reason = absent(path, "file or folder")
+    if reason:
+        raise UsageError(f"{printable(path)}: {reason}; expected image files or folders of images")
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    """The path with "?" for each unprintable character: file names may hold line breaks or invalid text."""
+    text = os.fspath(path)
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def read_small(path: Path, most: int) -> bytes:

@@ -22,6 +22,15 @@ def test_the_table_has_a_row_for_each_export() -> None:
     assert "2 threads of A processor" in lines[-1]
 
 
+def test_formats_whose_tools_are_missing_are_named_below_the_table() -> None:
+    exported = {"litert": {"missing": "the format litert: the package litert_torch is not installed"}}
+    results = {"families": {"mlp": {"exports": exported, "runtimes": {}}},
+               "machine": {"threads": 2, "processor": "A processor"}, "command": "python -m benchmarks.exports"}
+    shown = exports.table(results)
+    assert "| mlp |" not in shown
+    assert "Not measured, because its tools were not installed: litert." in shown
+
+
 def test_the_page_keeps_the_text_around_the_table() -> None:
     text = exports.DOCS.read_text(encoding="utf-8")
     page = exports.page()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from benchmarks.environments import TENSORFLOW, AbsentError, directory
 from tenfold import jobs
+from tenfold.export.savedmodel import VARIABLE
 from tenfold.recipe import Recipe
 from tenfold.run import Run
 
@@ -16,6 +21,15 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "speednet": {"name": "speednet", "filters": [4, 8, 8]},
 }
 DATA = "shapes:train=120,test=20"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tensorflow() -> Iterator[None]:
+    """The format tf uses the TensorFlow of the benchmarks, if they have installed it."""
+    with pytest.MonkeyPatch.context() as patch:
+        with contextlib.suppress(AbsentError):
+            patch.setenv(VARIABLE, os.environ.get(VARIABLE) or TENSORFLOW.python(directory(), install=False))
+        yield
 
 
 @pytest.fixture(scope="session")

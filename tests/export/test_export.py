@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from tenfold import jobs
+from tenfold.cli import app
 from tenfold.errors import (
     ExportError,
     MissingExtraError,
@@ -25,6 +29,7 @@ from tenfold.errors import (
 )
 from tenfold.evaluation.calibration import at_temperature
 from tenfold.export import check_images
+from tenfold.export.source import Source
 from tenfold.prediction import predict
 from tenfold.registry import FORMATS
 from tenfold.run import Run
@@ -93,7 +98,7 @@ def test_a_run_without_check_images_needs_its_data_set(run: Run, monkeypatch: py
         jobs.export(run, "keras")
 
 
-@pytest.mark.parametrize("format", FORMATS.names())
+@pytest.mark.parametrize("format", [name for name in FORMATS.names() if name not in ("litert", "tf")])  # they are slow
 def test_a_disagreeing_export_is_an_error_and_leaves_nothing(
     format: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -108,6 +113,51 @@ def test_a_disagreeing_export_is_an_error_and_leaves_nothing(
     with pytest.raises(ExportError, match=r"differs from model\.keras by 3\.\de-05 in probabilities, in batches of 1"):
         jobs.export(run, format)
     assert files(run.path) == before
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"])
+@pytest.mark.parametrize("place", ["write", "read"])
+def test_a_signal_ends_an_export_with_one_line_and_leaves_nothing(
+    place: str, number: signal.Signals, code: int, run: Run, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = FORMATS.get("openvino")
+
+    def interrupted(*arguments: object) -> object:
+        made = getattr(known, place)(*arguments)
+        os.kill(os.getpid(), number)
+        return made
+
+    monkeypatch.setitem(FORMATS._entries, "openvino", dataclasses.replace(known, **{place: interrupted}))
+    before = files(run.path)
+    ended = CliRunner().invoke(app, ["export", str(run.path), "openvino"])
+    assert ended.exit_code == code
+    assert ended.stderr.splitlines()[-1] == f"tenfold: {'interrupted' if code == 130 else 'terminated'}"
+    assert ended.stdout == ""
+    assert files(run.path) == before
+
+
+@pytest.mark.parametrize("format", ["keras", "openvino"])
+def test_a_model_whose_facts_can_not_be_written_is_removed(
+    format: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "ship").mkdir()
+
+    def interrupted(path: Path) -> None:
+        assert path.exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tenfold.export.measured", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        jobs.export(run, format, tmp_path / "ship")
+    assert not list((tmp_path / "ship").iterdir())
+
+
+def test_a_stopped_run_says_which_epoch_its_export_takes(run: Run) -> None:
+    run.write_json("status.json", {"status": "stopped", "reason": "interrupted"})
+    done = CliRunner().invoke(app, ["export", str(run.path), "keras"])
+    said = "The training of cnn-1 is not finished (its status is stopped); this is the model of epoch 1."
+    assert said in done.stderr.splitlines()
+    assert Source.of(run).caution == said
 
 
 def test_what_can_not_be_exported_takes_one_line(run: Run, tmp_path: Path) -> None:
@@ -136,6 +186,26 @@ def test_a_missing_extra_is_named_with_its_command(run: Run, monkeypatch: pytest
         jobs.export(run, "openvino")
     with pytest.raises(MissingExtraError, match="install it with"):
         open_predictor(run, "openvino") if run.has("exports/model.openvino") else jobs.export(run, "openvino")
+    assert files(run.path) == before
+
+
+def test_without_tensorflow_the_command_names_its_extra(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = files(run.path)
+    monkeypatch.delenv("TENFOLD_TENSORFLOW", raising=False)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(MissingExtraError, match=r"^the format tf: [^\n]*pip install 'tenfold\[tf\]', or name a Python"):
+        jobs.export(run, "tf")
+    monkeypatch.setenv("TENFOLD_TENSORFLOW", "/nowhere/python")
+    with pytest.raises(UsageError, match="TENFOLD_TENSORFLOW: received /nowhere/python; expected"):
+        jobs.export(run, "tf")
+    failing = tmp_path / "python"
+    failing.write_text("#!/bin/sh\necho 'Traceback' >&2; echo 'ImportError: too old' >&2; exit 1\n")
+    failing.chmod(0o755)
+    monkeypatch.setenv("TENFOLD_TENSORFLOW", str(failing))
+    with pytest.raises(ExportError, match="TensorFlow can't take the model: ImportError: too old"):
+        jobs.export(run, "tf")
     assert files(run.path) == before
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import subprocess
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +16,14 @@ import numpy as np
 import pytest
 
 from tenfold import jobs
-from tenfold.export import Export
+from tenfold.errors import MissingExtraError
+from tenfold.export import Export, savedmodel
 from tenfold.registry import FORMATS
 from tenfold.run import Run
 from tenfold.runtimes import open_predictor
 
 OUTPUTS = ["probabilities", "calibrated", "features", "logits"]
+LARGE = ("litert", "tf")  # their tools are not installed for the tests: gigabytes
 Outputs = list[np.ndarray]
 
 
@@ -60,9 +64,30 @@ def with_html(path: Path, images: np.ndarray) -> Outputs:
     return with_onnx(inside, images)
 
 
+def with_tf(path: Path, images: np.ndarray) -> Outputs:
+    """In the Python that has TensorFlow, with TensorFlow alone."""
+    code = ("import sys, numpy, tensorflow; load = tensorflow.saved_model.load; "
+            "found = load(sys.argv[1]).signatures['serve'](pixels=numpy.load(sys.argv[2])); "
+            "numpy.savez(sys.argv[3], **{name: value.numpy() for name, value in found.items()})")
+    with tempfile.TemporaryDirectory() as name:
+        np.save(f"{name}/in.npy", images)
+        subprocess.run([savedmodel.python(), "-c", code, path, f"{name}/in.npy", f"{name}/out.npz"], check=True,
+                       capture_output=True)
+        with np.load(f"{name}/out.npz") as found:
+            return [found[output] for output in OUTPUTS]
+
+
+def with_litert(path: Path, images: np.ndarray) -> Outputs:
+    from ai_edge_litert.interpreter import Interpreter
+
+    runner = Interpreter(str(path)).get_signature_runner()
+    rows = [runner(pixels=images[i : i + 1]) for i in range(len(images))]
+    return [np.concatenate([row[name] for row in rows]) for name in OUTPUTS]
+
+
 READERS: dict[str, Callable[[Path, np.ndarray], Outputs]] = {
     "onnx": with_onnx, "openvino": with_openvino, "torch": with_torch, "keras": with_keras, "h5": with_keras,
-    "html": with_html,
+    "html": with_html, "tf": with_tf, "litert": with_litert,
 }
 
 
@@ -79,13 +104,15 @@ def facts_inside(path: Path) -> dict[str, Any]:
         import openvino
 
         return json.loads(openvino.Core().read_model(path / "model.xml").get_rt_info(["tenfold"]).astype(str))
+    if path.suffix == ".savedmodel":
+        return json.loads((path / "assets.extra" / "tenfold.json").read_text(encoding="utf-8"))
     if path.suffix == ".pt2":
         import torch
 
         inside = {"tenfold": ""}
         torch.export.load(path, extra_files=inside)
         return json.loads(inside["tenfold"])
-    if path.suffix == ".keras":
+    if path.suffix in (".keras", ".tflite"):
         return json.loads(zipfile.ZipFile(path).read("tenfold.json"))
     import h5py
 
@@ -100,7 +127,14 @@ def run(request: pytest.FixtureRequest, runs: dict[str, Run]) -> Run:
 
 @pytest.fixture(scope="module", params=FORMATS.names())
 def made(request: pytest.FixtureRequest, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Export:
-    return jobs.export(run, request.param, tmp_path_factory.mktemp("out"))
+    if request.param == "tf" and run.name != "cnn-1":
+        pytest.skip("TensorFlow takes ten seconds for each model")
+    try:
+        return jobs.export(run, request.param, tmp_path_factory.mktemp("out"))
+    except MissingExtraError as missing:
+        if request.param in LARGE:
+            pytest.skip(str(missing))
+        raise
 
 
 def format_of(made: Export) -> str:

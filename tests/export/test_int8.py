@@ -34,7 +34,7 @@ def test_an_int8_model_is_close_to_its_source(
 
 
 def test_formats_without_int8_are_refused_before_the_data_are_read(runs: dict[str, Run], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--int8: received the format torch; expected onnx or openvino"):
+    with pytest.raises(UsageError, match="--int8: received the format torch; expected one of html, onnx, openvino"):
         jobs.export(runs["cnn"], "torch", tmp_path, int8=True)
     assert not list(tmp_path.iterdir())
 

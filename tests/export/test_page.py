@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import time
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,23 @@ def test_the_page_answers_as_tenfold_does_without_a_request(page: Path, runs: di
             assert float(row[f"p_{name}"]) == pytest.approx(value, abs=0.02 if row["path"].endswith("jpeg") else 2e-3)
     assert browser.errors == []
     assert not [url for url in browser.requests if not url.startswith(("blob:", "data:", page.as_uri()))]
+
+
+def test_the_page_answers_in_firefox_too(page: Path, runs: dict[str, Run], photos, firefox) -> None:
+    firefox.open(page)
+    firefox.wait("document.body.dataset.ready")
+    firefox.give("#files", photos)
+    firefox.wait(f"document.querySelectorAll('#answers > li').length === {len(photos)}")
+    firefox.evaluate("document.querySelector('#csv').click()")
+    saved, deadline = firefox.downloads / "answers.csv", time.monotonic() + 60
+    while not (saved.is_file() and saved.read_bytes().count(b"\n") > len(photos)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for row, known in zip(csv.DictReader(io.StringIO(saved.read_text(encoding="utf-8"))), predict(runs["cnn"], photos),
+                          strict=True):
+        assert row["label"] == known.label
+        for name, value in known.probabilities.items():
+            assert float(row[f"p_{name}"]) == pytest.approx(value, abs=0.02 if row["path"].endswith("jpeg") else 2e-3)
+    assert firefox.complaints() == []
 
 
 @pytest.mark.parametrize("resize", ["stretch", "pad", "crop"])

@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import json
+import tempfile
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def page(source: Source, model: bytes) -> str:
     style = _text("page.css")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(_text("page.html")).render(
-        title=source.run.name, verdict=_verdict(source.run), about=_about(source), caution=_caution(source.run),
+        title=source.run.name, verdict=_verdict(source.run), about=_about(source), caution=source.caution,
         card=_card(source.run), licences=LICENCES, facts=_in_script(source.facts),
         drawing=_can_draw(source.facts), ground=_ground(source.facts),
         style=style, style_digest=_digest(style), script=code, digest=_digest(code),
@@ -64,6 +65,14 @@ def page(source: Source, model: bytes) -> str:
 
 def write(source: Source, path: Path) -> None:
     path.write_text(page(source, onnx.model(source).SerializeToString()), encoding="utf-8")
+
+
+def quantize(source: Source, path: Path, images: np.ndarray) -> None:
+    """Write the page with the 8-bit ONNX model inside."""
+    with tempfile.TemporaryDirectory(prefix="tenfold-export-") as folder:
+        narrow = Path(folder) / "model.onnx"
+        onnx.quantize(source, narrow, images)
+        path.write_text(page(source, narrow.read_bytes()), encoding="utf-8")
 
 
 def read(path: Path) -> Answer:
@@ -131,14 +140,9 @@ def _about(source: Source) -> str:
             f"{'grey' if channels == 1 else 'in colour'}. The bars are probabilities.{scaled}")
 
 
-def _caution(run: Run) -> str:
-    state = run.status().state.value
-    return "" if state == "finished" else f"The training of this model is not finished (its status is {state})."
-
-
 def _card(run: Run) -> str:
     path = run.path / "MODEL_CARD.md"
     return path.read_text(encoding="utf-8") if path.is_file() else "This run has no model card."
 
 
-FORMATS.add("html")(Format(".html", write, read))
+FORMATS.add("html")(Format(".html", write, read, quantize=quantize))

@@ -7,24 +7,29 @@ const [height, width, channels] = facts.shape;
 const answers = [];
 let session, ort, busy = Promise.resolve();
 
+function bytesIn(text) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text); // browsers since 2025
+  const characters = atob(text), bytes = new Uint8Array(characters.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
+  return bytes;
+}
+
 async function unpacked(id) {
-  const text = element(id).textContent.trim();
-  const bytes = Uint8Array.from(atob(text), character => character.charCodeAt(0));
+  const bytes = bytesIn(element(id).textContent.trim());
   element(id).remove();
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
 async function start() {
-  const began = performance.now();
-  const script = URL.createObjectURL(new Blob([await unpacked("runtime")], {type: "text/javascript"}));
-  ort = await import(script);
-  ort.env.wasm.wasmBinary = (await unpacked("wasm")).buffer;
+  const [script, wasm, model] = await Promise.all(["runtime", "wasm", "model"].map(unpacked));
+  ort = await import(URL.createObjectURL(new Blob([script], {type: "text/javascript"})));
+  ort.env.wasm.wasmBinary = wasm.buffer;
   ort.env.wasm.numThreads = 1;
   ort.env.logLevel = "error";
-  session = await ort.InferenceSession.create(await unpacked("model"));
+  session = await ort.InferenceSession.create(model);
   await run(new Uint8Array(height * width * channels), 1);
-  document.body.dataset.ready = Math.round(performance.now() - began);
+  document.body.dataset.ready = Math.round(performance.now()); // milliseconds since the page was opened
   element("status").textContent = "The model is ready.";
 }
 
@@ -151,7 +156,7 @@ function show(each) {
 
 // Covers each part of the image in turn: the more the probability falls, the more that part matters.
 function heatButton(each, picture) {
-  const button = made("button", "", "where?");
+  const button = made("button", "", "what matters?");
   button.type = "button";
   button.title = "Show which parts of the image matter for the answer";
   button.onclick = async () => {
@@ -186,11 +191,9 @@ async function heated(each, falls) {
   }
   const bitmap = await createImageBitmap(pixels);
   context.drawImage(bitmap, 0, 0, 192, 192);
-  const most = Math.max(...falls, 1e-6);
-  falls.forEach((fall, i) => {
-    context.fillStyle = `rgba(213, 94, 0, ${0.65 * fall / most})`;
-    context.fillRect((i % HEATED) * 192 / HEATED, Math.floor(i / HEATED) * 192 / HEATED, 192 / HEATED, 192 / HEATED);
-  });
+  const most = Math.max(...falls, 1e-6), heat = new ImageData(HEATED, HEATED);
+  falls.forEach((fall, i) => heat.data.set([213, 94, 0, 190 * fall / most], 4 * i));
+  context.drawImage(await createImageBitmap(heat), 0, 0, 192, 192); // smoothed
   return URL.createObjectURL(await canvas.convertToBlob());
 }
 

@@ -1,0 +1,168 @@
+"""The speed of predictions against its targets, in one sitting: runtimes, int8, latency, and a folder of photos.
+
+    python -m benchmarks.inference [--rounds 3] [--photos 10000] [--only runtimes|folder] [--json FILE]
+
+Trains `cifar-cnn` and a logistic probe on EfficientNetLite0 (96×96 pixels) for moments on a part of CIFAR-10, and
+exports them in float32 and in int8. In each round, Keras on TensorFlow predicts the same images with `model.predict`
+in its own process and environment, at its best batch size, and then `tenfold bench` measures every runtime. Last, the
+folder: photos of 640×480 pixels to a CSV with all probabilities, as whole processes, against a plain Keras loop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import environments, exports, own_images, record
+from benchmarks.environments import TENSORFLOW, AbsentError
+from benchmarks.side_by_side import Contender, log, ratio, rounds, spread
+
+CNN, BACKBONE = "cifar-cnn", "EfficientNetLite0, 96 pixels, probe"
+BATCHES = (1, 64, 512)
+IMAGES = 4096  # that Keras predicts at each batch size
+LOSE = 0.5  # points of accuracy that int8 may lose
+DISTINCT = 1000  # photos; a larger folder repeats them under other names
+INT8 = " int8"  # at the end of the name of an int8 export
+Rounds = list[dict[str, dict[int, dict[str, float]]]]  # for each round: runtime → batch size → what bench measured
+
+
+def measure_runtimes(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Speeds of both networks in every runtime, of Keras on TensorFlow, and what int8 costs."""
+    runs = {family: exports.FAMILIES[family](folder / str(number))
+            for number, family in enumerate((CNN, BACKBONE))}
+    narrow = {family: {name: exports.export(run, name, int8=True, lose=LOSE) for name in ("onnx", "openvino")}
+              for family, run in runs.items()}
+    found: dict[str, Rounds] = {family: [] for family in runs}
+    keras: dict[str, list[dict[str, Any]]] = {family: [] for family in runs}
+    absent = ""
+    for number in range(options.rounds):
+        for family, run in runs.items():
+            try:
+                keras[family].append(_keras(run, folder, options))
+            except AbsentError as reason:
+                absent = str(reason)
+            found[family].append(_bench(run))
+            log(f"round {number + 1}: {family}: {_fastest(found[family][-1]):,.0f} images/s")
+    families = {family: {"int8": narrow[family], "runtimes": _spreads(found[family]),
+                         "keras_on_tensorflow": {"absent": absent} if absent else _keras_spreads(keras[family])}
+                for family in runs}
+    return {"families": families, "figures": _figures(found, keras, narrow, absent)}
+
+
+def _keras(run: Any, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Images a second of Keras on TensorFlow for the check images of a run, repeated."""
+    from tenfold.export import check_images
+
+    images = folder / f"{run.path.parent.name}.npy"
+    kept = check_images.read(run).images
+    np.save(images, kept[np.resize(np.arange(len(kept)), IMAGES)])
+    contender = Contender("Keras on TensorFlow", "keras_predict", (str(run.path / "model.keras"), str(images)),
+                          TENSORFLOW)
+    return contender.run(options.environments, not options.no_install)
+
+
+def _bench(run: Any) -> dict[str, dict[int, dict[str, float]]]:
+    from tenfold import bench
+
+    return {each.runtime: {speed.batch: {"images_per_second": speed.images_per_second, "p50": speed.p50}
+                           for speed in each.speeds} for each in bench.bench(run, BATCHES, 1, start_up=False)}
+
+
+def _fastest(of: dict[str, dict[int, dict[str, float]]], among: Sequence[str] | None = None) -> float:
+    """The most images per second of the runtimes (by default, of all) at any batch size."""
+    return max(speed["images_per_second"] for name in among or of for speed in of[name].values())
+
+
+def _figures(found: dict[str, Rounds], keras: dict[str, list[dict[str, Any]]], narrow: dict[str, Any], absent: str,
+             ) -> dict[str, Any]:
+    """The figures that have targets, each with its spread over the rounds."""
+    exact = [name for name in found[CNN][0] if not name.endswith(INT8)]
+    good = [f"{name}{INT8}" for name, made in narrow[CNN].items() if "error" not in made]
+    fast = [_fastest(of, [*exact, *good]) for of in found[CNN]]
+    pairs = {name.removesuffix(INT8): [_fastest(of, [name]) / _fastest(of, [name.removesuffix(INT8)])
+                                       for of in found[CNN]] for name in good}
+    figures = {
+        "fastest_runtime_to_keras": {"absent": absent} if absent else ratio(
+            fast, [each["images_per_second"] for each in keras[CNN]]),
+        "fastest_float32_runtime_to_keras": {"absent": absent} if absent else ratio(
+            [_fastest(of, exact) for of in found[CNN]], [each["images_per_second"] for each in keras[CNN]]),
+        "int8_to_float32": {name: spread(values) for name, values in pairs.items()},
+        "one_image_p50_ms": spread([min(of[name][1]["p50"] for name in exact) for of in found[CNN]]),
+        "efficientnetlite0_float32": spread([_fastest(of, [name for name in of if not name.endswith(INT8)])
+                                             for of in found[BACKBONE]]),
+        "efficientnetlite0_fastest": spread([_fastest(of) for of in found[BACKBONE]]),
+    }
+    best = max((each["median"] for each in figures["int8_to_float32"].values()), default=0.0)
+    figures["targets"] = [
+        _target("cifar-cnn: fastest runtime ÷ Keras on TensorFlow", figures["fastest_runtime_to_keras"], 5),
+        _target("cifar-cnn: int8 ÷ float32 in one runtime, losing at most 0.5 points", {"median": best}, 1.8),
+        _target("cifar-cnn: median latency of one image, ms", figures["one_image_p50_ms"], 1, least=False),
+        _target("EfficientNetLite0 at 96×96, images/s", figures["efficientnetlite0_fastest"], 1500),
+    ]
+    return figures
+
+
+def _target(what: str, of: dict[str, Any], target: float, least: bool = True) -> dict[str, Any]:
+    value = of.get("median")
+    met = value is not None and (value >= target if least else value <= target)
+    return {"what": what, "target": f"{'≥' if least else '≤'} {target:g}", "measured": value, "met": met}
+
+
+def _spreads(of: Rounds) -> dict[str, Any]:
+    return {name: {str(batch): {key: spread([each[name][batch][key] for each in of])
+                                for key in ("images_per_second", "p50")} for batch in BATCHES} for name in of[0]}
+
+
+def _keras_spreads(of: list[dict[str, Any]]) -> dict[str, Any]:
+    return {batch: spread([each["by_batch"][batch] for each in of]) for batch in of[0]["by_batch"]}
+
+
+def measure_folder(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Seconds of `tenfold predict --csv` and of a plain Keras loop for a folder of photos, as whole processes."""
+    import tenfold
+
+    run = exports.FAMILIES[CNN](folder / "runs")
+    photos, distinct = folder / "photos", min(options.photos, DISTINCT)
+    log(f"writing {distinct:,} photos of 640×480 pixels")
+    images = np.asarray(tenfold.open_dataset("cifar10").train.images[:5000])
+    own_images.write_jpegs(photos, own_images.photos(images, distinct), np.zeros(distinct, int), 88)
+    files = sorted(photos.glob("*/*.jpg"))
+    for number in range(distinct, options.photos):
+        os.link(files[number % distinct], files[0].with_name(f"{number:06d}.jpg"))
+    place = str(files[0].parent)
+    contenders = [
+        Contender("tenfold predict", "tenfold_csv", (str(run.path), place, str(folder / "tenfold.csv"))),
+        Contender("Keras loop", "keras_csv", (str(run.path / "model.keras"), place, str(folder / "keras.csv")),
+                  TENSORFLOW)]
+    results, absent = rounds(contenders, options.rounds, options.environments, not options.no_install)
+    rates = {name: [each["images_per_second"] for each in of] for name, of in results.items()}
+    compared: dict[str, Any] = absent if absent else ratio(rates["tenfold predict"], rates["Keras loop"])
+    return {"photos": options.photos, "images_per_second": {name: spread(of) for name, of in rates.items()},
+            "tenfold_to_keras": compared,
+            "targets": [_target("folder of photos to CSV: tenfold predict ÷ a plain Keras loop", compared, 3)]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=record.positive, default=3)
+    parser.add_argument("--photos", type=record.positive, default=10_000, help="photos in the folder (default: 10,000)")
+    parser.add_argument("--only", choices=("runtimes", "folder"), help="measure only this part")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to this file")
+    environments.add_options(parser)
+    arguments = parser.parse_args()
+    result: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="tenfold-inference-") as name:
+        for part, measure in (("runtimes", measure_runtimes), ("folder", measure_folder)):
+            if arguments.only in (None, part):
+                result[part] = measure(Path(name) / part, arguments)
+    record.write(arguments.json, {**result, **record.origin()})
+
+
+if __name__ == "__main__":
+    main()
