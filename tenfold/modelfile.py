@@ -42,6 +42,21 @@ def save(model: keras.Model, path: Path, facts: dict[str, Any]) -> None:
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     members[CONFIG] = for_older_keras(members[CONFIG]).encode()
+    _write(path, members, facts)
+
+
+def copy(path: Path, target: Path, more: dict[str, Any]) -> None:
+    """Write a model file to `target` with further facts, or other values of some. Raises RunError if it is damaged."""
+    known = facts(path) | more
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+    except (OSError, zipfile.BadZipFile) as error:
+        raise RunError(f"{path}: is damaged ({first_line(error)})") from None
+    _write(target, members, known)
+
+
+def _write(path: Path, members: dict[str, bytes], facts: dict[str, Any]) -> None:
     members[MEMBER] = json.dumps(facts, indent=2, ensure_ascii=False).encode()
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():

@@ -32,6 +32,11 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
 def at_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """The probabilities [n, k] after dividing the logits by the temperature, in float64."""
-    logits = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST_PROBABILITY)) / temperature
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return calibrated(np.log(np.maximum(probabilities.astype(np.float64), SMALLEST_PROBABILITY)), temperature)
+
+
+def calibrated(logits: np.ndarray, temperature: float) -> np.ndarray:
+    """The probabilities of logits [n, k] after dividing them by the temperature, in float64."""
+    scaled = logits.astype(np.float64) / temperature
+    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)

@@ -63,6 +63,12 @@ class Fast:
     def features(self, images: Any, batch_size: int = BATCH) -> np.ndarray:
         return self._rows(lambda x: x, images, self._last.input.shape[-1], batch_size)
 
+    def logits_and_features(self, images: Any, batch_size: int = BATCH) -> tuple[np.ndarray, np.ndarray]:
+        count = len(self.classes)
+        rows = self._rows(lambda x: torch.cat([self._last(x), x], dim=1), images,
+                          count + self._last.input.shape[-1], batch_size)
+        return rows[:, :count], rows[:, count:]
+
     def _rows(self, finish: Callable[[torch.Tensor], torch.Tensor], images: Any, columns: int,
               batch_size: int) -> np.ndarray:
         """The rows that `finish` computes from the features of the images."""

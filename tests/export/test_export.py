@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from tenfold import jobs
+from tenfold.decisions.temperature import at_temperature
 from tenfold.errors import (
     ExportError,
     MissingExtraError,
@@ -23,7 +24,6 @@ from tenfold.errors import (
     UnknownNameError,
     UsageError,
 )
-from tenfold.evaluation.calibration import at_temperature
 from tenfold.export import check_images
 from tenfold.prediction import predict
 from tenfold.registry import FORMATS
