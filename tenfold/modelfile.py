@@ -112,13 +112,12 @@ def load(path: Path) -> keras.Model:
 
 
 def shared(path: Path) -> keras.Model:
-    """The same as from `load`, but loaded only once while the file stays the same. It must not be changed."""
-    status = path.stat()
-    return _loaded(path.absolute(), (status.st_mtime_ns, status.st_size, status.st_ino))
+    """The same as from `load`, but loaded only once while the network stays the same. It must not be changed."""
+    return _loaded(path.absolute(), network_stamp(path))
 
 
 @lru_cache(maxsize=1)
-def _loaded(path: Path, stamp: tuple[int, ...]) -> keras.Model:
+def _loaded(path: Path, stamp: tuple[tuple[str, int, int], ...]) -> keras.Model:
     return load(path)
 
 
@@ -155,13 +154,23 @@ def facts(path: Path) -> dict[str, Any]:
     return found
 
 
-def fingerprint(path: Path) -> str:
-    """A short hash (hex) of the content of a model file, from the checksums that its zip keeps. Raises RunError."""
+def network_stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """Changes with the network in a model file, not with its facts. Raises RunError."""
+    return tuple(member for member in _checksums(path) if member[0] != MEMBER)
+
+
+def _checksums(path: Path) -> list[tuple[str, int, int]]:
+    """(name, checksum, size) of each member, from the zip's directory. Raises RunError."""
     try:
         with zipfile.ZipFile(path) as archive:
-            content = sorted((member.filename, member.CRC, member.file_size) for member in archive.infolist())
+            return sorted((member.filename, member.CRC, member.file_size) for member in archive.infolist())
     except (OSError, zipfile.BadZipFile):
-        raise RunError(f"{path}: is damaged (no whole .keras file)") from None
+        raise RunError(f"{path}: is damaged (not a complete .keras file)") from None
+
+
+def fingerprint(path: Path) -> str:
+    """A short hash (hex) of the content of a model file, from the checksums that its zip keeps. Raises RunError."""
+    content = _checksums(path)
     return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
 
 
