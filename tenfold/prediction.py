@@ -154,7 +154,7 @@ class _Answering:
             return
         logits, features = self.predictor.logits_and_features(pixels)
         found = self.rules.probabilities(logits)
-        chosen = [None] * len(found) if self.sets is None else self.sets.shown(found)
+        chosen: Any = [None] * len(found) if self.sets is None else self.sets.shown(found)
         for p, members, decision in zip(found, chosen, self.rules.decide(found, logits, features), strict=True):
             order = np.argsort(-p, kind="stable").tolist()
             yield p, None if members is None else tuple(i for i in order if members[i]), decision.value
