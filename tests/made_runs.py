@@ -61,7 +61,7 @@ def decided(made: Material, accuracy: float = 0.9) -> Material:
     """The same material with decision rules that were fitted on validation and judged on test."""
     said = [Evidence(np.log(p), p, labels) for _, labels, p in (made.validation, made.test)]
     fitted = {"split": "validation", "images": len(said[0].labels), "reason": ""}
-    rules = fit(said[0], said[0], said[0], 1.25, Wanted(accuracy=accuracy), fitted)
+    rules = fit(said[0], said[0], said[0], 1.25, Wanted(accuracy=accuracy), True, fitted)
     content = rules.to_dict(arrays=False) | {"tested": judge(rules, said[1], np.arange(len(said[1].labels)))}
     return replace(made, decisions=json.loads(json.dumps(content)))
 

@@ -62,6 +62,12 @@ def maximum_logit(arrays: Arrays, logits: np.ndarray, features: np.ndarray) -> n
     return -logits.max(axis=1).astype(np.float64)
 
 
+def energy(arrays: Arrays, logits: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """Minus the logarithm of the sum of the exponentials of the logits (Liu et al. 2020)."""
+    top = logits.max(axis=1, keepdims=True).astype(np.float64)
+    return np.asarray(-(top[:, 0] + np.log(np.exp(logits - top).sum(axis=1))))
+
+
 def fit_mahalanobis(train: Evidence, space: Arrays) -> dict[str, np.ndarray]:
     """The mean of each class, and directions in which the classes have unit covariance."""
     from sklearn.covariance import ledoit_wolf
@@ -80,6 +86,11 @@ def mahalanobis(arrays: Arrays, logits: np.ndarray, features: np.ndarray) -> np.
     return _distances(_project(arrays, features), arrays["means"]).min(axis=1)
 
 
+def angle(arrays: Arrays, logits: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """The same distance after both were brought to length 1: only directions from the centre count."""
+    return _distances(_unit(_project(arrays, features)), _unit(arrays["means"])).min(axis=1)
+
+
 def fit_neighbours(train: Evidence, space: Arrays) -> dict[str, np.ndarray]:
     """Training images as prototypes, on the unit sphere of the principal directions."""
     chosen = np.linspace(0, len(train.labels) - 1, min(PROTOTYPES, len(train.labels))).astype(np.int64)
@@ -93,11 +104,33 @@ def neighbours(arrays: Arrays, logits: np.ndarray, features: np.ndarray) -> np.n
     return np.partition(found, nth, axis=1)[:, nth]
 
 
-SCORES: dict[str, Score] = {
+def fit_both(train: Evidence, space: Arrays) -> dict[str, np.ndarray]:
+    """Prototypes, and mean and standard deviation of both scores on the training images."""
+    arrays = fit_neighbours(train, space)
+    values = [score(arrays, train.logits, train.features) for score in (energy, neighbours)]
+    return {**arrays, "scales": np.array([[each.mean(), max(each.std(), 1e-12)] for each in values])}
+
+
+def both(arrays: Arrays, logits: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """The sum of `energy` and `neighbours`, both standardised on the training images."""
+    found = zip((energy, neighbours), arrays["scales"].astype(np.float64), strict=True)
+    return np.asarray(sum((score(arrays, logits, features) - mean) / deviation for score, (mean, deviation) in found))
+
+
+MEANS = {"centre": "d", "directions": "dm", "means": "qm"}
+NEIGHBOURS = {"centre": "d", "directions": "dm", "prototypes": "qm"}
+
+# Scores of logits alone, and all scores.
+LOGIT_SCORES: dict[str, Score] = {
     "maximum softmax": Score(lambda train, space: {}, maximum_softmax),
     "maximum logit": Score(lambda train, space: {}, maximum_logit),
-    "mahalanobis": Score(fit_mahalanobis, mahalanobis, {"centre": "d", "directions": "dm", "means": "qm"}),
-    "neighbours": Score(fit_neighbours, neighbours, {"centre": "d", "directions": "dm", "prototypes": "qm"}),
+    "energy": Score(lambda train, space: {}, energy),
+}
+SCORES: dict[str, Score] = LOGIT_SCORES | {
+    "mahalanobis": Score(fit_mahalanobis, mahalanobis, MEANS),
+    "angle": Score(fit_mahalanobis, angle, MEANS),
+    "neighbours": Score(fit_neighbours, neighbours, NEIGHBOURS),
+    "energy and neighbours": Score(fit_both, both, NEIGHBOURS | {"scales": "22"}),
 }
 
 
@@ -138,7 +171,7 @@ class Unknowns:
         if rule.score not in SCORES:
             raise ValueError(f"the score {rule.score!r}, expected one of {', '.join(SCORES)}")
         arrays = {name: unpack(each.model_dump()) for name, each in rule.arrays.items()}
-        lengths = {} if features is None else {"d": features}
+        lengths = {"2": 2} if features is None else {"2": 2, "d": features}
         for name, axes in SCORES[rule.score].shapes.items():
             shape = arrays[name].shape if name in arrays else ()
             if len(shape) != len(axes) or any(lengths.setdefault(axis, n) != n or not n for axis, n in

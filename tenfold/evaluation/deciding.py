@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from tenfold.evaluation.judging import judge
 from tenfold.progress import SILENT, Watcher
 from tenfold.run import Run
 from tenfold.runtimes import Predictor, open_predictor
+
+if TYPE_CHECKING:
+    from tenfold.recipe import ModelSection
 
 FILE, MODEL = "decisions.json", "model.keras"
 ACCURACY, HIGHEST = 0.99, 0.999  # default of the accuracy to guarantee; the highest default
@@ -59,7 +62,7 @@ def decide(run: Run, dataset: Dataset, wanted: Wanted | None = None, watcher: Wa
     on = _evidence(run, predictor, validation, watcher)
     held = on if dataset.calibration is None else _evidence(run, predictor, dataset.calibration, watcher)
     train = _evidence(run, predictor, _thinned(dataset.train, MOST_TRAINING), watcher)
-    rules = fit(on, held, train, temperature, wanted,
+    rules = fit(on, held, train, temperature, wanted, frozen(run.recipe().model),
                 {"split": "calibration" if dataset.calibration else "validation", "images": len(held.labels),
                  "reason": reason(dataset)})
     tested = dataset.test
@@ -72,9 +75,9 @@ def decide(run: Run, dataset: Dataset, wanted: Wanted | None = None, watcher: Wa
     return content
 
 
-def fit(on: Evidence, held: Evidence, train: Evidence, temperature: float, wanted: Wanted,
+def fit(on: Evidence, held: Evidence, train: Evidence, temperature: float, wanted: Wanted, frozen: bool,
         fitted: Mapping[str, Any]) -> Rules:
-    """The rules: choices are made on `on` and `train`, thresholds fitted on `held`."""
+    """The rules: choices are made on `on` and `train`, thresholds fitted on `held`; `frozen` as in `choose`."""
     probabilities, labels = calibrated(held.logits, temperature), held.labels
     sets, refused = [], {}
     for level in sorted({*LEVELS, *wanted.levels}):
@@ -82,11 +85,18 @@ def fit(on: Evidence, held: Evidence, train: Evidence, temperature: float, wante
             refused[level] = conformal.needed(level)
         else:
             sets += [conformal.Sets.fit(labels, probabilities, level, method) for method in conformal.METHODS]
-    unknowns, unknown_refused = _unknowns(on, held, train, wanted.false_rejects)
+    unknowns, unknown_refused = _unknowns(on, held, train, wanted.false_rejects, frozen)
     kept = np.ones(len(labels), bool) if unknowns is None else ~unknowns.found(held.logits, held.features)
     p = probabilities[kept]  # given the threshold for unknown images, those below it are independent draws
     accepting = abstention.fit(p.max(axis=1), p.argmax(axis=1) == labels[kept], wanted.accuracy or _usual_accuracy(on))
     return Rules(fitted, temperature, sets, refused, accepting, unknowns, unknown_refused)
+
+
+def frozen(section: ModelSection) -> bool:
+    """Whether a model is a classifier on the features of a frozen backbone that was not trained on the same classes."""
+    options = section.options
+    return (section.name == "pretrained" and options.get("trainable") == "none"
+            and not str(options.get("backbone", "")).startswith("run:"))
 
 
 def reason(dataset: Dataset) -> str:
@@ -97,13 +107,14 @@ def reason(dataset: Dataset) -> str:
             "chosen the epoch, so they may promise too much")
 
 
-def _unknowns(on: Evidence, held: Evidence, train: Evidence, false_rejects: float) -> tuple[Unknowns | None, str]:
+def _unknowns(on: Evidence, held: Evidence, train: Evidence, false_rejects: float, frozen: bool,
+              ) -> tuple[Unknowns | None, str]:
     """The rule for unknown images, or None with the reason."""
     level, count = 1 - false_rejects, len(held.labels)
     if count < conformal.needed(level):
         return None, (f"{count:,} images can't tell which score {100 * false_rejects:g} % of images of the classes "
                       f"exceed; it needs {conformal.needed(level) - count:,} more")
-    chosen = choose(train, on)
+    chosen = choose(train, on, frozen)
     scores = chosen.score.score(chosen.arrays, held.logits, held.features)
     return Unknowns(chosen.name, chosen.arrays, conformal.threshold(scores, level), false_rejects, chosen.auroc), ""
 
