@@ -25,6 +25,7 @@ _MODULES = {
     "TenfoldClassifier": "tenfold.estimator",
     "Watcher": "tenfold.progress",
     "evaluate": "tenfold.jobs",
+    "calibrate": "tenfold.jobs",
     "compare": "tenfold.comparison",
     "explain": "tenfold.explanation",
     "tune": "tenfold.search",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from tenfold.errors import TenfoldError as TenfoldError
     from tenfold.estimator import TenfoldClassifier as TenfoldClassifier
     from tenfold.explanation import explain as explain
+    from tenfold.jobs import calibrate as calibrate
     from tenfold.jobs import evaluate as evaluate
     from tenfold.jobs import probe as probe
     from tenfold.jobs import resume as resume

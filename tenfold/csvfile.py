@@ -27,7 +27,12 @@ def text(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def cell(value: Any) -> Any:
-    """A safe value for a cell: a text that a spreadsheet would treat as a formula gets an apostrophe in front."""
+    """A safe value for a cell: a text that a spreadsheet would treat as a formula gets an apostrophe in front.
+
+    The names in a list are joined by "; ".
+    """
+    if isinstance(value, list):
+        value = "; ".join(value)
     if isinstance(value, str) and value.startswith(FORMULA) and not _is_number(value):
         return f"'{value}"
     return value

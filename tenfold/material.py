@@ -31,6 +31,7 @@ def gather(run: Run, dataset: Dataset) -> Material:
         test=splits["test"], best_epoch=modelfile.facts(run.path / "model.keras")["epoch"],
         explained=_explained_errors(run, dataset, splits),
         calibration=run.calibration() if run.has("calibration.json") else {},
+        decisions=run.decisions() if run.has("decisions.json") else {},
         corruptions=run.corruptions() if run.has("corruptions.json") else {},
         learning_curve=run.learning_curve() if run.has("learning_curve.json") else {})
 

@@ -42,6 +42,21 @@ def save(model: keras.Model, path: Path, facts: dict[str, Any]) -> None:
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     members[CONFIG] = for_older_keras(members[CONFIG]).encode()
+    _write(path, members, facts)
+
+
+def copy(path: Path, target: Path, more: dict[str, Any]) -> None:
+    """Write a model file to `target` with further facts, or other values of some. Raises RunError if it is damaged."""
+    known = facts(path) | more
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+    except (OSError, zipfile.BadZipFile) as error:
+        raise RunError(f"{path}: is damaged ({first_line(error)})") from None
+    _write(target, members, known)
+
+
+def _write(path: Path, members: dict[str, bytes], facts: dict[str, Any]) -> None:
     members[MEMBER] = json.dumps(facts, indent=2, ensure_ascii=False).encode()
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
@@ -97,13 +112,12 @@ def load(path: Path) -> keras.Model:
 
 
 def shared(path: Path) -> keras.Model:
-    """The same as from `load`, but loaded only once while the file stays the same. It must not be changed."""
-    status = path.stat()
-    return _loaded(path.absolute(), (status.st_mtime_ns, status.st_size, status.st_ino))
+    """The same as from `load`, but loaded only once while the network stays the same. It must not be changed."""
+    return _loaded(path.absolute(), network_stamp(path))
 
 
 @lru_cache(maxsize=1)
-def _loaded(path: Path, stamp: tuple[int, ...]) -> keras.Model:
+def _loaded(path: Path, stamp: tuple[tuple[str, int, int], ...]) -> keras.Model:
     return load(path)
 
 
@@ -140,13 +154,23 @@ def facts(path: Path) -> dict[str, Any]:
     return found
 
 
-def fingerprint(path: Path) -> str:
-    """A short hash (hex) of the content of a model file, from the checksums that its zip keeps. Raises RunError."""
+def network_stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """Changes with the network in a model file, not with its facts. Raises RunError."""
+    return tuple(member for member in _checksums(path) if member[0] != MEMBER)
+
+
+def _checksums(path: Path) -> list[tuple[str, int, int]]:
+    """(name, checksum, size) of each member, from the zip's directory. Raises RunError."""
     try:
         with zipfile.ZipFile(path) as archive:
-            content = sorted((member.filename, member.CRC, member.file_size) for member in archive.infolist())
+            return sorted((member.filename, member.CRC, member.file_size) for member in archive.infolist())
     except (OSError, zipfile.BadZipFile):
-        raise RunError(f"{path}: is damaged (no whole .keras file)") from None
+        raise RunError(f"{path}: is damaged (not a complete .keras file)") from None
+
+
+def fingerprint(path: Path) -> str:
+    """A short hash (hex) of the content of a model file, from the checksums that its zip keeps. Raises RunError."""
+    content = _checksums(path)
     return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
 
 

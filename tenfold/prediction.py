@@ -15,7 +15,9 @@ from tenfold import modelfile
 from tenfold.data.familiar import unlike
 from tenfold.data.given.image import each_image, read
 from tenfold.data.images import check_present, printable
-from tenfold.errors import ImageError, RunError, UsageError
+from tenfold.decisions.conformal import Sets
+from tenfold.decisions.rules import LEVEL, Rules
+from tenfold.errors import ImageError, ModelFileError, RunError, UsageError, first_line
 from tenfold.notebooks import data_frame, table
 from tenfold.run import Run, State, model_at
 from tenfold.runtimes import AUTO, BATCH, Exported, Predictor, open_export, open_predictor
@@ -30,7 +32,9 @@ class Prediction:
     """The prediction for an image, or the reason why it could not be read.
 
     path: of a file or of a row of a table, or None; number: the image's place among all images, from 1; label: the most
-    probable class; probabilities: by class name.
+    probable class; probabilities: by class name, calibrated if the model has decision rules; set: the classes that hold
+    the true one as often as the level says, most probable first, None without a rule; decision: "accepted", "unsure",
+    "unknown", or None for a model without rules.
     """
 
     path: Path | None
@@ -39,6 +43,8 @@ class Prediction:
     error: str | None = None
     unlike: bool = False  # brightness or contrast outside the range of the training images
     number: int = field(default=1, compare=False)
+    set: tuple[str, ...] | None = None
+    decision: str | None = None
 
     @property
     def name(self) -> str:
@@ -46,15 +52,18 @@ class Prediction:
         return f"image {self.number}" if self.path is None else str(self.path)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for CSV and JSON: path, label, probability, unlike, error and one `p_<class>` per class."""
+        """Plain values for CSV and JSON: path, label, probability, set, decision, unlike, error; `p_<class>` of all."""
         best = self.probabilities.get(self.label) if self.label else None
         columns = {f"p_{name}": p for name, p in self.probabilities.items()}
         return {"path": self.name, "label": self.label, "probability": best,
+                "set": None if self.set is None else list(self.set), "decision": self.decision,
                 "unlike": None if self.error else self.unlike, "error": self.error, **columns}
 
 
 class Predictions(list[Prediction]):
-    """The predictions of images, in order; a table in a notebook."""
+    """The predictions of images, in order; a table in a notebook. rule_cautions: what the decision rules lack."""
+
+    rule_cautions: Sequence[str] = ()
 
     def to_pandas(self) -> Any:
         """A pandas.DataFrame with a row for each image. Raises MissingExtraError if pandas is not installed."""
@@ -70,11 +79,12 @@ class Predictions(list[Prediction]):
         rows = []
         for each in self:
             p = "" if each.label is None else f"{100 * each.probabilities[each.label]:.1f} %"
-            rows.append((printable(each.name), each.label or each.error, p))
-        return table(("image", "predicted class", "probability"), rows)
+            rows.append((printable(each.name), each.label or each.error, p, each.decision or ""))
+        return table(("image", "predicted class", "probability", "decision"), rows)
 
 
-def predict(model: Run | str | Path, images: Any, batch_size: int = BATCH, runtime: str = AUTO) -> Predictions:
+def predict(model: Run | str | Path, images: Any, batch_size: int = BATCH, runtime: str = AUTO,
+            level: float | None = None) -> Predictions:
     """Classify images: paths, arrays, Pillow images, bytes of image files, or a list of them; in order.
 
     model: a Run, its path, or that of an exported model. images: one of these, or a list of them in any mixture. The
@@ -84,21 +94,24 @@ def predict(model: Run | str | Path, images: Any, batch_size: int = BATCH, runti
     Prediction, even if it is given twice. If an image can't be read, its Prediction has an `error` and the others are
     still classified. runtime: computes the model of a run; a name in `tenfold.registry.RUNTIMES`, or "auto" for the
     run's ONNX model if it keeps one and ONNX Runtime is installed, else `fast`. An exported model has its own runtime.
+    level: of the prediction sets, one that `calibrate` has fitted; default: 90 %.
 
-    Raises UsageError for a path that does not exist, a folder without images or a value of another type, DataError for
-    an unsuitable table, RunError if the run has no model, ModelFileError if an exported model is damaged,
-    MissingExtraError if its runtime is not installed.
+    Raises UsageError for a path that does not exist, a folder without images, a value of another type or a level that
+    the model has no rule for, DataError for an unsuitable table, RunError if the run has no model, ModelFileError if an
+    exported model is damaged, MissingExtraError if its runtime is not installed.
     """
     model = model_at(model) if isinstance(model, str | Path) else Run.open(model)
     for each in images if isinstance(images, list | tuple) else [images]:
         if isinstance(each, str | Path):
             check_present(each)  # a wrong path is told before a runtime is imported
     predictor, facts = _opened(model, runtime)
+    answering = _Answering.of(model, predictor, facts, level)
     found = list(_images(images, predictor.shape[2]))
     results = Predictions()
+    results.rule_cautions = answering.cautions(model)
     with _mapping(len(found)) as each:
         for start in range(0, len(found), batch_size):
-            results += _predict_batch(predictor, found[start : start + batch_size], facts, start, each)
+            results += _predict_batch(predictor, answering, found[start : start + batch_size], facts, start, each)
     return results
 
 
@@ -129,8 +142,70 @@ def _opened(model: Run | Path, runtime: str) -> tuple[Predictor, Mapping[str, An
     return exported, exported.facts
 
 
+@dataclass(frozen=True)
+class _Answering:
+    """How a predictor answers: with the decision rules in its file, if it has any, and sets of one level."""
+
+    predictor: Predictor
+    rules: Rules | None
+    sets: Sets | None
+
+    @classmethod
+    def of(cls, model: Run | Path, predictor: Predictor, facts: Mapping[str, Any], level: float | None) -> _Answering:
+        """Raises RunError or ModelFileError if the rules are damaged, UsageError for a level without a rule."""
+        rules = _rules(model, predictor, facts)
+        sets = None if rules is None else rules.sets_at(LEVEL if level is None else level)
+        if level is not None and sets is None:
+            known = sorted({f"{each.level:g}" for each in rules.sets}) if rules else []
+            more = rules.refused.get(level) if rules else None
+            reason = (f"it needs {more:,} calibration images" if more else
+                      f"expected one of {', '.join(known)}" if known else "the model has no prediction sets")
+            raise UsageError(f"level: received {level:g}; {reason}; fit it with `tenfold calibrate {_run_of(model)} "
+                             f"--level {level:g}`")
+        return cls(predictor, rules, sets)
+
+    def answers(self, pixels: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[int, ...] | None, str | None]]:
+        """(probabilities float [k], classes in the set, decision) of each image."""
+        if self.rules is None:
+            yield from ((p, None, None) for p in self.predictor.predict(pixels))
+            return
+        logits, features = self.predictor.logits_and_features(pixels)
+        found = self.rules.probabilities(logits)
+        chosen: Any = [None] * len(found) if self.sets is None else self.sets.shown(found)
+        for p, members, decision in zip(found, chosen, self.rules.decide(found, logits, features), strict=True):
+            order = np.argsort(-p, kind="stable").tolist()
+            yield p, None if members is None else tuple(i for i in order if members[i]), decision.value
+
+
+    def cautions(self, model: Run | Path) -> list[str]:
+        """What the rules lack; a run without validation images can have none."""
+        if self.rules is not None:
+            return self.rules.cautions()
+        with contextlib.suppress(RunError):
+            if isinstance(model, Run) and "validation" in model.environment().splits:
+                return ["the model has no decision rules: its probabilities are not calibrated; fit them with `tenfold "
+                        f"calibrate {model.path}`"]
+        return []
+
+
+def _rules(model: Run | Path, predictor: Predictor, facts: Mapping[str, Any]) -> Rules | None:
+    """The decision rules in the facts of a model. Raises RunError or ModelFileError if they are damaged."""
+    features = predictor.features(np.zeros((0, *predictor.shape), np.uint8)).shape[1]
+    try:
+        return Rules.read(facts, features)
+    except ValueError as error:
+        reason = f"its decision rules are damaged ({first_line(error)})"
+        if isinstance(model, Run):
+            raise RunError(f"{model.path}: {reason}; fit them again with `tenfold calibrate {model.path}`") from None
+        raise ModelFileError(f"{model}: {reason}; export the model again with `tenfold export`") from None
+
+
+def _run_of(model: Run | Path) -> str:
+    return str(model.path) if isinstance(model, Run) else "RUN"
+
+
 def cautions(model: Run | Path, predictions: Sequence[Prediction]) -> list[str]:
-    """Warnings about predictions: the run is unfinished, a fitted temperature is not used, images are unlike those of
+    """Warnings about predictions: the run is unfinished, has weak decision rules or none, or images are unlike those of
     the training.
     """
     found = []
@@ -138,10 +213,7 @@ def cautions(model: Run | Path, predictions: Sequence[Prediction]) -> list[str]:
     if status is not None and status.state is not State.FINISHED:
         reason = f" ({status.reason})" if status.reason else ""
         found.append(f"the run's status is {status.state.value!r}{reason}: its training is incomplete")
-    if isinstance(model, Run) and model.has("calibration.json"):
-        with contextlib.suppress(RunError):
-            found.append("the probabilities are those of the model, without the temperature "
-                         f"{model.calibration()['temperature']:.3f} that `tenfold evaluate --calibrate` has fitted")
+    found += getattr(predictions, "rule_cautions", ())
     read = [each for each in predictions if each.error is None]
     strange = [each for each in read if each.unlike]
     if len(strange) > TOLERATED * len(read):
@@ -171,8 +243,8 @@ def _read(image: Any, shape: tuple[int, int, int], resize: Any) -> np.ndarray | 
 
 
 def _predict_batch(
-    predictor: Predictor, given: Sequence[tuple[Path | None, Any]], facts: Mapping[str, Any], before: int,
-    each: Callable[..., Iterator[Any]],
+    predictor: Predictor, answering: _Answering, given: Sequence[tuple[Path | None, Any]], facts: Mapping[str, Any],
+    before: int, each: Callable[..., Iterator[Any]],
 ) -> list[Prediction]:
     """The predictions of images, `before` of which come before them; `each` maps a function over the images."""
     ranges, shape, resize = facts.get("pixels"), predictor.shape, facts.get("resize", "stretch")
@@ -181,13 +253,15 @@ def _predict_batch(
     images = [value for value in decoded if not isinstance(value, str)]
     pixels = np.stack(images) if images else np.zeros((0, *predictor.shape), np.uint8)
     strange = iter(unlike(pixels, ranges) if ranges else [False] * len(pixels))
-    rows, classes = iter(predictor.predict(pixels)), predictor.classes
+    rows, classes = iter(answering.answers(pixels)), predictor.classes
     results = []
     for number, ((path, _), reason) in enumerate(zip(given, errors, strict=True), before + 1):
         if reason is not None:
             results.append(Prediction(path, None, {}, reason, number=number))
         else:
-            p = next(rows)
-            results.append(Prediction(path, classes[int(p.argmax())], dict(zip(classes, map(float, p), strict=True)),
-                                      unlike=bool(next(strange)), number=number))
+            p, members, decision = next(rows)
+            results.append(Prediction(
+                path, classes[int(p.argmax())], dict(zip(classes, map(float, p), strict=True)),
+                unlike=bool(next(strange)), number=number, decision=decision,
+                set=None if members is None else tuple(classes[i] for i in members)))
     return results

@@ -117,6 +117,15 @@ def print_calibration(calibration: Mapping[str, Any]) -> None:
     _print(table)
 
 
+def print_decisions(decisions: Mapping[str, Any]) -> None:
+    """Print what the decision rules promise and how they did on the test split."""
+    from tenfold.report.decisions import sentences, set_rows
+
+    for sentence in sentences(decisions):
+        _print(escape(sentence))
+    _print_fitted(*set_rows(decisions))
+
+
 def print_corruptions(corruptions: Mapping[str, Any]) -> None:
     """Print the accuracy by corruption and severity, and the overall mean."""
     from tenfold.evaluation.metrics import metric
@@ -216,16 +225,19 @@ def _fitting(header: Sequence[str], body: Sequence[Sequence[str]], width: int) -
 
 
 def print_predictions(predictions: Sequence[Prediction]) -> None:
-    """Print a row for each image: the two most probable classes with their probabilities; a star if it is unlike the
-    training images.
+    """Print a row for each image: the two most probable classes, the prediction set and the decision if the model has
+    rules; a star if the image is unlike the training images.
     """
-    table = _table("image", "class", ">probability", "next", ">probability")
+    decided = any(prediction.decision for prediction in predictions)
+    table = _table("image", "class", ">probability", "next", ">probability", *(("set", "decision") if decided else ()))
     for prediction in predictions:
         if prediction.error:
-            table.add_row(escape(printable(prediction.name)), "–", "–", "unreadable", "")
+            table.add_row(escape(printable(prediction.name)), "–", "–", "unreadable", *[""] * (3 if decided else 1))
             continue
         ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:2]
         cells = [cell for name, p in ranked for cell in (escape(name), f"{100 * p:.1f} %")]
+        if decided:
+            cells += [escape(", ".join(prediction.set or ())), prediction.decision or ""]
         table.add_row(escape(printable(prediction.name)) + " *" * prediction.unlike, *cells)
     _print(table)
     if any(prediction.unlike for prediction in predictions):

@@ -57,7 +57,7 @@ def runs(case: Path) -> None:
 
     run = Run.open(case / "run")
     for read in (run.status, run.recipe, run.environment, run.metrics, run.times_scored, run.history, run.predictions,
-                 run.calibration, run.corruptions, run.speed, lambda: checkpoint.load(run, "last"),
+                 run.calibration, run.decisions, run.corruptions, run.speed, lambda: checkpoint.load(run, "last"),
                  lambda: open_predictor(run)):
         read()
 

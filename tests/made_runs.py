@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from sklearn.datasets import load_digits
 
+from tenfold.decisions.unknowns import Evidence
+from tenfold.evaluation.deciding import Wanted, fit
+from tenfold.evaluation.judging import judge
 from tenfold.evaluation.misclassified import Explained, most_confident
 from tenfold.evaluation.predictions import write_predictions
 from tenfold.evaluation.scores import score
@@ -50,6 +55,15 @@ def material(images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], e
     held = {name: (images[part], labels[part], p[part]) for name, part in parts.items()}
     return Material(history(epochs), classes, metrics, (images, labels), held["validation"], held["test"],
                     explained=explained(*held["test"]))
+
+
+def decided(made: Material, accuracy: float = 0.9) -> Material:
+    """The same material with decision rules that were fitted on validation and judged on test."""
+    said = [Evidence(np.log(p), p, labels) for _, labels, p in (made.validation, made.test)]
+    fitted = {"split": "validation", "images": len(said[0].labels), "reason": ""}
+    rules = fit(said[0], said[0], said[0], 1.25, Wanted(accuracy=accuracy), True, fitted)
+    content = rules.to_dict(arrays=False) | {"tested": judge(rules, said[1], np.arange(len(said[1].labels)))}
+    return replace(made, decisions=json.loads(json.dumps(content)))
 
 
 def explained(images: np.ndarray, labels: np.ndarray, p: np.ndarray) -> list[Explained]:

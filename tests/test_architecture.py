@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "tenfold"
 # Module → the modules of Tenfold that it may import; a package stands for all its modules.
 FLOORS: dict[str, set[str]] = {
     "csvfile": set(),
+    "decisions": set(),
     "errors": set(),
     "extras": {"errors"},
     "machine": {"errors"},
@@ -25,7 +26,7 @@ FLOORS: dict[str, set[str]] = {
     "progress": {"errors", "storage"},
     "backend": {"errors", "later"},
     "modelfile": {"errors", "backend", "foreign"},
-    "run": {"errors", "notebooks", "registry", "storage", "recipe", "modelfile", "data"},
+    "run": {"errors", "notebooks", "registry", "storage", "recipe", "modelfile", "data", "decisions"},
     "data": {"errors", "registry", "storage", "recipe", "progress"},
     "foreign": {"errors", "backend"},
     "models": {"errors", "registry", "storage", "recipe", "progress", "backend", "data", "foreign", "later"},
@@ -36,13 +37,16 @@ FLOORS: dict[str, set[str]] = {
         "errors", "machine", "registry", "storage", "recipe", "progress", "backend", "modelfile", "run", "data",
         "models",
     },
-    "prediction": {"errors", "notebooks", "modelfile", "run", "data", "runtimes"},
-    "evaluation": {"csvfile", "errors", "machine", "registry", "progress", "backend", "run", "data", "runtimes"},
+    "prediction": {"decisions", "errors", "notebooks", "modelfile", "run", "data", "runtimes"},
+    "evaluation": {
+        "csvfile", "decisions", "errors", "machine", "registry", "progress", "backend", "modelfile", "run", "data",
+        "runtimes",
+    },
     "export": {
         "errors", "extras", "machine", "registry", "storage", "progress", "backend", "modelfile", "run", "data",
-        "models", "runtimes", "evaluation",
+        "models", "runtimes", "evaluation", "decisions",
     },
-    "report": {"registry", "recipe", "progress", "run", "later", "evaluation"},
+    "report": {"decisions", "registry", "recipe", "progress", "run", "later", "evaluation"},
     "comparison": {"csvfile", "errors", "notebooks", "registry", "storage", "run", "evaluation", "report"},
     "environment": {"errors", "machine", "data"},
     "study": {

@@ -22,6 +22,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 import tenfold
+from tenfold import modelfile
 from tenfold.cli import app
 from tenfold.data import open_dataset
 from tenfold.errors import UsageError
@@ -31,7 +32,7 @@ from tenfold.run import Run
 
 DOCS = Path(__file__).parent.parent / "docs"
 SMALL = ["mlp", "--data", "digits", "--set", "model.hidden=32", "--set", "train.epochs=2"]
-PROGRESS = re.compile(r"(train|validation|test): [\d,]+ images|disk: up to [\d,.]+ [MG]B|training \S+ →|"
+PROGRESS = re.compile(r"(train|validation|calibration|test): [\d,]+ images|disk: up to [\d,.]+ [MG]B|training \S+ →|"
                       r"epoch +\d+/\d+  |scoring the best epoch |data set: |downloading |"
                       r"resume it with |tenfold: warning: ")
 LINE = "tenfold: "
@@ -360,10 +361,11 @@ def test_unreadable_images_are_reported_and_the_others_predicted(run: Path, imag
 def test_predictions_as_a_table_and_as_csv(run: Path, image: Path) -> None:
     label = json.loads(_good("predict", run, image, "--json"))[0]["label"]
     header, row, *_ = _good("predict", run, image).splitlines()
-    assert header.split() == ["image", "class", "probability", "next", "probability"]
+    assert header.split() == ["image", "class", "probability", "next", "probability", "set", "decision"]
     assert row.replace(" *", "").split()[:2] == [str(image), label]  # the mark of an image unlike the training's
     header, row = _good("predict", run, image.parent, "--csv").splitlines()
-    assert header == ",".join(["path", "label", "probability", "unlike", "error", *(f"p_{i}" for i in range(10))])
+    assert header == ",".join(["path", "label", "probability", "set", "decision", "unlike", "error",
+                               *(f"p_{i}" for i in range(10))])
     assert row.startswith(f"{image},{label},0.")
 
 
@@ -380,12 +382,29 @@ def test_images_unlike_the_training_images_are_marked(run: Run, image: Path, tmp
     assert [row["unlike"] for row in rows] == ["True", "False", ""]
 
 
-def test_predictions_without_the_fitted_temperature_say_so(copy: Path, image: Path) -> None:
-    assert "temperature" not in _tenfold("predict", copy, image).stderr
-    _good("evaluate", copy, "--calibrate")
-    said = [line for line in _tenfold("predict", copy, image).stderr.splitlines() if "without the temperature" in line]
-    assert len(said) == 1
-    assert said[0].startswith("tenfold: warning: the probabilities are those of the model")
+def test_rules_are_fitted_again_and_used_by_predictions(copy: Path, image: Path) -> None:
+    text = _good("calibrate", copy, "--accuracy", "0.8", "--level", "0.7")
+    assert "at least 80 % accurate" in " ".join(text.split())
+    assert [line.split()[0] for line in text.splitlines() if " LAC " in line] == ["70", "70", "90", "90", "95", "95"]
+    found = json.loads(_good("calibrate", copy, "--accuracy", "0.8", "--level", "0.7", "--json"))
+    assert found == json.loads((copy / "decisions.json").read_text())
+    answer, = json.loads(_good("predict", copy, image, "--json", "--level", "0.7"))
+    assert answer["label"] in answer["set"]
+    assert answer["decision"] in ("accepted", "unsure", "unknown")
+    refused = _tenfold("predict", copy, image, "--level", "0.6")
+    assert refused.exit_code == 2
+    assert "level: received 0.6; expected one of 0.7, 0.9, 0.95; fit it with" in refused.output
+    assert _tenfold("calibrate", copy, "--accuracy", "2").exit_code == 2
+
+
+def test_predictions_without_rules_say_so(copy: Path, image: Path) -> None:
+    modelfile.copy(copy / "model.keras", copy / "plain.keras", {"decisions": None})
+    (copy / "plain.keras").replace(copy / "model.keras")
+    (copy / "exports" / "model.onnx").unlink()
+    done = _tenfold("predict", copy, image, "--json")
+    assert done.stderr.count("has no decision rules: its probabilities are not calibrated; fit them with") == 1
+    answer, = json.loads(done.stdout)
+    assert (answer["set"], answer["decision"]) == (None, None)
 
 
 def test_the_data_set_of_a_recipe_is_named_and_splits_are_reported_once(elsewhere: Path) -> None:

@@ -49,7 +49,8 @@ def test_a_finished_run_has_all_its_files(run: Run) -> None:
         "recipe.toml", "environment.json", "status.json", "history.csv", "events.jsonl", "model.keras", "model.h5",
         "check.npz", "exports/model.onnx", "exports/model.onnx.json",
         "metrics.json",
-        "scored.json", "inference.json", "plots/reliability.png", "report.html", "MODEL_CARD.md",
+        "scored.json", "inference.json", "calibration.json", "decisions.json", "plots/answered.png",
+        "plots/refused.png", "plots/reliability.png", "report.html", "MODEL_CARD.md",
         "predictions/validation.parquet", "predictions/test.parquet", "predictions/validation.csv",
         "predictions/test.csv", "plots/loss.png",
         "plots/accuracy.png", "plots/confusion_matrix.png", "plots/confusion_matrix_normalised.png",
@@ -114,15 +115,15 @@ def test_further_training_removes_the_results_of_the_earlier_model(run: Run, tmp
     import shutil
 
     copy = Run.open(shutil.copytree(run.path, tmp_path / "copy"))
-    tenfold.evaluate(copy, calibrate=True, splits=["test"])
+    tenfold.evaluate(copy, splits=["test"])
     tenfold.evaluate(copy, data="shapes:train=20,test=50,seed=2")
     tenfold.explain(copy, most=1, neighbours=0)
-    of_the_earlier = ["calibration.json", "predictions/shapes-test.parquet", "explanations/errors/index.html"]
+    of_the_earlier = ["predictions/shapes-test.parquet", "explanations/errors/index.html"]
     assert all(copy.has(name) for name in of_the_earlier)
     with pytest.raises(KeyboardInterrupt):
         tenfold.resume(copy, epochs=3, watcher=After(3, 1, at_once))
     assert copy.has("model.keras")
-    assert not any(copy.has(name) for name in [*of_the_earlier, "metrics.json", "report.html"])
+    assert not any(copy.has(name) for name in [*of_the_earlier, "decisions.json", "metrics.json", "report.html"])
     before = copy.read_json("scored.json")
     tenfold.resume(copy)
     assert not any(copy.has(name) for name in of_the_earlier)

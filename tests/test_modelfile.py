@@ -120,3 +120,17 @@ def test_a_file_that_declares_more_weights_than_it_stores_is_refused(tmp_path: P
             archive.writestr(name, content)
     with pytest.raises(RunError, match=r"^[^\n]*its layers declare 8,640,[0-9,]+ weights or more[^\n]*$"):
         modelfile.load(path)
+
+
+def test_a_copy_has_further_facts_and_the_same_model(tmp_path: Path) -> None:
+    model, facts = network(), {"classes": ["a", "b"], "shape": [16, 16, 3]}
+    modelfile.save(model, tmp_path / "model.keras", facts)
+    modelfile.copy(tmp_path / "model.keras", tmp_path / "copy.keras", {"decisions": {"temperature": 2.0}})
+    assert modelfile.facts(tmp_path / "copy.keras") == {**facts, "decisions": {"temperature": 2.0}}
+    for mine, theirs in zip(modelfile.load(tmp_path / "copy.keras").get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert modelfile.fingerprint(tmp_path / "copy.keras") != modelfile.fingerprint(tmp_path / "model.keras")
+    (tmp_path / "bad.keras").write_bytes((tmp_path / "model.keras").read_bytes()[:500])
+    with pytest.raises(RunError, match=r"bad\.keras: is damaged"):
+        modelfile.copy(tmp_path / "bad.keras", tmp_path / "none.keras", {})
+    assert not (tmp_path / "none.keras").exists()

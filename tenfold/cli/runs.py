@@ -163,6 +163,31 @@ def evaluate(
         terminal.print_corruptions(opened.corruptions())
 
 
+@command(app, short="Fit the rules by which a model does not answer.")
+def calibrate(
+    run: RunPath,
+    level: Annotated[list[float] | None, typer.Option("--level", help="Level of prediction sets, beside 0.9 and 0.95; "
+                                                      "repeatable.")] = None,
+    accuracy: Annotated[float | None, typer.Option("--accuracy", help="What accepted answers are guaranteed to reach. "
+                                                   "Default: 0.99, or the plain accuracy if that is higher.")] = None,
+    false_rejects: Annotated[float, typer.Option("--false-rejects", help="Fraction of images of the classes that may "
+                                                 "be taken for unknown.")] = 0.05,
+    as_json: AsJson = False,
+) -> None:
+    """Fit a run's decision rules: calibrated probabilities, prediction sets, which answers to accept, unknown images.
+
+    They are fitted on images that chose nothing else, judged on the test split, and stored in the model.
+    """
+    from tenfold import jobs, terminal
+
+    with watching() as watcher:
+        found = jobs.calibrate(run, levels=level or (), accuracy=accuracy, false_rejects=false_rejects, watcher=watcher)
+    if as_json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        terminal.print_decisions(found)
+
+
 @command(app, "runs", short="List the runs in a directory.")
 def list_runs(
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Directory that holds the runs.")] = Path("runs"),
@@ -253,10 +278,12 @@ def predict(
                                                                       "pixels.")],
     runtime: Annotated[str, typer.Option("--runtime", help="auto, fast, keras, onnx or openvino. auto: the run's ONNX "
                                          "model, which starts fastest, else fast.")] = "auto",
+    level: Annotated[float | None, typer.Option("--level", help="Level of the prediction sets, one that `tenfold "
+                                                "calibrate` has fitted; default: 0.9.")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Classify images of any size with a run's model."""
+    """Classify images of any size with a run's model, and say which answers to accept."""
     _one_format(csv, as_json)
     from tenfold.run import model_at
     from tenfold.storage.paths import check_present
@@ -267,7 +294,7 @@ def predict(
     from tenfold.prediction import cautions
     from tenfold.prediction import predict as classify
 
-    predictions = classify(model, paths, runtime=runtime)
+    predictions = classify(model, paths, runtime=runtime, level=level)
     from tenfold import terminal
 
     for caution in cautions(model, predictions):

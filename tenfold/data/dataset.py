@@ -12,7 +12,7 @@ from tenfold.data.view import Images, View, blocks
 from tenfold.errors import DataError
 from tenfold.recipe.sections import Resize
 
-SPLITS = ("train", "validation", "test")
+SPLITS = ("train", "validation", "calibration", "test")
 
 
 @dataclass(frozen=True)
@@ -119,10 +119,11 @@ def content_hash(images: Images, labels: np.ndarray) -> str:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A named set of labelled images in up to three splits (None: the data set has no such split).
+    """A named set of labelled images in up to four splits (None: the data set has no such split).
 
-    notes: sentences about how it was read; left_out: files that are not used; resize: the rule by which images of
-    another size are brought to the data set's shape (see `DataSection.resize`).
+    calibration: images that a recipe held out of validation, on which nothing but decision rules is fitted; notes:
+    sentences about how it was read; left_out: files that are not used; resize: the rule by which images of another size
+    are brought to the data set's shape (see `DataSection.resize`).
     """
 
     name: str
@@ -134,6 +135,7 @@ class Dataset:
     notes: tuple[str, ...] = field(default=())
     left_out: tuple[LeftOut, ...] = ()
     resize: Resize = "stretch"
+    calibration: Split | None = None
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2:
@@ -155,7 +157,7 @@ class Dataset:
         return height, width, channels
 
     def splits(self) -> dict[str, Split]:
-        """The existing splits by name, in the order train, validation, test."""
+        """The existing splits by name, in the order train, validation, calibration, test."""
         present = ((name, getattr(self, name)) for name in SPLITS)
         return {name: split for name, split in present if split is not None}
 

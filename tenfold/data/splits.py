@@ -16,12 +16,15 @@ from tenfold.data.view import Images, blocks
 from tenfold.errors import DataError, UsageError, unknown
 from tenfold.recipe import DataSection
 
+FEWEST = 100  # validation images of which a fraction is held out; with fewer, the best epoch is chosen by too few
+
 
 def prepare(dataset: Dataset, section: DataSection) -> Dataset:
     """The data set with the splits of a recipe's `[data]` section.
 
     In this order: keep only `section.classes`, relabelled in that order; hold a test split out of train if the source
-    has none; hold out a validation split likewise; keep `section.train_size` of the remaining training images.
+    has none; hold out a validation split likewise; hold a calibration split out of validation; keep
+    `section.train_size` of the remaining training images.
     Held-out splits and subsets are stratified and selected with `section.seed`; images keep their order.
 
     Raises DataError for a data set without training images, UsageError for an unknown class and for sizes that the
@@ -35,6 +38,8 @@ def prepare(dataset: Dataset, section: DataSection) -> Dataset:
         dataset = _hold_out(dataset, "test", section.test, section.seed, stream=0)
     if dataset.validation is None and section.validation:
         dataset = _hold_out(dataset, "validation", section.validation, section.seed, stream=1)
+    if dataset.validation is not None and section.calibration:
+        dataset = _hold_out_calibration(dataset, dataset.validation, section)
     if section.train_size is not None:
         dataset = replace(dataset, train=_subset(dataset.train, section.train_size, section.seed, stream=2))
     return dataset
@@ -199,6 +204,34 @@ def _hold_out(dataset: Dataset, name: str, amount: float, seed: int, stream: int
     taken = replace(taken, provenance=replace(taken.provenance, held_out=True))
     splits: dict[str, Any] = {"train": left, name: taken}
     return replace(dataset, **splits)
+
+
+def _hold_out_calibration(dataset: Dataset, validation: Split, section: DataSection) -> Dataset:
+    """`dataset` with a calibration split held out of validation, where each class and group keeps its proportion.
+
+    A fraction of too few images, or of images in too large groups, holds out none: the best epoch needs them.
+    """
+    amount, count = section.calibration, len(validation)
+    if amount < 1 and count < FEWEST:
+        return dataset
+    size = round(amount * count) if amount < 1 else int(amount)
+    most = int(np.maximum(np.bincount(validation.labels) - 1, 0).sum())
+    if size > most and amount >= 1:
+        raise UsageError(f"data.calibration: received {size:,}; expected at most {most:,} of the {count:,} validation "
+                         "images, so that one of each class is left to choose by; lower data.calibration")
+    rng, size = np.random.default_rng([section.seed, 3]), min(size, most)
+    held = stratified(validation.labels, size, rng, leave=1) if validation.groups is None else \
+        whole_groups(validation.labels, validation.groups, size, rng)
+    if not len(held):
+        return dataset
+    rest = np.setdiff1d(np.arange(count), held, assume_unique=True)
+    source = validation.describe()
+    left = validation.take(rest, f"{source}, without {len(held):,} held out for calibration")
+    left = replace(left, provenance=replace(left.provenance, held_out=validation.provenance.held_out))
+    taken = validation.take(held, f"held out of validation ({len(held):,} images, stratified, seed {section.seed}; "
+                                  f"validation: {source})")
+    taken = replace(taken, provenance=replace(taken.provenance, held_out=True))
+    return replace(dataset, validation=left, calibration=taken)
 
 
 def _subset(train: Split, size: int, seed: int, stream: int) -> Split:

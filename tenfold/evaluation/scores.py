@@ -58,6 +58,17 @@ def score(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str],
     return result
 
 
+def entries(labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str],
+            resamples: int | None = None, watcher: Watcher = SILENT) -> dict[str, Entry]:
+    """Some metrics of one split, as `score` gives them; finite probabilities float [n, k] of labels int64 [n], n > 0.
+    """
+    predictions = Predictions(labels, probabilities)
+    values, resampled = _measure(predictions, [metric(name).function for name in names],
+                                 resamples or statistics.enough(*probabilities.shape), watcher)
+    return {name: _entry_of(metric(name), float(value), spread, len(labels))
+            for name, value, spread in zip(names, values, resampled, strict=True)}
+
+
 def entry(value: float, interval: statistics.Interval | None, reason: str) -> Entry:
     """{"value", "low", "high"} as plain values; all None if the value is NaN or infinite, with the "reason"."""
     if not math.isfinite(value):

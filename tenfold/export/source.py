@@ -10,6 +10,7 @@ import numpy as np
 
 import tenfold
 from tenfold import modelfile
+from tenfold.decisions.rules import KEY
 from tenfold.run import State
 from tenfold.runtimes.exported import OUTPUTS
 
@@ -35,12 +36,15 @@ class Source:
         """Read a run's model, unless it is given. Raises RunError if the run has none or if it is damaged."""
         model = plain or (modelfile.shared(run.path / MODEL) if run.has(MODEL) else run.model())
         known = modelfile.facts(run.path / MODEL)
-        temperature = float(run.calibration()["temperature"]) if run.has("calibration.json") else 1.0
+        decisions = known.get(KEY)
+        temperature = float(decisions["temperature"]) if decisions else \
+            float(run.calibration()["temperature"]) if run.has("calibration.json") else 1.0
         facts = {
             "version": 1, "classes": known["classes"], "shape": known["shape"], "outputs": list(OUTPUTS),
             "features": int(model.get_layer("logits").input.shape[-1]), "temperature": temperature,
             "precision": "float32", "resize": known.get("resize", "stretch"), "pixels": known.get("pixels"),
             "preprocessing": preprocessing(known["shape"], known.get("resize", "stretch")),
+            **({KEY: decisions} if decisions else {}),
             "source": {"tenfold": tenfold.__version__, "run": run.name, "recipe": known.get("recipe"),
                        "epoch": known.get("epoch"), "model": modelfile.fingerprint(run.path / MODEL)},
         }
@@ -54,6 +58,15 @@ class Source:
             return ""
         taken = "" if epoch is None else f"; this is the model of epoch {epoch}"
         return f"The training of {self.run.name} is not finished (its status is {status.state.value}){taken}."
+
+    @property
+    def brief(self) -> dict[str, Any]:
+        """The facts without the rules by class and for unknown images, for formats with little room."""
+        rules = self.facts.get(KEY)
+        if not rules:
+            return self.facts
+        sets = [{key: each[key] for key in ("level", "method", "threshold")} for each in rules["sets"]]
+        return {**self.facts, KEY: {"temperature": rules["temperature"], "accepted": rules["accepted"], "sets": sets}}
 
     @cached_property
     def whole(self) -> keras.Model:

@@ -13,7 +13,7 @@ from tenfold.data.dataset import Dataset
 from tenfold.data.given.values import Data
 from tenfold.data.splits import prepare
 from tenfold.errors import UsageError
-from tenfold.jobs import exporting
+from tenfold.jobs.calibrating import Wanted, fit_rules
 from tenfold.jobs.own_data import is_data_of, own_data, value
 from tenfold.jobs.steps import measure_speed, write_report
 from tenfold.progress import Watcher
@@ -30,9 +30,8 @@ def evaluate(run: Run | str | Path, watcher: Watcher | None = None, csv: bool = 
     run: a Run or its path. splits: the splits to evaluate (default: validation and test). data: another data set to
     evaluate on instead (see `train`); its split (default: test, or all images if there are no splits) is stored as
     `<data set>-<split>`. The run's own images, given again as values, are evaluated as its own. tta: test-time
-    augmentation, instead of the recipe's `evaluate.tta`; its results are stored as `<split>_tta`. calibrate: fit a
-    temperature on the validation predictions and write `calibration.json`. corruptions: evaluate on corrupted test
-    images and write `corruptions.json`.
+    augmentation, instead of the recipe's `evaluate.tta`; its results are stored as `<split>_tta`. calibrate: also do
+    what `calibrate` does by default. corruptions: evaluate on corrupted test images and write `corruptions.json`.
 
     Returns the metrics: split → metric → {"value", "low", "high"}. Raises RunError if the content of the data set has
     changed, UsageError for an unknown split, RecipeError for an unknown `tta`.
@@ -46,10 +45,7 @@ def evaluate(run: Run | str | Path, watcher: Watcher | None = None, csv: bool = 
         dataset = again or own_data(run, watcher)
         _evaluate_splits(run, dataset, other, splits, csv, how, watcher)
         if calibrate:
-            from tenfold.evaluation.calibration import calibrate as fit
-
-            watcher.notice(f"temperature fitted on the validation split: {fit(run)['temperature']:.3f}")
-            exporting.renew(run, watcher)
+            fit_rules(run, dataset, Wanted(), watcher)
         if corruptions:
             from tenfold.evaluation import score_corruptions
 

@@ -84,14 +84,14 @@ def keep(run: Run, dataset: Dataset, watcher: Watcher) -> None:
 
 
 def renew(run: Run, watcher: Watcher) -> None:
-    """Remove the exports of a run, which hold its former temperature, and write its ONNX model again."""
+    """Remove the exports of a run, which hold its former decision rules, and write its ONNX model again."""
     old = sorted(path.name for path in run.path.glob(ARTIFACTS["exports"].pattern) if path.suffix != ".json")
     if not old:
         return
     run.remove(ARTIFACTS["exports"].pattern)
     again = [name for name in old if name != NAME]
     if again:
-        watcher.notice(f"removed exports with the former temperature: {', '.join(again)}; export them again")
+        watcher.notice(f"removed exports with the former decision rules: {', '.join(again)}; export them again")
     if run.has(check_images.NAME):
         keep_onnx(run, check_images.read(run).thinned(QUICK), watcher)
 

@@ -93,7 +93,8 @@ def validate(job: Job, run: Run) -> None:
 
 
 def finish(job: Job, run: Run) -> None:
-    """Evaluate the best epoch on the test split, measure its speed, keep its ONNX model, write the report, finish."""
+    """Evaluate the best epoch on the test split, fit its decision rules, keep its ONNX model, write the report, finish.
+    """
     from tenfold import modelfile
     from tenfold.evaluation import score_run
     from tenfold.jobs import exporting
@@ -101,6 +102,7 @@ def finish(job: Job, run: Run) -> None:
     job.watcher.on(Evaluating("test", modelfile.facts(run.path / "model.keras")["epoch"]))
     score_run(run, job.dataset, ("test",), job.csv, watcher=job.watcher)
     measure_speed(run, job.dataset)
+    fit_rules(run, job.dataset, job.watcher)
     exporting.keep(run, job.dataset, job.watcher)
     if job.learning_curve:
         from tenfold.jobs.learning_curve import measure
@@ -123,6 +125,18 @@ def _end(run: Run) -> Status:
     records = run.history()
     return Status({"status": State.FINISHED.value, "reason": "", "epochs": len(records),
                    "seconds": sum(record["seconds"] for record in records)})
+
+
+def fit_rules(run: Run, dataset: Dataset, watcher: Watcher) -> None:
+    """Fit and judge the decision rules of a run with a validation split; a run that allows none gets a notice."""
+    from tenfold.evaluation.deciding import decide
+
+    if not run.has("predictions/validation.parquet"):
+        return
+    try:
+        decide(run, dataset, watcher=watcher)
+    except RunError as error:
+        watcher.notice(f"no decision rules: {error}")
 
 
 def measure_speed(run: Run, dataset: Dataset) -> None:

@@ -1,4 +1,4 @@
-"""Renamed keys: recipes and overrides of older versions are still read."""
+"""Renamed and new keys: recipes and overrides of older versions are still read, and keep their meaning."""
 
 from __future__ import annotations
 
@@ -26,6 +26,10 @@ OLD_DEFAULTS = {"momentum": 0.9, "nesterov": True, "weight_decay": 0.0, "vector_
                 "logits_learning_rate": 1.0}
 
 
+# The keys that every complete recipe of an older version has in [data], before there was `data.calibration`.
+OLD_DATA = {"source", "classes", "train_size", "validation", "test", "seed"}
+
+
 def key_now(key: str, model: str) -> str:
     """The current name of a key, in a recipe with that model."""
     return key if key == "model.head" and model != "cnn" else RENAMED.get(key, key)
@@ -48,6 +52,9 @@ def tree_now(tree: dict[str, Any], model: str) -> dict[str, Any]:
     if isinstance(train, dict):
         _move_fit(train)
         _drop_unused(train)
+    data = tree.get("data")
+    if isinstance(data, dict) and data.keys() >= OLD_DATA:  # complete: it holds out what it says, and no more
+        data.setdefault("calibration", 0)
     for old in RENAMED:
         new = key_now(old, model)
         *path, last = old.split(".")

@@ -67,6 +67,9 @@ class DataSection(Section):
                                                            "the classes in proportion; none: all")
     validation: FractionOrCount = Field(0.1, description="training images to hold out for validation if the source "
                                                          "has no validation split: a fraction or a number; 0: none")
+    calibration: FractionOrCount = Field(0.5, description="validation images to hold out of every choice, for the "
+                                                          "decision rules: a fraction or a number; a fraction of fewer "
+                                                          "than 100 images holds out none; 0: none")
     test: FractionOrCount = Field(0.2, description="training images to hold out for testing if the source has no "
                                                    "test split: a fraction or a number")
     size: int | None = Field(None, ge=8, le=1024, description="own images: height and width to which they are decoded; "

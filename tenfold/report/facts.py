@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tenfold.evaluation.calibration import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE
+from tenfold.decisions.temperature import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE
 from tenfold.evaluation.metrics import metric
 from tenfold.recipe import Recipe
 from tenfold.registry import METRICS
@@ -99,6 +99,8 @@ FEW_IMAGES = 50  # a smaller test split gets a warning
 
 
 def _split_cautions(name: str, split: Mapping[str, Any]) -> list[str]:
+    if name == "calibration":
+        return []  # a part of validation, which says the same
     source, count, expected = split.get("source", "unknown"), split.get("count", 0), split.get("expected")
     if split.get("partial"):
         of = f"{count:,} of {expected:,} images" if expected else f"{count:,} images from partial data"

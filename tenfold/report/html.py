@@ -16,9 +16,20 @@ from tenfold.evaluation.confusion import Pair as ConfusedPair
 from tenfold.evaluation.metrics import metric
 from tenfold.evaluation.misclassified import Explained
 from tenfold.registry import METRICS
-from tenfold.report import facts
+from tenfold.report import decisions, facts
 from tenfold.report.confusions import confusions
-from tenfold.report.plots import CONFUSION, CURVES, FURTHER, IMAGES, RANKING, ROBUSTNESS, Material, plot_named
+from tenfold.report.plots import (
+    CONFUSION,
+    CURVES,
+    DECISIONS,
+    FURTHER,
+    IMAGES,
+    RANKING,
+    ROBUSTNESS,
+    Material,
+    plot_named,
+)
+from tenfold.report.plots.answered import refused_cells
 from tenfold.report.plots.confusion import MAX_NUMBERED
 from tenfold.report.plots.grid import Cell
 from tenfold.report.plots.heat import SIDE, enlarge, overlay
@@ -27,7 +38,7 @@ from tenfold.report.thumbnails import Sheet, Thumbnail
 from tenfold.run import Run
 
 # Grids of images, which the page shows as tiles on its own ground: plot → its cells.
-TILED = {"samples": sample_cells, "first_validation": first_cells}
+TILED = {"refused": refused_cells, "samples": sample_cells, "first_validation": first_cells}
 
 # Plots that the page replaces with HTML.
 REPLACED_PLOTS = ("confident_errors", "confusion_matrix", "confusion_matrix_normalised", *TILED)
@@ -94,7 +105,7 @@ def report(run: Run, material: Material, plots: Mapping[str, bytes], status: Map
         class_columns=class_columns, undefined=facts.undefined(material.metrics),
         classes=material.classes, curves=sections.pop(CURVES, []), matrices=sections.pop(CONFUSION, []),
         ranking=sections.pop(RANKING, []), robust=sections.pop(ROBUSTNESS, []), pictures=sections.pop(IMAGES, []),
-        others=sections,
+        answered=sections.pop(DECISIONS, []), others=sections,
         ranking_title=RANKING, robust_title=ROBUSTNESS, **_optional_results(material),
         tiled=_tiled(material, large), confused=confused, errors=errors, sheets=[cells.style(), large.style()],
         all_correct=_all_correct(material.metrics), columns=columns,
@@ -104,10 +115,12 @@ def report(run: Run, material: Material, plots: Mapping[str, bytes], status: Map
 
 
 def _optional_results(material: Material) -> dict[str, Any]:
-    """Calibration and robustness, which `tenfold evaluate` adds on request, as sentences and rows."""
+    """Calibration, decision rules and robustness, which not every run has, as sentences and rows."""
     return {"doubled": facts.doubled(material.learning_curve),
             "calibration": facts.temperature(material.calibration),
             "calibration_rows": facts.calibration_rows(material.calibration),
+            "decisions": decisions.sentences(material.decisions),
+            "decision_table": decisions.set_rows(material.decisions),
             "robustness": facts.robustness(material.corruptions),
             "corruption_rows": facts.corruption_rows(material.corruptions)}
 

@@ -23,6 +23,7 @@ from tenfold.run.predicted import PredictionTable
 from tenfold.run.records import (
     Calibration,
     Corruptions,
+    Decisions,
     Environment,
     LearningCurve,
     Metrics,
@@ -182,6 +183,10 @@ class Run:
     def calibration(self) -> Calibration:
         """The fitted temperature, and the metrics before and after."""
         return self._record("calibration")
+
+    def decisions(self) -> Decisions:
+        """The decision rules of the model, and how they did on the test split."""
+        return self._record("decisions")
 
     def learning_curve(self) -> LearningCurve:
         """`learning_curve.json`. Raises RunError if it is missing or damaged."""

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NoReturn, Self
 
 from pydantic import BaseModel
 
+from tenfold.decisions.record import Decisions as Content
 from tenfold.run import contents
 
 
@@ -151,6 +152,12 @@ class Calibration(Record):
     """`calibration.json`: "temperature", the split it is "fitted_on", the metrics "before" and "after" by split."""
 
     content = contents.Calibration
+
+
+class Decisions(Record):
+    """`decisions.json`: the decision rules of the model, and how they did on the test split ("tested")."""
+
+    content = Content
 
 
 class LearningCurve(Record):

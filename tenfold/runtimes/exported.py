@@ -44,6 +44,12 @@ class Exported:
     def features(self, images: Any, batch_size: int = BATCH) -> np.ndarray:
         return self.output("features", images, batch_size)
 
+    def logits_and_features(self, images: Any, batch_size: int = BATCH) -> tuple[np.ndarray, np.ndarray]:
+        count = len(self.classes)
+        rows = in_batches(lambda batch: np.concatenate(self._compute(batch, ["logits", "features"]), axis=1), images,
+                          self.shape, count + self.facts["features"], batch_size)
+        return rows[:, :count], rows[:, count:]
+
     def output(self, name: str, images: Any, batch_size: int = BATCH) -> np.ndarray:
         """An output in `OUTPUTS`: float32 [n, columns]. Raises UsageError like every Predictor."""
         columns = self.facts["features"] if name == "features" else len(self.classes)

@@ -24,18 +24,17 @@ if TYPE_CHECKING:
 
 @RUNTIMES.add("fast")
 def fast(run: Run) -> Fast:
-    """Open a run's model, or take the last one opened if it is the same file. Raises RunError if the run has none."""
+    """Open a run's model, or take the last one opened if it is the same. Raises RunError if the run has none."""
     machine.configure("float32")
     path = run.path / "model.keras"
     if not path.is_file():
         run.model()  # raises
-    status = path.stat()
     recipe = run.recipe().model.model_dump_json() if run.has("recipe.toml") else ""
-    return _opened(run.path.absolute(), (status.st_mtime_ns, status.st_size, status.st_ino), recipe)
+    return _opened(run.path.absolute(), modelfile.network_stamp(path), recipe)
 
 
 @lru_cache(maxsize=1)
-def _opened(path: Path, stamp: tuple[int, ...], recipe: str) -> Fast:
+def _opened(path: Path, stamp: tuple[Any, ...], recipe: str) -> Fast:
     """The model in a run directory; `stamp` and `recipe` change with the model."""
     plain = modelfile.shared(path / "model.keras")
     facts = modelfile.check_facts(path / "model.keras", plain)
@@ -62,6 +61,12 @@ class Fast:
 
     def features(self, images: Any, batch_size: int = BATCH) -> np.ndarray:
         return self._rows(lambda x: x, images, self._last.input.shape[-1], batch_size)
+
+    def logits_and_features(self, images: Any, batch_size: int = BATCH) -> tuple[np.ndarray, np.ndarray]:
+        count = len(self.classes)
+        rows = self._rows(lambda x: torch.cat([self._last(x), x], dim=1), images,
+                          count + self._last.input.shape[-1], batch_size)
+        return rows[:, :count], rows[:, count:]
 
     def _rows(self, finish: Callable[[torch.Tensor], torch.Tensor], images: Any, columns: int,
               batch_size: int) -> np.ndarray:

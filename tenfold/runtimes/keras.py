@@ -37,6 +37,11 @@ class Plain:
     def _features(self) -> keras.Model:
         return keras.Model(self._model.inputs, self._model.get_layer("logits").input)
 
+    @cached_property
+    def _both(self) -> keras.Model:
+        layer = self._model.get_layer("logits")
+        return keras.Model(self._model.inputs, keras.layers.Concatenate()([layer.output, layer.input]))
+
     def predict(self, images: Any, batch_size: int = BATCH) -> np.ndarray:
         return self._rows(self._model, images, batch_size)
 
@@ -45,6 +50,11 @@ class Plain:
 
     def features(self, images: Any, batch_size: int = BATCH) -> np.ndarray:
         return self._rows(self._features, images, batch_size)
+
+    def logits_and_features(self, images: Any, batch_size: int = BATCH) -> tuple[np.ndarray, np.ndarray]:
+        count = len(self.classes)
+        rows = self._rows(self._both, images, batch_size)
+        return rows[:, :count], rows[:, count:]
 
     def _rows(self, model: keras.Model, images: Any, batch_size: int) -> np.ndarray:
         def compute(batch: np.ndarray) -> np.ndarray:

@@ -42,6 +42,10 @@ class Predictor(Protocol):
         """Features float32 [n, d]: the input of the logits layer."""
         ...
 
+    def logits_and_features(self, images: Any, batch_size: int = BATCH) -> tuple[np.ndarray, np.ndarray]:
+        """Both, computed at once."""
+        ...
+
 
 def in_batches(compute: Callable[[np.ndarray], np.ndarray], images: Any, shape: tuple[int, int, int], columns: int,
                batch_size: int) -> np.ndarray:

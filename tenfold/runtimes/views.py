@@ -37,6 +37,10 @@ class WithViews:
         """The features of the images without further views."""
         return self._predictor.features(images, batch_size)
 
+    def logits_and_features(self, images: Any, batch_size: int = BATCH) -> tuple[np.ndarray, np.ndarray]:
+        """The logits with further views, the features without."""
+        return self.logits(images, batch_size), self.features(images, batch_size)
+
     def _predict_batch(self, batch: np.ndarray) -> np.ndarray:
         first = self._predictor.predict(batch, len(batch)).copy()
         unsure = first.max(axis=1) < self._below

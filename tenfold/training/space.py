@@ -16,6 +16,7 @@ FLOAT = 4  # bytes
 FILE = 64 << 10  # bytes of a checkpoint or model file without its arrays
 RECORD = 300  # bytes of the record of one epoch in a checkpoint
 CHECK_IMAGES, CHECK = 512, 16 << 20  # largest number and bytes of the images in `check.npz`
+RULES = 2 << 20  # bytes of the decision rules in a model
 PICTURES = 4 << 20  # bytes of the plots and of the report, which contains them too
 
 
@@ -29,7 +30,7 @@ def needed(recipe: Recipe, dataset: Dataset, parameters: int) -> int:
     slots = 0 if recipe.train.fit == "logistic-regression" else optimizers.slots(recipe.train.optimizer)
     variables = FLOAT * parameters * (1 + slots)
     checkpoints = (sum(KEPT.values()) + 1) * (variables + FILE + RECORD * recipe.train.all_epochs)
-    models = 4 * (FLOAT * parameters + FILE)
+    models = 4 * (FLOAT * parameters + FILE + RULES)
     images = sum(len(split) for name, split in dataset.splits().items() if name != "train")
     predictions = images * (32 + 16 * len(dataset.classes))
     check = min(CHECK_IMAGES * math.prod(dataset.shape), CHECK)

@@ -187,6 +187,39 @@ def test_an_unknown_class_names_the_known_ones():
         prepare(make(), section(classes=["ca", "dog"]))
 
 
+def test_half_of_validation_is_held_out_of_every_choice_and_no_image_is_lost():
+    whole = prepare(make(), section(validation=120, calibration=0))
+    prepared = prepare(make(), section(validation=120))
+    validation, calibration = prepared.validation, prepared.calibration
+    assert (len(validation), len(calibration)) == (60, 60)
+    assert sorted(numbers(validation) + numbers(calibration)) == numbers(whole.validation)
+    assert counts_of(calibration) == [38, 19, 3]
+    assert numbers(prepared.train) == numbers(whole.train)
+    assert calibration.provenance.held_out
+    assert calibration.describe().startswith("held out of validation (60 images, stratified, seed 0; validation: held")
+    assert list(prepared.splits()) == ["train", "validation", "calibration"]
+    assert prepared.fingerprint() != whole.fingerprint()
+
+
+def test_too_little_validation_is_not_divided_unless_a_number_says_so():
+    assert prepare(make(), section(validation=99)).calibration is None
+    assert len(prepare(make(), section(validation=99, calibration=19)).calibration) == 19
+    assert prepare(make(test=True), section()).calibration is None
+    with pytest.raises(UsageError, match=r"^data.calibration: received 98; expected at most 96 of the 99 "):
+        prepare(make(), section(validation=99, calibration=98))
+
+
+def test_the_calibration_split_keeps_groups_whole_and_leaves_each_class(rng):
+    labels = np.repeat([0, 1], 100).astype(np.int64)
+    groups = np.arange(200, dtype=np.int64) // 10
+    split = Split(np.zeros((200, 8, 8, 1), np.uint8), labels, Provenance("photos"), groups)
+    prepared = prepare(Dataset("pets", "pets", ("cat", "dog"), split, validation=split), section())
+    assert not set(prepared.validation.groups.tolist()) & set(prepared.calibration.groups.tolist())
+    assert np.bincount(prepared.calibration.labels).tolist() == [50, 50]
+    one = Split(split.images, labels, split.provenance, labels)  # a class in one group can't be divided
+    assert prepare(Dataset("pets", "pets", ("cat", "dog"), split, validation=one), section()).calibration is None
+
+
 def test_the_last_image_of_each_class_stays_in_train():
     prepared = prepare(make(), section(validation=157))
     assert counts_of(prepared.train) == [1, 1, 1]
@@ -215,7 +248,8 @@ def test_summary_counts_and_measures(rng):
 def test_cifar10_with_5000_held_out(real_data):
     dataset = open_dataset("cifar10", root=real_data)
     prepared = prepare(dataset, section(validation=5000, test=0.2, train_size=1000))
-    assert np.bincount(prepared.validation.labels).tolist() == [500] * 10
+    assert np.bincount(prepared.validation.labels).tolist() == [250] * 10
+    assert np.bincount(prepared.calibration.labels).tolist() == [250] * 10
     assert np.bincount(prepared.train.labels).tolist() == [100] * 10
     assert len(prepared.test) == len(dataset.test)
     assert prepared.test.partial == dataset.test.partial

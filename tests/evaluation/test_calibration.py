@@ -9,9 +9,10 @@ from scipy.optimize import minimize
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
+from tenfold.decisions.temperature import at_temperature, fit_temperature
 from tenfold.errors import RunError
 from tenfold.evaluation import calibration
-from tenfold.evaluation.calibration import at_temperature, calibrate, fit_temperature
+from tenfold.evaluation.calibration import calibrate
 from tenfold.report import Material
 
 

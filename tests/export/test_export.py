@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from tenfold import jobs
 from tenfold.cli import app
+from tenfold.decisions.temperature import at_temperature
 from tenfold.errors import (
     ExportError,
     MissingExtraError,
@@ -27,7 +28,6 @@ from tenfold.errors import (
     UnknownNameError,
     UsageError,
 )
-from tenfold.evaluation.calibration import at_temperature
 from tenfold.export import check_images
 from tenfold.export.source import Source
 from tenfold.prediction import predict

@@ -76,7 +76,8 @@ tta_below = 1.0
 
 
 def test_a_complete_recipe_file_of_an_older_run_is_read() -> None:
-    now = {"model.pooling": "global-average", "train.augment.crop.fraction": 0.75, "train.seed": 3}
+    now = {"model.pooling": "global-average", "train.augment.crop.fraction": 0.75, "train.seed": 3,
+           "data.calibration": 0}
     assert Recipe.loads(COMPLETE) == Recipe.load("cnn2", now)
 
 
@@ -136,3 +137,9 @@ def test_giving_both_names_of_a_key_is_refused() -> None:
         Recipe.loads("[model]\nhead = 'flatten'\npooling = 'flatten'")
     with pytest.raises(RecipeError, match=r"unknown key 'momentum'"):
         Recipe.loads("[train]\nmomentum = 0.8\noptimizer = { name = 'sgd', momentum = 0.7 }")
+
+
+def test_a_complete_recipe_from_before_the_calibration_split_holds_none_out() -> None:
+    assert Recipe.loads(COMPLETE).data.calibration == 0
+    assert Recipe.loads(COMPLETE, overrides={"data.calibration": 0.5}).data.calibration == 0.5
+    assert Recipe.loads('[data]\nvalidation = 0.2').data.calibration == 0.5

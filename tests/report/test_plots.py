@@ -31,7 +31,8 @@ from tenfold.report.plots.style import png, shorten
 ROUNDING = 1e-9
 ALL = {"loss", "accuracy", "confusion_matrix", "confusion_matrix_normalised", "samples", "first_validation",
        "confident_errors", "roc", "precision_recall", "reliability"}
-COMPARED = {"corruptions", "pareto", "more_images"}  # of scored corruptions, a comparison, a learning curve
+# of scored corruptions, a comparison, a learning curve, decision rules
+COMPARED = {"corruptions", "pareto", "more_images", "answered", "refused"}
 
 
 def size(content: bytes) -> tuple[int, int]:

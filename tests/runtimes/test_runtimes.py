@@ -94,6 +94,13 @@ def test_probabilities_are_the_softmax_of_logits(predictor: Predictor, images: n
     np.testing.assert_allclose(softmax(logits, axis=1), predictor.predict(images), atol=1e-6)
 
 
+def test_logits_and_features_come_together_as_they_come_alone(predictor: Predictor, images: np.ndarray) -> None:
+    logits, features = predictor.logits_and_features(images, batch_size=25)
+    assert (logits.dtype, features.dtype) == (np.float32, np.float32)
+    np.testing.assert_allclose(logits, predictor.logits(images), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(features, predictor.features(images), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["predict", "logits", "features"])
 def test_predictions_are_the_same_for_any_batch_size(kind: str, predictor: Predictor, images: np.ndarray) -> None:
     answer, images = getattr(predictor, kind), images[:15]

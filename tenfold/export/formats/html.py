@@ -57,7 +57,7 @@ def page(source: Source, model: bytes) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(_text("page.html")).render(
         title=source.run.name, verdict=_verdict(source.run), about=_about(source), caution=source.caution,
-        card=_card(source.run), licences=LICENCES, facts=_in_script(source.facts),
+        card=_card(source.run), licences=LICENCES, facts=_in_script(source.brief),
         drawing=_can_draw(source.facts), ground=_ground(source.facts),
         style=style, style_digest=_digest(style), script=code, digest=_digest(code),
         runtime=_packed(script), wasm=_packed(wasm), model=_packed(model))

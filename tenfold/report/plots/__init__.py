@@ -11,6 +11,7 @@ from tenfold.report.plots.grid import class_grid
 from tenfold.report.plots.plot import (
     CONFUSION,
     CURVES,
+    DECISIONS,
     FURTHER,
     IMAGES,
     RANKING,
@@ -22,8 +23,8 @@ from tenfold.report.plots.plot import (
 from tenfold.report.plots.style import png
 
 __all__ = [
-    "CONFUSION", "CURVES", "FURTHER", "IMAGES", "RANKING", "ROBUSTNESS", "Material", "Plot", "class_grid", "draw_all",
-    "plot_named",
+    "CONFUSION", "CURVES", "DECISIONS", "FURTHER", "IMAGES", "RANKING", "ROBUSTNESS", "Material", "Plot", "class_grid",
+    "draw_all", "plot_named",
 ]
 
 

@@ -20,8 +20,8 @@ Samples = tuple["Images", np.ndarray]  # images uint8 [n, h, w, c], labels int64
 Predicted = tuple["Images", np.ndarray, np.ndarray]  # the same and probabilities float [n, k]
 
 # The headings of plots in a report. Other headings come after these.
-CURVES, CONFUSION, RANKING, ROBUSTNESS, IMAGES, FURTHER = (
-    "Learning curves", "Confusion", "Ranking and calibration", "Robustness", "Images", "Further plots")
+CURVES, CONFUSION, RANKING, DECISIONS, ROBUSTNESS, IMAGES, FURTHER = (
+    "Learning curves", "Confusion", "Ranking and calibration", "Decisions", "Robustness", "Images", "Further plots")
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Material:
     `metrics.json`; samples: training images (uint8 [n, h, w, c], c 1 or 3) and labels (int64 [n]);
     validation, test: images, labels and probabilities (float [n, k]); best_epoch: the kept epoch (None: marks the
     first one with the highest validation accuracy); explained: errors of the evaluated split with explanations;
-    calibration, corruptions, learning_curve: as in the JSON files of these names; points: the models of a comparison,
-    from `Leaderboard.pareto`; search: the content of `search.json`.
+    calibration, decisions, corruptions, learning_curve: as in the JSON files of these names; points: the models of a
+    comparison, from `Leaderboard.pareto`; search: the content of `search.json`.
     """
 
     history: Sequence[Mapping[str, float]] = ()
@@ -45,6 +45,7 @@ class Material:
     best_epoch: int | None = None
     explained: Sequence[Explained] = ()
     calibration: Mapping[str, Any] = field(default_factory=dict)
+    decisions: Mapping[str, Any] = field(default_factory=dict)
     corruptions: Mapping[str, Any] = field(default_factory=dict)
     learning_curve: Mapping[str, Any] = field(default_factory=dict)
     points: Sequence[Mapping[str, Any]] = ()

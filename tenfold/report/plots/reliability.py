@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from tenfold.evaluation.calibration import at_temperature
+from tenfold.decisions.temperature import at_temperature
 from tenfold.evaluation.metrics import BINS, confidence_bins, metric
 from tenfold.evaluation.statistics import wilson
 from tenfold.report.plots.plot import RANKING, Material, plot

@@ -1,0 +1,143 @@
+"""Measure what decision rules promise: coverage of sets, accuracy of answers, unknown images, and their cost.
+
+    python -m benchmarks.decisions coverage RUN… [--splits 200] [--json FILE]
+    python -m benchmarks.decisions accuracy [--sets 2000] [--json FILE]
+    python -m benchmarks.decisions unknowns classes|photos [--draws 5] [--runs DIR] [--set KEY=VALUE] [--json FILE]
+    python -m benchmarks.decisions unknowns far [RUN] [--json FILE]
+    python -m benchmarks.decisions cost RUN [--json FILE]
+
+`coverage` divides the calibration and test images of each run again and again into halves: rules are fitted on one half
+and judged on the other. `accuracy` draws data sets of known truth and counts how often the accepted answers are as
+accurate as guaranteed, and which part it answers of what the best threshold would. `unknowns classes` trains on six
+classes of CIFAR-10; images of the other four are unknown. `photos` does so on the features of a frozen backbone.
+`far` shows a CIFAR-10 run digits, shapes, noise and textures. Each score is compared with the maximum softmax on the
+same images; the rule's own score is chosen on left-out training classes alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.decided import SCENES, simulate, split_again, stranger_images, unknown_areas
+from benchmarks.record import origin, positive, write
+
+KNOWN = 6  # classes of a draw
+BACKBONE = {"model.image_size": 96, "data.train_size": 5000, "data.validation": 2000}
+
+
+def coverage(arguments: argparse.Namespace) -> dict[str, Any]:
+    """run → level and method → mean coverage of raw and of shown sets and their size, over all splits."""
+    from tenfold.jobs.own_data import own_data
+    from tenfold.progress import SILENT
+    from tenfold.run import Run
+    from tenfold.runtimes import open_predictor
+
+    found = {}
+    for path in arguments.run:
+        run = Run.open(path)
+        dataset, predictor, temperature = own_data(run, SILENT), open_predictor(run), run.calibration()["temperature"]
+        splits = [split for name, split in dataset.splits().items() if name in ("calibration", "test")]
+        logits = np.concatenate([predictor.logits(split.images) for split in splits])
+        labels = np.concatenate([split.labels for split in splits])
+        found[run.name] = split_again(labels, logits, temperature, arguments.splits)
+    return found
+
+
+def accuracy(arguments: argparse.Namespace) -> dict[str, Any]:
+    """scene → fraction of data sets in which the guarantee holds, and the part answered of the best."""
+    return {scene.name: simulate(scene, arguments.sets) for scene in SCENES}
+
+
+def unknowns(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The areas under the ROC curve of each score, by draw and on average, and their differences to softmax."""
+    if arguments.kind == "far":
+        return unknown_areas([(arguments.run, stranger_images())])
+    from tenfold import jobs
+    from tenfold.data import open_dataset
+    from tenfold.recipe import text
+
+    dataset = open_dataset("cifar10")
+    drawn = []
+    for draw in range(arguments.draws):
+        chosen = np.sort(np.random.default_rng(draw).permutation(len(dataset.classes))[:KNOWN])
+        values = {"data.classes": [dataset.classes[i] for i in chosen], "train.seed": draw, "data.source": "cifar10"}
+        recipe = (text.recipe(jobs.probe_sections("EfficientNetLite0"), arguments.set, {**BACKBONE, **values})
+                  if arguments.kind == "photos" else text.load("cifar-cnn", arguments.set, values))
+        run = jobs.train(recipe, runs=arguments.runs, name=arguments.kind)
+        assert dataset.test is not None
+        others = np.flatnonzero(~np.isin(dataset.test.labels, chosen))
+        drawn.append((run.path, {"other classes": np.asarray(dataset.test.images[others])}))
+    return unknown_areas(drawn)
+
+
+def cost(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Seconds of the prediction of 500 images and of the rules on top of it, and the bytes of the rules."""
+    import json
+
+    from tenfold import modelfile
+    from tenfold.decisions.rules import Rules
+    from tenfold.run import Run
+    from tenfold.runtimes import open_predictor
+
+    run = Run.open(arguments.run)
+    facts, predictor = modelfile.facts(run.path / "model.keras"), open_predictor(run)
+    rules = Rules.read(facts)
+    assert rules is not None
+    images = np.random.default_rng(0).integers(0, 256, (500, *predictor.shape), np.uint8)
+    logits, features = predictor.logits_and_features(images)
+
+    def decide() -> None:
+        p = rules.probabilities(logits)
+        rules.decide(p, logits, features)
+        for each in rules.sets:
+            each.shown(p)
+
+    plain, with_features, deciding = (_seconds(call) for call in (
+        lambda: predictor.predict(images), lambda: predictor.logits_and_features(images), decide))
+    return {"predict": plain, "logits_and_features": with_features, "decide": deciding,
+            "fraction": (with_features + deciding) / plain - 1, "bytes": len(json.dumps(facts["decisions"]))}
+
+
+def _seconds(call: Any, times: int = 9) -> float:
+    """The median duration of a call."""
+    taken = []
+    for _ in range(times):
+        started = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - started)
+    return float(np.median(taken))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    each = commands.add_parser("coverage")
+    each.add_argument("run", nargs="+", type=Path)
+    each.add_argument("--splits", type=positive, default=200)
+    each.set_defaults(measure=coverage)
+    each = commands.add_parser("accuracy")
+    each.add_argument("--sets", type=positive, default=2000)
+    each.set_defaults(measure=accuracy)
+    each = commands.add_parser("unknowns")
+    each.add_argument("kind", choices=("classes", "photos", "far"))
+    each.add_argument("run", nargs="?", type=Path)
+    each.add_argument("--draws", type=positive, default=5)
+    each.add_argument("--runs", type=Path, default=Path("runs"))
+    each.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    each.set_defaults(measure=unknowns)
+    each = commands.add_parser("cost")
+    each.add_argument("run", type=Path)
+    each.set_defaults(measure=cost)
+    for command in commands.choices.values():
+        command.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    write(arguments.json, {**origin(), "results": arguments.measure(arguments)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Abstention: answers only the images of which the model is surest, so that the answers are as accurate as asked.
+
+The threshold comes with a guarantee for finite samples: with probability 95 % over the calibration images, the accuracy
+of the answers to further images of the same kind is at least the one asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+CERTAINTY = 0.95  # probability over the calibration images that the guarantee holds
+STEPS = 100  # thresholds that are tested, at even distances in the fraction of images answered
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Accuracy against the fraction answered, as the threshold falls: float64 [m] each, one for each confidence.
+
+    Images with the same confidence are answered together.
+    """
+
+    fraction: np.ndarray
+    accuracy: np.ndarray
+    confidence: np.ndarray
+
+
+def curve(confidence: np.ndarray, correct: np.ndarray) -> Curve:
+    """The risk–coverage curve (El-Yaniv & Wiener 2010) of n > 0 images; confidence: float [n], correct: bool [n]."""
+    order, ends = _ordered(confidence)
+    answered = ends + 1
+    return Curve(answered / len(order), np.cumsum(correct[order])[ends] / answered, confidence[order][ends])
+
+
+def area(confidence: np.ndarray, correct: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """The area under the risk–coverage curve, the mean error rate over all fractions answered (Geifman et al. 2019).
+
+    weights: float [n, b], how often each image counts in each of b resamples. Returns float64 [b], or [1] without.
+    """
+    order, ends = _ordered(confidence)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    each = np.ones((len(order), 1)) if weights is None else weights[order].astype(np.float64)
+    count = np.add.reduceat(each, starts)
+    wrong = np.add.reduceat(each * ~correct[order][:, None], starts)
+    answered = np.cumsum(count, axis=0)
+    risk = np.cumsum(wrong, axis=0) / np.maximum(answered, 1e-300)
+    return np.asarray((count * risk).sum(axis=0) / np.maximum(answered[-1], 1e-300))
+
+
+def _ordered(confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(order of the images by falling confidence, last place in it of each group of ties)."""
+    order = np.argsort(-confidence, kind="stable")
+    falls = confidence[order]
+    return order, np.flatnonzero(np.append(falls[1:] != falls[:-1], True))
+
+
+@dataclass(frozen=True)
+class Accepting:
+    """The rule that accepts answers: those whose confidence is above the threshold.
+
+    accuracy: what the accepted answers are guaranteed to reach; threshold: None if the images can't support it; images,
+    answered, wrong: those of the calibration; needed: the fewest accepted images that could support it.
+    """
+
+    accuracy: float
+    threshold: float | None
+    images: int
+    answered: int
+    wrong: int
+    needed: int
+
+
+def fewest(accuracy: float) -> int:
+    """How many accepted images without any error support an accuracy: 299 for 99 %, 29 for 90 %."""
+    return math.ceil(round(math.log(1 - CERTAINTY) / math.log(accuracy), 9))
+
+
+def fit(confidence: np.ndarray, correct: np.ndarray, accuracy: float) -> Accepting:
+    """The threshold that answers the most images with a guaranteed accuracy, 0 < `accuracy` < 1.
+
+    confidence: float [n], the calibrated probability of each predicted class; correct: bool [n]; n may be 0.
+
+    Each threshold is one of the confidences. Given it, the images above it are independent draws, so the exact binomial
+    test of their errors (Clopper & Pearson 1934) decides whether they are accurate enough. The thresholds are tested in
+    a fixed sequence, each at the full level, until the first failure (Angelopoulos et al. 2021, "Learn then test",
+    section 4). The sequence begins with the test that has the widest margin if the confidences are true, in standard
+    deviations of the number of errors, and goes on to more and more images: it depends on the confidences alone, never
+    on which answers are correct.
+    """
+    from scipy.stats import binom
+
+    order, _ = _ordered(confidence)
+    falls = confidence[order].astype(np.float64)
+    counts, thresholds = _candidates(falls)
+    wrong = np.concatenate([[0], np.cumsum(~correct[order])])[counts].astype(np.int64)
+    level, count = 1 - CERTAINTY, len(falls)
+    allowed = binom.ppf(level, counts, 1 - accuracy)
+    allowed -= binom.cdf(allowed, counts, 1 - accuracy) > level  # -1: even no error would prove nothing
+    expected = np.concatenate([[0.0], np.cumsum(1 - falls)])[counts]
+    margin = np.where(allowed >= 0, (allowed - expected) / np.sqrt(expected + 1), -np.inf)
+    chosen = None
+    start = int(margin.argmax()) if (allowed >= 0).any() else len(counts)
+    for i in range(start, len(counts)):
+        if wrong[i] > allowed[i]:
+            break
+        chosen = i
+    if chosen is None:
+        return Accepting(accuracy, None, count, 0, 0, fewest(accuracy))
+    return Accepting(accuracy, float(thresholds[chosen]), count, int(counts[chosen]), int(wrong[chosen]),
+                     fewest(accuracy))
+
+
+def _candidates(falls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(images above each threshold int64 [m], ascending, at least one; thresholds float64 [m], 0 accepts all)."""
+    count = len(falls)
+    places = np.unique((np.arange(1, STEPS + 1) * count) // STEPS)
+    limits = np.append(falls, 0.0)[places[places > 0]]
+    thresholds = np.unique(limits)[::-1]
+    above = np.searchsorted(-falls, -thresholds, side="left")  # strictly above
+    return above[above > 0], thresholds[above > 0]

@@ -1,0 +1,72 @@
+"""Chooses the score for unknown images: the one that best finds classes that were left out of it.
+
+Classes are left out by turns: their logits are ignored, and the arrays of a score are fitted without their training
+images. Then validation images of these classes are the unknown ones. Images of truly unknown classes are never used.
+
+A network that was trained on a class has features in which this class stands apart, so distances would find it far too
+easily. Scores of features therefore compete only if the features come from a frozen backbone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tenfold.decisions.unknowns import LOGIT_SCORES, SCORES, Arrays, Evidence, Score, principal
+
+TURNS = 5
+USUAL = "maximum logit"  # of a model with too few classes to leave some out
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A score with its arrays, fitted on all training images; auroc: score → mean over the turns, empty without any."""
+
+    name: str
+    score: Score
+    arrays: Arrays
+    auroc: Mapping[str, float]
+
+
+def choose(train: Evidence, held: Evidence, frozen: bool) -> Chosen:
+    """The score with the highest mean area under the ROC curve over the turns; `USUAL` with fewer than 3 classes.
+
+    frozen: whether the features come from a frozen backbone.
+    """
+    found = left_out(train, held, SCORES if frozen else LOGIT_SCORES)
+    name = max(found, key=lambda name: found[name]) if found else USUAL
+    return Chosen(name, SCORES[name], SCORES[name].fit(train, principal(train.features)), found)
+
+
+def left_out(train: Evidence, held: Evidence, scores: Mapping[str, Score] = SCORES) -> dict[str, float]:
+    """Score → mean area under the ROC curve of left-out classes against the others; empty with too few classes."""
+    present = np.intersect1d(train.labels, held.labels)
+    if len(present) < 3:
+        return {}
+    turns = [present[i :: min(TURNS, len(present))] for i in range(min(TURNS, len(present)))]
+    areas: dict[str, list[float]] = {name: [] for name in scores}
+    for away in turns:
+        rest = np.setdiff1d(np.arange(train.logits.shape[1]), away)
+        known, familiar = _without(train, away, rest), ~np.isin(held.labels, away)
+        space = principal(known.features)
+        images = Evidence(held.logits[:, rest], held.features, held.labels)
+        for name, score in scores.items():
+            values = score.score(score.fit(known, space), images.logits, images.features)
+            areas[name].append(area(values[familiar], values[~familiar]))
+    return {name: float(np.mean(values)) for name, values in areas.items()}
+
+
+def area(known: np.ndarray, unknown: np.ndarray) -> float:
+    """The probability that an unknown image scores higher than a known one; ties count half."""
+    from scipy.stats import rankdata
+
+    ranks = rankdata(np.concatenate([known, unknown]))[len(known):]
+    return float((ranks.sum() - len(unknown) * (len(unknown) + 1) / 2) / (len(known) * len(unknown)))
+
+
+def _without(evidence: Evidence, away: np.ndarray, rest: np.ndarray) -> Evidence:
+    """The images of the other classes, with the logits of the classes in `rest`."""
+    kept = evidence.take(~np.isin(evidence.labels, away))
+    return Evidence(kept.logits[:, rest], kept.features, kept.labels)

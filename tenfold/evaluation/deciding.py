@@ -1,0 +1,148 @@
+"""Fits the decision rules of a run, and judges them on its test split."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tenfold import modelfile
+from tenfold.data.dataset import Dataset, Split
+from tenfold.decisions import abstention, conformal
+from tenfold.decisions.choosing import choose
+from tenfold.decisions.rules import KEY, LEVELS, Rules
+from tenfold.decisions.temperature import calibrated
+from tenfold.decisions.unknowns import Evidence, Unknowns
+from tenfold.errors import RunError
+from tenfold.evaluation.calibration import calibrate
+from tenfold.evaluation.judging import judge
+from tenfold.progress import SILENT, Watcher
+from tenfold.run import Run
+from tenfold.runtimes import Predictor, open_predictor
+
+if TYPE_CHECKING:
+    from tenfold.recipe import ModelSection
+
+FILE, MODEL = "decisions.json", "model.keras"
+ACCURACY, HIGHEST = 0.99, 0.999  # default of the accuracy to guarantee; the highest default
+FALSE_REJECTS = 0.05
+MOST_TRAINING, MOST_TEST = 5000, 10_000  # images that are read, evenly spaced
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to guarantee: levels of prediction sets beside 90 and 95 %, the accuracy of accepted answers, and the
+    fraction of images of the classes that may be taken for unknown.
+
+    accuracy None: 99 %, or the plain accuracy if that is higher.
+    """
+
+    levels: Sequence[float] = ()
+    accuracy: float | None = None
+    false_rejects: float = FALSE_REJECTS
+
+
+def decide(run: Run, dataset: Dataset, wanted: Wanted | None = None, watcher: Watcher = SILENT) -> dict[str, Any]:
+    """Fit the decision rules of a run whose splits are scored, and judge them on the test split, if there is one.
+
+    dataset: prepared as for the training. The temperature and the score for unknown images are chosen on the validation
+    split, which has chosen the epoch too; all thresholds are fitted on the calibration split. Without one, everything
+    is fitted on validation, and the record says that nothing is guaranteed. Writes `calibration.json` and
+    `decisions.json` and puts the rules into `model.keras`. Returns the content of `decisions.json`.
+
+    Raises RunError without validation images, or if some of their probabilities are NaN.
+    """
+    wanted = wanted or Wanted()
+    temperature = float(calibrate(run)["temperature"])
+    predictor, validation = open_predictor(run), dataset.validation
+    assert validation is not None  # it has predictions
+    on = _evidence(run, predictor, validation, watcher)
+    held = on if dataset.calibration is None else _evidence(run, predictor, dataset.calibration, watcher)
+    train = _evidence(run, predictor, _thinned(dataset.train, MOST_TRAINING), watcher)
+    rules = fit(on, held, train, temperature, wanted, frozen(run.recipe().model),
+                {"split": "calibration" if dataset.calibration else "validation", "images": len(held.labels),
+                 "reason": reason(dataset)})
+    tested = dataset.test
+    content = rules.to_dict(arrays=False)
+    if tested is not None and len(tested):
+        evidence = _evidence(run, predictor, _thinned(tested, MOST_TEST), watcher)
+        content["tested"] = judge(rules, evidence, _numbers(tested, MOST_TEST))
+    run.write(MODEL, lambda path: modelfile.copy(run.path / MODEL, path, {KEY: rules.to_dict()}))
+    run.write_json(FILE, content)
+    return content
+
+
+def fit(on: Evidence, held: Evidence, train: Evidence, temperature: float, wanted: Wanted, frozen: bool,
+        fitted: Mapping[str, Any]) -> Rules:
+    """The rules: choices are made on `on` and `train`, thresholds fitted on `held`; `frozen` as in `choose`."""
+    probabilities, labels = calibrated(held.logits, temperature), held.labels
+    sets, refused = [], {}
+    for level in sorted({*LEVELS, *wanted.levels}):
+        if len(labels) < conformal.needed(level):
+            refused[level] = conformal.needed(level)
+        else:
+            sets += [conformal.Sets.fit(labels, probabilities, level, method) for method in conformal.METHODS]
+    unknowns, unknown_refused = _unknowns(on, held, train, wanted.false_rejects, frozen)
+    kept = np.ones(len(labels), bool) if unknowns is None else ~unknowns.found(held.logits, held.features)
+    p = probabilities[kept]  # given the threshold for unknown images, those below it are independent draws
+    accepting = abstention.fit(p.max(axis=1), p.argmax(axis=1) == labels[kept], wanted.accuracy or _usual_accuracy(on))
+    return Rules(fitted, temperature, sets, refused, accepting, unknowns, unknown_refused)
+
+
+def frozen(section: ModelSection) -> bool:
+    """Whether a model is a classifier on the features of a frozen backbone that was not trained on the same classes."""
+    options = section.options
+    return (section.name == "pretrained" and options.get("trainable") == "none"
+            and not str(options.get("backbone", "")).startswith("run:"))
+
+
+def reason(dataset: Dataset) -> str:
+    """Why the rules of a data set guarantee nothing; empty if they do."""
+    if dataset.calibration is not None:
+        return ""
+    return ("no images were held out for calibration: the rules are fitted on the validation images, which have also "
+            "chosen the epoch, so they may promise too much")
+
+
+def _unknowns(on: Evidence, held: Evidence, train: Evidence, false_rejects: float, frozen: bool,
+              ) -> tuple[Unknowns | None, str]:
+    """The rule for unknown images, or None with the reason."""
+    level, count = 1 - false_rejects, len(held.labels)
+    if count < conformal.needed(level):
+        return None, (f"{count:,} images can't tell which score {100 * false_rejects:g} % of images of the classes "
+                      f"exceed; it needs {conformal.needed(level) - count:,} more")
+    chosen = choose(train, on, frozen)
+    scores = chosen.score.score(chosen.arrays, held.logits, held.features)
+    return Unknowns(chosen.name, chosen.arrays, conformal.threshold(scores, level), false_rejects, chosen.auroc), ""
+
+
+def _usual_accuracy(on: Evidence) -> float:
+    """99 %, or the plain accuracy in whole thousandths if that is higher."""
+    plain = float((on.logits.argmax(axis=1) == on.labels).mean())
+    return min(max(ACCURACY, math.floor(1000 * plain) / 1000), HIGHEST)
+
+
+def _evidence(run: Run, predictor: Predictor, split: Split, watcher: Watcher) -> Evidence:
+    """What the model says of a split. Raises RunError for logits or features that are not finite."""
+    parts, size = [], 500
+    for start in range(0, max(len(split), 1), size):
+        watcher.advance("decide", start, len(split), "images")
+        parts.append(predictor.logits_and_features(split.images[start : start + size]))
+    watcher.advance("decide", len(split), len(split), "images")
+    logits, features = (np.concatenate(each) for each in zip(*parts, strict=True))
+    if not (np.isfinite(logits).all() and np.isfinite(features).all()):
+        raise RunError(f"{run.path}: some logits or features are NaN or infinite; expected finite ones; train again "
+                       "with a lower learning rate")
+    return Evidence(logits, features, split.labels)
+
+
+def _numbers(split: Split, most: int) -> np.ndarray:
+    """The indices of at most `most` images, evenly spaced."""
+    return np.unique(np.linspace(0, len(split) - 1, min(most, len(split))).astype(np.int64))
+
+
+def _thinned(split: Split, most: int) -> Split:
+    return split.take(_numbers(split, most))

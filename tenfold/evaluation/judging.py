@@ -1,0 +1,81 @@
+"""Judges decision rules on images that had no part in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tenfold.decisions import abstention, conformal
+from tenfold.decisions.rules import Decision, Rules
+from tenfold.decisions.unknowns import Evidence
+from tenfold.evaluation.statistics import percentile_interval, resamples, wilson
+
+POINTS = 100  # of the curve
+EXAMPLES = 12  # images of each decision that are not accepted
+RESAMPLES = 1000
+
+
+def judge(rules: Rules, test: Evidence, numbers: np.ndarray) -> dict[str, Any]:
+    """How the rules do on n > 0 test images, as `record.Tested` describes; numbers: their places in the split."""
+    p, labels = rules.probabilities(test.logits), test.labels
+    confidence, correct = p.max(axis=1), p.argmax(axis=1) == labels
+    decisions = np.array([each.value for each in rules.decide(p, test.logits, test.features)])
+    accepted, unknown = decisions == Decision.ACCEPTED, decisions == Decision.UNKNOWN
+    return {
+        "images": len(labels), "accuracy": proportion(correct), "sets": _sets(rules, p, labels),
+        "curve": curve(confidence, correct), "area": area(confidence, correct, labels),
+        "accepted": proportion(accepted),
+        "accepted_accuracy": proportion(correct[accepted]) if accepted.any() else None,
+        "unknown": None if rules.unknowns is None else proportion(unknown),
+        "examples": _examples(rules, test, decisions, confidence, numbers),
+    }
+
+
+def proportion(right: np.ndarray) -> dict[str, float]:
+    """The fraction of bool [n], n > 0, with its Wilson interval."""
+    low, high = wilson(int(right.sum()), len(right))
+    return {"value": float(right.mean()), "low": low, "high": high}
+
+
+def curve(confidence: np.ndarray, correct: np.ndarray) -> dict[str, list[float]]:
+    """The accuracy and its Wilson interval at up to 100 fractions answered."""
+    whole = abstention.curve(confidence, correct)
+    chosen = np.unique(np.linspace(0, len(whole.fraction) - 1, POINTS).astype(np.int64))
+    answered = np.round(whole.fraction[chosen] * len(confidence)).astype(int)
+    right = np.round(whole.accuracy[chosen] * answered).astype(int)
+    intervals = [wilson(*pair) for pair in zip(right.tolist(), answered.tolist(), strict=True)]
+    return {"fraction": whole.fraction[chosen].tolist(), "accuracy": whole.accuracy[chosen].tolist(),
+            "low": [low for low, _ in intervals], "high": [high for _, high in intervals]}
+
+
+def area(confidence: np.ndarray, correct: np.ndarray, labels: np.ndarray) -> dict[str, float | None]:
+    """The area under the risk–coverage curve with its bootstrap interval; lower is better."""
+    spread = np.concatenate([abstention.area(confidence, correct, block) for block in resamples(labels, RESAMPLES)])
+    low, high = percentile_interval(spread) or (None, None)
+    return {"value": float(abstention.area(confidence, correct)[0]), "low": low, "high": high}
+
+
+def _sets(rules: Rules, p: np.ndarray, labels: np.ndarray) -> list[dict[str, Any]]:
+    """How the shown sets of each rule do, with the common threshold and with those by class."""
+    rows = []
+    for rule in rules.sets:
+        for by_class in (False, True) if rule.guaranteed.any() else (False,):
+            chosen = rule.shown(p, by_class)
+            covered = chosen[np.arange(len(labels)), labels]
+            rows.append({"level": rule.level, "method": rule.method, "by_class": by_class,
+                         "coverage": proportion(covered), "size": conformal.coverage(chosen, labels)[1],
+                         "lowest": min(float(covered[labels == label].mean()) for label in np.unique(labels))})
+    return rows
+
+
+def _examples(rules: Rules, test: Evidence, decisions: np.ndarray, confidence: np.ndarray,
+              numbers: np.ndarray) -> list[dict[str, Any]]:
+    """The least sure images, and those most unlike the classes."""
+    strange = confidence if rules.unknowns is None else -rules.unknowns.scores(test.logits, test.features)
+    rows = []
+    for decision, order in ((Decision.UNSURE, confidence), (Decision.UNKNOWN, strange)):
+        chosen = np.flatnonzero(decisions == decision)
+        chosen = chosen[np.argsort(order[chosen], kind="stable")][:EXAMPLES]
+        rows += [{"index": int(numbers[i]), "decision": decision.value} for i in chosen]
+    return rows

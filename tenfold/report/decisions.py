@@ -1,0 +1,74 @@
+"""Decision rules as sentences and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tenfold.evaluation.metrics import metric
+
+FEATURED = "lac"  # the method of the sets that `tenfold predict` shows
+
+
+def sentences(decisions: Mapping[str, Any]) -> list[str]:
+    """What the rules do and promise, one idea a sentence; empty without rules."""
+    if not decisions:
+        return []
+    fitted, tested = decisions["fitted"], decisions.get("tested")
+    found = [_void(fitted["reason"])] if fitted["reason"] else []
+    found += _answers(decisions["accepted"], tested)
+    found += _unknown(decisions, tested)
+    found += [f"Prediction sets at {100 * each['level']:g} % need {each['needed']:,} calibration images; there are "
+              f"{fitted['images']:,}." for each in decisions["refused"]]
+    return found
+
+
+def _void(reason: str) -> str:
+    return f"Nothing below is guaranteed: {reason}."
+
+
+def _answers(rule: Mapping[str, Any], tested: Mapping[str, Any] | None) -> list[str]:
+    """How many images are answered, how accurately, and what is guaranteed."""
+    accuracy, text = f"{100 * rule['accuracy']:g} %", metric("accuracy").text
+    if rule["threshold"] is None:
+        more = rule["needed"] - rule["images"]
+        missing = f" At least {more:,} more are needed." if more > 0 else ""
+        return [f"No answer is accepted: {rule['images']:,} calibration images can't support an accuracy of "
+                f"{accuracy}.{missing} `tenfold calibrate RUN --accuracy` fits a lower one."]
+    found = []
+    if tested and tested["accepted_accuracy"]:
+        found.append(f"On {tested['images']:,} test images, the model answers {text(tested['accepted'])} of them, and "
+                     f"{text(tested['accepted_accuracy'])} of these answers are right. All answers together: "
+                     f"{text(tested['accuracy'])}.")
+    found.append(f"An answer is accepted if its probability is above {100 * rule['threshold']:.1f} %. So fitted, the "
+                 f"accepted answers to images of the same kind are at least {accuracy} accurate, with a probability of "
+                 f"95 % over the {rule['images']:,} calibration images.")
+    return found
+
+
+def _unknown(decisions: Mapping[str, Any], tested: Mapping[str, Any] | None) -> list[str]:
+    """How unknown images are found."""
+    rule = decisions["unknown"]
+    if rule is None:
+        return [f"No image is called unknown: {decisions['unknown_refused']}."]
+    found = [f"An image is called unknown if its score ({rule['score']}) is higher than that of "
+             f"{100 * (1 - rule['false_rejects']):g} % of images of the classes."]
+    if rule["auroc"]:
+        others = ", ".join(f"{name} {value:.3f}" for name, value in
+                           sorted(rule["auroc"].items(), key=lambda item: -item[1]))
+        found.append("The score was chosen because it finds left-out classes best (area under the ROC curve: "
+                     f"{others}).")
+    if tested and tested["unknown"]:
+        found.append(f"It calls {metric('accuracy').text(tested['unknown'])} of the test images unknown, although they "
+                     "are all of the classes.")
+    return found
+
+
+def set_rows(decisions: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """(header, rows) of the prediction sets on the test split: coverage and size of each level and method."""
+    header = ["level", "method", "threshold", "coverage", "lowest class", "classes in a set"]
+    rows = []
+    for each in (decisions.get("tested") or {}).get("sets", []):
+        rows.append([f"{100 * each['level']:g} %", each["method"].upper(), "by class" if each["by_class"] else "common",
+                     metric("accuracy").text(each["coverage"]), f"{100 * each['lowest']:.1f} %", f"{each['size']:.2f}"])
+    return header, rows

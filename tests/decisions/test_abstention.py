@@ -1,0 +1,79 @@
+"""Abstention: the curve and its area follow their definitions; the guarantee holds; too few images support nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import beta
+
+from tenfold.decisions.abstention import CERTAINTY, area, curve, fewest, fit
+
+
+def drawn(rng: np.random.Generator, count: int, honest: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Confidences, and which answers are right; honest below 1: the confidences promise too much."""
+    confidence = 1 - 0.8 * rng.beta(0.5, 1.6, count)
+    return confidence, rng.random(count) < honest * confidence
+
+
+def truth(honest: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """(confidences, falling; accuracy of the answers above each) of a large population."""
+    falls = np.sort(1 - 0.8 * np.random.default_rng(9).beta(0.5, 1.6, 200_000))[::-1]
+    return falls, honest * np.cumsum(falls) / np.arange(1, len(falls) + 1)
+
+
+def test_the_curve_counts_the_surest_images_first():
+    found = curve(np.array([0.9, 0.5, 0.7, 0.7]), np.array([True, False, True, False]))
+    assert found.fraction.tolist() == [0.25, 0.75, 1.0]
+    assert found.accuracy.tolist() == pytest.approx([1, 2 / 3, 1 / 2])
+    assert found.confidence.tolist() == [0.9, 0.7, 0.5]
+
+
+def test_the_area_is_the_mean_error_over_all_fractions(rng):
+    confidence, correct = drawn(rng, 50)
+    order = np.argsort(-confidence)
+    risks = np.cumsum(~correct[order]) / np.arange(1, 51)
+    assert area(confidence, correct)[0] == pytest.approx(risks.mean())
+    weights = rng.integers(0, 3, (50, 4))
+    again = [np.repeat(np.arange(50), weights[:, b]) for b in range(4)]
+    np.testing.assert_allclose(area(confidence, correct, weights),
+                               [area(confidence[i], correct[i])[0] for i in again])
+    assert area(np.ones(8), np.arange(8) < 6)[0] == pytest.approx(0.25)  # ties: the error rate of all
+
+
+@pytest.mark.parametrize(("honest", "accuracy"), [(1.0, 0.95), (0.95, 0.9), (1.0, 0.81)])
+def test_the_accuracy_is_guaranteed_as_often_as_stated(honest, accuracy):
+    falls, accuracies = truth(honest)
+    held, answered = [], []
+    for seed in range(300):
+        found = fit(*drawn(np.random.default_rng(seed), 1000, honest), accuracy)
+        above = 0 if found.threshold is None else np.searchsorted(-falls, -found.threshold)
+        held.append(above == 0 or accuracies[above - 1] >= accuracy)
+        answered.append(above / len(falls))
+    assert np.mean(held) >= CERTAINTY - 0.03  # 300 data sets: its deviation is 0.013
+    enough = np.flatnonzero(accuracies >= accuracy)
+    assert np.mean(answered) > 0.5 * (enough[-1] + 1) / len(falls)
+
+
+def test_the_rule_counts_what_it_accepts(rng):
+    confidence, correct = drawn(rng, 2000)
+    found = fit(confidence, correct, 0.95)
+    accepted = confidence > found.threshold
+    assert (found.images, found.answered, found.wrong) == (2000, accepted.sum(), (~correct[accepted]).sum())
+    right = found.answered - found.wrong
+    assert beta.ppf(1 - CERTAINTY, right, found.wrong + 1) >= 0.95  # the bound of Clopper and Pearson
+
+
+def test_too_few_images_support_nothing_and_say_how_many_would():
+    assert [fewest(accuracy) for accuracy in (0.5, 0.9, 0.99, 0.999)] == [5, 29, 299, 2995]
+    sure = np.linspace(0.9, 1, 298)
+    found = fit(sure, np.ones(298, bool), 0.99)
+    assert (found.threshold, found.needed) == (None, 299)
+    assert fit(np.linspace(0.9, 1, 299), np.ones(299, bool), 0.99).threshold == 0.0
+    assert fit(np.zeros(0), np.zeros(0, bool), 0.9).threshold is None
+    assert fit(np.full(500, 0.7), np.arange(500) % 2 == 0, 0.9).threshold is None  # one tie, half of it wrong
+
+
+def test_ties_are_accepted_together_or_not_at_all():
+    confidence = np.repeat([0.99, 0.6], 400)
+    found = fit(confidence, np.arange(800) < 400, 0.95)
+    assert (found.threshold, found.answered, found.wrong) == (0.6, 400, 0)

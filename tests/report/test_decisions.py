@@ -1,0 +1,61 @@
+"""The report says what the decision rules promise, shows the curve, and the images that are not answered."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from made_runs import DIGITS, decided, digits, material, run_of
+
+from tenfold.report import Material, html
+from tenfold.report.decisions import sentences, set_rows
+from tenfold.report.plots import plot_named
+from tenfold.report.plots.answered import refused_cells
+from tenfold.report.plots.style import png
+
+
+@pytest.fixture(scope="module")
+def made() -> Material:
+    return decided(material(*digits(1200), DIGITS, skill=4.0))
+
+
+def test_the_sentences_give_the_figures_of_the_test_split(made):
+    tested = made.decisions["tested"]
+    said = " ".join(sentences(made.decisions))
+    assert f"the model answers {100 * tested['accepted']['value']:.1f} % [" in said
+    assert f"{100 * tested['accepted_accuracy']['value']:.1f} % [" in said
+    assert "at least 90 % accurate, with a probability of 95 % over the" in said
+    assert "of the test images unknown" in said
+    assert "Nothing below is guaranteed" not in said
+
+
+def test_the_sentences_say_what_is_void_or_refused(made):
+    accepted = made.decisions["accepted"]
+    weak = {**made.decisions, "fitted": {"split": "validation", "images": 12, "reason": "it is void"}, "unknown": None,
+            "unknown_refused": "12 images are few", "refused": [{"level": 0.95, "needed": 19}],
+            "accepted": {**accepted, "threshold": None, "images": 12, "needed": 29}}
+    del weak["tested"]
+    assert sentences(weak) == [
+        "Nothing below is guaranteed: it is void.",
+        "No answer is accepted: 12 calibration images can't support an accuracy of 90 %. At least 17 more are needed. "
+        "`tenfold calibrate RUN --accuracy` fits a lower one.",
+        "No image is called unknown: 12 images are few.",
+        "Prediction sets at 95 % need 19 calibration images; there are 12."]
+    assert sentences({}) == []
+    assert set_rows(weak)[1] == set_rows({})[1] == []
+
+
+def test_the_curve_and_the_refused_images_are_drawn(made, tmp_path):
+    plots = {name: png(plot_named(name).draw(made)) for name in ("answered", "refused")}
+    cells = refused_cells(made)
+    assert len(cells) == len(made.decisions["tested"]["examples"])
+    assert {cell.lines[0] for cell in cells} == {each["decision"] for each in made.decisions["tested"]["examples"]}
+    header, rows = set_rows(made.decisions)
+    assert len({len(header), *map(len, rows)}) == 1
+    run = run_of(tmp_path, made)
+    page = html.report(run, made, plots, run.status())
+    assert 'id="decisions"' in page
+    assert "Images that are not answered" in page
+    plain = dataclasses.replace(made, decisions={})
+    assert 'id="decisions"' not in html.report(run, plain, {}, run.status())
+    assert all(plot_named(name).draw(plain) is None for name in plots)
