@@ -37,7 +37,10 @@ FLOORS: dict[str, set[str]] = {
         "models",
     },
     "prediction": {"errors", "notebooks", "modelfile", "run", "data", "runtimes"},
-    "evaluation": {"csvfile", "errors", "machine", "registry", "progress", "backend", "run", "data", "runtimes"},
+    "evaluation": {
+        "csvfile", "errors", "machine", "registry", "progress", "backend", "modelfile", "run", "data", "models",
+        "runtimes",
+    },
     "export": {
         "errors", "extras", "machine", "registry", "storage", "progress", "backend", "modelfile", "run", "data",
         "models", "runtimes", "evaluation",
@@ -64,12 +67,17 @@ FLOORS: dict[str, set[str]] = {
         "errors", "machine", "progress", "modelfile", "run", "data", "runtimes", "evaluation", "report", "material",
         "jobs",
     },
+    "elsewhere": {
+        "errors", "machine", "progress", "run", "data", "runtimes", "evaluation", "report", "jobs",
+    },
+    "labelling": {"csvfile", "errors", "machine", "progress", "run", "data", "evaluation", "report"},
     "estimator": {"run", "data", "models", "runtimes", "jobs"},
     "demo": {"progress", "study"},
     "terminal": {"csvfile", "registry", "run", "data", "evaluation", "report", "comparison"},
     "cli": {
         "errors", "plugins", "recipe", "progress", "run", "data", "prediction", "export", "comparison", "environment",
-        "study", "search", "jobs", "bench", "overview", "explanation", "demo", "terminal",
+        "study", "search", "report", "jobs", "bench", "overview", "explanation", "elsewhere", "labelling", "demo",
+        "terminal",
     },
     "__main__": {"cli"},
     "__init__": set(),
@@ -79,9 +87,10 @@ FLOORS: dict[str, set[str]] = {
 ENGINE = {
     "backend.py", "machine.py", "modelfile.py", "runtimes/fast.py", "runtimes/keras.py", "evaluation/explain.py",
     "models/layers.py", "models/summary.py", "models/backbone.py", "models/efficientnet_lite.py", "models/weights.py",
-    "models/classifier.py", "models/depthwise.py", "models/inference.py", "foreign/load.py",
+    "models/classifier.py", "models/depthwise.py", "models/inference.py", "models/ensemble.py", "foreign/load.py",
     "training/engine.py", "training/loader.py", "training/optimizers.py", "training/adam.py", "training/muon.py",
-    "training/augment.py", "training/features.py", "export/engine.py", "export/formats/torch.py",
+    "training/augment.py", "training/features.py", "training/distillation.py", "export/engine.py",
+    "export/formats/torch.py",
 }
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from tenfold.run.records import (
     Calibration,
     Corruptions,
+    Distilled,
+    Ensemble,
     Environment,
     LearningCurve,
     Metrics,
@@ -54,10 +56,14 @@ ARTIFACTS: dict[str, Artifact] = {
     "exports": Artifact("exports/*", ("model", "calibration"), renewed_by="export RUN FORMAT"),
     "corruptions": Artifact("corruptions.json", ("model",), Corruptions, "evaluate RUN --corruptions"),
     "learning_curve": Artifact("learning_curve.json", ("model",), LearningCurve, "try DATA"),
+    "distillation": Artifact("distillation.json", ("predictions",), Distilled),
+    "ensemble": Artifact("ensemble.json", ("model",), Ensemble),
     "explanations": Artifact("explanations/*/*", ("model", "predictions"), renewed_by="explain RUN"),
+    "drift": Artifact("drift/*", ("model", "predictions"), renewed_by="drift RUN IMAGES"),
+    "next": Artifact("next/*", ("model",), renewed_by="next RUN IMAGES"),
     "plots": Artifact("plots/*", ("history", "metrics", "calibration", "corruptions", "learning_curve"),
                       renewed_by="evaluate RUN"),
-    "report": Artifact("report.html", ("plots", "speed"), renewed_by="evaluate RUN"),
+    "report": Artifact("report.html", ("plots", "speed", "ensemble", "distillation"), renewed_by="evaluate RUN"),
     "card": Artifact("MODEL_CARD.md", ("metrics", "speed"), renewed_by="evaluate RUN"),
 }
 
