@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,14 @@ import numpy as np
 
 from tenfold import modelfile
 from tenfold.data.familiar import unlike
-from tenfold.data.given.image import each_image, read
+from tenfold.data.given.image import read
+from tenfold.data.given.unlabelled import with_paths
 from tenfold.data.images import check_present, printable
 from tenfold.errors import ImageError, RunError, UsageError
 from tenfold.notebooks import data_frame, table
 from tenfold.run import Run, State, model_at
 from tenfold.runtimes import AUTO, BATCH, Exported, Predictor, open_export, open_predictor
 
-TABLES = (".csv", ".tsv")
 TOLERATED = 0.05  # fraction of images that may lie outside the ranges of the training images without a warning
 
 
@@ -92,7 +92,7 @@ def predict(model: Run | str | Path, images: Any, batch_size: int = BATCH, runti
         if isinstance(each, str | Path):
             check_present(each)  # a wrong path is told before a runtime is imported
     predictor, facts = _opened(model, runtime)
-    found = list(_images(images, predictor.shape[2]))
+    found = list(with_paths(images, predictor.shape[2]))
     results = Predictions()
     for start in range(0, len(found), batch_size):
         results += _predict_batch(predictor, found[start : start + batch_size], facts, start)
@@ -132,17 +132,6 @@ def cautions(model: Run | Path, predictions: Sequence[Prediction]) -> list[str]:
                      f"contrast (the first is {printable(Path(strange[0].name).name)}): their probabilities may be "
                      "meaningless")
     return found
-
-
-def _images(values: Any, channels: int) -> Iterator[tuple[Path | None, Any]]:
-    """The path of each image (None if it is no file) and the image: a path, bytes, an array or a Pillow image."""
-    from tenfold.data.own.table import pixel_rows  # reads tables with pyarrow
-
-    for image in each_image(values, channels):
-        if isinstance(image, Path) and image.suffix.lower() in TABLES:
-            yield from ((Path(f"{image} row {number}"), row) for number, row in enumerate(pixel_rows(image), 1))
-        else:
-            yield image if isinstance(image, Path) else None, image
 
 
 def _predict_batch(
