@@ -18,6 +18,7 @@ from tenfold.cli import app, data_app
 from tenfold.recipe import (
     Checkpoint,
     DataSection,
+    Distillation,
     EarlyStopping,
     EvaluateSection,
     Head,
@@ -35,6 +36,7 @@ from tenfold.registry import AUGMENTATIONS, MODELS, OPTIMIZERS, Registry
 DOCS = Path(__file__).parent.parent / "docs"
 SECTIONS: dict[str, type[BaseModel]] = {
     "data": DataSection, "model": ModelSection, "train": TrainSection, "train.head": Head,
+    "train.distillation": Distillation,
     "train.early_stopping": EarlyStopping, "train.plateau": Plateau, "train.checkpoint": Checkpoint,
     "evaluate": EvaluateSection,
 }

@@ -22,12 +22,15 @@ _MODULES = {
     "try_images": "tenfold.jobs",
     "conduct": "tenfold.study",
     "resume": "tenfold.jobs",
+    "ensemble": "tenfold.jobs",
     "TenfoldClassifier": "tenfold.estimator",
     "Watcher": "tenfold.progress",
     "evaluate": "tenfold.jobs",
     "calibrate": "tenfold.jobs",
     "compare": "tenfold.comparison",
     "explain": "tenfold.explanation",
+    "drift": "tenfold.elsewhere",
+    "next_images": "tenfold.labelling",
     "tune": "tenfold.search",
     "predict": "tenfold.prediction",
     "open_dataset": "tenfold.data",
@@ -46,16 +49,19 @@ if TYPE_CHECKING:
     from tenfold.data import Provenance as Provenance
     from tenfold.data import Split as Split
     from tenfold.data import open_dataset as open_dataset
+    from tenfold.elsewhere import drift as drift
     from tenfold.errors import TenfoldError as TenfoldError
     from tenfold.estimator import TenfoldClassifier as TenfoldClassifier
     from tenfold.explanation import explain as explain
     from tenfold.jobs import calibrate as calibrate
+    from tenfold.jobs import ensemble as ensemble
     from tenfold.jobs import evaluate as evaluate
     from tenfold.jobs import probe as probe
     from tenfold.jobs import resume as resume
     from tenfold.jobs import seeds as seeds
     from tenfold.jobs import train as train
     from tenfold.jobs import try_images as try_images
+    from tenfold.labelling import next_images as next_images
     from tenfold.prediction import predict as predict
     from tenfold.progress import Watcher as Watcher
     from tenfold.recipe import Recipe as Recipe

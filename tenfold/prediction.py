@@ -13,7 +13,8 @@ import numpy as np
 
 from tenfold import modelfile
 from tenfold.data.familiar import unlike
-from tenfold.data.given.image import each_image, read
+from tenfold.data.given.image import read
+from tenfold.data.given.unlabelled import with_paths
 from tenfold.data.images import check_present, printable
 from tenfold.decisions.conformal import Sets
 from tenfold.decisions.rules import LEVEL, Rules
@@ -22,7 +23,6 @@ from tenfold.notebooks import data_frame, table
 from tenfold.run import Run, State, model_at
 from tenfold.runtimes import AUTO, BATCH, Exported, Predictor, open_export, open_predictor
 
-TABLES = (".csv", ".tsv")
 FEW = 16  # images; more are read in several threads
 TOLERATED = 0.05  # fraction of images that may lie outside the ranges of the training images without a warning
 
@@ -106,7 +106,7 @@ def predict(model: Run | str | Path, images: Any, batch_size: int = BATCH, runti
             check_present(each)  # a wrong path is told before a runtime is imported
     predictor, facts = _opened(model, runtime)
     answering = _Answering.of(model, predictor, facts, level)
-    found = list(_images(images, predictor.shape[2]))
+    found = list(with_paths(images, predictor.shape[2]))
     results = Predictions()
     results.rule_cautions = answering.cautions(model)
     with _mapping(len(found)) as each:
@@ -221,17 +221,6 @@ def cautions(model: Run | Path, predictions: Sequence[Prediction]) -> list[str]:
                      f"contrast (the first is {printable(Path(strange[0].name).name)}): their probabilities may be "
                      "meaningless")
     return found
-
-
-def _images(values: Any, channels: int) -> Iterator[tuple[Path | None, Any]]:
-    """The path of each image (None if it is no file) and the image: a path, bytes, an array or a Pillow image."""
-    from tenfold.data.own.table import pixel_rows  # reads tables with pyarrow
-
-    for image in each_image(values, channels):
-        if isinstance(image, Path) and image.suffix.lower() in TABLES:
-            yield from ((Path(f"{image} row {number}"), row) for number, row in enumerate(pixel_rows(image), 1))
-        else:
-            yield image if isinstance(image, Path) else None, image
 
 
 def _read(image: Any, shape: tuple[int, int, int], resize: Any) -> np.ndarray | str:

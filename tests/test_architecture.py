@@ -26,7 +26,7 @@ FLOORS: dict[str, set[str]] = {
     "progress": {"errors", "storage"},
     "backend": {"errors", "later"},
     "modelfile": {"errors", "backend", "foreign"},
-    "run": {"errors", "notebooks", "registry", "storage", "recipe", "modelfile", "data", "decisions"},
+    "run": {"decisions", "errors", "notebooks", "registry", "storage", "recipe", "modelfile", "data"},
     "data": {"errors", "registry", "storage", "recipe", "progress"},
     "foreign": {"errors", "backend"},
     "models": {"errors", "registry", "storage", "recipe", "progress", "backend", "data", "foreign", "later"},
@@ -40,11 +40,11 @@ FLOORS: dict[str, set[str]] = {
     "prediction": {"decisions", "errors", "notebooks", "modelfile", "run", "data", "runtimes"},
     "evaluation": {
         "csvfile", "decisions", "errors", "machine", "registry", "progress", "backend", "modelfile", "run", "data",
-        "runtimes",
+        "models", "runtimes",
     },
     "export": {
-        "errors", "extras", "machine", "registry", "storage", "progress", "backend", "modelfile", "run", "data",
-        "models", "runtimes", "evaluation", "decisions",
+        "decisions", "errors", "extras", "machine", "registry", "storage", "progress", "backend", "modelfile", "run",
+        "data", "models", "runtimes", "evaluation",
     },
     "report": {"decisions", "registry", "recipe", "progress", "run", "later", "evaluation"},
     "comparison": {"csvfile", "errors", "notebooks", "registry", "storage", "run", "evaluation", "report"},
@@ -68,12 +68,15 @@ FLOORS: dict[str, set[str]] = {
         "errors", "machine", "progress", "modelfile", "run", "data", "runtimes", "evaluation", "report", "material",
         "jobs",
     },
+    "elsewhere": {"errors", "machine", "progress", "run", "data", "runtimes", "evaluation", "report", "jobs"},
+    "labelling": {"csvfile", "errors", "machine", "progress", "run", "data", "evaluation", "report"},
     "estimator": {"run", "data", "models", "runtimes", "jobs"},
     "demo": {"progress", "study"},
     "terminal": {"csvfile", "registry", "run", "data", "evaluation", "report", "comparison"},
     "cli": {
         "errors", "plugins", "storage", "recipe", "progress", "run", "data", "interrupt", "prediction", "export",
-        "comparison", "environment", "study", "search", "jobs", "bench", "overview", "explanation", "demo", "terminal",
+        "report", "comparison", "environment", "study", "search", "jobs", "bench", "overview", "explanation",
+        "elsewhere", "labelling", "demo", "terminal",
     },
     "__main__": {"cli"},
     "__init__": set(),
@@ -83,10 +86,10 @@ FLOORS: dict[str, set[str]] = {
 ENGINE = {
     "backend.py", "machine.py", "modelfile.py", "runtimes/fast.py", "runtimes/keras.py", "evaluation/explain.py",
     "models/layers.py", "models/summary.py", "models/backbone.py", "models/efficientnet_lite.py", "models/weights.py",
-    "models/classifier.py", "models/depthwise.py", "models/inference.py", "foreign/load.py",
+    "models/classifier.py", "models/depthwise.py", "models/inference.py", "models/ensemble.py", "foreign/load.py",
     "training/engine.py", "training/loader.py", "training/optimizers.py", "training/adam.py", "training/muon.py",
-    "training/augment.py", "training/features.py", "export/engine.py", "export/formats/torch.py",
-    "export/formats/litert.py", "export/savedmodel/program.py",
+    "training/augment.py", "training/features.py", "training/distillation.py", "export/engine.py",
+    "export/formats/torch.py", "export/formats/litert.py", "export/savedmodel/program.py",
 }
 
 

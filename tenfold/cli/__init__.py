@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 
-from tenfold.cli import exports, runs, showing, tuning  # noqa: F401  (importing them registers their commands)
+from tenfold.cli import afterwards, exports, runs, showing, tuning  # noqa: F401  (importing them registers their commands)
 from tenfold.cli.command import app, data_app, show_everything
 
 __all__ = ["app", "data_app", "main"]

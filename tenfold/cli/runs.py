@@ -23,6 +23,8 @@ def train(
     set_: Set = None,
     weights: Annotated[str | None, typer.Option("--weights", metavar="FILE", help="Initial weights of a pretrained "
                        "backbone: a .weights.h5, .h5 or .keras file.")] = None,
+    teacher: Annotated[Path | None, typer.Option("--teacher", metavar="RUN", help="Also learn the probabilities of "
+                                                 "this finished run; see train.distillation.")] = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Train this many times, with consecutive seeds.")] = 1,
     runs: Runs = Path("runs"),
     name: Name = None,
@@ -38,8 +40,11 @@ def train(
     from tenfold import jobs
     from tenfold.jobs import executors
     from tenfold.recipe import text
+    from tenfold.run import Run
 
     given = {key: value for key, value in {"data.source": data, "model.weights": weights}.items() if value is not None}
+    if teacher is not None:
+        given["train.distillation.teacher"] = str(Run.open(teacher).path.absolute())
     chosen = text.load(recipe, set_ or (), given)
     calls = [partial(jobs.train, each, runs=runs, name=name, csv=csv, h5=h5, resume=resume)
              for each in jobs.seeds(chosen, seeds)]

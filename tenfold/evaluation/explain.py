@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from tenfold.backend import keras
 from tenfold.data.view import Images
 from tenfold.errors import UsageError
 from tenfold.evaluation.misclassified import Explained, Guess, Neighbour
+from tenfold.models.ensemble import PREFIX
 
 CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D,
                 keras.layers.Conv2DTranspose)
@@ -55,65 +57,82 @@ def grad_cam(model: keras.Model, images: np.ndarray, classes: np.ndarray, batch_
 
     Uses the output of the last convolution, or of the last layer after it with the same resolution
     (normalisation, activation, merged branches). Scores are those before the final softmax or sigmoid. Each map
-    is scaled to a maximum of 1 and enlarged bilinearly to the image size. A map without a positive value is all 0.
+    is enlarged bilinearly to the image size and scaled to a maximum of 1. A map without a positive value is all 0.
+    The map of an ensemble is the sum of its members' maps.
     Raises UsageError if no convolution of the model has an output larger than one pixel.
     """
     images = np.asarray(images)
     if not len(images):
         return np.zeros((0, *images.shape[1:3]), np.float32)
-    target, last_layer, axis = _target(model, images[:1])
+    targets, last_layer = _targets(model, images[:1])
     maps = []
     for start in range(0, len(images), batch_size):
         chosen = torch.as_tensor(np.asarray(classes[start : start + batch_size], np.int64))
-        maps.append(_grad_cam(model, images[start : start + batch_size], chosen, target, last_layer, axis))
+        maps.append(_grad_cam(model, images[start : start + batch_size], chosen, targets, last_layer))
     return np.concatenate(maps)
 
 
-def _grad_cam(model: Any, images: np.ndarray, classes: torch.Tensor, target: int, last_layer: Any,
-              axis: int) -> np.ndarray:
-    """The heat maps of one batch. target: index of the explained layer call; axis: the channel axis."""
-    found: list[torch.Tensor] = []
+def _grad_cam(model: Any, images: np.ndarray, classes: torch.Tensor, targets: dict[int, int],
+              last_layer: Any) -> np.ndarray:
+    """The heat maps of one batch. targets: index of each explained layer call → its channel axis."""
+    found: list[tuple[torch.Tensor, int]] = []
     calls = 0
 
     def watch(layer: Any, layer_input: Any, output: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls - 1 == target:  # earlier layers need no gradient: the graph starts here
+        if calls - 1 in targets:  # earlier layers need no gradient: the graph starts here
             output = output.detach().requires_grad_()
-            found.append(output)
+            found.append((output, targets[calls - 1]))
         return layer_input if layer is last_layer and isinstance(layer, keras.layers.Softmax) else output
 
     with torch.enable_grad(), _activation_removed(last_layer), _layers_watched(model, watch):
         scores = model(_tensor(images), training=False)
         chosen = scores.gather(1, classes[:, None]).sum()
-        (gradient,) = torch.autograd.grad(chosen, found[0])
+        gradients = torch.autograd.grad(chosen, [features for features, _ in found])
     with torch.no_grad():
-        channels_first = (lambda x: x) if axis == 1 else (lambda x: x.permute(0, 3, 1, 2))
-        features, gradient = channels_first(found[0]).float(), channels_first(gradient).float()
-        weights = gradient.mean(dim=(2, 3), keepdim=True)
-        heat = F.relu((weights * features).sum(dim=1, keepdim=True))
-        heat = F.interpolate(heat, size=images.shape[1:3], mode="bilinear", align_corners=False)[:, 0]
+        heat = torch.stack([_heat(features.detach(), gradient, axis, images.shape[1:3])
+                            for (features, axis), gradient in zip(found, gradients, strict=True)]).sum(0)
         top = heat.amax(dim=(1, 2), keepdim=True)
         return torch.where(top > 0, heat / top.clamp_min(torch.finfo(heat.dtype).tiny), 0.0).numpy()
 
 
-def _target(model: Any, image: np.ndarray) -> tuple[int, Any, int]:
-    """(index of the layer call to explain, the last layer, the channel axis of the explained output)."""
+def _heat(features: torch.Tensor, gradient: torch.Tensor, axis: int, size: tuple[int, ...]) -> torch.Tensor:
+    """The heat maps of one layer call, float32 [n, *size]; axis: the channel axis of its output and gradient."""
+    channels_first = (lambda x: x) if axis == 1 else (lambda x: x.permute(0, 3, 1, 2))
+    features, gradient = channels_first(features).float(), channels_first(gradient).float()
+    weights = gradient.mean(dim=(2, 3), keepdim=True)
+    heat = F.relu((weights * features).sum(dim=1, keepdim=True))
+    return F.interpolate(heat, size=size, mode="bilinear", align_corners=False)[:, 0]
+
+
+def _targets(model: Any, image: np.ndarray) -> tuple[dict[int, int], Any]:
+    """(index of each layer call to explain → the channel axis of its output, the last layer).
+
+    An ensemble has one such call for each member with a convolution, any other network one.
+    """
     calls = _trace(model, image)
-    found = None
+    found: dict[str, tuple[int, int, tuple[int, ...]]] = {}
     for number, call in enumerate(calls):
-        shape = _shape(call.output)
+        shape, member = _shape(call.output), _member(call.layer)
+        before = found.get(member)
         if isinstance(call.layer, CONVOLUTIONS):
             axis = 1 if call.layer.data_format == "channels_first" else 3
             sides = _sides(shape, axis)
             if max(sides) > 1:
-                found = number, axis, sides
-        elif found and len(shape) == 4 and _sides(shape, found[1]) == found[2]:
-            found = number, found[1], found[2]
-    if found is None:
+                found[member] = number, axis, sides
+        elif before and len(shape) == 4 and _sides(shape, before[1]) == before[2]:
+            found[member] = number, *before[1:]
+    if not found:
         raise UsageError(f"Grad-CAM: the model {model.name!r} has no convolution with an output larger than one pixel; "
                          "expected a convolutional model; train one, for example with the recipe cnn2")
-    return found[0], calls[-1].layer, found[1]
+    return {number: axis for number, axis, _ in found.values()}, calls[-1].layer
+
+
+def _member(layer: Any) -> str:
+    """The member of an ensemble that a layer belongs to, by the start of its name; empty for any other network."""
+    named = re.match(rf"(?:{PREFIX.format('[0-9]+')})*", layer.name)
+    return named.group() if named else ""
 
 
 def _sides(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:

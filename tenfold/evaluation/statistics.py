@@ -136,6 +136,18 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
     return float(binomtest(only_first, only_first + only_second).pvalue)
 
 
+def accuracy_change(labels: np.ndarray, before: np.ndarray, after: np.ndarray) -> tuple[float, Interval | None]:
+    """(change of the accuracy in points, its paired 95 % bootstrap interval, None if no prediction changed).
+
+    labels: int64 [n]; before, after: probabilities float [n, k] for the same images.
+    """
+    gained = (after.argmax(1) == labels).astype(np.float32) - (before.argmax(1) == labels).astype(np.float32)
+    if not gained.any():
+        return 0.0, None
+    drawn = np.concatenate([gained @ weights / len(labels) for weights in resamples(labels, RESAMPLES)])
+    return 100 * float(gained.mean()), percentile_interval(100 * drawn)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """P-values adjusted for multiple comparisons (Holm 1979), in the given order; NaN stays NaN."""
     p = np.asarray(p_values, np.float64)

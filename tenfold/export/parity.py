@@ -10,7 +10,7 @@ import numpy as np
 
 from tenfold.data.images import read_image
 from tenfold.errors import ExportError
-from tenfold.evaluation.statistics import RESAMPLES, percentile_interval, resamples
+from tenfold.evaluation.statistics import accuracy_change
 
 if TYPE_CHECKING:
     from tenfold.export.check_images import CheckImages
@@ -74,17 +74,6 @@ def agreement(expected: np.ndarray, given: np.ndarray, labels: np.ndarray) -> Ag
     low, high = interval if interval is not None else (None, None)
     return Agreement(len(labels), float(np.abs(given - expected).max()), float(same_class(expected, given).mean()),
                      change, low, high)
-
-
-def accuracy_change(labels: np.ndarray, before: np.ndarray, after: np.ndarray,
-                    ) -> tuple[float, tuple[float, float] | None]:
-    """(change of the accuracy in points, its paired 95 % bootstrap interval, None if no prediction changed)."""
-    gained = (after.argmax(1) == labels).astype(np.float32) - (before.argmax(1) == labels).astype(np.float32)
-    if not gained.any():
-        return 0.0, None
-    drawn = np.concatenate([gained @ weights / len(labels) for weights in resamples(labels, RESAMPLES)])
-    interval = percentile_interval(100 * drawn)
-    return 100 * float(gained.mean()), interval
 
 
 def same_class(expected: np.ndarray, given: np.ndarray) -> np.ndarray:

@@ -1,6 +1,8 @@
-"""Jobs: train a recipe into a run directory (fit → validate → finish), resume a run, evaluate it again, export it."""
+"""Jobs: train a recipe into a run directory (fit → validate → finish), resume a run, evaluate it
+again, export it, average several."""
 
 from tenfold.jobs.calibrating import calibrate
+from tenfold.jobs.ensembling import ensemble
 from tenfold.jobs.evaluating import evaluate
 from tenfold.jobs.exporting import export
 from tenfold.jobs.resuming import resume
@@ -8,6 +10,6 @@ from tenfold.jobs.training import probe, probe_sections, seeds, train
 from tenfold.jobs.trying import try_images, try_sections
 
 __all__ = [
-    "calibrate", "evaluate", "export", "probe", "probe_sections", "resume", "seeds", "train", "try_images",
+    "calibrate", "ensemble", "evaluate", "export", "probe", "probe_sections", "resume", "seeds", "train", "try_images",
     "try_sections",
 ]

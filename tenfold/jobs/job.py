@@ -69,7 +69,7 @@ class Interruptible(Watcher):
 
 @dataclass(frozen=True)
 class Plan:
-    """The size of the network to train, and the origin of its initial weights."""
+    """The size of the network to train, the origin of its initial weights, and its teacher."""
 
     summary: Summary
     origin: dict[str, Any]
@@ -82,11 +82,11 @@ class Plan:
         """
         from tenfold.models import obtain, origin
         from tenfold.models.summary import Summary
-        from tenfold.training import check, space
+        from tenfold.training import check, distillation, space
 
         check(job.recipe, job.dataset, job.watcher)
         obtain(job.recipe.model, job.watcher)
         summary = Summary.of(job.recipe.model, job.dataset.shape, len(job.dataset.classes))
         needed = space.needed(job.recipe, job.dataset, summary.parameters) + kept.size(job.keep)
         job.watcher.notice(space.check(directory, max(needed - already, 0)))
-        return cls(summary, origin(job.recipe.model))
+        return cls(summary, origin(job.recipe.model) | distillation.origin(job.recipe.train.distillation))

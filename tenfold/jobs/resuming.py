@@ -9,12 +9,13 @@ from tenfold import machine
 from tenfold.data.given.values import Data
 from tenfold.errors import UsageError
 from tenfold.interrupt import Interrupt
-from tenfold.jobs import steps
+from tenfold.jobs import ensembling, steps
 from tenfold.jobs.job import Interruptible, Job, Plan, listed
 from tenfold.jobs.own_data import KEPT, check_data, prepared, source_of
 from tenfold.jobs.own_model import restore_model
 from tenfold.progress import Watcher
 from tenfold.progress.notebook import chosen_watcher
+from tenfold.recipe.sections import ENSEMBLE
 from tenfold.run import Run, State
 
 
@@ -30,6 +31,9 @@ def resume(run: Run | str | Path, epochs: int | None = None, callbacks: Any = ()
     run = Run.open(run)
     machine.check(watcher.notice)
     recipe, state = run.recipe(), run.status().state
+    if recipe.model.name == ENSEMBLE and epochs is not None:
+        raise UsageError(f"--epochs: received {epochs} for the ensemble {run.path}, which is not trained; expected "
+                         "none: train its members further, then make it again with `tenfold ensemble`")
     if epochs is not None:
         least = recipe.train.epochs + (state is State.FINISHED)
         if epochs < least:
@@ -43,6 +47,8 @@ def resume(run: Run | str | Path, epochs: int | None = None, callbacks: Any = ()
     restore_model(run, recipe)
     with Interrupt() as interrupt, run.writing():
         watcher = Interruptible(watcher, interrupt)
+        if recipe.model.name == ENSEMBLE:
+            return ensembling.complete(run, data, csv, watcher, interrupt)
         dataset = prepared(recipe, source_of(run, recipe, watcher, data, fetch=True), watcher)
         return continue_run(Job(recipe, dataset, callbacks, watcher, interrupt, csv, h5), run)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,13 +21,18 @@ if TYPE_CHECKING:
 
 
 def do(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> None:
-    """Run all steps, from a snapshot or from the start, and record in the run's status how they ended.
+    """Run all steps, from a snapshot or from the start, and record in the run's status how they ended."""
+    conduct(job, run, lambda job: fit(job, run, plan, snapshot))
+
+
+def conduct(job: Job, run: Run, make: Callable[[Job], None]) -> None:
+    """Make the run's model, then validate and finish; record in the run's status how that ended.
 
     Events also go to the run's journal, so that another process can follow.
     """
     job = replace(job, watcher=Together([Journal(run.path / NAME), job.watcher]))
     try:
-        fit(job, run, plan, snapshot)
+        make(job)
         validate(job, run)
         finish(job, run) if job.tested else conclude(run)
     except KeyboardInterrupt:
@@ -64,6 +70,9 @@ def fit(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> Non
     if snapshot is not None and run.environment().get("pretrained") != first.get("pretrained"):
         raise RunError(f"{run.path}: the backbone {first['pretrained']['backbone']} or its weights have changed since "
                        "training began; restore them to continue this run")
+    if snapshot is not None and run.environment().get("teacher") != first.get("teacher"):
+        raise RunError(f"{run.path}: the teacher {first['teacher']['run']} has changed since training began; restore "
+                       "it to continue this run")
     run.write_recipe(recipe)
     run.write_status(State.RUNNING)
     run.remove(*stale_after("model"))
@@ -97,7 +106,7 @@ def finish(job: Job, run: Run) -> None:
     """
     from tenfold import modelfile
     from tenfold.evaluation import score_run
-    from tenfold.jobs import exporting
+    from tenfold.jobs import exporting, verdicts
 
     job.watcher.on(Evaluating("test", modelfile.facts(run.path / "model.keras")["epoch"]))
     score_run(run, job.dataset, ("test",), job.csv, watcher=job.watcher)
@@ -108,6 +117,7 @@ def finish(job: Job, run: Run) -> None:
         from tenfold.jobs.learning_curve import measure
 
         measure(run, job.recipe, job.dataset, job.watcher)
+    verdicts.judge(run)
     if job.h5:
         run.write("model.h5", modelfile.save_h5(run.model()))
     end = _end(run)
@@ -123,8 +133,8 @@ def conclude(run: Run) -> None:
 def _end(run: Run) -> Status:
     """The status of a finished run."""
     records = run.history()
-    return Status({"status": State.FINISHED.value, "reason": "", "epochs": len(records),
-                   "seconds": sum(record["seconds"] for record in records)})
+    seconds = run.ensemble()["seconds"] if run.has("ensemble.json") else sum(record["seconds"] for record in records)
+    return Status({"status": State.FINISHED.value, "reason": "", "epochs": len(records), "seconds": seconds})
 
 
 def fit_rules(run: Run, dataset: Dataset, watcher: Watcher) -> None:

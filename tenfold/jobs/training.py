@@ -27,7 +27,7 @@ from tenfold.run import Run, State, check_name, check_root
 def train(
     recipe: Any, data: Data | None = None, callbacks: Any = (), *, overrides: Mapping[str, Any] | None = None,
     runs: str | Path = "runs", name: str | None = None, csv: bool = False, h5: bool = False, resume: bool = False,
-    learning_curve: bool = False, watcher: Watcher | None = None,
+    learning_curve: bool = False, teacher: Run | str | Path | None = None, watcher: Watcher | None = None,
 ) -> Run:
     """Train a recipe on a data set, evaluate the best model and write the report. Returns the complete run.
 
@@ -39,7 +39,8 @@ def train(
     default name is that of recipe and data set. csv: also write the predictions as CSV. h5: also write the model as
     `model.h5`. resume: if there is a run with that name and recipe, resume the newest one that was stopped, died or
     failed, or return it if it is finished. learning_curve: also measure what more training images would bring (only for
-    a logistic regression).
+    a logistic regression). teacher: a finished run, or its path, whose probabilities are learnt beside the labels, as
+    `train.distillation` of the recipe says.
 
     Raises a TenfoldError before anything is written if the input is invalid or the disk space is too small;
     DivergedError if the loss became NaN or infinite (the run then has the status "diverged" and its last finite
@@ -48,6 +49,8 @@ def train(
     watcher = chosen_watcher(watcher)
     machine.check(watcher.notice)
     callbacks = listed(callbacks)
+    if teacher is not None:
+        overrides = {**(overrides or {}), "train.distillation.teacher": str(Run.open(teacher).path.absolute())}
     recipe = recipe_of(recipe, overrides, watcher) if is_keras_model(recipe) else Recipe.load(recipe, overrides)
     check_root(Path(runs))
     check_name(name or recipe.name)

@@ -61,9 +61,9 @@ class LineWatcher(Watcher):
             case Epoch(record):
                 return epoch_line(record, self.epochs)
             case Evaluating("test", epoch):
-                return f"scoring the best epoch ({epoch}) on the test split"
+                return f"scoring {_model(epoch)} on the test split"
             case Evaluating(split, epoch):
-                return f"scoring the best epoch ({epoch}) on the {split} split"
+                return f"scoring {_model(epoch)} on the {split} split"
         return ""
 
     def advanced(self, event: Advance) -> None:
@@ -89,3 +89,8 @@ def epoch_line(values: Mapping[str, float], epochs: int) -> str:
         accuracy += f", val {values['val_accuracy']:.1%}"
     return (f"epoch {int(values['epoch']):>{len(str(epochs))}}/{epochs}  {loss}  {accuracy}  "
             f"{values['seconds']:.1f} s  {values['images_per_second']:,.0f}/s")
+
+
+def _model(epoch: int) -> str:
+    """The model that is scored; that of an ensemble has no epoch."""
+    return f"the best epoch ({epoch})" if epoch else "the model"

@@ -23,6 +23,7 @@ from tenfold.recipe.overrides import overridden
 from tenfold.recipe.sections import (
     Checkpoint,
     DataSection,
+    Distillation,
     EarlyStopping,
     EvaluateSection,
     Head,
@@ -38,8 +39,8 @@ from tenfold.registry import MODELS
 from tenfold.shipped import text_of, texts
 
 __all__ = [
-    "Checkpoint", "DataSection", "EarlyStopping", "EvaluateSection", "Head", "ModelSection", "OptimizerSection",
-    "Plateau", "Recipe", "TrainSection", "header", "options_of", "read", "shipped",
+    "Checkpoint", "DataSection", "Distillation", "EarlyStopping", "EvaluateSection", "Head", "ModelSection",
+    "OptimizerSection", "Plateau", "Recipe", "TrainSection", "header", "options_of", "read", "shipped",
 ]
 
 

@@ -7,7 +7,7 @@ from tenfold.recipe.sections import Sections
 
 def contradictions(recipe: Sections) -> list[str]:
     """One line for each contradiction: the key, the contradicting setting, what to do."""
-    return [*_in_schedule(recipe), *_in_backbone(recipe), *_in_logistic_regression(recipe)]
+    return [*_in_schedule(recipe), *_in_backbone(recipe), *_in_logistic_regression(recipe), *_in_distillation(recipe)]
 
 
 def _in_schedule(recipe: Sections) -> list[str]:
@@ -49,4 +49,17 @@ def _in_logistic_regression(recipe: Sections) -> list[str]:
                         "model.name=pretrained and model.trainable=none")
     if recipe.train.head is not None:
         problems.append("train.head: logistic-regression already trains only the head; leave out train.head")
+    return problems
+
+
+def _in_distillation(recipe: Sections) -> list[str]:
+    distillation, problems = recipe.train.distillation, list[str]()
+    if distillation is None:
+        return problems
+    if recipe.train.fit == "logistic-regression":
+        problems.append("train.distillation: logistic-regression learns from labels alone; leave it out or set "
+                        "train.fit=gradient-descent")
+    if "mixup" in recipe.train.augment and not distillation.augmented:
+        problems.append("train.distillation: mixup blends images, which the teacher's stored logits do not fit; set "
+                        "train.distillation.augmented=true or train.augment.mixup=false")
     return problems

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+ENSEMBLE = "ensemble"  # the model.name of a run that averages others; its option is their paths, `members`
 Resize = Literal["pad", "crop", "stretch"]
 Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
 
@@ -135,6 +136,18 @@ class Head(Section):
     batch_size: int = Field(128, ge=1, description="images per step")
 
 
+class Distillation(Section):
+    """Learn the probabilities of a finished run, the teacher, beside the labels (Hinton et al. 2015)."""
+
+    teacher: str = Field(description="directory of the teacher's run, as for `--teacher`")
+    weight: float = Field(0.9, gt=0, le=1, description="weight of the teacher's probabilities in the loss; the labels "
+                                                       "have the rest")
+    temperature: float = Field(4.0, gt=0, le=100, description="divides the logits of both: the higher, the more the "
+                                                              "improbable classes count")
+    augmented: bool = Field(False, description="the teacher sees the augmented images of each step, at the cost of its "
+                                               "computation; false: its logits of the plain images, computed once")
+
+
 class TrainSection(Section):
     """How the network is trained."""
 
@@ -164,6 +177,7 @@ class TrainSection(Section):
                                                               "each training image whose features are also cached")
     head: Head | None = Field(None, description="a table; none: train everything from the first step")
     augment: dict[str, dict[str, Any]] = Field({}, description="augmentations of the training images, by name")
+    distillation: Distillation | None = Field(None, description="a table; none: learn from the labels alone")
     early_stopping: EarlyStopping | None = Field(None, description="a table; none: train for all epochs")
     plateau: Plateau | None = Field(None, description="a table; none: do not lower the learning rate on a plateau")
     checkpoint: Checkpoint | None = Field(Checkpoint(), description="a table; none: keep the last epoch")

@@ -11,6 +11,7 @@ from typing import Any
 from tenfold.decisions.temperature import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE
 from tenfold.evaluation.metrics import metric
 from tenfold.recipe import Recipe
+from tenfold.recipe.sections import ENSEMBLE
 from tenfold.registry import METRICS
 from tenfold.run import Run, SplitRecord
 
@@ -127,7 +128,8 @@ def settings(recipe: Recipe) -> list[tuple[str, str]]:
         ("data", recipe.data.source),
         ("model", ", ".join([model.name, *size, *([options] if options else []), *scratch])),
         *head,
-        ("training", "logistic regression on features of the frozen backbone" if train.fit == "logistic-regression" else
+        ("training", "none: the mean of the calibrated probabilities of other runs" if model.name == ENSEMBLE else
+         "logistic regression on features of the frozen backbone" if train.fit == "logistic-regression" else
          f"up to {train.epochs:,} epochs, batch size {train.batch_size:,}, {train.optimizer.name}, "
          f"learning rate {train.learning_rate:g} ({train.schedule}){decay}"),
         ("augmentation", ", ".join(train.augment) or "none"),
@@ -328,6 +330,9 @@ def duration(seconds: float) -> str:
 
 def repeat(run: Run, environment: Mapping[str, Any]) -> str:
     """The command that repeats the run, quoted for a shell."""
+    model = run.recipe().model
+    if model.name == ENSEMBLE:
+        return shlex.join(["tenfold", "ensemble", *map(str, model.options["members"])])
     words = ["tenfold", "train", str(run.path / "recipe.toml")]
     uri = environment.get("dataset", {}).get("uri")
     return shlex.join([*words, "--data", str(uri)] if uri else words)

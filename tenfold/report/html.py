@@ -16,7 +16,7 @@ from tenfold.evaluation.confusion import Pair as ConfusedPair
 from tenfold.evaluation.metrics import metric
 from tenfold.evaluation.misclassified import Explained
 from tenfold.registry import METRICS
-from tenfold.report import decisions, facts
+from tenfold.report import decisions, facts, worth
 from tenfold.report.confusions import confusions
 from tenfold.report.plots import (
     CONFUSION,
@@ -94,7 +94,7 @@ def report(run: Run, material: Material, plots: Mapping[str, bytes], status: Map
     class_split, class_columns, class_rows = facts.class_rows(material.metrics)
     columns, history = facts.history_rows(material.history)
     left_out, left_out_rows = facts.left_out(dataset)
-    return _render(
+    return render(
         "report.html", title=run.name, recipe=recipe.name, status=status.get("status", "unknown"),
         dataset=dataset.get("name", recipe.data.source), headline=facts.headline(material.metrics),
         cards=facts.cards(material.history, environment, material.metrics),
@@ -115,8 +115,10 @@ def report(run: Run, material: Material, plots: Mapping[str, bytes], status: Map
 
 
 def _optional_results(material: Material) -> dict[str, Any]:
-    """Calibration, decision rules and robustness, which not every run has, as sentences and rows."""
-    return {"doubled": facts.doubled(material.learning_curve),
+    """What only some runs have, as sentences and rows: calibration, decisions, robustness, members of an ensemble."""
+    return {"doubled": facts.doubled(material.learning_curve), "worth": worth.ensemble(material.ensemble),
+            "kept": worth.student(material.distillation),
+            "member_rows": worth.member_rows(material.ensemble),
             "calibration": facts.temperature(material.calibration),
             "calibration_rows": facts.calibration_rows(material.calibration),
             "decisions": decisions.sentences(material.decisions),
@@ -156,7 +158,7 @@ def _tiled(material: Material, sheet: Sheet) -> list[tuple[str, str, list[tuple[
 def explanations(title: str, run: str, headings: Mapping[str, Sequence[Any]], classes: Sequence[str],
                  pairs: Sequence[ConfusedPair], notes: Sequence[str]) -> str:
     """The index page of a directory of explanations; each picture has a `file` in the directory and `words`."""
-    return _render("explanations.html", title=title, run=run, headings=headings, classes=classes, pairs=pairs,
+    return render("explanations.html", title=title, run=run, headings=headings, classes=classes, pairs=pairs,
                    notes=notes)
 
 
@@ -168,7 +170,7 @@ def search(title: str, about: str, facts: Sequence[tuple[str, str]], cautions: S
     facts: (name, sentence) of its verdict; header, body: the trials as text, with `numbers` right-aligned columns
     first; recipe: the best one as TOML; plots: PNG bytes by the names of registered plots.
     """
-    return _render("search.html", title=title, about=about, facts=facts, cautions=cautions, header=header, body=body,
+    return render("search.html", title=title, about=about, facts=facts, cautions=cautions, header=header, body=body,
                    numbers=numbers, monitor=monitor, recipe=recipe,
                    pictures=[_picture(name, content) for name, content in plots.items()])
 
@@ -202,7 +204,7 @@ def comparison(
     shown = sorted(measured, key=lambda name: (name != by, METRICS.names().index(name)))
     if len(pairs) * len(shown) > MOST_DIFFERENCES:
         shown = [name for name in shown if name in (by, "accuracy")]
-    return _render("comparison.html", title="Comparison", facts=about, header=header, body=body,
+    return render("comparison.html", title="Comparison", facts=about, header=header, body=body,
                    ranked=ranked, scale=scale, intervals=placed, cautions=cautions,
                    pairs=[_difference(pair, name) for name in shown for pair in pairs],
                    metrics={name: metric(name).title for name in shown},
@@ -274,7 +276,8 @@ def _all_correct(metrics: Mapping[str, Any]) -> bool:
     return test.get("accuracy", {}).get("value") == 1.0
 
 
-def _render(template: str, **content: Any) -> str:
+def render(template: str, **content: Any) -> str:
+    """A page from a template of this package, with the style and the script that all pages share."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tenfold.report"), autoescape=True,
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)

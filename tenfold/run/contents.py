@@ -191,6 +191,46 @@ class Doubled(Content):
     high: Number | None
 
 
+class Compared(Content):
+    """The test accuracy of a run against that of another run on the same images."""
+
+    images: Count
+    accuracy: Number
+    other: Number
+    change: Number
+    low: Number
+    high: Number
+    p: Number
+
+
+class Distilled(Content):
+    """`distillation.json`."""
+
+    teacher: str
+    parameters: Count | None
+    teacher_parameters: Count | None
+    same_data: bool
+    test: Compared | None
+
+
+class Member(Content):
+    """A run in an ensemble."""
+
+    run: str
+    temperature: Positive
+    validation: Number | None
+    best: bool
+
+
+class Ensemble(Content):
+    """`ensemble.json`."""
+
+    members: Annotated[list[Member], Field(min_length=2)]
+    cost: Number
+    seconds: Number
+    test: Compared | None
+
+
 class LearningCurve(Content):
     """`learning_curve.json`."""
 

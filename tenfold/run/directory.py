@@ -24,6 +24,8 @@ from tenfold.run.records import (
     Calibration,
     Corruptions,
     Decisions,
+    Distilled,
+    Ensemble,
     Environment,
     LearningCurve,
     Metrics,
@@ -191,6 +193,14 @@ class Run:
     def learning_curve(self) -> LearningCurve:
         """`learning_curve.json`. Raises RunError if it is missing or damaged."""
         return self._record("learning_curve")
+
+    def ensemble(self) -> Ensemble:
+        """The members of an ensemble, and whether it is worth its cost. Raises RunError if it is missing or damaged."""
+        return self._record("ensemble")
+
+    def distillation(self) -> Distilled:
+        """The teacher of a run, and how much of its accuracy is kept. Raises RunError if it is missing or damaged."""
+        return self._record("distillation")
 
     def corruptions(self) -> Corruptions:
         """Accuracy on corrupted images."""

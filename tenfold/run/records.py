@@ -160,6 +160,18 @@ class Decisions(Record):
     content = Content
 
 
+class Distilled(Record):
+    """`distillation.json`: the "teacher" of a run, the parameters of both, and the "test" against the teacher."""
+
+    content = contents.Distilled
+
+
+class Ensemble(Record):
+    """`ensemble.json`: the "members", their "cost" as a multiple of the best one's, and the "test" against that one."""
+
+    content = contents.Ensemble
+
+
 class LearningCurve(Record):
     """`learning_curve.json`: accuracy by number of training images ("points"), and with twice as many ("doubled")."""
 

@@ -68,6 +68,12 @@ class Fast:
                           count + self._last.input.shape[-1], batch_size)
         return rows[:, :count], rows[:, count:]
 
+    def of_features(self, features: np.ndarray) -> np.ndarray:
+        """The logits, float32 [n, k], of features float32 [n, d]."""
+        with torch.inference_mode():
+            found: np.ndarray = self._last(torch.from_numpy(features)).numpy()
+            return found
+
     def _rows(self, finish: Callable[[torch.Tensor], torch.Tensor], images: Any, columns: int,
               batch_size: int) -> np.ndarray:
         """The rows that `finish` computes from the features of the images."""

@@ -17,6 +17,7 @@ from tenfold.recipe import Recipe, TrainSection
 from tenfold.run import Run
 
 if TYPE_CHECKING:
+    from tenfold.training import engine
     from tenfold.training.checkpoint import Snapshot
     from tenfold.training.features import FeatureSet
 
@@ -35,6 +36,10 @@ def check(recipe: Recipe, dataset: Dataset, watcher: Watcher = SILENT) -> None:
     if recipe.train.fit == "logistic-regression" and dataset.validation is None:
         raise UsageError("train.fit: received logistic-regression and no validation split; it needs one to choose "
                          "the regularisation: set data.validation=0.1")
+    if recipe.train.distillation is not None:
+        from tenfold.training import distillation
+
+        distillation.check(recipe.train.distillation, dataset)
     if recipe.train.augmented_copies:
         from tenfold.training.features import check_copies
 
@@ -69,13 +74,18 @@ def fit(
         _save_model(run, recipe, dataset, model.get_weights(), epoch=1)
         yield record
         return
+    teacher = None
+    if recipe.train.distillation is not None:
+        from tenfold.training import distillation
+
+        teacher = distillation.teacher(recipe.train, dataset, watcher)
     try:
         if recipe.model.name == "pretrained":
             from tenfold.training import transfer
 
-            yield from transfer.train(recipe, dataset, run, model, weights, callbacks, watcher, resume)
+            yield from transfer.train(recipe, dataset, run, model, weights, callbacks, watcher, resume, teacher)
         else:
-            yield from _train(recipe, dataset, run, model, weights, callbacks, watcher, resume)
+            yield from _train(recipe, dataset, run, model, weights, callbacks, watcher, resume, teacher)
     except Stopped:
         _save_best(run, recipe, dataset)
         raise KeyboardInterrupt from None
@@ -113,14 +123,16 @@ def _initial_network(recipe: Recipe, dataset: Dataset) -> Any:
 
 
 def _train(recipe: Recipe, dataset: Dataset, run: Run, model: Any, weights: np.ndarray | None,
-           callbacks: Sequence[Any], watcher: Watcher, resume: Snapshot | None) -> Iterator[dict[str, float]]:
+           callbacks: Sequence[Any], watcher: Watcher, resume: Snapshot | None,
+           teacher: engine.Teacher | None) -> Iterator[dict[str, float]]:
     """Train the fast network `model`, which has its initial weights."""
     from tenfold.training import engine, optimizers
     from tenfold.training.loop import Loop
 
     machine = configure(recipe.train.precision)
     optimizer = optimizers.make(recipe.train, machine.dtype)
-    trainer = engine.Trainer(model, optimizer, recipe.train, len(dataset.classes), weights, device=machine.device)
+    trainer = engine.Trainer(model, optimizer, recipe.train, len(dataset.classes), weights, device=machine.device,
+                             teacher=teacher)
     yield from Loop(recipe, dataset, run, trainer, callbacks, watcher).fit(resume)
 
 

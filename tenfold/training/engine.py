@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -69,24 +69,39 @@ def accepts(model: Any, size: tuple[int, int]) -> bool:
     return True
 
 
+class Teacher(Protocol):
+    """Another model from which a network learns beside the labels."""
+
+    def loss(self, labels: torch.Tensor, logits: torch.Tensor, index: torch.Tensor, images: torch.Tensor,
+             ) -> torch.Tensor:
+        """The loss of a step: that from the `labels` and that from the teacher, mixed.
+
+        logits: float32 [b, classes] of the network; index: int64 [b] of the images in the training split; images: what
+        the network received.
+        """
+        ...
+
+
 class Trainer:
     """Runs training steps and evaluations of a fast network with its optimizer and loss on one device.
 
-    `class_weights` is float [classes] or None. The only state is the variables of the model and the optimizer, which
-    are moved to `device`. The loaders passed to the methods must put their batches on the same device.
+    `class_weights` is float [classes] or None. A `teacher` adds to the loss. The only state is the variables of the
+    model and the optimizer, which are moved to `device`. The loaders passed to the methods must put their batches on
+    the same device.
     """
 
     def __init__(self, model: Any, optimizer: Any, section: TrainSection, classes: int,
-                 class_weights: np.ndarray | None = None, *, device: str = "cpu") -> None:
+                 class_weights: np.ndarray | None = None, *, device: str = "cpu", teacher: Teacher | None = None,
+                 ) -> None:
         self.model, self.optimizer, self.classes, self.device = model, optimizer, classes, device
         self._forward = forward(model)
         self._smoothing = section.label_smoothing
-        self._augmentations = section.augment
+        self._augmentations, self._teacher = section.augment, teacher
         self._weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32).to(device)
         optimizer.build(model.trainable_variables)
         if device != "cpu":
             with keras.device(device):
-                _move([*model.variables, *optimizer.variables], device)
+                move([*model.variables, *optimizer.variables], device)
                 finalise(model.layers)
         self._parameters = [v.value for v in model.trainable_variables]
         self._seeds = [layer.seed_generator.state for layer in model.layers
@@ -114,6 +129,8 @@ class Trainer:
             x, targets = self._batch(split, index, epoch, scale)
             logits = self._forward(x, training=True)
             loss = self._loss(logits, targets)
+            if self._teacher is not None:
+                loss = self._teacher.loss(loss, logits, index, x)
             loss.backward()
             with torch.no_grad():
                 self._update([parameter.grad for parameter in self._parameters])
@@ -160,7 +177,7 @@ class Trainer:
         return float(F.cross_entropy(logits, split.labels)), hits / len(split)
 
 
-def _move(variables: Iterable[Any], device: str) -> None:
+def move(variables: Iterable[Any], device: str) -> None:
     """Move Keras variables to a device; references to their old tensors become stale."""
     for variable in variables:
         value = variable._value.detach().to(device)

@@ -23,18 +23,26 @@ PICTURES = 4 << 20  # bytes of the plots and of the report, which contains them 
 def needed(recipe: Recipe, dataset: Dataset, parameters: int) -> int:
     """The maximum disk space in bytes of a run with `parameters` parameters while it is written.
 
-    It counts the kept checkpoints and the one being written, each with weights and optimizer variables; `model.keras`
-    and its ONNX model, each twice, because they may be replaced; the predictions on the validation and test splits,
-    also as CSV; the check images; plots and report. `dataset` is prepared.
+    It counts the kept checkpoints and the one being written, each with weights and optimizer variables, and what a
+    finished run has. `dataset` is prepared.
     """
     slots = 0 if recipe.train.fit == "logistic-regression" else optimizers.slots(recipe.train.optimizer)
     variables = FLOAT * parameters * (1 + slots)
     checkpoints = (sum(KEPT.values()) + 1) * (variables + FILE + RECORD * recipe.train.all_epochs)
+    return checkpoints + finished(dataset, parameters)
+
+
+def finished(dataset: Dataset, parameters: int) -> int:
+    """The maximum disk space in bytes of a finished run without its checkpoints.
+
+    It counts `model.keras` and its ONNX model, each twice, because they may be replaced; the predictions on the
+    validation and test splits, also as CSV; the check images; plots and report.
+    """
     models = 4 * (FLOAT * parameters + FILE + RULES)
     images = sum(len(split) for name, split in dataset.splits().items() if name != "train")
     predictions = images * (32 + 16 * len(dataset.classes))
     check = min(CHECK_IMAGES * math.prod(dataset.shape), CHECK)
-    return checkpoints + models + predictions + check + PICTURES
+    return models + predictions + check + PICTURES
 
 
 def used(directory: Path) -> int:

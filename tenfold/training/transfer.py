@@ -77,8 +77,9 @@ class FineTuner(engine.Trainer):
     """
 
     def __init__(self, model: Any, optimizer: Any, section: TrainSection, classes: int,
-                 class_weights: np.ndarray | None, *, device: str, fractions: dict[str, float]) -> None:
-        super().__init__(model, optimizer, section, classes, class_weights, device=device)
+                 class_weights: np.ndarray | None, *, device: str, teacher: engine.Teacher | None,
+                 fractions: dict[str, float]) -> None:
+        super().__init__(model, optimizer, section, classes, class_weights, device=device, teacher=teacher)
         owner = {id(variable): layer.name for layer in model.layers for variable in layer.trainable_variables}
         self._slow = [(variable.value, fractions[owner[id(variable)]]) for variable in model.trainable_variables
                       if fractions.get(owner[id(variable)], 1.0) < 1]
@@ -102,7 +103,7 @@ def learning_rate_fractions(recipe: Recipe) -> dict[str, float]:
 
 def train(
     recipe: Recipe, dataset: Dataset, run: Run, model: Any, class_weights: np.ndarray | None,
-    callbacks: Sequence[Any], watcher: Watcher, resume: Snapshot | None,
+    callbacks: Sequence[Any], watcher: Watcher, resume: Snapshot | None, teacher: engine.Teacher | None = None,
 ) -> Generator[dict[str, float]]:
     """Train the fast network `model` with initial weights in the recipe's phases; yield one record per epoch."""
     weights.initialise(model, recipe.model, watcher)
@@ -121,9 +122,10 @@ def train(
         trained = model if phase_features is None else head(recipe, phase_features, logits, fresh=number == 0)
         machine = configure(phase.section.precision)
         arguments = (phase.section, len(dataset.classes), class_weights)
-        trainer = (engine.Trainer(trained, optimizers.make(phase.section), *arguments) if phase.cached else
+        trainer = (engine.Trainer(trained, optimizers.make(phase.section), *arguments, teacher=teacher)
+                   if phase.cached else
                    FineTuner(trained, optimizers.make(phase.section, machine.dtype), *arguments,
-                             device=machine.device, fractions=learning_rate_fractions(recipe)))
+                             device=machine.device, teacher=teacher, fractions=learning_rate_fractions(recipe)))
         earlier = [record for record in records if record["phase"] <= number]
         phase_recipe = recipe.model_copy(update={"train": phase.section})
         loop = Loop(phase_recipe, phase_features or dataset, run, trainer, callbacks, watcher, number, earlier)

@@ -10,8 +10,8 @@ import pytest
 
 from tenfold import jobs
 from tenfold.errors import ExportError, UsageError
+from tenfold.evaluation.statistics import accuracy_change
 from tenfold.export.int8 import Judges, judge
-from tenfold.export.parity import accuracy_change
 from tenfold.run import Run
 from tenfold.runtimes import open_export, open_predictor
 

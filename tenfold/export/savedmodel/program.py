@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
@@ -48,4 +49,5 @@ def answer(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    {"write": write, "answer": answer}[sys.argv[1]](*sys.argv[2:])
+    commands: dict[str, Callable[..., None]] = {"write": write, "answer": answer}
+    commands[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,43 @@
+"""Choose images to label: unsure ones, unlike one another."""
+
+from __future__ import annotations
+
+import numpy as np
+
+SHARPNESS = 2.0  # exponent of the uncertainty
+
+
+def margins(probabilities: np.ndarray) -> np.ndarray:
+    """The difference of the two highest probabilities of each image, float64 [n]; probabilities: float [n, k > 1]."""
+    top = np.partition(probabilities.astype(np.float64), -2, axis=1)[:, -2:]
+    return top[:, 1] - top[:, 0]
+
+
+def choose(probabilities: np.ndarray, features: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+    """The rows of `count` ≤ n images to label, in order of choice: int64 [count].
+
+    probabilities: float [n, k]; features: float [n, d]. Images are drawn one after the other, as the first centres of
+    k-means++ are (Arthur & Vassilvitskii 2007): with a probability proportional to the squared distance from the
+    nearest one drawn before, times the squared uncertainty, one minus the margin. The same seed draws the same images.
+    """
+    rng = np.random.default_rng(seed)
+    rows = _unit(features)
+    weights = np.maximum(1 - margins(probabilities), 1e-6) ** SHARPNESS
+    nearest = np.full(len(rows), 2.0)
+    chosen = np.empty(count, np.int64)
+    left = np.ones(len(rows), bool)
+    for number in range(count):
+        scores = weights * nearest * left
+        if not scores.sum() > 0:  # all that are left equal one that is chosen
+            scores = weights * left
+        chosen[number] = pick = int(rng.choice(len(rows), p=scores / scores.sum()))
+        left[pick] = False
+        nearest = np.minimum(nearest, np.maximum(2 - 2 * (rows @ rows[pick]).astype(np.float64), 0))
+    return chosen
+
+
+def _unit(features: np.ndarray) -> np.ndarray:
+    """Standardised features of length 1, float32 [n, d]."""
+    deviation = features.std(axis=0, dtype=np.float64)
+    rows = ((features - features.mean(axis=0, dtype=np.float64)) / np.where(deviation > 0, deviation, 1))
+    return (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)).astype(np.float32)
