@@ -32,6 +32,7 @@ def gather(run: Run, dataset: Dataset) -> Material:
         explained=_explained_errors(run, dataset, splits),
         calibration=run.calibration() if run.has("calibration.json") else {},
         corruptions=run.corruptions() if run.has("corruptions.json") else {},
+        inspection=run.read_json("inspection.json") if run.has("inspection.json") else {},
         learning_curve=run.learning_curve() if run.has("learning_curve.json") else {})
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # imported on use: `tenfold predict` needs none of them
     from tenfold.data.caches import Entry
     from tenfold.data.dataset import Dataset
     from tenfold.explanation import Explanation
+    from tenfold.inspection import Inspection
     from tenfold.prediction import Prediction
     from tenfold.run import Run
 
@@ -66,6 +67,7 @@ def print_results(run: Run) -> None:
             table.add_row(metric(name).title, *map(metric(name).text, entries))
     _print(table)
     described = run.environment().splits
+    inspection = run.read_json("inspection.json") if run.has("inspection.json") else {}
     for split, scored in metrics.items():
         known = SplitRecord(scored.get("data") or described.get(split.removesuffix("_tta"), {}))
         of = f" of {known.expected:,}" if known.expected else ""
@@ -73,6 +75,10 @@ def print_results(run: Run) -> None:
         _print(f"[dim]{escape(split)}: {known.count:,} images{part} ({escape(known.source)})[/dim]")
         for note in scored.get("notes", []):
             _print(f"[yellow]{escape(split)}: {escape(note)}[/yellow]")
+        seen = inspection.get("seen_in_training", {}).get(split, 0)
+        if seen:
+            _print(f"[yellow]{escape(split)}: {seen:,} images are also in training, or nearly: its scores are too "
+                   "good[/yellow]")
     _print(f"report  {escape(str(run.path / 'report.html'))}")
 
 
@@ -88,7 +94,8 @@ def print_first_verdict(run: Run, data: str) -> None:
     for number, (count, true, predicted) in enumerate(_confused(test["confusion_matrix"])[:CONFUSED]):
         pair = f"{escape(classes[true])} predicted as {escape(classes[predicted])}"
         _print(f"{'' if number else 'confused':<10}{pair}: {count:,} of {sum(test['confusion_matrix'][true]):,}")
-    for caution in facts.cautions(run.status(), dataset["splits"], run.metrics()):
+    inspection = run.read_json("inspection.json") if run.has("inspection.json") else {}
+    for caution in facts.cautions(run.status(), dataset["splits"], run.metrics(), inspection):
         _print(f"[yellow]{escape(caution)}[/yellow]")
     _print(escape(facts.doubled(run.learning_curve())))
     _print(f"report    {escape(str(run.path / 'report.html'))}\n")
@@ -345,6 +352,27 @@ def print_caches(removed: Sequence[Entry], kept: Sequence[Entry], clear: bool) -
                + ("; a process is using the others" if kept else ""))
     else:
         _print(f"{len(kept):,} in the caches, {_disk_size(sum(entry.size for entry in kept))}")
+
+
+def print_inspection(found: Inspection, data: str, page: Path | None) -> None:
+    """Print a row for each kind of finding with its worst example, what was not looked for, and what to do next."""
+    from tenfold.inspection import kinds
+
+    known = kinds()
+    total = ", ".join(f"{count:,} in {split}" for split, count in found.images.items())
+    _print(f"[bold]{escape(found.name)}[/bold]  {len(found.classes):,} classes, images: {total}")
+    table = _table("finding", ">number", "what it is", "example", "")
+    for kind, count in found.counts().items():
+        worst = found.of(kind)[0]
+        example = ", ".join(map(printable, worst.images[:2]))
+        table.add_row(kind, f"{count:,}", escape(known[kind].meaning), escape(example), escape(printable(worst.words)))
+    _print(table if found.findings else "nothing found")
+    for kind, reason in found.skipped.items():
+        _print(f"[yellow]{kind}: not looked for: {escape(reason)}[/yellow]")
+    if page is not None:
+        _print(f"page  {escape(str(page))}")
+    elif found.findings:
+        _print(f"look at the images and decide: tenfold data check {escape(data)} --html check.html")
 
 
 def _disk_size(count: int) -> str:

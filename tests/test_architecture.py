@@ -44,6 +44,9 @@ FLOORS: dict[str, set[str]] = {
     },
     "report": {"registry", "recipe", "progress", "run", "later", "evaluation"},
     "comparison": {"csvfile", "errors", "notebooks", "registry", "storage", "run", "evaluation", "report"},
+    "inspection": {
+        "errors", "extras", "registry", "storage", "recipe", "progress", "data", "training", "report",
+    },
     "environment": {"errors", "machine", "data"},
     "study": {
         "errors", "machine", "shipped", "storage", "recipe", "progress", "run", "data", "evaluation", "comparison",
@@ -57,19 +60,20 @@ FLOORS: dict[str, set[str]] = {
     "jobs": {
         "errors", "extras", "machine", "registry", "storage", "recipe", "progress", "modelfile", "run", "data",
         "models", "runtimes", "interrupt", "training", "evaluation", "export", "report", "environment", "material",
+        "inspection",
     },
     "bench": {"errors", "extras", "machine", "registry", "progress", "run", "runtimes", "export"},
     "overview": {"errors", "storage", "recipe", "progress", "run", "data", "models", "report", "jobs"},
     "explanation": {
         "errors", "machine", "progress", "modelfile", "run", "data", "runtimes", "evaluation", "report", "material",
-        "jobs",
+        "jobs", "inspection",
     },
     "estimator": {"run", "data", "models", "runtimes", "jobs"},
     "demo": {"progress", "study"},
-    "terminal": {"csvfile", "registry", "run", "data", "evaluation", "report", "comparison"},
+    "terminal": {"csvfile", "registry", "run", "data", "evaluation", "report", "comparison", "inspection"},
     "cli": {
         "errors", "plugins", "recipe", "progress", "run", "data", "prediction", "export", "comparison", "environment",
-        "study", "search", "jobs", "bench", "overview", "explanation", "demo", "terminal",
+        "study", "search", "jobs", "bench", "overview", "explanation", "demo", "terminal", "inspection",
     },
     "__main__": {"cli"},
     "__init__": set(),

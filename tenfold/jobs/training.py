@@ -13,6 +13,8 @@ from tenfold.data.given.values import Data
 from tenfold.errors import RunError
 from tenfold.interrupt import Interrupt
 from tenfold.jobs import steps
+from tenfold.jobs.checking import FILE as INSPECTION
+from tenfold.jobs.checking import before_training
 from tenfold.jobs.job import Interruptible, Job, Plan, listed
 from tenfold.jobs.learning_curve import check
 from tenfold.jobs.own_data import KEPT, check_data, choose
@@ -57,7 +59,7 @@ def train(
         watcher = Interruptible(watcher, interrupt)
         chosen = choose(recipe, data, watcher)
         job = Job(chosen.recipe, chosen.dataset, callbacks, watcher, interrupt, csv, h5, learning_curve,
-                  keep=chosen.keep)
+                  keep=chosen.keep, inspection=before_training(chosen, watcher))
         name = name or f"{recipe.name}-{job.dataset.name}"
         found = _newest_run(runs, name, job.recipe) if resume else None
         if found is None:
@@ -124,5 +126,7 @@ def _start(job: Job, runs: Path, name: str) -> Run:
         if keep is not None:
             run.write_directory(KEPT, lambda folder: kept.write(keep, folder))
         keep_model(run, job.recipe)
+        if job.inspection is not None:
+            run.write_json(INSPECTION, job.inspection)
         steps.do(job, run, plan)
     return run

@@ -75,7 +75,7 @@ def dataset_features(network: Any, recipe: Recipe, dataset: Dataset, watcher: Wa
     images, augmented by `train.augment`. Raises StorageError if the disk has too little space, and
     KeyboardInterrupt when `watcher.stop` returns true.
     """
-    key, section = _network_key(network), recipe.train
+    key, section = network_key(network), recipe.train
     copies = range(1, 1 + section.augmented_copies)
     views = [View(), *(View(number, section.seed, section.augment) for number in copies)]
     parts = [extract(network, key, dataset.train, view, watcher, dataset.uri) for view in views]
@@ -130,7 +130,7 @@ def _report_progress(count: int, watcher: Watcher) -> Callable[[int], None]:
     return progress
 
 
-def _network_key(network: Any) -> str:
+def network_key(network: Any) -> str:
     """A hash of a network's graph, weights and layer precision, and of the versions of the packages that compute it.
 
     It ignores `trainable`, so that a probe and fine-tuning share their features.

@@ -165,12 +165,12 @@ def test_the_cache_key_of_a_network_depends_on_its_computation(monkeypatch: pyte
         dense = keras.layers.Dense(units, kernel_initializer="ones", trainable=trainable)
         return keras.Model(inputs, dense(inputs), name="features")
 
-    key = features._network_key(network(True))
-    assert key == features._network_key(network(False))
-    assert key != features._network_key(network(True, 3))
+    key = features.network_key(network(True))
+    assert key == features.network_key(network(False))
+    assert key != features.network_key(network(True, 3))
     for name in ("tenfold", "keras", "torch"):
         with monkeypatch.context() as patch:
             patch.setattr("importlib.metadata.version", lambda each, name=name: "new" if each == name else "old")
-            patched = features._network_key(network(True))
+            patched = features.network_key(network(True))
             patch.setattr("importlib.metadata.version", lambda each: "old")
-            assert patched != features._network_key(network(True))
+            assert patched != features.network_key(network(True))

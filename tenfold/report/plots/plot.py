@@ -33,7 +33,7 @@ class Material:
     validation, test: images, labels and probabilities (float [n, k]); best_epoch: the kept epoch (None: marks the
     first one with the highest validation accuracy); explained: errors of the evaluated split with explanations;
     calibration, corruptions, learning_curve: as in the JSON files of these names; points: the models of a comparison,
-    from `Leaderboard.pareto`; search: the content of `search.json`.
+    from `Leaderboard.pareto`; search: the content of `search.json`; inspection: that of `inspection.json`.
     """
 
     history: Sequence[Mapping[str, float]] = ()
@@ -49,6 +49,7 @@ class Material:
     learning_curve: Mapping[str, Any] = field(default_factory=dict)
     points: Sequence[Mapping[str, Any]] = ()
     search: Mapping[str, Any] = field(default_factory=dict)
+    inspection: Mapping[str, Any] = field(default_factory=dict)
 
 
 def evaluated(material: Material) -> tuple[str, Predicted] | None:
