@@ -2,11 +2,12 @@
 
     python -m benchmarks.gate [--images 10000] [--seed 0] [--sheet FILE.png] [--folder DIR] [--json FILE]
 
-Writes two copies of CIFAR-10 (or of a part, a fifth of which is the test split) as JPEG: one as it is, and one with
-faults planted from the seed: 100 images that are also in the test split, 100 that are nearly so (encoded anew, shifted
-by up to 3 pixels, brighter or darker), 50 truncated files, and labels of 5 % of the training images, at most 500,
-changed to another class. Pairs that are also found in the copy without faults say nothing about the planted ones; they
-are left out of the count, and --sheet draws 100 of them to look at. The cache is empty at the start.
+Writes two copies of CIFAR-10 or of a random part as JPEG: one as it is, and one with faults planted from the seed: 100
+training images that are also in the test split, 100 that are nearly so (encoded anew, shifted by up to 3 pixels,
+brighter or darker), 50 truncated files, and 5 % of the labels, at most 500, changed to another class. Pairs that are
+also found in the copy without faults say nothing about the planted ones; they are left out of the count, and --sheet
+draws 100 of them to look at. The cache is empty at the start. Where fewer images are on this machine, mirrored ones
+make up the number.
 """
 
 from __future__ import annotations
@@ -48,20 +49,18 @@ class Planted:
 
 
 def chosen(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...]]:
-    """(images, labels, splits, classes) of CIFAR-10, or of a random part with a fifth in test."""
+    """(images, labels, splits, classes): `count` images, a fifth of them in test as far as there are so many."""
     from tenfold.data import open_dataset
 
-    dataset = open_dataset("cifar10")
-    assert dataset.test is not None
-    parts = []
-    for split, most in ((dataset.train, count - count // 5), (dataset.test, count // 5)):
-        rows = np.arange(len(split))
-        if count < 60_000:
-            rows = np.sort(np.random.default_rng(0).permutation(len(split))[:most])
-        parts.append((split.images[rows], split.labels[rows]))
-    images, labels = (np.concatenate([part[i] for part in parts]) for i in range(2))
-    splits = np.repeat(["train", "test"], [len(part[1]) for part in parts])
-    return images, labels, splits, dataset.classes
+    dataset, rng = open_dataset("cifar10"), np.random.default_rng(0)
+    train, test = dataset.train, dataset.test
+    assert test is not None
+    tested = np.sort(rng.permutation(len(test))[: count // 5])
+    trained = np.sort(rng.permutation(len(train))[: count - len(tested)])
+    mirrored = np.sort(rng.permutation(len(train))[: count - len(tested) - len(trained)])
+    images = np.concatenate([train.images[trained], train.images[mirrored][:, :, ::-1], test.images[tested]])
+    labels = np.concatenate([train.labels[trained], train.labels[mirrored], test.labels[tested]])
+    return images, labels, np.repeat(["train", "test"], [count - len(tested), len(tested)]), dataset.classes
 
 
 def encoded(image: np.ndarray, quality: int = QUALITY) -> bytes:
@@ -84,7 +83,7 @@ def write_copies(folder: Path, count: int, seed: int) -> Planted:
     images, labels, splits, classes = chosen(count)
     rng, planted = np.random.default_rng(seed), Planted()
     train, wrong = np.flatnonzero(splits == "train"), labels.copy()
-    flips = min(FLIPPED, round(FLIPPED_PART * len(train)))
+    flips = min(FLIPPED, round(FLIPPED_PART * count))
     exact, near, truncated, flipped = np.split(rng.permutation(train)[: EXACT + NEAR + TRUNCATED + flips],
                                                np.cumsum([EXACT, NEAR, TRUNCATED]))
     wrong[flipped] = (labels[flipped] + rng.integers(1, len(classes), flips)) % len(classes)

@@ -355,24 +355,17 @@ def print_caches(removed: Sequence[Entry], kept: Sequence[Entry], clear: bool) -
 
 
 def print_inspection(found: Inspection, data: str, page: Path | None) -> None:
-    """Print a row for each kind of finding with its worst example, what was not looked for, and what to do next."""
-    from tenfold.inspection import kinds
-
-    known = kinds()
-    total = ", ".join(f"{count:,} in {split}" for split, count in found.images.items())
-    _print(f"[bold]{escape(found.name)}[/bold]  {len(found.classes):,} classes, images: {total}")
+    """Print a row for each kind of finding, what was not looked for, and what to do next."""
     table = _table("finding", ">number", "what it is", "example", "")
-    for kind, count in found.counts().items():
-        worst = found.of(kind)[0]
-        example = ", ".join(map(printable, worst.images[:2]))
-        table.add_row(kind, f"{count:,}", escape(known[kind].meaning), escape(example), escape(printable(worst.words)))
+    for row in found.rows():
+        table.add_row(*map(escape, row))
+    _print(escape(found.heading()))
     _print(table if found.findings else "nothing found")
-    for kind, reason in found.skipped.items():
-        _print(f"[yellow]{kind}: not looked for: {escape(reason)}[/yellow]")
-    if page is not None:
-        _print(f"page  {escape(str(page))}")
-    elif found.findings:
-        _print(f"look at the images and decide: tenfold data check {escape(data)} --html check.html")
+    for sentence in found.not_looked_for():
+        _print(f"[yellow]{escape(sentence)}[/yellow]")
+    if page is not None or found.findings:
+        _print(f"page  {escape(str(page))}" if page is not None else
+               f"look at the images and decide: tenfold data check {escape(data)} --html check.html")
 
 
 def _disk_size(count: int) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 
 from tenfold.data.dataset import Dataset, LeftOut, Split
 from tenfold.data.images import SUFFIXES, printable
+from tenfold.data.own.listing import some
 from tenfold.errors import DataError, UsageError, unknown
 from tenfold.storage.paths import absent, expanded, read_small
 
@@ -25,7 +26,6 @@ COLUMNS = ("image", "decision", "label")
 DECISIONS = ("keep", "drop", "relabel")
 MOST_BYTES = 1 << 28
 NUMBERED = re.compile(r"(train|validation|test):[0-9]+")
-SHOWN = 3  # names in a message
 EXPECTED = "expected a CSV file with the columns image, decision and label, as the page of `tenfold data check` exports"
 
 
@@ -86,7 +86,7 @@ def exclude(dataset: Dataset, file: str) -> Dataset:
     if not relabelled and len(left_out) == len(dataset.left_out):
         return dataset
     notes = [*dataset.notes, f"{path.name}: {len(left_out) - len(dataset.left_out):,} images dropped, "
-                             f"{len(relabelled):,} relabelled" + (f" ({_some(relabelled)})" if relabelled else "")]
+                             f"{len(relabelled):,} relabelled" + (f" ({some(relabelled)})" if relabelled else "")]
     held = {name: split if len(split) else None for name, split in splits.items()}
     return replace(dataset, **held, notes=tuple(notes), left_out=tuple(left_out))
 
@@ -161,13 +161,8 @@ def _check(dataset: Dataset, path: Path, decisions: Mapping[str, Decision],
     if missing:
         example = next(iter(known.values()))[0]
         raise UsageError(f"data.exclude: {printable(path)}: {len(missing):,} of {len(decisions):,} rows name images "
-                         f"that {dataset.name} does not have ({_some(missing)}); expected names such as {example}")
+                         f"that {dataset.name} does not have ({some(missing)}); expected names such as {example}")
     for each in decisions.values():
         if each.decision == "relabel" and each.label not in dataset.classes:
             raise UsageError(f"data.exclude: {printable(path)}: {printable(each.image)}: "
                              f"{unknown('class', printable(each.label), dataset.classes)}")
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(map(printable, names[:SHOWN])) + more

@@ -40,13 +40,13 @@ def probe_probabilities(subject: Subject) -> np.ndarray:
     Equal and nearly equal images are judged together. Raises DataError if a class has too few images.
     """
     labels = subject.labels
-    counts = np.bincount(labels)
-    small = [subject.dataset.classes[label] for label in np.flatnonzero((counts > 0) & (counts < FOLDS))]
-    if small:
-        raise DataError(f"{small[0]} has fewer than {FOLDS} images, too few to judge their labels")
     groups = np.arange(len(labels))
     for rows in (*subject.equal, *(rows for rows, _ in subject.near)):
         groups[rows] = groups[rows].min()
+    counts = {label: len(np.unique(groups[labels == label])) for label in np.unique(labels)}
+    small = [subject.dataset.classes[label] for label, count in counts.items() if count < FOLDS]
+    if small:
+        raise DataError(f"{small[0]} has fewer than {FOLDS} different images, too few to judge their labels")
     return out_of_fold(subject.features, labels, groups, len(subject.dataset.classes), subject.watcher)
 
 

@@ -71,7 +71,7 @@ def kind(needs: Needs, *, order: int, advice: str) -> Callable[[Callable[[Subjec
     return lambda find: Kind(find, needs, order, advice)
 
 
-def kinds(needs: tuple[Needs, ...] = ALL) -> dict[str, Kind]:
+def known_kinds(needs: tuple[Needs, ...] = ALL) -> dict[str, Kind]:
     """The kinds by name, the most harmful first; only those that need no more than `needs`."""
     found: dict[str, Kind] = {name: FINDINGS.get(name) for name in FINDINGS.names()}
     return dict(sorted(((name, each) for name, each in found.items() if each.needs in needs),

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from tenfold.data.dataset import Dataset
-from tenfold.data.images import Header
+from tenfold.data.images import Header, printable
 from tenfold.errors import DataError, MissingExtraError, ModelFileError
 from tenfold.inspection import kept
 from tenfold.inspection.evidence import backbone_features, probe_probabilities
-from tenfold.inspection.finding import ALL, Finding, Needs, kinds
+from tenfold.inspection.finding import ALL, Finding, Needs, known_kinds
 from tenfold.inspection.subject import Subject
 from tenfold.progress import SILENT, Watcher
 
@@ -38,12 +38,27 @@ class Inspection:
     def counts(self) -> dict[str, int]:
         """The number of findings by kind, the most harmful first."""
         found = Counter(finding.kind for finding in self.findings)
-        return {name: found[name] for name in kinds() if found[name]}
+        return {name: found[name] for name in known_kinds() if found[name]}
 
     def summary(self) -> str:
         """The numbers of findings in words."""
-        counts = [f"{count:,} {kind.replace('_', ' ')}" for kind, count in self.counts().items()]
+        counts = [f"{kind.replace('_', ' ')} {count:,}" for kind, count in self.counts().items()]
         return f"{', '.join(counts)} (`tenfold data check` shows them)" if counts else "nothing found"
+
+    def heading(self) -> str:
+        """Name, classes and images in words."""
+        total = ", ".join(f"{count:,} in {split}" for split, count in self.images.items())
+        return f"{self.name}: {len(self.classes):,} classes, images: {total}"
+
+    def rows(self) -> list[list[str]]:
+        """Kind, number, meaning and the worst example with what was found, as text, for each kind of finding."""
+        known, worst = known_kinds(), {kind: self.of(kind)[0] for kind in self.counts()}
+        return [[kind, f"{count:,}", known[kind].meaning, ", ".join(map(printable, worst[kind].images[:2])),
+                 printable(worst[kind].words)] for kind, count in self.counts().items()]
+
+    def not_looked_for(self) -> list[str]:
+        """A sentence for each kind that could not be looked for."""
+        return [f"{kind.replace('_', ' ')}: not looked for: {reason}" for kind, reason in self.skipped.items()]
 
     def of(self, *names: str) -> list[Finding]:
         """The findings of some kinds."""
@@ -70,7 +85,7 @@ def inspect(
                       watcher)
     store = kept.Store.of(subject, evidence)
     found, skipped = store.read(), dict[str, str]()
-    wanted = kinds(tuple(needs))
+    wanted = known_kinds(tuple(needs))
     for name, each in wanted.items():
         if name in found:
             continue
@@ -79,7 +94,7 @@ def inspect(
         except (MissingExtraError, ModelFileError, DataError) as error:
             skipped[name] = str(error)
     store.write(found)
-    chosen = [name for name in kinds() if name in found]  # also expensive kinds that were looked for before
+    chosen = [name for name in known_kinds() if name in found]  # also expensive kinds that were looked for before
     return Inspection(dataset.name, dataset.uri, dataset.classes,
                       {name: len(split) for name, split in dataset.splits().items()},
                       tuple(finding for name in chosen for finding in found[name]), skipped)

@@ -52,10 +52,15 @@ def out_of_fold(features: np.ndarray, labels: np.ndarray, groups: np.ndarray, cl
     from sklearn.model_selection import StratifiedGroupKFold
 
     x = reduced(features, DIMENSIONS)
-    found = np.zeros((len(x), classes), np.float32)
+    found = np.full((len(x), classes), 1 / classes, np.float32)
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
+    if not x.shape[1]:  # all images look the same
+        return found
     for train, held in folds.split(x, labels, groups):
         stop_if_asked(watcher)
+        if len(np.unique(labels[train])) < 2:
+            continue  # nothing to compare: the groups of a class are as large as that
         model = LogisticRegression(C=STRENGTH, max_iter=ITERATIONS, tol=1e-3).fit(x[train], labels[train])
+        found[held] = 0
         found[held[:, np.newaxis], model.classes_] = model.predict_proba(x[held])
     return found

@@ -20,7 +20,8 @@ class Looks:
     """What the pixels of n images tell.
 
     digests: of shape and pixels, equal for equal images; small: grey thumbnails uint8 [n, 32, 32]; bright: the level
-    that 1 % of the pixels exceed, float32 [n], 0 to 255; contrast: standard deviation of the grey levels, float32 [n];
+    that 1 % of the pixels exceed, float32 [n], 0 to 255; contrast: the highest standard deviation of the levels of a
+    channel, float32 [n];
     sharpness: second derivative relative to the first, float32 [n], 0 for flat images; border: mean colours and
     standard deviations of the four edges, float32 [n, 4 (c + 1)].
     """
@@ -64,11 +65,13 @@ def _has_bars(images: np.ndarray) -> np.ndarray:
 
 def _measure(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(brightness, contrast and sharpness float32 [n, 3], border float32 [n, 4 (c + 1)]) of uint8 [n, h, w, c]."""
-    grey = images.mean(axis=3, dtype=np.float32)
+    levels = images.astype(np.float32)
+    grey = levels.mean(axis=3)
     flat = grey.reshape(len(grey), -1)
     place = max(0, int(0.99 * flat.shape[1]) - 1)
     bright = np.partition(flat, place, axis=1)[:, place]
-    return np.stack([bright, flat.std(axis=1), _sharpness(grey)], axis=1), _border(images)
+    contrast = levels.std(axis=(1, 2)).max(axis=1)
+    return np.stack([bright, contrast, _sharpness(grey)], axis=1), _border(images)
 
 
 def _sharpness(grey: np.ndarray) -> np.ndarray:

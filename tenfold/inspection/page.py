@@ -9,7 +9,7 @@ import numpy as np
 
 from tenfold.data.dataset import Dataset
 from tenfold.data.exclusion import image_names
-from tenfold.inspection.finding import Finding, kinds
+from tenfold.inspection.finding import Finding, known_kinds
 from tenfold.inspection.inspecting import Inspection
 from tenfold.report.inspection import Picture, Row, Section, page
 from tenfold.storage.files import write_whole
@@ -22,16 +22,14 @@ def write_page(dataset: Dataset, found: Inspection, path: Path) -> Path:
     """Write the page of the findings of a data set, one file that needs no other. Raises StorageError."""
     places = {name: (split, number) for split, names in image_names(dataset).items()
               for number, name in enumerate(names)}
-    known, by_kind = kinds(), {kind: found.of(kind) for kind in found.counts()}
+    known, by_kind = known_kinds(), {kind: found.of(kind) for kind in found.counts()}
     sections = [
         Section(kind, known[kind].meaning, known[kind].advice, len(findings),
                 [_row(dataset, each, places) for each in findings[:MOST_ROWS]],
                 {image: decision for each in findings[MOST_ROWS:] for image, decision in _proposed(each).items()})
         for kind, findings in by_kind.items()]
-    about = ", ".join(f"{count:,} images in {split}" for split, count in found.images.items())
-    skipped = [f"{kind.replace('_', ' ')}: not looked for: {reason}" for kind, reason in found.skipped.items()]
-    return write_whole(path, page(f"Inspection of {found.name}", f"{about}, {len(found.classes):,} classes.",
-                                  found.classes, sections, skipped))
+    return write_whole(path, page(f"Inspection of {found.name}", found.heading(), found.classes, sections,
+                                  found.not_looked_for()))
 
 
 def _row(dataset: Dataset, finding: Finding, places: Mapping[str, tuple[str, int]]) -> Row:

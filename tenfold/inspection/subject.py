@@ -51,10 +51,6 @@ class Subject:
         """The name of the split of each image."""
         return np.concatenate([np.full(len(split), name) for name, split in self.dataset.splits().items()])
 
-    def classes_of(self, rows: np.ndarray) -> list[str]:
-        """The distinct class names of some images, in the order of the labels."""
-        return [self.dataset.classes[label] for label in np.unique(self.labels[rows])]
-
     def named(self, rows: np.ndarray) -> tuple[str, ...]:
         """The names of some images (int [m])."""
         return tuple(self.names[row] for row in rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ class Job:
     callbacks: `keras.callbacks.Callback`s; watcher: also asks the job to stop after an interrupt; csv: also write the
     predictions as CSV; h5: also write the model as HDF5; learning_curve: also measure what more images would bring;
     tested: False ends the run after validation, without its test score and report, because the run only serves to
-    choose a recipe; keep: the images that the run has to keep; inspection: the findings in its images.
+    choose a recipe; keep: the images that the run has to keep.
     """
 
     recipe: Recipe
@@ -38,7 +38,6 @@ class Job:
     learning_curve: bool = False
     tested: bool = True
     keep: Dataset | None = None
-    inspection: Mapping[str, Any] | None = None
 
 
 class Pruned(Exception):  # noqa: N818  (a decision, not an error)

@@ -11,7 +11,7 @@ from tenfold.inspection.looks import Looks
 from tenfold.inspection.subject import Subject
 from tenfold.registry import FINDINGS
 
-PLAIN = 3.0  # standard deviation of the grey levels
+PLAIN = 3.0  # standard deviation of the levels
 
 
 def is_blank(looks: Looks) -> np.ndarray:
@@ -27,4 +27,4 @@ def blank(subject: Subject) -> Iterator[Finding]:
     for row in np.flatnonzero(is_blank(looks)):
         names = subject.named([row])
         yield Finding("blank", names, float(1 - looks.contrast[row] / 255),
-                      f"its grey levels vary by {looks.contrast[row]:.1f} of 255", drop=names)
+                      f"its levels vary by {looks.contrast[row]:.1f} of 255", drop=names)

@@ -17,4 +17,4 @@ def conflict(subject: Subject) -> Iterator[Finding]:
     """The same pixels with different labels: at least one label is wrong."""
     for rows in subject.equal:
         if len(np.unique(subject.labels[rows])) > 1:
-            yield Finding("conflict", subject.named(rows), 1.0, " or ".join(subject.classes_of(rows)))
+            yield Finding("conflict", subject.named(rows), 1.0, subject.places(rows))

@@ -17,4 +17,5 @@ def near_duplicate(subject: Subject) -> Iterator[Finding]:
     for rows, similarity in subject.near:
         if len(set(subject.splits[rows])) == 1:
             names = subject.named(rows)
-            yield Finding("near_duplicate", names, similarity, subject.places(rows), drop=names[1:])
+            yield Finding("near_duplicate", names, similarity,
+                          f"{similarity:.1%} alike: {subject.places(rows)}", drop=names[1:])

@@ -17,5 +17,5 @@ def near_leak(subject: Subject) -> Iterator[Finding]:
     """Nearly the same image in more than one split: encoded anew, shifted, brighter or darker."""
     for rows, similarity in subject.near:
         if len(set(subject.splits[rows])) > 1:
-            yield Finding("near_leak", subject.named(rows), similarity, subject.places(rows),
-                          drop=kept_for_judging(subject, rows))
+            yield Finding("near_leak", subject.named(rows), similarity,
+                          f"{similarity:.1%} alike: {subject.places(rows)}", drop=kept_for_judging(subject, rows))
