@@ -57,6 +57,7 @@ def _table(*columns: str) -> Table:
 def print_results(run: Run) -> None:
     """Print the metrics of a finished run and the path of its report."""
     from tenfold.evaluation.metrics import metric
+    from tenfold.report import facts
     from tenfold.run import SplitRecord
 
     metrics = run.metrics()
@@ -73,12 +74,8 @@ def print_results(run: Run) -> None:
         of = f" of {known.expected:,}" if known.expected else ""
         part = f"{of}: PARTIAL" if known.partial else ""
         _print(f"[dim]{escape(split)}: {known.count:,} images{part} ({escape(known.source)})[/dim]")
-        for note in scored.get("notes", []):
+        for note in [*scored.get("notes", []), *facts.seen_in_training(inspection, split)]:
             _print(f"[yellow]{escape(split)}: {escape(note)}[/yellow]")
-        seen = inspection.get("seen_in_training", {}).get(split, 0)
-        if seen:
-            _print(f"[yellow]{escape(split)}: {seen:,} images are also in training, or nearly: its scores are too "
-                   "good[/yellow]")
     _print(f"report  {escape(str(run.path / 'report.html'))}")
 
 
@@ -354,8 +351,8 @@ def print_caches(removed: Sequence[Entry], kept: Sequence[Entry], clear: bool) -
         _print(f"{len(kept):,} in the caches, {_disk_size(sum(entry.size for entry in kept))}")
 
 
-def print_inspection(found: Inspection, data: str, page: Path | None) -> None:
-    """Print a row for each kind of finding, what was not looked for, and what to do next."""
+def print_inspection(found: Inspection) -> None:
+    """Print a row for each kind of finding, and what was not looked for."""
     table = _table("finding", ">number", "what it is", "example", "")
     for row in found.rows():
         table.add_row(*map(escape, row))
@@ -363,9 +360,6 @@ def print_inspection(found: Inspection, data: str, page: Path | None) -> None:
     _print(table if found.findings else "nothing found")
     for sentence in found.not_looked_for():
         _print(f"[yellow]{escape(sentence)}[/yellow]")
-    if page is not None or found.findings:
-        _print(f"page  {escape(str(page))}" if page is not None else
-               f"look at the images and decide: tenfold data check {escape(data)} --html check.html")
 
 
 def _disk_size(count: int) -> str:

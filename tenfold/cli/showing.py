@@ -117,7 +117,11 @@ def data_check(
     if as_json:
         print(json.dumps({**found.to_dict(), **({"html": str(page)} if page else {})}, indent=2, ensure_ascii=False))
     else:
-        terminal.print_inspection(found, data, page)
+        terminal.print_inspection(found)
+        if page is not None:
+            print(f"page  {page}")
+        elif found.findings:
+            print(f"look at the images and decide: tenfold data check {data} --html check.html")
     if strict and found.findings:
         raise typer.Exit(1)
 

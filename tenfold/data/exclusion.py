@@ -47,7 +47,8 @@ def image_names(dataset: Dataset) -> dict[str, tuple[str, ...]]:
 def identified(dataset: Dataset) -> Dataset:
     """The data set with the names of `image_names` on its splits, so that selections of them keep the names."""
     names = image_names(dataset)
-    return replace(dataset, **{name: replace(split, names=names[name]) for name, split in dataset.splits().items()})
+    splits: dict[str, Any] = {name: replace(split, names=names[name]) for name, split in dataset.splits().items()}
+    return replace(dataset, **splits)
 
 
 def file_names(split: Split) -> tuple[str, ...]:
@@ -87,8 +88,8 @@ def exclude(dataset: Dataset, file: str) -> Dataset:
         return dataset
     notes = [*dataset.notes, f"{path.name}: {len(left_out) - len(dataset.left_out):,} images dropped, "
                              f"{len(relabelled):,} relabelled" + (f" ({some(relabelled)})" if relabelled else "")]
-    held = {name: split if len(split) else None for name, split in splits.items()}
-    return replace(dataset, **held, notes=tuple(notes), left_out=tuple(left_out))
+    splits |= {name: None for name in ("validation", "test") if name in splits and not len(splits[name])}
+    return replace(dataset, **splits, notes=tuple(notes), left_out=tuple(left_out))
 
 
 def absolute(file: str) -> str:

@@ -98,7 +98,7 @@ def image_header(source: Source) -> Header:
     """
     found = jpeg_shape(source) if isinstance(source, bytes) else None
     if found is not None:
-        return found
+        return Header(found[0], found[1], "L" if found[2] == 1 else "RGB")
     from PIL import Image
 
     try:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -50,7 +50,7 @@ def probe_probabilities(subject: Subject) -> np.ndarray:
     return out_of_fold(subject.features, labels, groups, len(subject.dataset.classes), subject.watcher)
 
 
-def judged_by(split_probabilities: dict[str, np.ndarray]) -> Callable[[Subject], np.ndarray]:
+def judged_by(split_probabilities: Mapping[Any, np.ndarray]) -> Callable[[Subject], np.ndarray]:
     """As `probe_probabilities`, but with a run's own ones, float [m, k], of the splits that it did not train on."""
     def probabilities(subject: Subject) -> np.ndarray:
         found = probe_probabilities(subject)

@@ -53,7 +53,7 @@ def look(images: Images, progress: Callable[[int], None] = lambda done: None) ->
             part = block[chosen] if not barred[chosen[0]] else without_bars(block[chosen[0]])[np.newaxis]
             measured[start + chosen], border[start + chosen] = _measure(part)
         progress(len(digests))
-    return Looks(digests, small, *measured.T, border)
+    return Looks(digests, small, measured[:, 0], measured[:, 1], measured[:, 2], border)
 
 
 def _has_bars(images: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -51,7 +51,7 @@ class Subject:
         """The name of the split of each image."""
         return np.concatenate([np.full(len(split), name) for name, split in self.dataset.splits().items()])
 
-    def named(self, rows: np.ndarray) -> tuple[str, ...]:
+    def named(self, rows: Iterable[int]) -> tuple[str, ...]:
         """The names of some images (int [m])."""
         return tuple(self.names[row] for row in rows)
 

@@ -102,6 +102,7 @@ def record(found: Inspection, dataset: Dataset) -> dict[str, Any]:
             for image in finding.images:
                 seen.setdefault(split_of.get(image, "train"), set()).add(image)
     return {"summary": found.summary(), **found.to_dict(),
+            "judged": {name: len(split) for name, split in dataset.splits().items()},
             "seen_in_training": {split: len(images) for split, images in seen.items() if split != "train"}}
 
 

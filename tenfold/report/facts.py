@@ -84,9 +84,7 @@ def cautions(status: Mapping[str, Any], splits: Mapping[str, Mapping[str, Any]],
         found.append(f"This run is not finished; its status is “{status.get('status', 'unknown')}”{reason}.")
     for name, split in splits.items():
         found += _split_cautions(name, split)
-        if (seen := inspection.get("seen_in_training", {}).get(name, 0)):
-            found.append(f"{name.capitalize()} split: {seen:,} of its {split.get('count', 0):,} images are the same or "
-                         "nearly the same as images in training: the model has seen them, so its scores are too good.")
+        found += [f"{name.capitalize()} split: {note}" for note in seen_in_training(inspection, name)]
     for name in _scored_splits(metrics):
         found += _overlaps(name, metrics[name])
         found += [f"{name.capitalize()} split: {note}" for note in metrics[name].get("notes", [])]
@@ -161,6 +159,15 @@ def left_out(dataset: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]]]:
     shown = "" if count <= MOST_LEFT_OUT else f" The table shows the first {MOST_LEFT_OUT}."
     words = "1 file of the data set is" if count == 1 else f"{count:,} files of the data set are"
     return f"{words} not used.{shown}", rows[:MOST_LEFT_OUT]
+
+
+def seen_in_training(inspection: Mapping[str, Any], split: str) -> list[str]:
+    """A sentence if a split has images that are also in training."""
+    seen = inspection.get("seen_in_training", {}).get(split, 0)
+    if not seen:
+        return []
+    return [f"{seen:,} of its {inspection['judged'][split]:,} images are the same or nearly the same as images in "
+            "training: the model has seen them, so its scores are too good."]
 
 
 MOST_FINDINGS = 30  # rows in the table of findings in the images

@@ -24,8 +24,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Path]:
     """The page of pictures with a damaged file, equal ones with and without a conflict, a dark and an even one."""
     root = tmp_path_factory.mktemp("page")
     files: dict[str, Any] = {f"{'ab'[i % 2]}/{i:02d}.png": drawn(i, 40, 48) for i in range(50)}
-    files |= {"a/cut.jpg": encoded(drawn(90, 40, 48), "JPEG")[:500], "a/again.png": drawn(0, 40, 48), ODD: drawn(2, 40, 48),
-              "b/night.png": drawn(91, 40, 48) // 6, "b/even.png": np.full((40, 48, 3), 99, np.uint8)}
+    files |= {"a/cut.jpg": encoded(drawn(90, 40, 48), "JPEG")[:500], "a/again.png": drawn(0, 40, 48),
+              ODD: drawn(2, 40, 48), "b/night.png": drawn(91, 40, 48) // 6,
+              "b/even.png": np.full((40, 48, 3), 99, np.uint8)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TENFOLD_CACHE", str(root / "cache"))
         dataset = identified(open_dataset(str(plant(root / "images", files)), section=DataSection(group=None)))

@@ -7,18 +7,16 @@ import os
 import numpy as np
 
 from tenfold.data.images import Header, image_header, printable
-from tenfold.data.jpeg import START, orientation
 from tenfold.data.location import image_root
 from tenfold.data.own.decoding import ADVICE, Decoded
-from tenfold.data.own.listing import Arrays, Content, Files, Listing
+from tenfold.data.own.listing import Arrays, Files, Listing
 from tenfold.errors import ImageError
 from tenfold.progress import Watcher
 from tenfold.storage.arrays import StoredArray
 
 BLOCK = 2048  # files between two progress reports
-FIRST = 1 << 16  # bytes at the start of a JPEG file that nearly always hold its header
+FIRST = 1 << 16  # bytes at the start of a file that nearly always hold its header
 ROW = np.dtype([("height", "<i4"), ("width", "<i4"), ("bytes", "<i8"), ("mode", "S8")])
-JPEG_MODES = {"Gray": "L", "YCbCr": "RGB", "RGB": "RGB", "CMYK": "CMYK", "YCCK": "CMYK"}
 
 
 def read_headers(listing: Listing, decoded: Decoded, watcher: Watcher) -> dict[str, tuple[Header, int]]:
@@ -50,29 +48,13 @@ def _rows(listing: Listing, start: int, end: int) -> np.ndarray:
 def _file_header(listing: Listing, number: int) -> tuple[Header, int]:
     if not isinstance(listing.reader, Files):
         content = listing.reader.read(number)
-        return _header(content), len(content)
+        if isinstance(content, np.ndarray):
+            return Header(content.shape[0], content.shape[1], "L" if content.shape[2] == 1 else "RGB"), content.nbytes
+        return image_header(content), len(content)
     path = listing.reader.paths[number]
     with open(path, "rb") as file:
         start, size = file.read(FIRST), os.fstat(file.fileno()).st_size
-    header = _jpeg_header(start) if start.startswith(START) else None
-    return header or image_header(path), size
-
-
-def _header(content: Content) -> Header:
-    if isinstance(content, np.ndarray):
-        return Header(content.shape[0], content.shape[1], "L" if content.shape[2] == 1 else "RGB")
-    header = _jpeg_header(content) if content.startswith(START) else None
-    return header or image_header(content)
-
-
-def _jpeg_header(content: bytes) -> Header | None:
-    """The header of a JPEG file from its first bytes, without Pillow, several times faster; None if it isn't there."""
-    import simplejpeg
-
     try:
-        height, width, space, _ = simplejpeg.decode_jpeg_header(content)
-    except ValueError:
-        return None
-    if orientation(content) >= 5:
-        height, width = width, height
-    return Header(height, width, JPEG_MODES.get(space, space))
+        return image_header(start), size
+    except ImageError:  # its header is longer
+        return image_header(path), size
