@@ -1,7 +1,7 @@
 """Suspected label errors: confident learning (Northcutt et al. 2021) on probabilities of classifiers for unseen images.
 
-Cleanlab computes it. The probabilities come from a logistic regression on the features of a pretrained network, fitted
-in folds: each image is judged by a classifier that was fitted to the others.
+Cleanlab estimates how many labels are wrong. The probabilities come from a logistic regression on the features of a
+pretrained network, fitted in folds: each image is judged by a classifier that was fitted to the others.
 """
 
 from __future__ import annotations
@@ -16,30 +16,33 @@ from tenfold.progress import Watcher, stop_if_asked
 
 FOLDS = 5
 DIMENSIONS = 256  # principal components of the features
-STRENGTH = 0.01  # C of the logistic regression
+STRENGTH, OF_FEW = 0.001, 10.0  # C of the logistic regression: the first, or the second over the images
 ITERATIONS = 200
-LEAST = 0.5  # by which the likely class has to be more probable than the label
+ESTIMATES = ("off_diagonal", "off_diagonal_calibrated")  # of the number of wrong labels, see cleanlab's documentation
+TINY = 1e-12
 
 
 def suspected(labels: np.ndarray, probabilities: np.ndarray) -> Iterator[tuple[int, float]]:
     """(row, score) of the images whose label is probably wrong, the most certain first; score: 0 to 1.
 
-    labels: int64 [n]; probabilities: float [n, k] of classifiers that did not see the image. Raises MissingExtraError.
+    labels: int64 [n]; probabilities: float [n, k] of classifiers that did not see the image. The least probable labels
+    are suspected, half-way between cleanlab's lower and upper estimate of the number of wrong ones, if another class is
+    more probable. Raises MissingExtraError.
     """
     with needed_for("suspected label errors", "check"):
-        from cleanlab.filter import find_label_issues
+        from cleanlab.count import num_label_issues
 
     present = np.unique(labels)  # cleanlab expects an image of each class
     if len(present) < 2:
         return
     p = probabilities[:, present].astype(np.float64)
-    p /= np.maximum(p.sum(axis=1, keepdims=True), 1e-12)
+    p /= np.maximum(p.sum(axis=1, keepdims=True), TINY)
     given = np.searchsorted(present, labels)
-    wrong = find_label_issues(given, p, filter_by="confident_learning", n_jobs=1)
-    margin = p.max(axis=1) - p[np.arange(len(p)), given]
-    for row in np.argsort(-margin, kind="stable"):
-        if wrong[row] and margin[row] >= LEAST:
-            yield int(row), float(margin[row])
+    count = np.mean([num_label_issues(given, p, estimation_method=method) for method in ESTIMATES])
+    own = p[np.arange(len(p)), given]
+    for row in np.argsort(own, kind="stable")[: round(float(count))]:
+        if p[row].argmax() != given[row]:
+            yield int(row), float(1 - own[row])
 
 
 def out_of_fold(features: np.ndarray, labels: np.ndarray, groups: np.ndarray, classes: int,
@@ -60,7 +63,8 @@ def out_of_fold(features: np.ndarray, labels: np.ndarray, groups: np.ndarray, cl
         stop_if_asked(watcher)
         if len(np.unique(labels[train])) < 2:
             continue  # nothing to compare: the groups of a class are as large as that
-        model = LogisticRegression(C=STRENGTH, max_iter=ITERATIONS, tol=1e-3).fit(x[train], labels[train])
+        strength = max(STRENGTH, OF_FEW / len(train))
+        model = LogisticRegression(C=strength, max_iter=ITERATIONS, tol=1e-3).fit(x[train], labels[train])
         found[held] = 0
         found[held[:, np.newaxis], model.classes_] = model.predict_proba(x[held])
     return found

@@ -13,14 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from tenfold.data.own.thumbnails import details, log_spectra, similarity
+from tenfold.errors import DataError
 from tenfold.progress import Watcher, stop_if_asked
 
-CANDIDATE = 0.6  # cosine of two spectra
-SAME = 0.95  # correlation of grey levels
-SAME_DETAILS = 0.8  # correlation of details
+CANDIDATE = 0.55  # cosine of two spectra
+SAME = 0.9  # correlation of grey levels
+SAME_DETAILS = 0.85  # correlation of details
 FLATTEST = 4.0  # standard deviation of grey levels; images below have nothing to compare
 ROWS, COLUMNS = 1024, 8192  # of the blocks of the matrix product
 TINY = 1e-6
+MOST_IMAGES = 200_000  # the time grows with the square
 MOST = 20  # candidates of an image in one block: more of them are one texture, not copies
 
 
@@ -33,7 +35,9 @@ class Near:
 
 
 def find_near(small: np.ndarray, watcher: Watcher) -> Near:
-    """The nearly equal pairs among thumbnails uint8 [n, 32, 32]."""
+    """The nearly equal pairs among thumbnails uint8 [n, 32, 32]. Raises DataError for too many images."""
+    if len(small) > MOST_IMAGES:
+        raise DataError(f"{len(small):,} images; nearly equal ones are looked for among at most {MOST_IMAGES:,}")
     shown = np.flatnonzero(small.std(axis=(1, 2)) >= FLATTEST) if len(small) else np.zeros(0, np.int64)
     codes = _codes(small[shown])
     pairs, scores = [np.zeros((0, 2), np.int64)], [np.zeros(0, np.float32)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 DIMENSIONS = 64  # principal components that are compared
+PER_COMPONENT = 10  # images
 REFERENCE = 10_000  # images among which neighbours are looked for
 NEIGHBOURS = 10
 BLOCK = 2048
@@ -12,14 +13,17 @@ TINY = 1e-9
 
 
 def reduced(features: np.ndarray, dimensions: int = DIMENSIONS) -> np.ndarray:
-    """The first principal components of features [n, d], scaled to the same variance: float32 [n, m]."""
+    """The first principal components of features [n, d], scaled to the same variance: float32 [n, m].
+
+    At most one for ten images: with as many as images, all would be equally far from each other.
+    """
     mean = features.mean(axis=0, dtype=np.float64)
     covariance = np.zeros((features.shape[1],) * 2)
     for start in range(0, len(features), BLOCK):
         part = (features[start : start + BLOCK] - mean).astype(np.float32)
         covariance += part.T @ part
     values, vectors = np.linalg.eigh(covariance / max(1, len(features)))
-    chosen = np.argsort(-values)[: min(dimensions, len(features) - 1)]
+    chosen = np.argsort(-values)[: min(dimensions, max(2, len(features) // PER_COMPONENT))]
     chosen = chosen[values[chosen] > TINY * max(float(values.max()), TINY)]
     scaled = (vectors[:, chosen] / np.sqrt(values[chosen])).astype(np.float32)
     return (features - mean).astype(np.float32) @ scaled
