@@ -70,7 +70,7 @@ FLOORS: dict[str, set[str]] = {
     },
     "estimator": {"run", "data", "models", "runtimes", "jobs"},
     "demo": {"progress", "study"},
-    "terminal": {"csvfile", "registry", "run", "data", "evaluation", "report", "comparison", "inspection"},
+    "terminal": {"csvfile", "registry", "run", "data", "evaluation", "report", "comparison"},
     "cli": {
         "errors", "plugins", "recipe", "progress", "run", "data", "prediction", "export", "comparison", "environment",
         "study", "search", "jobs", "bench", "overview", "explanation", "demo", "terminal", "inspection",

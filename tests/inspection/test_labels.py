@@ -25,7 +25,7 @@ def blobs() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(features float32 [400, 24], right labels, labels with 5 % wrong ones)."""
     rng = np.random.default_rng(0)
     right = np.repeat(np.arange(CLASSES), EACH)
-    features = rng.normal(0, 1, (len(right), 24)) + 3 * np.eye(CLASSES, 24)[right]
+    features = rng.normal(0, 1, (len(right), 24)) + 5 * np.eye(CLASSES, 24)[right]
     given = right.copy()
     given[WRONG] = (right[WRONG] + 1) % CLASSES
     return features.astype(np.float32), right, given
