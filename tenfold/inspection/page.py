@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +23,9 @@ def write_page(dataset: Dataset, found: Inspection, path: Path) -> Path:
     places = {name: (split, number) for split, names in image_names(dataset).items()
               for number, name in enumerate(names)}
     known, by_kind = known_kinds(), {kind: found.of(kind) for kind in found.counts()}
-    sections = [
-        Section(kind, known[kind].meaning, known[kind].advice, len(findings),
-                [_row(dataset, each, places) for each in findings[:MOST_ROWS]],
-                {image: decision for each in findings[MOST_ROWS:] for image, decision in _proposed(each).items()})
-        for kind, findings in by_kind.items()]
+    sections = [Section(kind, known[kind].meaning, known[kind].advice, len(findings),
+                        [_row(dataset, each, places) for each in findings[:MOST_ROWS]], _rest(findings))
+                for kind, findings in by_kind.items()]
     return write_whole(path, page(f"Inspection of {found.name}", found.heading(), found.classes, sections,
                                   found.not_looked_for()))
 
@@ -36,6 +34,12 @@ def _row(dataset: Dataset, finding: Finding, places: Mapping[str, tuple[str, int
     shown = finding.images[:MOST_PICTURES]
     return Row([_picture(dataset, name, places.get(name)) for name in shown], finding.score, finding.words,
                _proposed(finding), len(finding.images) - len(shown))
+
+
+def _rest(findings: Sequence[Finding]) -> dict[str, str]:
+    """The proposed decisions about images that are not shown."""
+    shown = {image for each in findings[:MOST_ROWS] for image in each.images[:MOST_PICTURES]}
+    return {image: decision for each in findings for image, decision in _proposed(each).items() if image not in shown}
 
 
 def _picture(dataset: Dataset, name: str, place: tuple[str, int] | None) -> Picture:

@@ -41,7 +41,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """The findings of one kind; `rest`: proposed decisions by image of findings that have no row."""
+    """The findings of one kind; `rest`: proposed decisions about images that are not shown."""
 
     kind: str
     meaning: str
@@ -51,9 +51,9 @@ class Section:
     rest: dict[str, str] = field(default_factory=dict)
 
     @property
-    def proposes(self) -> bool:
-        """Whether there is a decision to propose for any of its images."""
-        return bool(self.rest) or any(row.proposed for row in self.rows)
+    def proposals(self) -> int:
+        """The number of images with a proposed decision."""
+        return len({image for row in self.rows for image in row.proposed} | set(self.rest))
 
     @property
     def rest_json(self) -> str:

@@ -24,7 +24,7 @@ def is_blank(looks: Looks) -> np.ndarray:
 def blank(subject: Subject) -> Iterator[Finding]:
     """Images of one even colour, which show nothing."""
     looks = subject.looks
-    for row in np.flatnonzero(is_blank(looks)):
+    for row in np.flatnonzero(is_blank(looks)).tolist():
         names = subject.named([row])
         yield Finding("blank", names, float(1 - looks.contrast[row] / 255),
                       f"its levels vary by {looks.contrast[row]:.1f} of 255", drop=names)

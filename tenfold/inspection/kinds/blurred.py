@@ -27,7 +27,7 @@ def blurred(subject: Subject) -> Iterator[Finding]:
     sharp = np.log(looks.sharpness[rows])
     median = np.median(sharp)
     limit = min(np.log(RATIO), -FAR * 1.4826 * float(np.median(np.abs(sharp - median))))
-    for row, below in zip(rows, sharp - median, strict=True):
+    for row, below in zip(rows.tolist(), sharp - median, strict=True):
         if below < limit:
             yield Finding("blurred", subject.named([row]), float(1 - np.exp(below)),
                           f"its sharpness is {np.exp(below):.0%} of the median")

@@ -19,6 +19,6 @@ DARK = 64.0  # grey level, of 255, that only 1 % of the pixels exceed
 def dark(subject: Subject) -> Iterator[Finding]:
     """Images so dark that little can be seen: nearly all pixels are below a quarter of full brightness."""
     looks = subject.looks
-    for row in np.flatnonzero((looks.bright < DARK) & ~is_blank(looks)):
+    for row in np.flatnonzero((looks.bright < DARK) & ~is_blank(looks)).tolist():
         yield Finding("dark", subject.named([row]), float(1 - looks.bright[row] / 255),
                       f"99 % of the pixels are below {looks.bright[row] / 255:.0%} brightness")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from tenfold.inspection.finding import Finding, kind
 from tenfold.inspection.labels import suspected
 from tenfold.inspection.subject import Subject
@@ -20,6 +18,6 @@ def label_error(subject: Subject) -> Iterator[Finding]:
     p, classes = subject.probabilities, subject.dataset.classes
     for row, score in suspected(subject.labels, p):
         given, likely = int(subject.labels[row]), int(p[row].argmax())
-        yield Finding("label_error", subject.named(np.array([row])), score,
+        yield Finding("label_error", subject.named([row]), score,
                       f"labelled {classes[given]} ({p[row, given]:.0%}), looks like {classes[likely]} "
                       f"({p[row, likely]:.0%})", label=classes[likely])

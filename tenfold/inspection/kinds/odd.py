@@ -28,6 +28,6 @@ def odd(subject: Subject) -> Iterator[Finding]:
     middle = np.median(distance)
     spread = 1.4826 * float(np.median(np.abs(distance - middle)))
     limit = max(middle + FAR * spread, np.quantile(distance, 1 - MOST))
-    for row in np.flatnonzero(distance > limit):
+    for row in np.flatnonzero(distance > limit).tolist():
         yield Finding("odd", subject.named([row]), float(min(1.0, distance[row])),
                       f"its neighbours are {distance[row] / max(middle, 1e-6):.1f} times as far as is usual")
