@@ -18,6 +18,7 @@ from tenfold.progress import Watcher, stop_if_asked
 
 CANDIDATE = 0.55  # cosine of two spectra
 SAME = 0.9  # correlation of grey levels
+LENIENT = 0.1  # copies that are shifted by an odd number of pixels are less alike at half the side
 SAME_DETAILS = 0.85  # correlation of details
 FLATTEST = 4.0  # standard deviation of grey levels; images below have nothing to compare
 ROWS, COLUMNS = 1024, 8192  # of the blocks of the matrix product
@@ -53,10 +54,10 @@ def find_near(small: np.ndarray, watcher: Watcher) -> Near:
 
 def confirmed(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """The similarity of pairs of thumbnails float32 [m, 32, 32] that are nearly equal, else 0: float32 [m]."""
-    grey = similarity(first, second, SAME)
+    grey = similarity(first, second, SAME - LENIENT)
     score = np.zeros(len(first), np.float32)
     kept = np.flatnonzero(grey >= SAME)
-    fine = similarity(details(first[kept]), details(second[kept]), SAME_DETAILS)
+    fine = similarity(details(first[kept]), details(second[kept]))
     score[kept] = np.where(fine >= SAME_DETAILS, grey[kept], 0)
     return score
 
