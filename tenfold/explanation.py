@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import contextlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,16 @@ import numpy as np
 
 from tenfold import machine
 from tenfold.data.dataset import Dataset
+from tenfold.data.exclusion import file_names, image_names
 from tenfold.data.given.values import Data
 from tenfold.data.images import image_files, printable, read_image
 from tenfold.data.view import Images
-from tenfold.errors import ImageError, RunError, UsageError
+from tenfold.errors import ImageError, MissingExtraError, RunError, UsageError
 from tenfold.evaluation import misclassified
 from tenfold.evaluation.confusion import Pair, confused_pairs, confusion_matrix
 from tenfold.evaluation.misclassified import Explained, Guess
 from tenfold.evaluation.weighted import Predictions
+from tenfold.inspection.labels import suspected
 from tenfold.jobs.own_data import own_data
 from tenfold.material import predicted
 from tenfold.progress import Watcher
@@ -61,8 +64,8 @@ def explain(run: Run | str | Path, images: str | Path | Iterable[str | Path] = (
     Images: `explanations/images/` gets a picture for each, with Grad-CAM of the two most probable classes. This needs
     only the run. Errors: `explanations/errors/` gets the `most` most and the `most` least confident errors, a gallery
     of every class and the confused pairs. Each error is shown with Grad-CAM of the predicted and the true class and
-    with the `neighbours` training images nearest in the penultimate features (0: none). The former content of these
-    directories is replaced.
+    with the `neighbours` training images nearest in the penultimate features (0: none); its caption says whether its
+    label is suspected. The former content of these directories is replaced.
 
     Errors need the data set of the run's recipe, unchanged since training. Raises UsageError if images do not exist or
     the model has no convolution (errors are then shown without Grad-CAM), RunError if the model or the predictions are
@@ -111,19 +114,20 @@ def _explain_images(run: Run, paths: Sequence[str | Path]) -> Explanation:
 def _explain_errors(run: Run, most: int, neighbours: int, watcher: Watcher, data: Data | None) -> Explanation:
     from tenfold.evaluation.explain import explain as explain_guesses
 
-    dataset = own_data(run, watcher, data)
+    dataset = own_data(run, watcher, data, named=True)
     split, (images, labels, p) = _judged(run, dataset)
     most_confident = misclassified.most_confident(labels, p, most)
     known = {guess.index for guess in most_confident}
     least_confident = [guess for guess in misclassified.least_confident(labels, p, most) if guess.index not in known]
-    guesses = misclassified.named([*most_confident, *least_confident], dataset.splits()[split].names)
+    guesses = misclassified.named([*most_confident, *least_confident], file_names(dataset.splits()[split]))
     watcher.notice(f"explaining {len(guesses)} errors of the {split} split")
     chosen = np.array([guess.index for guess in guesses], np.int64)
     model = run.model()
     explained = explain_guesses(model, images[chosen], guesses, labels[chosen]) if guesses else []
     explained = _with_neighbours(model, explained, dataset, neighbours, watcher)
-    shown = [*_error_pictures("most", explained[: len(most_confident)], split, dataset),
-             *_error_pictures("least", explained[len(most_confident) :], split, dataset),
+    doubtful = _doubtful(run, dataset, split, labels, p)
+    shown = [*_error_pictures("most", explained[: len(most_confident)], split, dataset, doubtful),
+             *_error_pictures("least", explained[len(most_confident) :], split, dataset, doubtful),
              *_gallery_pictures(images, labels, p, dataset.classes)]
     notes = []
     if explained and not explained[0].heats:
@@ -136,12 +140,26 @@ def _explain_errors(run: Run, most: int, neighbours: int, watcher: Watcher, data
     return _write(run, ERRORS, f"Errors on the {split} split", shown, dataset.classes, pairs[:PAIRS], notes)
 
 
-def _error_pictures(kind: str, explained: Sequence[Explained], split: str, dataset: Dataset) -> Iterator[Shown]:
+def _doubtful(run: Run, dataset: Dataset, split: str, labels: np.ndarray, p: np.ndarray) -> set[int]:
+    """The numbers of the images of a split whose label is suspected: by the run's inspection, or its probabilities."""
+    found = run.read_json("inspection.json")["findings"] if run.has("inspection.json") else []
+    listed = {name for each in found if each["kind"] == "label_error" for name in each["images"]}
+    numbers = {i for i, name in enumerate(image_names(dataset)[split]) if name in listed}
+    with contextlib.suppress(MissingExtraError):
+        numbers |= {row for row, _ in suspected(labels, p)}
+    return numbers
+
+
+def _error_pictures(kind: str, explained: Sequence[Explained], split: str, dataset: Dataset,
+                    doubtful: Collection[int]) -> Iterator[Shown]:
     training = dataset.train.images, dataset.train.labels
     for number, each in enumerate(explained, 1):
-        yield explained_picture(each, dataset.classes, f"{kind.capitalize()} confident errors",
-                                f"{kind}-confident-{number:02d}.png",
-                                each.guess.name or f"{split} image {each.guess.index:,}", training)
+        shown = explained_picture(each, dataset.classes, f"{kind.capitalize()} confident errors",
+                                  f"{kind}-confident-{number:02d}.png",
+                                  each.guess.name or f"{split} image {each.guess.index:,}", training)
+        is_doubtful = each.guess.index in doubtful
+        words = f"{shown.words}; its label may be wrong" if is_doubtful else shown.words
+        yield replace(shown, words=words, entry={**shown.entry, "label_suspected": is_doubtful})
 
 
 def _gallery_pictures(images: Images, labels: np.ndarray, p: np.ndarray, classes: Sequence[str]) -> Iterator[Shown]:

@@ -33,6 +33,7 @@ def gather(run: Run, dataset: Dataset) -> Material:
         calibration=run.calibration() if run.has("calibration.json") else {},
         decisions=run.decisions() if run.has("decisions.json") else {},
         corruptions=run.corruptions() if run.has("corruptions.json") else {},
+        inspection=run.read_json("inspection.json") if run.has("inspection.json") else {},
         learning_curve=run.learning_curve() if run.has("learning_curve.json") else {},
         ensemble=run.ensemble() if run.has("ensemble.json") else {},
         distillation=run.distillation() if run.has("distillation.json") else {})

@@ -1,4 +1,4 @@
-"""Registries of data sets, models, optimizers, augmentations, runtimes, export formats, metrics, corruptions and plots.
+"""Registries of everything that has a name: data sets, models, optimizers, augmentations, metrics, findings, plots.
 
 Each entry registers itself where it is defined. On its first use, a registry imports the modules with its entries, so
 adding an entry means adding one function or one file.
@@ -88,4 +88,5 @@ RUNTIMES: Registry[Callable] = Registry("runtime", "tenfold.runtimes", without=(
 FORMATS: Registry[Any] = Registry("export format", "tenfold.export.formats", by_file=True)
 CORRUPTIONS: Registry[Callable] = Registry("corruption", "tenfold.evaluation.corruptions")
 METRICS: Registry[Callable] = Registry("metric", "tenfold.evaluation.metrics")
+FINDINGS: Registry[Any] = Registry("finding", "tenfold.inspection.kinds")
 PLOTS: Registry[Callable] = Registry("plot", "tenfold.report.plots")

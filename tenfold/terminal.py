@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # imported on use: `tenfold predict` needs none of them
     from tenfold.data.caches import Entry
     from tenfold.data.dataset import Dataset
     from tenfold.explanation import Explanation
+    from tenfold.inspection import Inspection
     from tenfold.prediction import Prediction
     from tenfold.run import Run
 
@@ -56,6 +57,7 @@ def _table(*columns: str) -> Table:
 def print_results(run: Run) -> None:
     """Print the metrics of a finished run and the path of its report."""
     from tenfold.evaluation.metrics import metric
+    from tenfold.report import facts
     from tenfold.run import SplitRecord
 
     metrics = run.metrics()
@@ -66,12 +68,13 @@ def print_results(run: Run) -> None:
             table.add_row(metric(name).title, *map(metric(name).text, entries))
     _print(table)
     described = run.environment().splits
+    inspection = run.read_json("inspection.json") if run.has("inspection.json") else {}
     for split, scored in metrics.items():
         known = SplitRecord(scored.get("data") or described.get(split.removesuffix("_tta"), {}))
         of = f" of {known.expected:,}" if known.expected else ""
         part = f"{of}: PARTIAL" if known.partial else ""
         _print(f"[dim]{escape(split)}: {known.count:,} images{part} ({escape(known.source)})[/dim]")
-        for note in scored.get("notes", []):
+        for note in [*scored.get("notes", []), *facts.seen_in_training(inspection, split)]:
             _print(f"[yellow]{escape(split)}: {escape(note)}[/yellow]")
     _print(f"report  {escape(str(run.path / 'report.html'))}")
 
@@ -88,7 +91,8 @@ def print_first_verdict(run: Run, data: str) -> None:
     for number, (count, true, predicted) in enumerate(_confused(test["confusion_matrix"])[:CONFUSED]):
         pair = f"{escape(classes[true])} predicted as {escape(classes[predicted])}"
         _print(f"{'' if number else 'confused':<10}{pair}: {count:,} of {sum(test['confusion_matrix'][true]):,}")
-    for caution in facts.cautions(run.status(), dataset["splits"], run.metrics()):
+    inspection = run.read_json("inspection.json") if run.has("inspection.json") else {}
+    for caution in facts.cautions(run.status(), dataset["splits"], run.metrics(), inspection):
         _print(f"[yellow]{escape(caution)}[/yellow]")
     _print(escape(facts.doubled(run.learning_curve())))
     _print(f"report    {escape(str(run.path / 'report.html'))}\n")
@@ -358,6 +362,17 @@ def print_caches(removed: Sequence[Entry], kept: Sequence[Entry], clear: bool) -
                + ("; a process is using the others" if kept else ""))
     else:
         _print(f"{len(kept):,} in the caches, {_disk_size(sum(entry.size for entry in kept))}")
+
+
+def print_inspection(found: Inspection) -> None:
+    """Print a row for each kind of finding, and what was not looked for."""
+    table = _table("finding", ">number", "what it is", "example", "")
+    for row in found.rows():
+        table.add_row(*map(escape, row))
+    _print(escape(found.heading()))
+    _print(table if found.findings else "nothing found")
+    for sentence in found.not_looked_for():
+        _print(f"[yellow]{escape(sentence)}[/yellow]")
 
 
 def _disk_size(count: int) -> str:

@@ -48,6 +48,7 @@ FLOORS: dict[str, set[str]] = {
     },
     "report": {"decisions", "registry", "recipe", "progress", "run", "later", "evaluation"},
     "comparison": {"csvfile", "errors", "notebooks", "registry", "storage", "run", "evaluation", "report"},
+    "inspection": {"errors", "extras", "registry", "storage", "recipe", "progress", "data", "training", "report"},
     "environment": {"errors", "machine", "data"},
     "study": {
         "errors", "machine", "shipped", "storage", "recipe", "progress", "run", "data", "evaluation", "comparison",
@@ -60,13 +61,14 @@ FLOORS: dict[str, set[str]] = {
     "material": {"modelfile", "run", "data", "evaluation", "report"},
     "jobs": {
         "errors", "extras", "machine", "registry", "storage", "recipe", "progress", "modelfile", "run", "data",
-        "models", "runtimes", "interrupt", "training", "evaluation", "export", "report", "environment", "material",
+        "models", "runtimes", "interrupt", "training", "evaluation", "export", "report", "inspection", "environment",
+        "material",
     },
     "bench": {"errors", "extras", "machine", "registry", "progress", "run", "runtimes", "export"},
     "overview": {"errors", "storage", "recipe", "progress", "run", "data", "models", "report", "jobs"},
     "explanation": {
-        "errors", "machine", "progress", "modelfile", "run", "data", "runtimes", "evaluation", "report", "material",
-        "jobs",
+        "errors", "machine", "progress", "modelfile", "run", "data", "runtimes", "evaluation", "report", "inspection",
+        "material", "jobs",
     },
     "elsewhere": {"errors", "machine", "progress", "run", "data", "runtimes", "evaluation", "report", "jobs"},
     "labelling": {"csvfile", "errors", "machine", "progress", "run", "data", "evaluation", "report"},
@@ -75,8 +77,8 @@ FLOORS: dict[str, set[str]] = {
     "terminal": {"csvfile", "registry", "run", "data", "evaluation", "report", "comparison"},
     "cli": {
         "errors", "plugins", "storage", "recipe", "progress", "run", "data", "interrupt", "prediction", "export",
-        "report", "comparison", "environment", "study", "search", "jobs", "bench", "overview", "explanation",
-        "elsewhere", "labelling", "demo", "terminal",
+        "report", "comparison", "inspection", "environment", "study", "search", "jobs", "bench", "overview",
+        "explanation", "elsewhere", "labelling", "demo", "terminal",
     },
     "__main__": {"cli"},
     "__init__": set(),

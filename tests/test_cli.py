@@ -226,6 +226,9 @@ def test_a_closed_pipe_is_not_an_error() -> None:
 # training and judging
 
 
+OF_OTHER_DATA = {"data", "initial.keras", "inspection.json"}  # of own images, and of images and models given in Python
+
+
 def test_training_writes_all_documented_files(trained: Result) -> None:
     table = (DOCS / "runs.md").read_text(encoding="utf-8")
     documented = {name.strip("/").partition("/")[0] for name in re.findall(r"^\| `([\w./*]+)` \|", table, re.MULTILINE)}
@@ -233,8 +236,7 @@ def test_training_writes_all_documented_files(trained: Result) -> None:
     runs = trained.runs  # type: ignore[attr-defined]
     assert {path.name for path in runs.iterdir()} == {"tiny-1", "tiny-2"}
     for path in runs.iterdir():
-        given = {"data", "initial.keras"}  # images and models given in Python
-        assert {each.name for each in path.iterdir()} == documented - given
+        assert {each.name for each in path.iterdir()} == documented - OF_OTHER_DATA
         kinds = {each.name.partition("-")[0] for each in (path / "checkpoints").iterdir()}
         assert kinds == {"last", "best"}
         assert {each.name for each in (path / "predictions").iterdir()} == {

@@ -26,7 +26,7 @@ app = typer.Typer(
     help="Turn labelled images into an image classifier: train, evaluate and compare models on ordinary "
          "processors, offline.",
 )
-data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show and download data sets.")
+data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show, check and download data sets.")
 app.add_typer(data_app, name="data")
 
 DATA = "Name or URI of a data set; see `tenfold data list`."

@@ -89,6 +89,43 @@ def data_show(
         terminal.print_dataset(dataset, summary, png)
 
 
+@command(data_app, "check", short="Look for damaged, doubled, leaked or mislabelled images.")
+def data_check(
+    data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)],
+    set_: Set = None,
+    run: Annotated[Path | None, typer.Option("--run", metavar="RUN", help="A run on this data set: use its splits, "
+                                             "features and probabilities.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page with the images of each "
+                                              "finding, to decide on them.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if anything is found.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look for damaged files, duplicates, leaks between splits, odd images, shortcuts and suspected label errors.
+
+    Nothing is deleted or moved: --html writes a page that exports decisions for data.exclude.
+    """
+    from tenfold import jobs, terminal
+    from tenfold.inspection import write_page
+    from tenfold.recipe import text
+
+    if run is not None and set_:
+        raise UsageError("received --run and --set; expected one of them: a run brings its own recipe")
+    recipe = text.recipe(jobs.check_sections(), set_ or (), name="check")
+    with watching() as watcher:
+        dataset, found = jobs.check(data, recipe, run=run, watcher=watcher)
+        page = write_page(dataset, found, html) if html else None
+    if as_json:
+        print(json.dumps({**found.to_dict(), **({"html": str(page)} if page else {})}, indent=2, ensure_ascii=False))
+    else:
+        terminal.print_inspection(found)
+        if page is not None:
+            print(f"page  {page}")
+        elif found.findings:
+            print(f"look at the images and decide: tenfold data check {data} --html check.html")
+    if strict and found.findings:
+        raise typer.Exit(1)
+
+
 @command(data_app, "fetch", short="Download a public data set.")
 def data_fetch(data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)]) -> None:
     """Download a public data set into TENFOLD_DATA, unless it is already there."""

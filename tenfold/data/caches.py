@@ -1,4 +1,4 @@
-"""The caches of decoded images and of features: what they hold, and how to remove it.
+"""The caches of decoded images, of features and of findings: what they hold, and how to remove it.
 
 All files of an entry begin with its key, a hash: `KEY.npy` (the array), `KEY.part` and `KEY.rows` (one that is not
 complete), `KEY.json` (what it is), and further ones, such as `KEY.bursts-….npy` (its bursts). Images that are arrays
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.data.location import feature_root, image_root
+from tenfold.data.location import feature_root, finding_root, image_root
 from tenfold.data.own.places import data_name
 from tenfold.errors import UsageError
 from tenfold.storage import room
@@ -32,9 +32,9 @@ SHORTEST_KEY = 6  # characters by which an entry may be named
 class Entry:
     """An array in a cache.
 
-    kind: "images" or "features"; uri: of the data set, empty if unknown; shape: of the array, whose first number is
-    that of the images (empty if unknown); size: bytes on disk; changed: seconds since 1970; state: "complete",
-    "unfinished", or "in use" while a process fills it.
+    kind: "images", "features" or "findings"; uri: of the data set, empty if unknown; shape: of the array, whose first
+    number is that of the images (empty if unknown or no array); size: bytes on disk; changed: seconds since 1970;
+    state: "complete", "unfinished", or "in use" while a process fills it.
     """
 
     kind: str
@@ -65,7 +65,7 @@ class Entry:
 
 def roots() -> dict[str, Path]:
     """The directory of each kind of cache."""
-    return {"images": image_root(), "features": feature_root()}
+    return {"images": image_root(), "features": feature_root(), "findings": finding_root()}
 
 
 def entries() -> list[Entry]:

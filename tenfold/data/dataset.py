@@ -41,10 +41,14 @@ class Provenance:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A file of a data set that is not used: its name (a path, or a row of a table), and the reason in words."""
+    """A file of a data set that is not used: its name (a path, or a row of a table), and the reason in words.
+
+    unreadable: it was listed as an image, but its pixels can't be read.
+    """
 
     name: str
     reason: str
+    unreadable: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import stat
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -38,6 +39,20 @@ MAX_JPEG_BYTES = 64 << 20  # of a file that is read into memory
 # EXIF and TIFF tags.
 ORIENTATION, PHOTOMETRIC, BITS, TILE_WIDTH, TILE_LENGTH = 0x112, 0x106, 0x102, 0x142, 0x143
 GREY_MODES = ("1", "L", "LA", "La", "F", "I", "I;16", "I;16B", "I;16L", "I;16N")
+
+
+@dataclass(frozen=True)
+class Header:
+    """The start of an image file: height and width of the upright image in pixels, Pillow's mode ("RGB", "L", …)."""
+
+    height: int
+    width: int
+    mode: str
+
+    @property
+    def shape(self) -> Shape:
+        """Height, width and channels (1 if grey, else 3)."""
+        return self.height, self.width, 1 if self.mode in GREY_MODES else 3
 
 
 def read_image(source: Source, shape: Shape | None = None, *, resize: Resize | None = "stretch") -> np.ndarray:
@@ -76,21 +91,21 @@ def pillow_pixels(image: Image, shape: Shape | None = None, *, resize: Resize = 
         raise ImageError(f"can't be read as an image: {_reason(error)}") from None
 
 
-def image_header(source: Source) -> Shape:
-    """Height, width and channels (1 if grey, else 3) of an image, from the start of its file.
+def image_header(source: Source) -> Header:
+    """The header of an image, from the start of its file.
 
     Raises ImageError if it can't be read; the rest of the file may still be damaged.
     """
     found = jpeg_shape(source) if isinstance(source, bytes) else None
     if found is not None:
-        return found
+        return Header(found[0], found[1], "L" if found[2] == 1 else "RGB")
     from PIL import Image
 
     try:
         with _without_warnings(), _stream(source) as stream, Image.open(stream, formats=FORMATS) as image:
             _limit(image)
             width, height = _turned(image, _take_orientation(image))
-            return height, width, 1 if image.mode in GREY_MODES else 3
+            return Header(height, width, image.mode)
     except Exception as error:  # a decoder may raise anything
         raise ImageError(f"it can't be read as an image: {_reason(error)}") from None
 

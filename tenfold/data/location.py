@@ -37,6 +37,11 @@ def image_root() -> Path:
     return feature_root().with_name("images")
 
 
+def finding_root() -> Path:
+    """The cache for findings of inspections, beside the features. It may be deleted at any time."""
+    return feature_root().with_name("findings")
+
+
 def model_root() -> Path:
     """The cache for Keras models given in Python, beside the features; their runs keep copies."""
     return feature_root().with_name("models")

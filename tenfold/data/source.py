@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tenfold.data.dataset import Dataset
+from tenfold.data.images import Header
 from tenfold.data.options import Option
 from tenfold.progress import SILENT, Watcher
 from tenfold.recipe import DataSection
 
 Shape = tuple[int, int, int]  # height, width, channels
+Visit = Callable[[Mapping[str, tuple[Header, int]]], None]  # image name → (header, bytes of the file)
 PLAIN = DataSection()
 
 
@@ -21,7 +23,7 @@ class Access:
 
     root: directory of the data sets; fetch: whether missing files may be downloaded into it; watcher: receives the
     progress of downloads and decoding. For own images: section says how they are read; side is the height and width
-    that the model asks for; shape, if given, overrides both.
+    that the model asks for; shape, if given, overrides both; visit receives headers and sizes of the files by name.
     """
 
     root: Path
@@ -30,6 +32,7 @@ class Access:
     section: DataSection = PLAIN
     side: int | None = None
     shape: Shape | None = None
+    visit: Visit | None = None
 
 
 @dataclass(frozen=True)

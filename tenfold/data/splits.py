@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tenfold.data.dataset import Dataset, Split
+from tenfold.data.exclusion import exclude
 from tenfold.data.view import Images, blocks
 from tenfold.errors import DataError, UsageError, unknown
 from tenfold.recipe import DataSection
@@ -22,16 +23,19 @@ FEWEST = 100  # validation images of which a fraction is held out; with fewer, t
 def prepare(dataset: Dataset, section: DataSection) -> Dataset:
     """The data set with the splits of a recipe's `[data]` section.
 
-    In this order: keep only `section.classes`, relabelled in that order; hold a test split out of train if the source
-    has none; hold out a validation split likewise; hold a calibration split out of validation; keep
+    In this order: drop and relabel images as `section.exclude` says; keep only `section.classes`, relabelled in that
+    order; hold a test split out of train if the source has none; hold out a validation split likewise; hold a
+    calibration split out of validation; keep
     `section.train_size` of the remaining training images.
     Held-out splits and subsets are stratified and selected with `section.seed`; images keep their order.
 
-    Raises DataError for a data set without training images, UsageError for an unknown class and for sizes that the
-    data can't provide.
+    Raises DataError for a data set without training images, UsageError for an unknown class, unsuitable decisions, and
+    sizes that the data can't provide.
     """
     if not len(dataset.train):
         raise DataError(f"data set {dataset.uri}: received no training images; expected some in each class")
+    if section.exclude is not None:
+        dataset = exclude(dataset, section.exclude)
     if section.classes:
         dataset = select_classes(dataset, section.classes)
     if dataset.test is None and section.test:

@@ -2,6 +2,7 @@
 again, export it, average several."""
 
 from tenfold.jobs.calibrating import calibrate
+from tenfold.jobs.checking import check, check_sections
 from tenfold.jobs.ensembling import ensemble
 from tenfold.jobs.evaluating import evaluate
 from tenfold.jobs.exporting import export
@@ -10,6 +11,6 @@ from tenfold.jobs.training import probe, probe_sections, seeds, train
 from tenfold.jobs.trying import try_images, try_sections
 
 __all__ = [
-    "calibrate", "ensemble", "evaluate", "export", "probe", "probe_sections", "resume", "seeds", "train", "try_images",
-    "try_sections",
+    "calibrate", "check", "check_sections", "ensemble", "evaluate", "export", "probe", "probe_sections", "resume",
+    "seeds", "train", "try_images", "try_sections",
 ]

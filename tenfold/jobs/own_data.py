@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tenfold.data import canonical, kept, open_dataset
 from tenfold.data.dataset import Dataset
+from tenfold.data.exclusion import absolute, identified
 from tenfold.data.given.image import kind_of
 from tenfold.data.given.values import Data, dataset_of
+from tenfold.data.images import Header
+from tenfold.data.source import Visit
 from tenfold.data.splits import prepare
 from tenfold.errors import RunError, TenfoldError, UnknownNameError, UsageError
 from tenfold.progress import SILENT, Watcher
@@ -20,11 +24,16 @@ KEPT = "data"  # the directory in a run
 
 @dataclass(frozen=True)
 class Chosen:
-    """A recipe with its data set: prepared, and as it was given if the run has to keep it."""
+    """A recipe with its data set: prepared, and as it was given if the run has to keep it.
+
+    opened: with the splits of its source; headers: (header, bytes) of its image files by name.
+    """
 
     recipe: Recipe
     dataset: Dataset
+    opened: Dataset
     keep: Dataset | None = None
+    headers: Mapping[str, tuple[Header, int]] = field(default_factory=dict)
 
 
 def choose(recipe: Recipe, data: Data | None, watcher: Watcher) -> Chosen:
@@ -34,19 +43,22 @@ def choose(recipe: Recipe, data: Data | None, watcher: Watcher) -> Chosen:
     """
     if data is None or isinstance(data, str | Path):
         recipe = with_source(recipe, recipe.data.source if data is None else data)
-        return Chosen(recipe, prepared(recipe, None, watcher))
+        headers: dict[str, tuple[Header, int]] = {}
+        opened = open_data(recipe, watcher, visit=headers.update)
+        return Chosen(recipe, prepared(recipe, opened, watcher), opened, headers=headers)
+    recipe = _with_absolute_paths(recipe)
     given = value(recipe, data, watcher)
     again = _opened_again(recipe, given)
     dataset = prepared(recipe, given, watcher)
     if again is not None and again.fingerprint() == dataset.fingerprint():
-        return Chosen(recipe.replace({"data.source": given.uri}), dataset)
+        return Chosen(recipe.replace({"data.source": given.uri}), dataset, given)
     uri = kept.given_uri(given)
     recipe, dataset = recipe.replace({"data.source": uri}), replace(dataset, uri=uri)
     if kept.size(given) > kept.LARGEST:
         watcher.notice(f"the images take {kept.size(given):,} bytes, more than {kept.LARGEST:,}: the run does not keep "
                        "them; give them again as data= to evaluate, explain or resume it")
-        return Chosen(recipe, dataset)
-    return Chosen(recipe, dataset, replace(given, uri=uri))
+        return Chosen(recipe, dataset, given)
+    return Chosen(recipe, dataset, given, replace(given, uri=uri))
 
 
 def _opened_again(recipe: Recipe, given: Dataset) -> Dataset | None:
@@ -70,18 +82,24 @@ def with_source(recipe: Recipe, source: str | Path) -> Recipe:
     """The recipe with another data set; a path becomes a URI with an absolute path. Raises UsageError."""
     if not isinstance(source, str | Path):
         raise UsageError(f"data: received {kind_of(source)}; expected the name, URI or path of a data set")
-    return recipe.replace({"data.source": canonical(str(source))})
+    return _with_absolute_paths(recipe.replace({"data.source": canonical(str(source))}))
+
+
+def _with_absolute_paths(recipe: Recipe) -> Recipe:
+    return recipe if recipe.data.exclude is None else recipe.replace({"data.exclude": absolute(recipe.data.exclude)})
 
 
 def open_data(
     recipe: Recipe, watcher: Watcher = SILENT, *, fetch: bool = True, shape: tuple[int, int, int] | None = None,
+    visit: Visit | None = None,
 ) -> Dataset:
     """The recipe's data set with the splits of its source.
 
-    `fetch`: download missing public data; `shape`: bring own images to this shape, as when the run was trained.
+    `fetch`: download missing public data; `shape`: bring own images to this shape, as when the run was trained;
+    `visit`: as in `open_dataset`.
     """
     return open_dataset(recipe.data.source, fetch=fetch, watcher=watcher, section=recipe.data,
-                        side=recipe.model.image_size, shape=shape)
+                        side=recipe.model.image_size, shape=shape, visit=visit)
 
 
 def prepared(recipe: Recipe, data: Dataset | None, watcher: Watcher) -> Dataset:
@@ -95,13 +113,16 @@ def prepared(recipe: Recipe, data: Dataset | None, watcher: Watcher) -> Dataset:
     return dataset
 
 
-def own_data(run: Run, watcher: Watcher, data: Data | None = None) -> Dataset:
+def own_data(run: Run, watcher: Watcher, data: Data | None = None, *, named: bool = False) -> Dataset:
     """The prepared data set that a run was trained on, or `data` if given. Nothing is downloaded without `data`.
+
+    named: give each image the name that decisions know it by (see `exclusion.identified`).
 
     Raises RunError if its content has changed, DataError if it is not on this machine.
     """
     recipe = run.recipe()
-    dataset = prepare(source_of(run, recipe, watcher, data), recipe.data)
+    opened = source_of(run, recipe, watcher, data)
+    dataset = prepare(identified(opened) if named else opened, recipe.data)
     check_data(run, dataset)
     return dataset
 

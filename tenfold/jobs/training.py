@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from tenfold.data.given.values import Data
 from tenfold.errors import RunError
 from tenfold.interrupt import Interrupt
 from tenfold.jobs import steps
+from tenfold.jobs.checking import FILE as INSPECTION
+from tenfold.jobs.checking import before_training
 from tenfold.jobs.job import Interruptible, Job, Plan, listed
 from tenfold.jobs.learning_curve import check
 from tenfold.jobs.own_data import KEPT, check_data, choose
@@ -64,7 +67,7 @@ def train(
         name = name or f"{recipe.name}-{job.dataset.name}"
         found = _newest_run(runs, name, job.recipe) if resume else None
         if found is None:
-            return _start(job, Path(runs), name)
+            return _start(job, Path(runs), name, partial(before_training, chosen, watcher))
         if found.status().state is State.FINISHED:
             check_data(found, job.dataset)
             watcher.notice(f"{found.path} is already finished")
@@ -83,7 +86,7 @@ def fit_only(recipe: Any, data: Data, callbacks: Any = (), *, overrides: Mapping
         watcher = Interruptible(SILENT, interrupt)
         chosen = choose(recipe, data, watcher)
         job = Job(chosen.recipe, chosen.dataset, callbacks, watcher, interrupt, tested=False)
-        return _start(job, Path(runs), recipe.name)
+        return _start(job, Path(runs), recipe.name, lambda: None)
 
 
 def probe(backbone: str, data: Data | None = None, overrides: Mapping[str, Any] | None = None, *,
@@ -119,13 +122,15 @@ def _newest_run(runs: str | Path, name: str, recipe: Recipe) -> Run | None:
     return None
 
 
-def _start(job: Job, runs: Path, name: str) -> Run:
-    """Create a run directory and do the job in it."""
+def _start(job: Job, runs: Path, name: str, inspect: Callable[[], dict[str, Any] | None]) -> Run:
+    """Create a run directory, with what `inspect` finds in the images, and do the job in it."""
     plan = Plan.of(job, runs)
-    keep = job.keep
+    keep, inspection = job.keep, inspect()
     with Run.begin(runs, name, job.recipe) as run:
         if keep is not None:
             run.write_directory(KEPT, lambda folder: kept.write(keep, folder))
         keep_model(run, job.recipe)
+        if inspection is not None:
+            run.write_json(INSPECTION, inspection)
         steps.do(job, run, plan)
     return run

@@ -83,6 +83,9 @@ class DataSection(Section):
     group: str | None = Field("bursts", description="own images that stay together in one split: bursts (runs of "
                                                     "nearly identical images), a regular expression whose first group "
                                                     "names the group in the path of an image, or none")
+    exclude: str | None = Field(None, description="CSV file with the columns image, decision (keep, drop or relabel) "
+                                                  "and label, as the page of `tenfold data check` exports it; none: "
+                                                  "use all images as they are")
     allow_empty: bool = Field(False, description="own folders: keep classes whose folder holds no images")
     seed: Seed = Field(0, description="seed for splits and subsets (`train.seed` is the seed for training)")
 

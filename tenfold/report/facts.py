@@ -6,6 +6,7 @@ import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from tenfold.decisions.temperature import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE
@@ -76,14 +77,15 @@ def cards(
 
 
 def cautions(status: Mapping[str, Any], splits: Mapping[str, Mapping[str, Any]],
-             metrics: Mapping[str, Any]) -> list[str]:
-    """Warnings: an unfinished run, partial or held-out splits, undefined values."""
+             metrics: Mapping[str, Any], inspection: Mapping[str, Any] = MappingProxyType({})) -> list[str]:
+    """Warnings: an unfinished run, partial or held-out splits, images seen in training, undefined values."""
     found = []
     if status.get("status") != "finished":
         reason = f": {status['reason']}" if status.get("reason") else ""
         found.append(f"This run is not finished; its status is “{status.get('status', 'unknown')}”{reason}.")
     for name, split in splits.items():
         found += _split_cautions(name, split)
+        found += [f"{name.capitalize()} split: {note}" for note in seen_in_training(inspection, name)]
     for name in _scored_splits(metrics):
         found += _overlaps(name, metrics[name])
         found += [f"{name.capitalize()} split: {note}" for note in metrics[name].get("notes", [])]
@@ -161,6 +163,29 @@ def left_out(dataset: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]]]:
     shown = "" if count <= MOST_LEFT_OUT else f" The table shows the first {MOST_LEFT_OUT}."
     words = "1 file of the data set is" if count == 1 else f"{count:,} files of the data set are"
     return f"{words} not used.{shown}", rows[:MOST_LEFT_OUT]
+
+
+def seen_in_training(inspection: Mapping[str, Any], split: str) -> list[str]:
+    """A sentence if a split has images that are also in training."""
+    seen = inspection.get("seen_in_training", {}).get(split, 0)
+    if not seen:
+        return []
+    return [f"{seen:,} of its {inspection['judged'][split]:,} images are the same or nearly the same as images in "
+            "training: the model has seen them, so its scores are too good."]
+
+
+MOST_FINDINGS = 30  # rows in the table of findings in the images
+
+
+def inspected(inspection: Mapping[str, Any]) -> tuple[str, list[tuple[str, str, str]]]:
+    """(a sentence, a row of kind, images and what was found for each) of the inspection before training."""
+    if not inspection:
+        return "", []
+    findings = inspection["findings"]
+    rows = [(each["kind"].replace("_", " "), ", ".join(each["images"][:3]) or DASH, each["words"])
+            for each in findings[:MOST_FINDINGS]]
+    more = f" The table shows the first {MOST_FINDINGS}." if len(findings) > MOST_FINDINGS else ""
+    return f"{inspection['summary'][:1].upper()}{inspection['summary'][1:]}.{more}", rows
 
 
 def metric_rows(metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:

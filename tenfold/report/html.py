@@ -94,13 +94,15 @@ def report(run: Run, material: Material, plots: Mapping[str, bytes], status: Map
     class_split, class_columns, class_rows = facts.class_rows(material.metrics)
     columns, history = facts.history_rows(material.history)
     left_out, left_out_rows = facts.left_out(dataset)
+    inspected, inspected_rows = facts.inspected(material.inspection)
     return render(
         "report.html", title=run.name, recipe=recipe.name, status=status.get("status", "unknown"),
         dataset=dataset.get("name", recipe.data.source), headline=facts.headline(material.metrics),
         cards=facts.cards(material.history, environment, material.metrics),
-        cautions=facts.cautions(status, dataset.get("splits", {}), material.metrics), settings=facts.settings(recipe),
+        cautions=facts.cautions(status, dataset.get("splits", {}), material.metrics, material.inspection),
+        settings=facts.settings(recipe),
         split_rows=facts.split_rows(dataset.get("splits", {})), left_out=left_out, left_out_rows=left_out_rows,
-        splits=splits, metric_rows=metric_rows,
+        inspected=inspected, inspected_rows=inspected_rows, splits=splits, metric_rows=metric_rows,
         scored=facts.scored(material.metrics), class_split=class_split, class_rows=class_rows,
         class_columns=class_columns, undefined=facts.undefined(material.metrics),
         classes=material.classes, curves=sections.pop(CURVES, []), matrices=sections.pop(CONFUSION, []),
@@ -173,6 +175,14 @@ def search(title: str, about: str, facts: Sequence[tuple[str, str]], cautions: S
     return render("search.html", title=title, about=about, facts=facts, cautions=cautions, header=header, body=body,
                    numbers=numbers, monitor=monitor, recipe=recipe,
                    pictures=[_picture(name, content) for name, content in plots.items()])
+
+
+def inspection(title: str, about: str, classes: Sequence[str], sections: Sequence[tuple[Any, Any]],
+               skipped: Sequence[str], style: str) -> str:
+    """The page of an inspection; see `tenfold.report.inspection`. style: the CSS of its thumbnails."""
+    return render("inspection.html", scripts=("page.js", "inspection.js"), title=title, about=about, classes=classes,
+                   sections=sections, skipped=skipped, sheet=style,
+                   total=sum(section.count for section, _ in sections))
 
 
 class Pair(Protocol):
@@ -276,12 +286,12 @@ def _all_correct(metrics: Mapping[str, Any]) -> bool:
     return test.get("accuracy", {}).get("value") == 1.0
 
 
-def render(template: str, **content: Any) -> str:
-    """A page from a template of this package, with the style and the script that all pages share."""
+def render(template: str, scripts: Sequence[str] = ("page.js",), **content: Any) -> str:
+    """A page from a template of this package, with the style and the scripts that pages share."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tenfold.report"), autoescape=True,
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"unbroken": unbroken, "stacked": stacked}
-    script = environment.get_template("page.js").render()
+    script = "".join(environment.get_template(name).render() for name in scripts)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template(template).render(script=script, digest=digest, **content)

@@ -42,6 +42,7 @@ ARTIFACTS: dict[str, Artifact] = {
     "status": Artifact("status.json", record=Status),
     "environment": Artifact("environment.json", ("recipe",), Environment),
     "data": Artifact("data/*"),
+    "inspection": Artifact("inspection.json", renewed_by="data check DATA --run RUN"),
     "initial": Artifact("initial.keras"),
     "events": Artifact("events.jsonl"),
     "scored": Artifact("scored.json", record=Times),

@@ -100,12 +100,29 @@ def frozen_features(recipe: Recipe, dataset: Dataset, watcher: Watcher = SILENT)
 
     They are read from the cache if the recipe was trained on this machine. Raises the errors of `fit`.
     """
+    from tenfold.training import features
+
+    return features.dataset_features(_frozen_network(recipe, dataset, watcher), recipe, dataset, watcher)
+
+
+def split_features(recipe: Recipe, dataset: Dataset, watcher: Watcher = SILENT) -> dict[str, np.ndarray]:
+    """The features float32 [n, d] of each split of a data set under the recipe's frozen backbone, cached like those."""
+    from tenfold.training import features
+
+    network = _frozen_network(recipe, dataset, watcher)
+    key = features.network_key(network)
+    return {name: features.extract(network, key, split, features.View(), watcher, dataset.uri)
+            for name, split in dataset.splits().items()}
+
+
+def _frozen_network(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> Any:
+    """The fast network from pixels to features, with the weights of the backbone."""
     from tenfold.models import weights
-    from tenfold.training import features, transfer
+    from tenfold.training import transfer
 
     network = _initial_network(recipe, dataset)
     weights.initialise(network, recipe.model, watcher)
-    return features.dataset_features(transfer.feature_network(network), recipe, dataset, watcher)
+    return transfer.feature_network(network)
 
 
 def _initial_network(recipe: Recipe, dataset: Dataset) -> Any:

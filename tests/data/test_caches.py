@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from tenfold.cli import app
 from tenfold.data import open_dataset
 from tenfold.data.caches import Entry, chosen, entries, remove
-from tenfold.data.location import feature_root, image_root
+from tenfold.data.location import feature_root, finding_root, image_root
 from tenfold.errors import UsageError
 from tenfold.storage.arrays import StoredArray
 from tenfold.storage.locks import lock_path, locked
@@ -134,7 +134,8 @@ def test_the_command_lists_and_clears(cache: Path, pets: str, features: StoredAr
     assert "pets" in run()
     assert "20" in run("digits")
     shown = json.loads(run("--json"))
-    assert shown["directories"] == {"images": str(image_root()), "features": str(feature_root())}
+    assert shown["directories"] == {"images": str(image_root()), "features": str(feature_root()),
+                                    "findings": str(finding_root())}
     assert [(entry["name"], entry["shape"], entry["state"]) for entry in shown["entries"]] == [
         ("pets", [7, 16, 16, 3], "complete"), ("digits", [20, 8], "complete")]
     assert "removed 1 of 1" in run("--clear", "pets")

@@ -11,6 +11,7 @@ from tenfold.data.dataset import SPLITS, Dataset, LeftOut, Provenance, Split
 from tenfold.data.images import printable
 from tenfold.data.own.decoding import Coloured, Decoded, Look, decode, look
 from tenfold.data.own.groups import find_groups
+from tenfold.data.own.headers import read_headers
 from tenfold.data.own.listing import Arrays, Listing, natural, some
 from tenfold.data.source import Access, Shape
 from tenfold.data.view import View
@@ -34,6 +35,8 @@ def own_dataset(listing: Listing, access: Access) -> Dataset:
     except Coloured:  # some images are in colour: grey ones among them become colour images
         shape = (*shape[:2], 3)
         decoded = decode(listing, shape, section.resize, watcher)
+    if access.visit is not None:
+        access.visit(read_headers(listing, decoded, watcher))
     left_out = (*listing.left_out, *(decoded.unread[number] for number in sorted(decoded.unread)))
     notes = _notes(listing, seen, shape, access, left_out)
     for note in notes:

@@ -80,7 +80,7 @@ def look(listing: Listing) -> Look:
             break
         try:
             content = listing.reader.read(number)
-            shapes.append(content.shape if isinstance(content, np.ndarray) else image_header(content))
+            shapes.append(content.shape if isinstance(content, np.ndarray) else image_header(content).shape)
         except ImageError as error:
             reason = reason or f"{printable(listing.names[number])}: {error}"
     if not shapes:
@@ -180,7 +180,7 @@ def _contents(listing: Listing, numbers: range) -> Iterator[Content | ImageError
 
 def _pixels(content: Content, shape: Shape, resize: Resize, only_grey: bool) -> np.ndarray:
     if isinstance(content, bytes):
-        if only_grey and image_header(content)[2] == 3:
+        if only_grey and image_header(content).shape[2] == 3:
             raise Coloured
         return read_image(content, shape, resize=resize)
     return fitted(content, shape, resize)
@@ -195,4 +195,4 @@ def _read_notes(notes: Path) -> dict[int, LeftOut]:
         return {}
     with storing(notes, ADVICE):
         lines = [json.loads(line) for line in notes.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-    return {line["number"]: LeftOut(line["name"], line["reason"]) for line in lines}
+    return {line["number"]: LeftOut(line["name"], line["reason"], unreadable=True) for line in lines}

@@ -13,6 +13,7 @@ SHIFT = 6  # pixels by which one may be shifted against the other, each way
 COARSE = 2  # thumbnails of half the side are compared first
 MARGIN = 0.15  # by which pairs may be less alike at half the side
 BLOCK = 1024  # pairs compared at a time
+FINE, COARSE_DETAILS = 0.6, 2.5  # pixels: details are coarser than the first and finer than the second
 FLAT = 1e-3  # variance of an image without structure
 
 
@@ -23,13 +24,13 @@ def thumbnails(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """
     result = np.empty((len(rows), SIDE, SIDE), np.float32)
     for i, row in enumerate(rows):
-        image = _without_bars(np.asarray(images[row]))
+        image = without_bars(np.asarray(images[row]))
         plan = fit((image.shape[0], image.shape[1]), (SIDE, SIDE, image.shape[2]), "stretch")
         result[i] = plan.apply(image).mean(axis=2)
     return result
 
 
-def _without_bars(image: np.ndarray) -> np.ndarray:
+def without_bars(image: np.ndarray) -> np.ndarray:
     """The image uint8 [h, w, c] without the bars of the same size that padding adds on two opposite sides."""
     lit = image.max(axis=2) > 0
     rows, columns = np.flatnonzero(lit.any(axis=1)), np.flatnonzero(lit.any(axis=0))
@@ -59,12 +60,28 @@ def similarity(first: np.ndarray, second: np.ndarray, least: float = -1.0) -> np
     return result
 
 
-def spectra(small: np.ndarray) -> np.ndarray:
-    """Low frequencies of thumbnails float32 [n, 32, 32], which a shift hardly changes: float32 [n, d] of norm 1."""
+def details(small: np.ndarray) -> np.ndarray:
+    """Thumbnails float32 [n, 32, 32] without what changes slowly across them, and without the noise of pixels."""
+    from scipy.ndimage import gaussian_filter
+
+    fine, coarse = (gaussian_filter(small, (0, sigma, sigma), mode="nearest") for sigma in (FINE, COARSE_DETAILS))
+    return fine - coarse
+
+
+def log_spectra(small: np.ndarray) -> np.ndarray:
+    """Magnitudes of the low frequencies of thumbnails float32 [n, 32, 32], in logarithms: float32 [n, d].
+
+    A shift hardly changes them.
+    """
     window = np.hanning(SIDE + 2)[1:-1].astype(np.float32)
     centred = (small - small.mean(axis=(1, 2), keepdims=True)) * window * window[:, None]
     magnitude = np.abs(np.fft.rfft2(centred))[:, np.r_[0:9, SIDE - 8 : SIDE], :9]
-    flat = np.log1p(magnitude).reshape(len(small), -1).astype(np.float32)
+    return np.log1p(magnitude).reshape(len(small), -1).astype(np.float32)
+
+
+def spectra(small: np.ndarray) -> np.ndarray:
+    """Low frequencies of thumbnails float32 [n, 32, 32] compared with their mean: float32 [n, d] of norm 1."""
+    flat = log_spectra(small)
     flat -= flat.mean(axis=0)
     return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
 

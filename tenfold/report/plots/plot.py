@@ -32,8 +32,8 @@ class Material:
     `metrics.json`; samples: training images (uint8 [n, h, w, c], c 1 or 3) and labels (int64 [n]);
     validation, test: images, labels and probabilities (float [n, k]); best_epoch: the kept epoch (None: marks the
     first one with the highest validation accuracy); explained: errors of the evaluated split with explanations;
-    calibration, decisions, corruptions, learning_curve, ensemble, distillation: as in the JSON files of these names;
-    points: the models of a comparison, from `Leaderboard.pareto`; search: the content of `search.json`.
+    calibration, decisions, corruptions, learning_curve, ensemble, distillation, inspection: as in the JSON files of
+    these names; points: the models of a comparison, from `Leaderboard.pareto`; search: the content of `search.json`.
     """
 
     history: Sequence[Mapping[str, float]] = ()
@@ -52,6 +52,7 @@ class Material:
     distillation: Mapping[str, Any] = field(default_factory=dict)
     points: Sequence[Mapping[str, Any]] = ()
     search: Mapping[str, Any] = field(default_factory=dict)
+    inspection: Mapping[str, Any] = field(default_factory=dict)
 
 
 def evaluated(material: Material) -> tuple[str, Predicted] | None:

@@ -1,0 +1,1 @@
+"""The kinds of findings, one file each; a file registers its kind."""
