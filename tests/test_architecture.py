@@ -45,7 +45,7 @@ FLOORS: dict[str, set[str]] = {
     "report": {"registry", "recipe", "progress", "run", "later", "evaluation"},
     "comparison": {"csvfile", "errors", "notebooks", "registry", "storage", "run", "evaluation", "report"},
     "inspection": {
-        "errors", "extras", "registry", "storage", "recipe", "progress", "data", "training", "report",
+        "errors", "extras", "machine", "registry", "storage", "recipe", "progress", "data", "training", "report",
     },
     "environment": {"errors", "machine", "data"},
     "study": {

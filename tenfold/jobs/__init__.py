@@ -2,10 +2,11 @@
 
 from tenfold.jobs.checking import check, check_sections
 from tenfold.jobs.evaluating import evaluate
+from tenfold.jobs.exploring import explore
 from tenfold.jobs.exporting import export
 from tenfold.jobs.resuming import resume
 from tenfold.jobs.training import probe, probe_sections, seeds, train
 from tenfold.jobs.trying import try_images, try_sections
 
-__all__ = ["check", "check_sections", "evaluate", "export", "probe", "probe_sections", "resume", "seeds", "train",
-           "try_images", "try_sections"]
+__all__ = ["check", "check_sections", "evaluate", "explore", "export", "probe", "probe_sections", "resume", "seeds",
+           "train", "try_images", "try_sections"]

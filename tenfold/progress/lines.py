@@ -14,7 +14,7 @@ LABELS = {
     "download": "downloading", "decode": "decoding images", "features": "computing features",
     "validate": "validating", "score": "scoring", "bootstrap": "computing intervals", "corrupt": "scoring corruptions",
     "report": "drawing the report", "explain": "explaining", "bench": "measuring the speed",
-    "learning_curve": "measuring the learning curve", "inspect": "inspecting images",
+    "learning_curve": "measuring the learning curve", "inspect": "inspecting images", "map": "drawing the map",
 }
 
 
