@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # imported on use: `tenfold predict` needs none of them
     from tenfold.data.dataset import Dataset
     from tenfold.explanation import Explanation
     from tenfold.inspection import Inspection
+    from tenfold.jobs.exploring import ExploredPage
     from tenfold.prediction import Prediction
     from tenfold.run import Run
 
@@ -373,6 +374,16 @@ def print_inspection(found: Inspection) -> None:
     _print(table if found.findings else "nothing found")
     for sentence in found.not_looked_for():
         _print(f"[yellow]{escape(sentence)}[/yellow]")
+
+
+def print_explored(found: ExploredPage) -> None:
+    """Print what the page shows, what it lacks, and where it is."""
+    _print(escape(found.heading()))
+    for note in found.notes:
+        _print(f"[yellow]{escape(note)}[/yellow]")
+    _print(f"page   {escape(str(found.page))}  {_disk_size(found.size)}")
+    if found.plots:
+        _print(f"plots  {escape(str(found.plots[0].parent))}  {len(found.plots)} PNG files")
 
 
 def _disk_size(count: int) -> str:

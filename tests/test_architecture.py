@@ -48,7 +48,9 @@ FLOORS: dict[str, set[str]] = {
     },
     "report": {"decisions", "registry", "recipe", "progress", "run", "later", "evaluation"},
     "comparison": {"csvfile", "errors", "notebooks", "registry", "storage", "run", "evaluation", "report"},
-    "inspection": {"errors", "extras", "registry", "storage", "recipe", "progress", "data", "training", "report"},
+    "inspection": {
+        "errors", "extras", "machine", "registry", "storage", "recipe", "progress", "data", "training", "report",
+    },
     "environment": {"errors", "machine", "data"},
     "study": {
         "errors", "machine", "shipped", "storage", "recipe", "progress", "run", "data", "evaluation", "comparison",

@@ -126,6 +126,35 @@ def data_check(
         raise typer.Exit(1)
 
 
+@command(data_app, "explore", short="Show all images on one page: a map, examples, findings.")
+def data_explore(
+    data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)],
+    set_: Set = None,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The page.")] = Path("explore.html"),
+    plots: Annotated[Path | None, typer.Option("--plots", metavar="DIR", help="Also write the plots as PNG.")] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write one page with all images: a map, counts, examples, mean images, sizes, colours, and findings in place.
+
+    The page works offline. On the map, similar images lie close together; choose images there and save them as CSV.
+    """
+    from tenfold import jobs, terminal
+    from tenfold.recipe import text
+
+    recipe = text.recipe(jobs.check_sections(), set_ or (), name="explore")
+    with watching() as watcher:
+        found = jobs.explore(data, recipe, out=out, plots=plots, watcher=watcher)
+    if as_json:
+        print(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        terminal.print_explored(found)
+    if show:
+        import webbrowser
+
+        webbrowser.open(out.resolve().as_uri())
+
+
 @command(data_app, "fetch", short="Download a public data set.")
 def data_fetch(data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)]) -> None:
     """Download a public data set into TENFOLD_DATA, unless it is already there."""

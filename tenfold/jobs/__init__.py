@@ -5,12 +5,13 @@ from tenfold.jobs.calibrating import calibrate
 from tenfold.jobs.checking import check, check_sections
 from tenfold.jobs.ensembling import ensemble
 from tenfold.jobs.evaluating import evaluate
+from tenfold.jobs.exploring import explore
 from tenfold.jobs.exporting import export
 from tenfold.jobs.resuming import resume
 from tenfold.jobs.training import probe, probe_sections, seeds, train
 from tenfold.jobs.trying import try_images, try_sections
 
 __all__ = [
-    "calibrate", "check", "check_sections", "ensemble", "evaluate", "export", "probe", "probe_sections", "resume",
-    "seeds", "train", "try_images", "try_sections",
+    "calibrate", "check", "check_sections", "ensemble", "evaluate", "explore", "export", "probe", "probe_sections",
+    "resume", "seeds", "train", "try_images", "try_sections",
 ]

@@ -44,10 +44,17 @@ def check(data: str | Path, recipe: Recipe | None = None, *, run: Run | str | Pa
     machine.check(watcher.notice)
     if run is not None:
         return _check_with(Run.open(run), data, needs, watcher)
+    dataset, headers = whole_data(data, recipe, watcher)
+    return dataset, inspect(dataset, headers, needs=needs, watcher=watcher)
+
+
+def whole_data(
+    data: str | Path, recipe: Recipe | None, watcher: Watcher,
+) -> tuple[Dataset, dict[str, tuple[Header, int]]]:
+    """(all images of a data set with their names, (header, bytes) of image files by name); see `check`."""
     recipe = with_source(recipe or Recipe.from_dict(check_sections(), name="check"), data)
     headers: dict[str, tuple[Header, int]] = {}
-    dataset = _whole(open_data(recipe, watcher, visit=headers.update), recipe.data)
-    return dataset, inspect(dataset, headers, needs=needs, watcher=watcher)
+    return _whole(open_data(recipe, watcher, visit=headers.update), recipe.data), headers
 
 
 def check_sections() -> dict[str, Any]:

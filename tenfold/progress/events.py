@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 PhaseName = Literal["download", "decode", "features", "validate", "score", "learning_curve", "bootstrap", "corrupt",
-                    "report", "explain", "bench", "decide", "inspect"]
+                    "report", "explain", "bench", "decide", "inspect", "map"]
 Unit = Literal["bytes", "images", "resamples", "pictures", "rounds", "classifiers"]
 
 

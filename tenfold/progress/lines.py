@@ -15,7 +15,7 @@ LABELS = {
     "validate": "validating", "score": "scoring", "bootstrap": "computing intervals", "corrupt": "scoring corruptions",
     "report": "drawing the report", "explain": "explaining", "bench": "measuring the speed",
     "learning_curve": "measuring the learning curve", "decide": "fitting decision rules",
-    "inspect": "inspecting images",
+    "inspect": "inspecting images", "map": "drawing the map",
 }
 
 

@@ -185,6 +185,23 @@ def inspection(title: str, about: str, classes: Sequence[str], sections: Sequenc
                    total=sum(section.count for section, _ in sections))
 
 
+def explored(title: str, about: str, splits: Sequence[str], rows: Sequence[Any], kinds: Sequence[Any],
+             notes: Sequence[str], *, pictured: int, map_words: str, picture: bytes | None,
+             plots: Mapping[str, bytes], sizes: str, style: str, facts: Mapping[str, Any], packed: Mapping[str, str],
+             tiles: Sequence[str]) -> str:
+    """The page of all images of a data set; see `tenfold.report.explore`.
+
+    pictured: the number of classes with images; map_words: how the map was drawn, empty without one; picture: the map
+    as PNG; plots: PNG bytes by the names of registered plots; sizes: a sentence; style: the CSS of the thumbnails.
+    """
+    scripts = ("page.js", *(("images.js", "map.js", "tables.js", "explore.js") if map_words else ()))
+    return _render("explore.html", scripts=scripts, title=title, about=about, splits=splits, rows=rows, kinds=kinds,
+                   notes=notes, pictured=pictured, map_words=map_words,
+                   picture=None if picture is None else _png(picture),
+                   pictures=[_picture(name, content) for name, content in plots.items()], sizes=sizes, style=style,
+                   facts=facts, packed=packed, tiles=tiles)
+
+
 class Pair(Protocol):
     """The part of `comparison.Pair` that the page uses."""
 

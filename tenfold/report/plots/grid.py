@@ -93,14 +93,16 @@ def mosaic(images: Images, rows: Sequence[np.ndarray], columns: int) -> np.ndarr
 
 
 def class_grid(
-    images: Images, labels: np.ndarray, classes: Sequence[str], per_class: int = 10, seed: int = 0
+    images: Images, labels: np.ndarray, classes: Sequence[str], per_class: int = 10, seed: int = 0,
+    counts: np.ndarray | None = None,
 ) -> Figure:
     """Random examples of every class, one row per class, with its name and number of images.
 
-    images: uint8 [n, h, w, c], c 1 or 3; labels: int64 [n]. The same seed gives the same examples.
+    images: uint8 [n, h, w, c], c 1 or 3; labels: int64 [n]; counts: int64 [classes], if these are not all images. The
+    same seed gives the same examples.
     """
     rows = examples(labels, len(classes), per_class, seed)
-    counts = np.bincount(labels, minlength=len(classes))
+    counts = np.bincount(labels, minlength=len(classes)) if counts is None else counts
     names = [f"{shorten(name, 24)}  ({n:,})" for name, n in zip(classes, counts.tolist(), strict=True)]
     picture = mosaic(images, rows, per_class)
     row = min(0.6, (TALLEST - 1) / max(len(classes), 1))

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from tenfold.evaluation.misclassified import Explained
 from tenfold.registry import PLOTS
+from tenfold.report.explored import Explored
 from tenfold.report.plots.style import styled
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class Material:
     validation, test: images, labels and probabilities (float [n, k]); best_epoch: the kept epoch (None: marks the
     first one with the highest validation accuracy); explained: errors of the evaluated split with explanations;
     calibration, decisions, corruptions, learning_curve, ensemble, distillation, inspection: as in the JSON files of
-    these names; points: the models of a comparison, from `Leaderboard.pareto`; search: the content of `search.json`.
+    these names; points: the models of a comparison, from `Leaderboard.pareto`; search: the content of `search.json`;
+    explored: a data set before any training.
     """
 
     history: Sequence[Mapping[str, float]] = ()
@@ -53,6 +55,7 @@ class Material:
     points: Sequence[Mapping[str, Any]] = ()
     search: Mapping[str, Any] = field(default_factory=dict)
     inspection: Mapping[str, Any] = field(default_factory=dict)
+    explored: Explored | None = None
 
 
 def evaluated(material: Material) -> tuple[str, Predicted] | None:
