@@ -21,6 +21,7 @@ _MODULES = {
     "probe": "tenfold.jobs",
     "try_images": "tenfold.jobs",
     "conduct": "tenfold.study",
+    "cross_validate": "tenfold.crossvalidation",
     "resume": "tenfold.jobs",
     "ensemble": "tenfold.jobs",
     "TenfoldClassifier": "tenfold.estimator",
@@ -45,6 +46,7 @@ __all__ = ["__version__", *_MODULES]
 
 if TYPE_CHECKING:
     from tenfold.comparison import compare as compare
+    from tenfold.crossvalidation import cross_validate as cross_validate
     from tenfold.data import Dataset as Dataset
     from tenfold.data import Provenance as Provenance
     from tenfold.data import Split as Split

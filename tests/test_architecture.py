@@ -49,6 +49,10 @@ FLOORS: dict[str, set[str]] = {
     "report": {"decisions", "registry", "recipe", "progress", "run", "later", "evaluation"},
     "comparison": {"csvfile", "errors", "notebooks", "registry", "storage", "run", "evaluation", "report"},
     "environment": {"errors", "machine", "data"},
+    "crossvalidation": {
+        "errors", "machine", "registry", "storage", "recipe", "progress", "run", "data", "training", "evaluation",
+        "report", "comparison", "jobs",
+    },
     "study": {
         "errors", "machine", "shipped", "storage", "recipe", "progress", "run", "data", "evaluation", "comparison",
         "jobs",
@@ -76,7 +80,7 @@ FLOORS: dict[str, set[str]] = {
     "cli": {
         "errors", "plugins", "storage", "recipe", "progress", "run", "data", "interrupt", "prediction", "export",
         "report", "comparison", "environment", "study", "search", "jobs", "bench", "overview", "explanation",
-        "elsewhere", "labelling", "demo", "terminal",
+        "elsewhere", "labelling", "crossvalidation", "demo", "terminal",
     },
     "__main__": {"cli"},
     "__init__": set(),

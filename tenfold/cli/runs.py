@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from tenfold.cli.command import AsJson, Data, Name, RunPath, Runs, Set, Workers,
 from tenfold.errors import UsageError
 
 if TYPE_CHECKING:
+    from tenfold.recipe import Recipe
     from tenfold.run import Run
 
 
@@ -32,9 +33,16 @@ def train(
     h5: Annotated[bool, typer.Option("--h5", help="Also write the model as model.h5.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the newest run with that name and recipe, if there "
                                          "is one; keep it if it is finished.")] = False,
+    folds: Annotated[int | None, typer.Option(min=3, max=1000, metavar="K", help="Cross-validate: train this many "
+                                              "times, each time without one fold of the images, which is then "
+                                              "scored.")] = None,
     workers: Workers = 1,
+    as_json: AsJson = False,
 ) -> None:
-    """Train a recipe, evaluate the model and write a report, all in one run directory."""
+    """Train a recipe, evaluate the model and write a report, all in one run directory.
+
+    With --folds, the runs and a summary over all images go into one directory.
+    """
     from functools import partial
 
     from tenfold import jobs
@@ -46,6 +54,12 @@ def train(
     if teacher is not None:
         given["train.distillation.teacher"] = str(Run.open(teacher).path.absolute())
     chosen = text.load(recipe, set_ or (), given)
+    if folds is not None:
+        if seeds > 1 or h5:
+            raise UsageError(f"received --folds and {'--h5' if h5 else '--seeds'}; expected at most one of them: leave "
+                             "one out")
+        _cross_validate(chosen, folds, as_json, runs=runs, name=name, csv=csv, resume=resume, workers=workers)
+        return
     calls = [partial(jobs.train, each, runs=runs, name=name, csv=csv, h5=h5, resume=resume)
              for each in jobs.seeds(chosen, seeds)]
     trained = []
@@ -54,8 +68,12 @@ def train(
             watcher.notice(f"data set: {chosen.data.source} (--data names another one)")
         for _, outcome in executors.run_all(calls, workers, watcher):
             trained.append(executors.result(outcome))
-            _print_results(trained[-1])
-    if len(trained) > 1:
+            if not as_json:
+                _print_results(trained[-1])
+    if as_json:
+        print(json.dumps([{"run": str(run.path), "metrics": run.metrics()} for run in trained], indent=2,
+                         ensure_ascii=False))
+    elif len(trained) > 1:
         _print_over_seeds(trained)
 
 
@@ -349,6 +367,19 @@ def explain(
 def _one_format(csv: bool, as_json: bool) -> None:
     if csv and as_json:
         raise UsageError("received --csv and --json; expected at most one of them: leave one out")
+
+
+def _cross_validate(recipe: Recipe, folds: int, as_json: bool, **options: Any) -> None:
+    from tenfold import terminal
+    from tenfold.crossvalidation import cross_validate
+
+    with watching() as watcher:
+        found = cross_validate(recipe, None, folds, watcher=watcher, **options)
+    if as_json:
+        print(json.dumps(found.results, indent=2, ensure_ascii=False))
+    else:
+        terminal.print_over_seeds(found.row)
+        print(f"page    {found.page}")
 
 
 def _print_over_seeds(runs: list[Run]) -> None:

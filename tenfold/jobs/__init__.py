@@ -6,10 +6,11 @@ from tenfold.jobs.ensembling import ensemble
 from tenfold.jobs.evaluating import evaluate
 from tenfold.jobs.exporting import export
 from tenfold.jobs.resuming import resume
-from tenfold.jobs.training import probe, probe_sections, seeds, train
+from tenfold.jobs.training import in_folds, probe, probe_sections, seeds, train
 from tenfold.jobs.trying import try_images, try_sections
 
 __all__ = [
-    "calibrate", "ensemble", "evaluate", "export", "probe", "probe_sections", "resume", "seeds", "train", "try_images",
+    "calibrate", "ensemble", "evaluate", "export", "in_folds", "probe", "probe_sections", "resume", "seeds", "train",
+    "try_images",
     "try_sections",
 ]

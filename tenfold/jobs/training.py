@@ -108,6 +108,11 @@ def seeds(recipe: Any, count: int, overrides: Mapping[str, Any] | None = None) -
     return [recipe.replace({"train.seed": recipe.train.seed + i}) for i in range(count)]
 
 
+def in_folds(recipe: Recipe, count: int) -> list[Recipe]:
+    """The recipe with each of `count` folds left out in turn. Raises RecipeError for fewer than three folds."""
+    return [recipe.replace({"data.folds": count, "data.fold": number}) for number in range(1, max(count, 1) + 1)]
+
+
 def _newest_run(runs: str | Path, name: str, recipe: Recipe) -> Run | None:
     """The newest run with that name and recipe that is finished or can be resumed; unreadable runs are skipped."""
     for run in reversed(Run.list(runs)):
