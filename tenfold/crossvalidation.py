@@ -52,15 +52,15 @@ class CrossValidation:
 
 def cross_validate(recipe: Recipe | str | Path, data: str | None = None, folds: int = 5, *,
                    overrides: Mapping[str, Any] | None = None, runs: str | Path = "runs", name: str | None = None,
-                   csv: bool = False, resume: bool = False, workers: int = 1,
-                   watcher: Watcher | None = None) -> CrossValidation:
+                   csv: bool = False, resume: bool = False, workers: int | None = None,
+                   on: str | None = None, watcher: Watcher | None = None) -> CrossValidation:
     """Train a recipe `folds` times, each time without one fold of the training images, and score it on that fold.
 
     recipe, data, overrides, csv: as for `train`. The folds are stratified, keep groups whole, and depend on
     `data.seed`. They divide all training images; a test split of the source is not used. Each training holds its
     validation images out of the other folds. The runs, `folds.json` and `folds.html` go into a new directory
     `<runs>/<name>-<number>`, by default `<recipe>-<data>-folds-<number>`. resume: use the last such directory with
-    these recipes, if there is one; finished runs are kept. workers: as for `conduct`.
+    these recipes, if there is one; finished runs are kept. workers, on: as for `conduct`.
 
     Raises a TenfoldError before anything is written if the input is invalid; the error of a fold whose training fails.
     """
@@ -77,7 +77,8 @@ def cross_validate(recipe: Recipe | str | Path, data: str | None = None, folds: 
     folder = _folder(Path(runs), name, recipes if resume else ())
     calls = [partial(jobs.train, each, runs=folder, name=f"fold-{each.data.fold}", csv=csv, resume=True)
              for each in recipes]
-    found = {index: executors.result(outcome) for index, outcome in executors.run_all(calls, workers, watcher)}
+    found = {index: executors.result(outcome) for index, outcome in executors.run_all(
+        calls, executors.chosen_workers(workers, on), watcher, on)}
     trained = tuple(found[index] for index in sorted(found))
     row = over_seeds(trained)
     if row is None:

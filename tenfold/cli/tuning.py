@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tenfold.cli.command import AsJson, Data, Runs, Set, app, command, watching
+from tenfold.cli.command import AsJson, Data, On, Runs, Set, app, command, watching
 
 
 @command(app, short="Search for the best recipe.")
@@ -37,6 +37,7 @@ def tune(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search.")] = 0,
     storage: Annotated[str | None, typer.Option(metavar="URL", help="Store the trials in PostgreSQL: "
                                                 "postgresql://USER@HOST/DATABASE.")] = None,
+    on: On = None,
     new: Annotated[bool, typer.Option("--new", help="Begin another search of that name.")] = False,
     runs: Runs = Path("runs"),
     name: Annotated[str | None, typer.Option("--name", help="Name of the search; a number is appended. Default: "
@@ -59,7 +60,7 @@ def tune(
     with watching() as watcher:
         found = search.tune(start, trials=trials, minutes=minutes, by=by, space=searched, sampler=sampler,
                             pruner=pruner, folds=folds, workers=workers, final_seeds=final_seeds, seed=seed,
-                            storage=storage, new=new, runs=runs, name=name, watcher=watcher)
+                            storage=storage, on=on, new=new, runs=runs, name=name, watcher=watcher)
     if as_json:
         print(json.dumps(found.results, indent=2, ensure_ascii=False))
     else:

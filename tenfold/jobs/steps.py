@@ -84,6 +84,11 @@ def fit(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> Non
         dataset, machine.to_dict(), recipe.train.seed, summary.parameters, summary.flops) | first)
     job.watcher.on(Training(recipe.name, str(run.path), recipe.train.all_epochs,
                             -(-len(dataset.train) // recipe.train.batch_size)))
+    if job.ranks > 1 or job.on is not None:
+        from tenfold.jobs import ranks
+
+        ranks.fit(job, run)  # its first process tells the epochs
+        return
     training = train(recipe, dataset, run, job.callbacks, job.watcher, resume=snapshot)
     with job.interrupt.deferred(), contextlib.closing(training) as records:
         for record in records:

@@ -17,6 +17,7 @@ from tenfold.jobs.job import Interruptible, Job, Plan, listed
 from tenfold.jobs.learning_curve import check
 from tenfold.jobs.own_data import KEPT, check_data, choose
 from tenfold.jobs.own_model import is_keras_model, keep_model, recipe_of
+from tenfold.jobs.ranks import check as check_ranks
 from tenfold.jobs.resuming import continue_run
 from tenfold.progress import SILENT, Watcher
 from tenfold.progress.notebook import chosen_watcher
@@ -27,7 +28,8 @@ from tenfold.run import Run, State, check_name, check_root
 def train(
     recipe: Any, data: Data | None = None, callbacks: Any = (), *, overrides: Mapping[str, Any] | None = None,
     runs: str | Path = "runs", name: str | None = None, csv: bool = False, h5: bool = False, resume: bool = False,
-    learning_curve: bool = False, teacher: Run | str | Path | None = None, watcher: Watcher | None = None,
+    learning_curve: bool = False, teacher: Run | str | Path | None = None, ranks: int = 1, on: str | None = None,
+    watcher: Watcher | None = None,
 ) -> Run:
     """Train a recipe on a data set, evaluate the best model and write the report. Returns the complete run.
 
@@ -40,7 +42,9 @@ def train(
     `model.h5`. resume: if there is a run with that name and recipe, resume the newest one that was stopped, died or
     failed, or return it if it is finished. learning_curve: also measure what more training images would bring (only for
     a logistic regression). teacher: a finished run, or its path, whose probabilities are learnt beside the labels, as
-    `train.distillation` of the recipe says.
+    `train.distillation` of the recipe says. ranks: the number of processes that train together, each on a share of
+    every batch; on: `ray` or the address of a Ray cluster where they do so, by default this machine. If one dies, the
+    training goes on from its last checkpoint.
 
     Raises a TenfoldError before anything is written if the input is invalid or the disk space is too small;
     DivergedError if the loss became NaN or infinite (the run then has the status "diverged" and its last finite
@@ -56,11 +60,12 @@ def train(
     check_name(name or recipe.name)
     if learning_curve:
         check(recipe)
+    check_ranks(recipe, ranks, callbacks, on)
     with Interrupt() as interrupt:
         watcher = Interruptible(watcher, interrupt)
         chosen = choose(recipe, data, watcher)
         job = Job(chosen.recipe, chosen.dataset, callbacks, watcher, interrupt, csv, h5, learning_curve,
-                  keep=chosen.keep)
+                  keep=chosen.keep, ranks=ranks, on=on)
         name = name or f"{recipe.name}-{job.dataset.name}"
         found = _newest_run(runs, name, job.recipe) if resume else None
         if found is None:

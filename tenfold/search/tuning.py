@@ -50,7 +50,7 @@ def tune(
     by: str = "roc_auc", space: Space | str | Path | None = None, sampler: str = "tpe", pruner: str = "halving",
     folds: int | None = None, workers: int | None = None, final_seeds: int = 3, seed: int = 0,
     runs: str | Path = "runs", name: str | None = None, new: bool = False, storage: str | None = None,
-    watcher: Watcher | None = None,
+    on: str | None = None, watcher: Watcher | None = None,
 ) -> Found:
     """Search for the recipe with the best score `by` on the validation split, then judge it on the test split.
 
@@ -62,7 +62,7 @@ def tune(
     threads (default: one for each thread, as far as memory suffices); final_seeds: number of trainings for the verdict;
     seed: of the sampler; name: the directory is `<runs>/<name>-<number>`, by default search-<recipe>-<data set>; new:
     begin another search, even if there is one; storage: URL of a PostgreSQL database instead of a journal in the
-    directory.
+    directory; on: `ray` or the address of a Ray cluster that trains the trials, by default one on each of its cores.
 
     The same call continues an interrupted search: finished trials are kept, interrupted ones continued. A finished
     search is returned as it is. Raises a TenfoldError before anything is written if the input is invalid;
@@ -94,17 +94,17 @@ def tune(
         return Found(folder, before, folder / BEST, folder / PAGE)
     if sampler == "grid":
         trials = min(trials, len(samplers.combinations(space, recipe)))
-    workers = min(workers or executors.all_workers(), trials)
+    workers = min(workers or executors.all_workers(on), trials)
     seconds = None if minutes is None else 60 * minutes * workers
     try:
         with Trials(folder, storage, watcher) as search:
-            if workers == 1:
+            if workers == 1 and on is None:
                 work(search, trials, seconds, watcher)
             else:
                 calls = [partial(work_alone, folder, storage, trials, seconds)] * workers
-                for _, outcome in executors.run_all(calls, workers, watcher):
+                for _, outcome in executors.run_all(calls, workers, watcher, on):
                     executors.result(outcome)
-            return _finished(search, final_seeds, workers, watcher)
+            return _finished(search, final_seeds, workers, watcher, on)
     except KeyboardInterrupt:
         watcher.notice(f"repeat the command to continue {folder}")
         raise
@@ -169,7 +169,7 @@ def _told(search: Trials, number: int, watcher: Watcher) -> None:
     watcher.notice(f"trial {row['number']} {row['status']}: {said}{leader}; {row['seconds'] or 0:.1f} s; {changes}")
 
 
-def _finished(search: Trials, final_seeds: int, workers: int, watcher: Watcher) -> Found:
+def _finished(search: Trials, final_seeds: int, workers: int, watcher: Watcher, on: str | None) -> Found:
     """Judge the best recipe and write the results. Raises TenfoldError if no trial finished."""
     results = write(search)
     best = best_of(results["trials"], search.plan.by)
@@ -180,7 +180,7 @@ def _finished(search: Trials, final_seeds: int, workers: int, watcher: Watcher) 
         before = read(search.folder)
         if not (before and before["winner"]):
             refresh_page(search.folder, results, PAGE_SECONDS)
-            runs = winner.train(search, winner.finalists(search, best, final_seeds), workers, watcher)
+            runs = winner.train(search, winner.finalists(search, best, final_seeds), workers, watcher, on)
             before = write(search, winner.judge(search, best, runs, len(results["trials"])))
         write_page(search.folder, before)
     return Found(search.folder, before, search.folder / BEST, search.folder / PAGE)
