@@ -64,6 +64,8 @@ def train(
             raise UsageError(f"received --folds and {other}; expected at most one of them: leave one out")
         _cross_validate(chosen, folds, as_json, runs=runs, name=name, csv=csv, resume=resume, workers=workers, on=on)
         return
+    if ranks > 1 and workers is not None:
+        raise UsageError("received --ranks and --workers; expected at most one of them: leave one out")
     together: dict[str, Any] = {"ranks": ranks, "on": on} if ranks > 1 else {}
     calls = [partial(jobs.train, each, runs=runs, name=name, csv=csv, h5=h5, resume=resume, **together)
              for each in jobs.seeds(chosen, seeds)]

@@ -15,7 +15,8 @@ from tenfold.interrupt import Interrupt
 from tenfold.jobs import executors
 from tenfold.jobs.job import Interruptible, Job
 from tenfold.jobs.own_data import check_data, prepared, source_of
-from tenfold.progress import SILENT, Epoch, Watcher
+from tenfold.progress import SILENT, Epoch, Together, Watcher
+from tenfold.progress.journal import NAME, Journal
 from tenfold.progress.lines import LineWatcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run
@@ -75,6 +76,7 @@ def fit_rank(rank: int, count: int, meeting: str, path: Path, recipe: Recipe, *,
     run = Run.open(path)
     if isinstance(watcher, LineWatcher):
         watcher.epochs = recipe.train.all_epochs
+    watcher = Together([Journal(run.path / NAME), watcher]) if rank == 0 else SILENT
     with Interrupt() as interrupt:
         dataset = prepared(recipe, source_of(run, recipe, SILENT, None), SILENT)
         check_data(run, dataset)
@@ -82,9 +84,8 @@ def fit_rank(rank: int, count: int, meeting: str, path: Path, recipe: Recipe, *,
             snapshot = checkpoint.load(run, "last", watcher) if checkpoint.has(run, "last") else None
             ranks.wait()  # until all have read it, because the first process will replace it
             written = run if rank == 0 else parallel.Follower(path / f".rank-{rank}")
-            watched = Interruptible(watcher if rank == 0 else SILENT, interrupt)
-            training = train(recipe, dataset, written, (), watched, resume=snapshot, ranks=ranks)
+            training = train(recipe, dataset, written, (), Interruptible(watcher, interrupt), resume=snapshot,
+                             ranks=ranks)
             with interrupt.deferred(), contextlib.closing(training) as records:
                 for record in records:
-                    if rank == 0:
-                        watcher.on(Epoch(record))
+                    watcher.on(Epoch(record))

@@ -123,6 +123,35 @@ def test_a_training_in_two_processes_goes_on_in_one_when_a_node_dies(tmp_path: P
 
 @needs_ray
 @pytest.mark.slow
+def test_an_interrupt_saves_and_stops_what_runs_on_the_cluster(tmp_path: Path) -> None:
+    said = ran("""
+        from functools import partial
+        from tenfold import jobs
+        from tenfold.jobs.executors import run_all
+        from tenfold.progress import Notice, Watcher
+        from tenfold.recipe import Recipe
+
+        class Stop(Watcher):
+            stopped = False
+            def on(self, event):
+                self.stopped |= isinstance(event, Notice) and "epoch " in event.text
+            def stop(self):
+                return self.stopped
+
+        recipe = Recipe.load("mlp", {"data.source": "digits", "train.epochs": 9999, "train.batch_size": 8})
+        try:
+            list(run_all([partial(jobs.train, recipe, runs="runs")], 1, Stop(), "ray"))
+        except KeyboardInterrupt:
+            print("INTERRUPTED")
+    """, tmp_path)
+    run = Run.open(tmp_path / "runs" / "mlp-digits-1")
+    assert "INTERRUPTED" in said
+    assert run.status().state is State.STOPPED
+    assert list((run.path / "checkpoints").glob("last-*"))
+
+
+@needs_ray
+@pytest.mark.slow
 def test_seeds_and_bulk_predictions_run_on_a_local_cluster(tmp_path: Path) -> None:
     def tenfold(*words: str) -> str:
         done = subprocess.run([sys.executable, "-m", "tenfold", *words, "--on", "ray"], capture_output=True, text=True,

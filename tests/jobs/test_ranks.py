@@ -11,7 +11,8 @@ from watchers import Listen
 
 from tenfold import train
 from tenfold.errors import UsageError
-from tenfold.progress import Event, Notice, Watcher
+from tenfold.progress import Epoch, Event, Notice, Watcher
+from tenfold.progress.journal import NAME, read
 from tenfold.recipe import Recipe
 from tenfold.run import State
 
@@ -46,6 +47,7 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     for one, other in zip(alone.model().get_weights(), together.model().get_weights(), strict=True):
         assert np.abs(one - other).max() < 5e-3
     assert together.metrics()["test"]["count"] == 60
+    assert sum(isinstance(event, Epoch) for _, event in read(together.path / NAME)) == 1
 
 
 def test_it_goes_on_from_the_last_checkpoint_when_a_process_dies(tmp_path: Path) -> None:
