@@ -54,6 +54,7 @@ class Environment:
 KERAS = "keras>=3.15.1,<3.16"
 PRESENT = Environment("present")
 TENSORFLOW = Environment("tensorflow", ("tensorflow-cpu>=2.20,<2.22", KERAS))
+KERAS_TUNER = Environment("keras-tuner", (*TENSORFLOW.requirements, "keras-tuner>=1.4.8,<1.5"))
 JAX = Environment("jax", ("jax>=0.4.35,<0.11", KERAS))
 
 
@@ -81,7 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Install the peers' environments before measuring.")
     add_options(parser)
     arguments = parser.parse_args()
-    for environment in (TENSORFLOW, JAX):
+    for environment in (TENSORFLOW, KERAS_TUNER, JAX):
         try:
             print(environment.python(arguments.environments, not arguments.no_install))
         except AbsentError as absent:

@@ -21,6 +21,7 @@ _MODULES = {
     "probe": "tenfold.jobs",
     "try_images": "tenfold.jobs",
     "conduct": "tenfold.study",
+    "cross_validate": "tenfold.crossvalidation",
     "resume": "tenfold.jobs",
     "ensemble": "tenfold.jobs",
     "TenfoldClassifier": "tenfold.estimator",
@@ -33,6 +34,7 @@ _MODULES = {
     "next_images": "tenfold.labelling",
     "tune": "tenfold.search",
     "predict": "tenfold.prediction",
+    "predict_all": "tenfold.bulk",
     "open_dataset": "tenfold.data",
     "Dataset": "tenfold.data",
     "Split": "tenfold.data",
@@ -44,7 +46,9 @@ _MODULES = {
 __all__ = ["__version__", *_MODULES]
 
 if TYPE_CHECKING:
+    from tenfold.bulk import predict_all as predict_all
     from tenfold.comparison import compare as compare
+    from tenfold.crossvalidation import cross_validate as cross_validate
     from tenfold.data import Dataset as Dataset
     from tenfold.data import Provenance as Provenance
     from tenfold.data import Split as Split

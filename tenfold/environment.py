@@ -71,7 +71,8 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "splits": {
             name: {"count": len(split), "source": split.provenance.source, "partial": split.partial,
                    "held_out": split.provenance.held_out, "expected": split.provenance.expected,
-                   "fingerprint": split.fingerprint()}
+                   "fingerprint": split.fingerprint(),
+                   **({"fold_of": split.provenance.fold_of} if split.provenance.fold_of else {})}
             for name, split in dataset.splits().items()
         },
     }

@@ -49,9 +49,15 @@ def list_runs(root: Path) -> list[dict[str, Any]]:
     reason = absent(root, "directory") or (None if root.is_dir() else "is a file")
     if reason:
         raise UsageError(f"{root}: {reason}; expected one with runs, made by `tenfold train --runs DIR`")
-    groups = [path for path in sorted(root.glob("[!.]*/")) if not (path / "status.json").exists()]
-    folders = [root, *(folder for group in groups for folder in (group, group / "trials", group / "final"))]
+    groups = _without_status(root)
+    folders = [root, *(folder for group in groups for folder in (
+        group, group / "trials", *_without_status(group / "trials"), group / "final"))]
     return [_facts(run, root) for folder in folders for run in Run.list(folder)]
+
+
+def _without_status(folder: Path) -> list[Path]:
+    """The directories in it that are no runs: studies, searches, cross-validations."""
+    return [path for path in sorted(folder.glob("[!.]*/")) if not (path / "status.json").exists()]
 
 
 def _facts(run: Run, root: Path) -> dict[str, Any]:

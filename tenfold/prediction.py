@@ -104,15 +104,36 @@ def predict(model: Run | str | Path, images: Any, batch_size: int = BATCH, runti
     for each in images if isinstance(images, list | tuple) else [images]:
         if isinstance(each, str | Path):
             check_present(each)  # a wrong path is told before a runtime is imported
-    predictor, facts = _opened(model, runtime)
-    answering = _Answering.of(model, predictor, facts, level)
-    found = list(with_paths(images, predictor.shape[2]))
+    classifier = Classifier(model, runtime, level)
+    found = list(with_paths(images, classifier.shape[2]))
     results = Predictions()
-    results.rule_cautions = answering.cautions(model)
-    with _mapping(len(found)) as each:
-        for start in range(0, len(found), batch_size):
-            results += _predict_batch(predictor, answering, found[start : start + batch_size], facts, start, each)
+    results.rule_cautions = classifier.cautions
+    for start in range(0, len(found), batch_size):
+        results += classifier.classify(found[start : start + batch_size], start)
     return results
+
+
+class Classifier:
+    """A run or an exported model that is opened once to classify many images; see `predict`."""
+
+    def __init__(self, model: Run | Path, runtime: str = AUTO, level: float | None = None) -> None:
+        self._predictor, self._facts = _opened(model, runtime)
+        self._answering = _Answering.of(model, self._predictor, self._facts, level)
+        self.cautions = self._answering.cautions(model)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the images that the model takes."""
+        return self._predictor.shape
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self._predictor.classes
+
+    def classify(self, given: Sequence[tuple[Path | None, Any]], before: int = 0) -> list[Prediction]:
+        """The predictions of images with their paths, `before` of which come before them."""
+        with _mapping(len(given)) as each:
+            return _predict_batch(self._predictor, self._answering, given, self._facts, before, each)
 
 
 @contextlib.contextmanager

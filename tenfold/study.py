@@ -135,14 +135,15 @@ def _title(text: str) -> str:
 
 def conduct(study: Study | str | Path, data: str | None = None, seeds: int | None = None, *, by: str | None = None,
             runs: str | Path = "runs", resume: bool = False, overrides: Sequence[str] = (),
-            workers: int = 1, watcher: Watcher | None = None) -> Outcome:
+            workers: int | None = None, on: str | None = None, watcher: Watcher | None = None) -> Outcome:
     """Train and evaluate the models of a study, all models with the first seed first, and write the comparison.
 
     The runs, `comparison.html`, `.json` and `.csv` go into a new directory `<runs>/<study>-<data>-<number>/`. With
     `resume`, the last such directory is used, if there is one: finished runs are kept, unfinished runs are resumed and
     missing runs are created. `overrides` are `key=value` words for the recipes of all models. `workers` processes
-    train at a time and share the threads; training times are then not those of a training alone. A model that can't be
-    trained is skipped and named.
+    train at a time and share the threads (default: one); training times are then not those of a training alone. on:
+    `ray` or the address of a Ray cluster that trains the models, by default one on each of its cores. A model that
+    can't be trained is skipped and named.
 
     Raises UsageError if the study is invalid, before anything is written, or if no model could be trained;
     StorageError.
@@ -160,7 +161,7 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
     rounds = zip(*(jobs.seeds(recipe, seeds or study.seeds) for recipe in recipes), strict=True)
     planned = [recipe for one_round in rounds for recipe in one_round]
     calls = [partial(_finished_run, recipe, existing.get(recipe.dumps()), folder) for recipe in planned]
-    for index, outcome in executors.run_all(calls, workers, watcher):
+    for index, outcome in executors.run_all(calls, executors.chosen_workers(workers, on), watcher, on):
         recipe = planned[index]
         if isinstance(outcome, StorageError):
             raise outcome
@@ -243,7 +244,7 @@ def _existing_runs(folder: Path, recipes: list[Recipe], watcher: Watcher) -> dic
 def _finished_run(recipe: Recipe, existing: Run | None, folder: Path, watcher: Watcher) -> Run:
     """The finished run of a recipe: the existing one, resumed if necessary, or a new one."""
     if existing is None:
-        return jobs.train(recipe, runs=folder, name=recipe.name, watcher=watcher)
+        return jobs.train(recipe, runs=folder, name=recipe.name, resume=True, watcher=watcher)  # if its process died
     if existing.status().state is State.FINISHED:
         watcher.notice(f"{existing.name} is already finished")
         return existing

@@ -159,11 +159,12 @@ def print_groups(groups: Groups) -> None:
 
 
 def print_over_seeds(row: Row) -> None:
-    """Print the results of a recipe over several seeds."""
+    """Print the results of a recipe over several seeds, or over the folds of a cross-validation."""
     from tenfold.comparison.leaderboard import FEW_SEEDS
     from tenfold.comparison.tables import seed_table
 
-    _print(f"\n[bold]{escape(row.model)} over {len(row.runs)} seeds, test split[/bold]")
+    over = f"{row.folds} folds, {row.test['count']:,} images" if row.folds else f"{len(row.runs)} seeds, test split"
+    _print(f"\n[bold]{escape(row.model)} over {over}[/bold]")
     header, body = seed_table(row)
     table = _table(*header)
     for cells in body:

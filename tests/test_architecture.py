@@ -52,6 +52,10 @@ FLOORS: dict[str, set[str]] = {
         "errors", "extras", "machine", "registry", "storage", "recipe", "progress", "data", "training", "report",
     },
     "environment": {"errors", "machine", "data"},
+    "crossvalidation": {
+        "errors", "machine", "registry", "storage", "recipe", "progress", "run", "data", "training", "evaluation",
+        "report", "comparison", "jobs",
+    },
     "study": {
         "errors", "machine", "shipped", "storage", "recipe", "progress", "run", "data", "evaluation", "comparison",
         "jobs",
@@ -74,13 +78,14 @@ FLOORS: dict[str, set[str]] = {
     },
     "elsewhere": {"errors", "machine", "progress", "run", "data", "runtimes", "evaluation", "report", "jobs"},
     "labelling": {"csvfile", "errors", "machine", "progress", "run", "data", "evaluation", "report"},
+    "bulk": {"errors", "storage", "progress", "run", "data", "runtimes", "prediction", "jobs"},
     "estimator": {"run", "data", "models", "runtimes", "jobs"},
     "demo": {"progress", "study"},
     "terminal": {"csvfile", "registry", "run", "data", "evaluation", "report", "comparison"},
     "cli": {
         "errors", "plugins", "storage", "recipe", "progress", "run", "data", "interrupt", "prediction", "export",
-        "report", "comparison", "inspection", "environment", "study", "search", "jobs", "bench", "overview",
-        "explanation", "elsewhere", "labelling", "demo", "terminal",
+        "report", "comparison", "inspection", "environment", "crossvalidation", "study", "search", "jobs", "bench",
+        "overview", "explanation", "elsewhere", "labelling", "bulk", "demo", "terminal",
     },
     "__main__": {"cli"},
     "__init__": set(),
@@ -92,8 +97,8 @@ ENGINE = {
     "models/layers.py", "models/summary.py", "models/backbone.py", "models/efficientnet_lite.py", "models/weights.py",
     "models/classifier.py", "models/depthwise.py", "models/inference.py", "models/ensemble.py", "foreign/load.py",
     "training/engine.py", "training/loader.py", "training/optimizers.py", "training/adam.py", "training/muon.py",
-    "training/augment.py", "training/features.py", "training/distillation.py", "export/engine.py",
-    "export/formats/torch.py", "export/formats/litert.py", "export/savedmodel/program.py",
+    "training/augment.py", "training/features.py", "training/distillation.py", "training/parallel.py",
+    "export/engine.py", "export/formats/torch.py", "export/formats/litert.py", "export/savedmodel/program.py",
 }
 
 

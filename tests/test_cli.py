@@ -739,3 +739,16 @@ def test_metrics_have_names(trained: Result) -> None:
 
 def test_doctor_does_not_list_developer_extras() -> None:
     assert "dev" not in json.loads(_tenfold("doctor", "--json").stdout)["extras"]
+
+
+def test_folds_give_one_summary(tmp_path: Path) -> None:
+    done = _tenfold("train", *SMALL, "--folds", "3", "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert (found["folds"], found["images"], len(found["runs"])) == (3, 1797, 3)
+    again = _tenfold("train", *SMALL, "--folds", "3", "--resume")
+    assert "mlp over 3 folds, 1,797 images" in again.stdout
+    assert "all images ± sd over folds" in again.stdout
+    refused = _tenfold("train", *SMALL, "--folds", "3", "--seeds", "2")
+    assert refused.exit_code == 2
+    assert "received --folds and --seeds; expected at most one of them" in refused.output

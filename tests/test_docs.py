@@ -73,7 +73,7 @@ def test_the_readmes_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.M
         "tenfold bench": "tenfold bench --batch 1 --rounds 1",
         "try photos/": "try photos/ --set model.image_size=32 --set data.group=none",
         "runs/*": "runs/cnn3-plateau-shapes-1", "--trials 30": "--trials 2 --final-seeds 1 --set train.epochs=1",
-        "study six-models --seeds 2": "study quick",
+        "study six-models --seeds 2": "study quick", "--folds 5": "--folds 3 --set train.epochs=1",
     }
     text = TEXTS[Path("README.md")].partition("## What it does")[2].partition("```\n\nFrom Python")[0]
     lines = [line.partition("#")[0].split() for line in text.splitlines() if line.startswith("tenfold ")]

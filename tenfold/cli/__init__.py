@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import gc
 
-from tenfold.cli import afterwards, exports, runs, showing, tuning  # noqa: F401  (importing them registers their commands)
+from tenfold.cli import (  # noqa: F401  (importing them registers their commands)
+    afterwards,
+    exports,
+    runs,
+    showing,
+    studies,
+    tuning,
+)
 from tenfold.cli.command import app, data_app, show_everything
 
 __all__ = ["app", "data_app", "main"]

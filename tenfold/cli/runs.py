@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tenfold.cli.command import AsJson, Data, Name, RunPath, Runs, Set, Workers, app, command, watching
+from tenfold.cli.command import AsJson, Data, Name, On, RunPath, Runs, Set, Workers, app, command, watching
 from tenfold.errors import UsageError
 
 if TYPE_CHECKING:
+    from tenfold.recipe import Recipe
     from tenfold.run import Run
 
 
@@ -32,9 +33,19 @@ def train(
     h5: Annotated[bool, typer.Option("--h5", help="Also write the model as model.h5.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the newest run with that name and recipe, if there "
                                          "is one; keep it if it is finished.")] = False,
-    workers: Workers = 1,
+    folds: Annotated[int | None, typer.Option(min=3, max=1000, metavar="K", help="Cross-validate: train this many "
+                                              "times, each time without one fold of the images, which is then "
+                                              "scored.")] = None,
+    workers: Workers = None,
+    ranks: Annotated[int, typer.Option(min=1, max=1024, metavar="N", help="Let this many processes train together, "
+                                       "each on a share of every batch.")] = 1,
+    on: On = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Train a recipe, evaluate the model and write a report, all in one run directory."""
+    """Train a recipe, evaluate the model and write a report, all in one run directory.
+
+    With --folds, the runs and a summary over all images go into one directory.
+    """
     from functools import partial
 
     from tenfold import jobs
@@ -46,16 +57,31 @@ def train(
     if teacher is not None:
         given["train.distillation.teacher"] = str(Run.open(teacher).path.absolute())
     chosen = text.load(recipe, set_ or (), given)
-    calls = [partial(jobs.train, each, runs=runs, name=name, csv=csv, h5=h5, resume=resume)
+    if folds is not None:
+        other = next((name for name, given in (("--seeds", seeds > 1), ("--h5", h5), ("--ranks", ranks > 1)) if given),
+                     None)
+        if other:
+            raise UsageError(f"received --folds and {other}; expected at most one of them: leave one out")
+        _cross_validate(chosen, folds, as_json, runs=runs, name=name, csv=csv, resume=resume, workers=workers, on=on)
+        return
+    if ranks > 1 and workers is not None:
+        raise UsageError("received --ranks and --workers; expected at most one of them: leave one out")
+    together: dict[str, Any] = {"ranks": ranks, "on": on} if ranks > 1 else {}
+    calls = [partial(jobs.train, each, runs=runs, name=name, csv=csv, h5=h5, resume=resume, **together)
              for each in jobs.seeds(chosen, seeds)]
+    workers, on = (1, None) if ranks > 1 else (executors.chosen_workers(workers, on), on)
     trained = []
     with watching() as watcher:
         if data is None:
             watcher.notice(f"data set: {chosen.data.source} (--data names another one)")
-        for _, outcome in executors.run_all(calls, workers, watcher):
+        for _, outcome in executors.run_all(calls, workers, watcher, on):
             trained.append(executors.result(outcome))
-            _print_results(trained[-1])
-    if len(trained) > 1:
+            if not as_json:
+                _print_results(trained[-1])
+    if as_json:
+        print(json.dumps([{"run": str(run.path), "metrics": run.metrics()} for run in trained], indent=2,
+                         ensure_ascii=False))
+    elif len(trained) > 1:
         _print_over_seeds(trained)
 
 
@@ -235,46 +261,6 @@ def compare(
         terminal.print_groups(groups)
 
 
-@command(app, short="Train a list of recipes and compare them.")
-def study(
-    study: Annotated[str | None, typer.Argument(metavar="[NAME|FILE]", help="Shipped study or TOML file; without it, "
-                                                "list the shipped studies.")] = None,
-    data: Data = None,
-    seeds: Annotated[int | None, typer.Option(min=1, max=1000, help="Train each model this many times.")] = None,
-    by: Annotated[str | None, typer.Option("--by", metavar="METRIC", help="The metric to rank by.")] = None,
-    set_: Set = None,
-    show: Annotated[bool, typer.Option("--show", help="Print the study's TOML and exit.")] = False,
-    resume: Annotated[bool, typer.Option(
-        "--resume", help="Resume the last study with that name, if there is one.")] = False,
-    runs: Runs = Path("runs"),
-    workers: Workers = 1,
-    as_json: AsJson = False,
-) -> None:
-    """Train and evaluate a list of recipes on the same data and compare them."""
-    from tenfold import terminal
-    from tenfold.study import conduct, read, titles
-
-    if study is None:
-        if show or set_:
-            raise UsageError("--show and --set need a study; name one, as in `tenfold study quick --show`")
-        terminal.print_studies(titles())
-        return
-    if show:
-        if set_ or data or seeds or by or resume:
-            raise UsageError("--show prints the study as its file has it; expected no other option; leave out --show, "
-                             "or the others")
-        print(read(study)[1], end="")
-        return
-    with watching() as watcher:
-        outcome = conduct(study, data, seeds, by=by, runs=runs, resume=resume, overrides=set_ or (),
-                          workers=workers, watcher=watcher)
-    if as_json:
-        print(json.dumps(outcome.board.to_dict(), indent=2, ensure_ascii=False))
-    else:
-        terminal.print_leaderboard(outcome.board)
-        print(f"\ncomparison  {outcome.page}")
-
-
 @command(app)
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, or a model exported as onnx or "
@@ -286,10 +272,22 @@ def predict(
     level: Annotated[float | None, typer.Option("--level", help="Level of the prediction sets, one that `tenfold "
                                                 "calibrate` has fitted; default: 0.9.")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the predictions as parquet files, "
+                                             "block by block; the same command continues. For more images than memory "
+                                             "holds, also those in parquet files.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, max=1024, metavar="N", help="With --out: predict "
+                                                "in this many processes.")] = None,
+    on: On = None,
     as_json: AsJson = False,
 ) -> None:
     """Classify images of any size with a run's model, and say which answers to accept."""
     _one_format(csv, as_json)
+    if out is not None:
+        _predict_all(run, paths, out, as_json, runtime=runtime, workers=workers, on=on)
+        return
+    if workers or on:
+        raise UsageError(f"received {'--on' if on else '--workers'} without --out; expected a directory for the "
+                         "predictions: add --out DIR")
     from tenfold.run import model_at
     from tenfold.storage.paths import check_present
 
@@ -349,6 +347,32 @@ def explain(
 def _one_format(csv: bool, as_json: bool) -> None:
     if csv and as_json:
         raise UsageError("received --csv and --json; expected at most one of them: leave one out")
+
+
+def _cross_validate(recipe: Recipe, folds: int, as_json: bool, **options: Any) -> None:
+    from tenfold import terminal
+    from tenfold.crossvalidation import cross_validate
+
+    with watching() as watcher:
+        found = cross_validate(recipe, None, folds, watcher=watcher, **options)
+    if as_json:
+        print(json.dumps(found.results, indent=2, ensure_ascii=False))
+    else:
+        terminal.print_over_seeds(found.row)
+        print(f"page    {found.page}")
+
+
+def _predict_all(model: Path, paths: list[Path], out: Path, as_json: bool, **options: Any) -> None:
+    from tenfold.bulk import predict_all
+
+    with watching() as watcher:
+        found = predict_all(model, paths, out, watcher=watcher, **options)
+    if as_json:
+        print(json.dumps({"path": str(found.path), "images": found.images, "unread": found.unread}))
+    else:
+        print(f"{found.images:,} images, {found.unread:,} of them unreadable\npredictions  {found.path}")
+    if found.unread:
+        raise typer.Exit(1)
 
 
 def _print_over_seeds(runs: list[Run]) -> None:

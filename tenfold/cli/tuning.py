@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tenfold.cli.command import AsJson, Data, Runs, Set, app, command, watching
+from tenfold.cli.command import AsJson, Data, On, Runs, Set, app, command, watching
 
 
 @command(app, short="Search for the best recipe.")
@@ -27,6 +27,9 @@ def tune(
     show: Annotated[bool, typer.Option("--show", help="Print the search space and exit.")] = False,
     sampler: Annotated[str, typer.Option(help="How values are drawn: tpe, random, grid or gp.")] = "tpe",
     pruner: Annotated[str, typer.Option(help="How trials are ended early: halving, percentile or none.")] = "halving",
+    folds: Annotated[int | None, typer.Option(min=3, max=1000, metavar="K", help="Rank trials by the mean score over "
+                                              "this many folds of the training images, instead of by the validation "
+                                              "split.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Train this many trials at a time, which share "
                                                 "the threads. Default: one for each thread.")] = None,
     final_seeds: Annotated[int, typer.Option(min=1, max=1000, help="Train the chosen recipe this many times for the "
@@ -34,6 +37,7 @@ def tune(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search.")] = 0,
     storage: Annotated[str | None, typer.Option(metavar="URL", help="Store the trials in PostgreSQL: "
                                                 "postgresql://USER@HOST/DATABASE.")] = None,
+    on: On = None,
     new: Annotated[bool, typer.Option("--new", help="Begin another search of that name.")] = False,
     runs: Runs = Path("runs"),
     name: Annotated[str | None, typer.Option("--name", help="Name of the search; a number is appended. Default: "
@@ -55,8 +59,8 @@ def tune(
         return
     with watching() as watcher:
         found = search.tune(start, trials=trials, minutes=minutes, by=by, space=searched, sampler=sampler,
-                            pruner=pruner, workers=workers, final_seeds=final_seeds, seed=seed, storage=storage,
-                            new=new, runs=runs, name=name, watcher=watcher)
+                            pruner=pruner, folds=folds, workers=workers, final_seeds=final_seeds, seed=seed,
+                            storage=storage, on=on, new=new, runs=runs, name=name, watcher=watcher)
     if as_json:
         print(json.dumps(found.results, indent=2, ensure_ascii=False))
     else:

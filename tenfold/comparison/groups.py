@@ -1,4 +1,4 @@
-"""Selects runs that can be compared, and groups runs of one model with several seeds."""
+"""Selects runs that can be compared, and groups runs of one model with several seeds or folds."""
 
 from __future__ import annotations
 
@@ -17,10 +17,15 @@ from tenfold.storage.paths import absent
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one recipe with one or more seeds, under a unique name."""
+    """Runs of one recipe with one or more seeds, or with each fold left out in turn, under a unique name."""
 
     name: str
     runs: tuple[Run, ...]
+
+    @property
+    def folds(self) -> int | None:
+        """The number of folds of a cross-validation; None for runs that share their test split."""
+        return self.runs[0].recipe().data.folds
 
 
 def found_at(paths: Iterable[Run | str | Path]) -> tuple[list[Run], list[str]]:
@@ -64,7 +69,16 @@ def eligible(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
             left_out.append(_left_out(run.path, reason))
         else:
             chosen.append(run)
-    return chosen, left_out
+    return _with_all_folds(chosen, left_out)
+
+
+def _with_all_folds(runs: Sequence[Run], left_out: list[str]) -> tuple[list[Run], list[str]]:
+    """The runs without those of cross-validations that lack a fold, which `left_out` then names as well."""
+    missing = {run.path: lacks for model in _models(runs) if (lacks := model.missing)
+               for same in model.runs.values() for run in same}
+    for path, lacks in missing.items():
+        left_out.append(_left_out(path, f"its cross-validation lacks fold {', '.join(map(str, lacks))}"))
+    return [run for run in runs if run.path not in missing], left_out
 
 
 def _left_out(path: Path, reason: str | RunError) -> str:
@@ -115,12 +129,13 @@ def _shown(text: str) -> str:
 
 def _evaluated_on(run: Run) -> dict[str, str]:
     """What must be equal for two runs to be comparable, as text for messages."""
-    dataset = run.environment().get("dataset", {})
-    count = run.metrics()["test"].get("count")
-    fingerprint = str(dataset.get("splits", {}).get("test", {}).get("fingerprint", "unknown"))
+    dataset, section = run.environment().get("dataset", {}), run.recipe().data
+    facts, count = dataset.get("splits", {}).get("test", {}), run.metrics()["test"].get("count")
+    fingerprint = str(facts.get("fold_of") or facts.get("fingerprint", "unknown"))
+    words = f"{count:,} of them" if count is not None else "an unknown number"
     return {
         "classes": ", ".join(dataset.get("classes", ())),
-        "test images": f"{count:,} of them" if count is not None else "an unknown number",
+        "test images": f"in {section.folds} folds, seed {section.seed}" if section.folds else words,
         "data": f"{dataset.get('name', 'unknown')} {fingerprint[:12]}",
     }
 
@@ -128,24 +143,45 @@ def _evaluated_on(run: Run) -> dict[str, str]:
 def grouped(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
     """(groups in the order of their first runs, sentences about runs that repeat another run).
 
-    Runs are in the same group if their data are equal and their recipes differ only in `train.seed`. If groups have
-    recipes of the same name, their names include the differences.
+    Runs are in the same group if their data are equal and their recipes differ only in `train.seed`, or only in
+    `data.fold`. If groups have recipes of the same name, their names include the differences.
     """
-    groups: dict[str, dict[int, Run]] = {}
-    keys: dict[str, dict[str, Any]] = {}
-    repeated = []
+    models = _models(runs)
+    groups, repeated = [], []
+    for name, model in zip(names_of([model.recipe for model in models]), models, strict=True):
+        numbers = sorted(model.runs) if model.folds else list(model.runs)  # folds in order, so that images are paired
+        groups.append(Group(name, tuple(model.runs[number][0] for number in numbers)))
+        unit = "fold" if model.folds else "seed"
+        repeated += [f"{run.name} is left out: it repeats {first.name} (same recipe, same {unit} {number})"
+                     for number, (first, *others) in model.runs.items() for run in others]
+    return groups, repeated
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A recipe and its data by dotted key, and its runs by seed or, of a cross-validation, by the fold left out."""
+
+    recipe: dict[str, Any]
+    folds: int | None
+    runs: dict[int, list[Run]]
+
+    @property
+    def missing(self) -> list[int]:
+        """The folds without a run."""
+        return sorted(set(range(1, (self.folds or 0) + 1)) - set(self.runs))
+
+
+def _models(runs: Sequence[Run]) -> list[_Model]:
+    """The runs by model, in the order of the first run of each."""
+    models: dict[str, _Model] = {}
     for run in runs:
-        tree = _flat(run.recipe().to_dict()) | {"data": run.environment().fingerprint[:12]}
-        seed = tree.pop("train.seed")
-        identity = repr(sorted(tree.items()))
-        keys[identity] = tree
-        same = groups.setdefault(identity, {})
-        if seed in same:
-            repeated.append(f"{run.name} is left out: it repeats {same[seed].name} (same recipe, same seed {seed})")
-        else:
-            same[seed] = run
-    names = names_of(list(keys.values()))
-    return [Group(name, tuple(same.values())) for name, same in zip(names, groups.values(), strict=True)], repeated
+        environment, recipe = run.environment(), run.recipe()
+        fold_of = environment.get("dataset", {}).get("splits", {}).get("test", {}).get("fold_of")
+        tree = _flat(recipe.to_dict()) | {"data": (fold_of or environment.fingerprint)[:12]}
+        number = tree.pop("data.fold" if recipe.data.folds else "train.seed")
+        model = models.setdefault(repr(sorted(tree.items())), _Model(tree, recipe.data.folds, {}))
+        model.runs.setdefault(number, []).append(run)
+    return list(models.values())
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

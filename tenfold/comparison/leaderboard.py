@@ -18,10 +18,11 @@ FEW_SEEDS = ("Two seeds say little about other seeds, so the intervals of {names
 
 @dataclass(frozen=True)
 class Row:
-    """One model, trained with one or more seeds, and its results on the test split.
+    """One model, trained with one or more seeds, and its results on the test split; or its cross-validation.
 
     metrics: name → {"value", "low", "high", "sd"}: the mean over the runs, its 95 % interval and the standard
-    deviation over the runs (None if undefined or unknown); test: number, source and extent of the test images;
+    deviation over the runs (None if undefined or unknown); of a cross-validation, the value over the images of all
+    folds; folds: the number of folds, None without; test: number, source and extent of the test images;
     parameters, model_bytes: size of the model (None if unknown); seconds: training time over all epochs, mean over
     the runs; images_per_second: speed of prediction, median over the runs that measured it, on `machine`;
     tied: no significant difference from the best model on these test images (None: not tested).
@@ -40,6 +41,7 @@ class Row:
     machine: str
     test: Mapping[str, Any]
     tied: bool | None = None
+    folds: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -17,6 +17,7 @@ from tenfold.comparison.groups import Group
 from tenfold.comparison.leaderboard import Pair, Row
 from tenfold.errors import RunError
 from tenfold.evaluation import statistics
+from tenfold.evaluation.folds import OverFolds, pooled
 from tenfold.evaluation.metrics import metric
 from tenfold.evaluation.predictions import read_predictions
 from tenfold.evaluation.statistics import OverSeeds
@@ -29,15 +30,16 @@ EMPTY = {"value": None, "low": None, "high": None}
 
 @dataclass(frozen=True)
 class Spread:
-    """The variation of a model's metrics over test images and seeds.
+    """The variation of a model's metrics over test images and seeds, or over images and folds.
 
-    metrics: name → the metric on resamples of the images, with its variance over seeds; correct: bool [n] for each
-    run, whether it classifies each image correctly. Both are empty if predictions of a run are missing, NaN or
-    infinite.
+    metrics: name → the metric on resamples of the images, with its variance over seeds or folds; correct: bool [n] for
+    each run, whether it classifies each image correctly. Both are empty if predictions of a run are missing, NaN or
+    infinite. whole: of a cross-validation, the predictions of all folds.
     """
 
     metrics: Mapping[str, OverSeeds]
     correct: Sequence[np.ndarray]
+    whole: Predictions | None = None
 
     @property
     def known(self) -> bool:
@@ -52,10 +54,17 @@ class Spread:
         if not all(len(each.labels) and np.isfinite(each.probabilities).all() for each in predictions):
             return cls({}, ())
         names = METRICS.names()
-        by_run = np.array([_resampled(each, names) for each in predictions])
+        resampled = [_resampled(each, names) for each in predictions]
+        count = min(len(each[0]) for each in resampled)
+        by_run = np.array([[values[:count] for values in each] for each in resampled])
         observed = np.array([[metric(name)(each.labels, each.probabilities) for name in names] for each in predictions])
-        values = {name: OverSeeds.of(by_run[:, i], observed[:, i]) for i, name in enumerate(names)}
-        return cls(values, [each.correct for each in predictions])
+        correct = [each.correct for each in predictions]
+        if group.folds:
+            whole = pooled(predictions)
+            together = _resampled(whole, names)
+            folds = {name: OverFolds.over(together[i], by_run[:, i], observed[:, i]) for i, name in enumerate(names)}
+            return cls(folds, correct, whole)
+        return cls({name: OverSeeds.of(by_run[:, i], observed[:, i]) for i, name in enumerate(names)}, correct)
 
 
 def _resampled(predictions: Predictions, names: Sequence[str]) -> list[np.ndarray]:
@@ -77,13 +86,22 @@ def row_of(group: Group, spread: Spread) -> Row:
         runs=tuple(run.name for run in group.runs),
         seeds=tuple(environment.get("seed") for environment in environments),
         metrics={name: _entry(name, [test.get(name, EMPTY) for test in tests], spread)
-                 for name in METRICS.names()},
+                 for name in METRICS.names()}, folds=group.folds,
         parameters=environments[0].get("model", {}).get("parameters"), model_bytes=_size(first),
         seconds=plain.mean(_seconds(run) for run in group.runs),
         images_per_second=plain.median(s["images_per_second"] for s in speeds) if speeds else None,
         machine=" and ".join(machines),
-        test={"count": tests[0].get("count"), **dataset.get("splits", {}).get("test", {})},
+        test={"count": tests[0].get("count"), **dataset.get("splits", {}).get("test", {}),
+              **_of_all_folds(group, tests)},
     )
+
+
+def _of_all_folds(group: Group, tests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The test images of a cross-validation; empty for other runs."""
+    if not group.folds:
+        return {}
+    return {"count": sum(test.get("count", 0) for test in tests),
+            "source": f"{group.folds} folds of train, each predicted by the run that left it out"}
 
 
 def _speed(run: Run) -> Record | None:
@@ -104,8 +122,17 @@ def _size(run: Run) -> int | None:
 
 
 def _entry(name: str, entries: Sequence[Mapping[str, Any]], spread: Spread) -> dict[str, Any]:
-    """The mean over the runs with its interval; for a single run, the entry of its metrics."""
+    """The mean over the runs with its interval; for a single run, the entry of its metrics.
+
+    Of a cross-validation, the value over all images, and the standard deviation over the folds.
+    """
     values = [entry["value"] for entry in entries]
+    if spread.whole is not None:
+        value = metric(name)(spread.whole.labels, spread.whole.probabilities)
+        low, high = metric(name).within(spread.metrics[name].uncertain.interval()) or (None, None)
+        known = math.isfinite(value)
+        return {"value": value if known else None, "low": low if known else None, "high": high if known else None,
+                "sd": None if None in values else plain.stdev(values)}
     if len(values) == 1 or None in values:
         only = entries[0] if len(values) == 1 else EMPTY
         return {key: only.get(key) for key in EMPTY} | {"sd": None}

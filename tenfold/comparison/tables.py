@@ -29,9 +29,13 @@ def table(board: Leaderboard) -> tuple[list[str], list[list[str]]]:
 
 
 def seed_table(row: Row) -> tuple[list[str], list[list[str]]]:
-    """(header, body) as text: each defined metric with its mean ± standard deviation over seeds and its interval."""
+    """(header, body) as text: each defined metric with its interval.
+
+    Over seeds: the mean ± the standard deviation. Of a cross-validation: the value over all images ± the standard
+    deviation over the folds.
+    """
     names = [name for name in METRICS.names() if row.metrics[name]["value"] is not None]
-    return ["metric", "mean ± sd", "95 % interval"], [
+    return ["metric", "all images ± sd over folds" if row.folds else "mean ± sd", "95 % interval"], [
         [metric(name).title, _with_deviation(row, name), metric(name).interval_text(row.metrics[name])]
         for name in names]
 

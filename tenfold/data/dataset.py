@@ -20,13 +20,15 @@ class Provenance:
     """The origin of a split.
 
     source: description in words; expected: official number of images, if known; from_partial: the images were selected
-    from a partial split; held_out: a recipe held the split out of the training images, because the source has none.
+    from a partial split; held_out: a recipe held the split out of the training images; fold_of: fingerprint of the
+    images that were divided into folds, if the split is one of them.
     """
 
     source: str
     expected: int | None = None
     from_partial: bool = False
     held_out: bool = False
+    fold_of: str = ""
 
     def partial(self, count: int) -> bool:
         """Whether `count` images are fewer than in the official split, or were selected from a partial split."""

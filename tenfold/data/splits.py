@@ -13,6 +13,7 @@ import numpy as np
 
 from tenfold.data.dataset import Dataset, Split
 from tenfold.data.exclusion import exclude
+from tenfold.data.folds import leave_out
 from tenfold.data.view import Images, blocks
 from tenfold.errors import DataError, UsageError, unknown
 from tenfold.recipe import DataSection
@@ -24,9 +25,9 @@ def prepare(dataset: Dataset, section: DataSection) -> Dataset:
     """The data set with the splits of a recipe's `[data]` section.
 
     In this order: drop and relabel images as `section.exclude` says; keep only `section.classes`, relabelled in that
-    order; hold a test split out of train if the source has none; hold out a validation split likewise; hold a
-    calibration split out of validation; keep
-    `section.train_size` of the remaining training images.
+    order; hold a test split out of train if the source has none; with `section.folds`, put one fold of the training
+    images in the place of the test split; hold out a validation split likewise; hold a calibration split out of
+    validation; keep `section.train_size` of the remaining training images.
     Held-out splits and subsets are stratified and selected with `section.seed`; images keep their order.
 
     Raises DataError for a data set without training images, UsageError for an unknown class, unsuitable decisions, and
@@ -40,6 +41,8 @@ def prepare(dataset: Dataset, section: DataSection) -> Dataset:
         dataset = select_classes(dataset, section.classes)
     if dataset.test is None and section.test:
         dataset = _hold_out(dataset, "test", section.test, section.seed, stream=0)
+    if section.folds is not None:
+        dataset = leave_out(dataset, section)
     if dataset.validation is None and section.validation:
         dataset = _hold_out(dataset, "validation", section.validation, section.seed, stream=1)
     if dataset.validation is not None and section.calibration:

@@ -8,10 +8,10 @@ from tenfold.jobs.evaluating import evaluate
 from tenfold.jobs.exploring import explore
 from tenfold.jobs.exporting import export
 from tenfold.jobs.resuming import resume
-from tenfold.jobs.training import probe, probe_sections, seeds, train
+from tenfold.jobs.training import in_folds, probe, probe_sections, seeds, train
 from tenfold.jobs.trying import try_images, try_sections
 
 __all__ = [
-    "calibrate", "check", "check_sections", "ensemble", "evaluate", "explore", "export", "probe", "probe_sections",
-    "resume", "seeds", "train", "try_images", "try_sections",
+    "calibrate", "check", "check_sections", "ensemble", "evaluate", "explore", "export", "in_folds", "probe",
+    "probe_sections", "resume", "seeds", "train", "try_images", "try_sections",
 ]

@@ -1,4 +1,4 @@
-"""Executors: call functions one after the other in this process, or several at a time in processes of their own.
+"""Executors: call functions one after the other here, several at a time in processes of their own, or on Ray.
 
 They serve the seeds of a recipe, studies and searches. Small networks train faster side by side with one thread each
 than one after the other with all threads, because threads wait for each other many times in each step.
@@ -26,26 +26,54 @@ PAUSE = 0.5  # seconds between two questions whether to stop
 Call = Callable[..., Any]
 
 
-def all_workers() -> int:
-    """The number of processes with one thread each that this machine has threads and memory for."""
+def all_workers(on: str | None = None) -> int:
+    """The number of processes with one thread each that this machine, or the cluster `on`, has cores and memory for."""
+    if on is not None:
+        from tenfold.jobs import cluster
+
+        return cluster.all_workers(on)
     return max(1, min(machine.threads(), int((machine.memory_gib() or GIB_FOR_EACH) / GIB_FOR_EACH)))
 
 
-def run_all(calls: Sequence[Call], workers: int, watcher: Watcher) -> Iterator[tuple[int, Any]]:
+def chosen_workers(workers: int | None, on: str | None) -> int:
+    """The number that was asked for; by default one here, or one for each core of the cluster `on`."""
+    return workers if workers is not None else 1 if on is None else all_workers(on)
+
+
+def run_all(calls: Sequence[Call], workers: int, watcher: Watcher,
+            on: str | None = None) -> Iterator[tuple[int, Any]]:
     """Call each function with `watcher=`; yield (its index, its result or the TenfoldError it raised) as each ends.
 
     With one worker, the calls are made here, in order. With several, that many processes work at a time and share the
     threads of this one; each call must then be picklable, as a `functools.partial` of a module's function is. Their
     progress arrives as lines. An interrupt, also by the watcher, stops all of them; each saves what it does at the
-    first signal.
+    first signal. on: `ray` or the address of a Ray cluster, which makes the calls instead (see `cluster`).
     """
     if workers < 1:
         raise UsageError(f"--workers: received {workers}; expected at least 1")
+    if on is not None:
+        from tenfold.jobs import cluster
+
+        yield from cluster.run_on(on, calls, workers, watcher)
+        return
     if workers == 1 or len(calls) < 2:
         for index, call in enumerate(calls):
-            yield index, _outcome(call, watcher)
+            yield index, outcome(call, watcher)
         return
     yield from _in_processes(calls, workers, watcher)
+
+
+def run_together(calls: Sequence[Call], watcher: Watcher, on: str | None = None) -> Iterator[tuple[int, Any]]:
+    """Make calls that need each other, all at a time, even a single one in a process of its own; see `run_all`.
+
+    None is made again if its process dies.
+    """
+    if on is None:
+        yield from _in_processes(calls, len(calls), watcher)
+        return
+    from tenfold.jobs import cluster
+
+    yield from cluster.run_on(on, calls, len(calls), watcher, again=0)
 
 
 def result(outcome: Any) -> Any:
@@ -55,7 +83,8 @@ def result(outcome: Any) -> Any:
     return outcome
 
 
-def _outcome(call: Call, watcher: Watcher) -> Any:
+def outcome(call: Call, watcher: Watcher) -> Any:
+    """What a call returns, or the TenfoldError that it raises."""
     try:
         return call(watcher=watcher)
     except TenfoldError as error:
@@ -132,7 +161,7 @@ def _work(call: Call, threads: int, outbox: Connection) -> None:
         os.environ[variable] = str(threads)
     told: tuple[str, Any]
     try:
-        told = "ended", _outcome(call, Sender(outbox))
+        told = "ended", outcome(call, Sender(outbox))
     except KeyboardInterrupt:
         told = "interrupted", None
     except Exception as error:

@@ -25,7 +25,8 @@ class Job:
     callbacks: `keras.callbacks.Callback`s; watcher: also asks the job to stop after an interrupt; csv: also write the
     predictions as CSV; h5: also write the model as HDF5; learning_curve: also measure what more images would bring;
     tested: False ends the run after validation, without its test score and report, because the run only serves to
-    choose a recipe; keep: the images that the run has to keep.
+    choose a recipe; keep: the images that the run has to keep; ranks: the number of processes that fit the model
+    together, each on a share of every batch; on: the Ray cluster where they do so (see `executors`), None: here.
     """
 
     recipe: Recipe
@@ -38,6 +39,8 @@ class Job:
     learning_curve: bool = False
     tested: bool = True
     keep: Dataset | None = None
+    ranks: int = 1
+    on: str | None = None
 
 
 class Pruned(Exception):  # noqa: N818  (a decision, not an error)

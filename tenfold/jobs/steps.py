@@ -84,6 +84,11 @@ def fit(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> Non
         dataset, machine.to_dict(), recipe.train.seed, summary.parameters, summary.flops) | first)
     job.watcher.on(Training(recipe.name, str(run.path), recipe.train.all_epochs,
                             -(-len(dataset.train) // recipe.train.batch_size)))
+    if job.ranks > 1 or job.on is not None:
+        from tenfold.jobs import ranks
+
+        ranks.fit(job, run)  # its first process tells the epochs
+        return
     training = train(recipe, dataset, run, job.callbacks, job.watcher, resume=snapshot)
     with job.interrupt.deferred(), contextlib.closing(training) as records:
         for record in records:
@@ -91,14 +96,19 @@ def fit(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> Non
 
 
 def validate(job: Job, run: Run) -> None:
-    """Evaluate the best epoch on the validation split."""
+    """Evaluate the best epoch on the validation split.
+
+    A run that serves to choose a recipe is also scored on its fold, which comes from the training images.
+    """
     from tenfold import modelfile
     from tenfold.evaluation import score_run
 
     if job.dataset.validation is None:
         return
     job.watcher.on(Evaluating("validation", modelfile.facts(run.path / "model.keras")["epoch"]))
-    score_run(run, job.dataset, ("validation",), job.csv, watcher=job.watcher)
+    chooses_by_fold = not job.tested and job.recipe.data.folds is not None
+    splits = ("validation", "test") if chooses_by_fold else ("validation",)
+    score_run(run, job.dataset, splits, job.csv, watcher=job.watcher)
 
 
 def finish(job: Job, run: Run) -> None:

@@ -20,6 +20,7 @@ from tenfold.jobs.job import Interruptible, Job, Plan, listed
 from tenfold.jobs.learning_curve import check
 from tenfold.jobs.own_data import KEPT, check_data, choose
 from tenfold.jobs.own_model import is_keras_model, keep_model, recipe_of
+from tenfold.jobs.ranks import check as check_ranks
 from tenfold.jobs.resuming import continue_run
 from tenfold.progress import SILENT, Watcher
 from tenfold.progress.notebook import chosen_watcher
@@ -30,7 +31,8 @@ from tenfold.run import Run, State, check_name, check_root
 def train(
     recipe: Any, data: Data | None = None, callbacks: Any = (), *, overrides: Mapping[str, Any] | None = None,
     runs: str | Path = "runs", name: str | None = None, csv: bool = False, h5: bool = False, resume: bool = False,
-    learning_curve: bool = False, teacher: Run | str | Path | None = None, watcher: Watcher | None = None,
+    learning_curve: bool = False, teacher: Run | str | Path | None = None, ranks: int = 1, on: str | None = None,
+    watcher: Watcher | None = None,
 ) -> Run:
     """Train a recipe on a data set, evaluate the best model and write the report. Returns the complete run.
 
@@ -43,7 +45,9 @@ def train(
     `model.h5`. resume: if there is a run with that name and recipe, resume the newest one that was stopped, died or
     failed, or return it if it is finished. learning_curve: also measure what more training images would bring (only for
     a logistic regression). teacher: a finished run, or its path, whose probabilities are learnt beside the labels, as
-    `train.distillation` of the recipe says.
+    `train.distillation` of the recipe says. ranks: the number of processes that train together, each on a share of
+    every batch; on: `ray` or the address of a Ray cluster where they do so, by default this machine. If one dies, the
+    training goes on from its last checkpoint.
 
     Raises a TenfoldError before anything is written if the input is invalid or the disk space is too small;
     DivergedError if the loss became NaN or infinite (the run then has the status "diverged" and its last finite
@@ -59,11 +63,12 @@ def train(
     check_name(name or recipe.name)
     if learning_curve:
         check(recipe)
+    check_ranks(recipe, ranks, callbacks, on)
     with Interrupt() as interrupt:
         watcher = Interruptible(watcher, interrupt)
         chosen = choose(recipe, data, watcher)
         job = Job(chosen.recipe, chosen.dataset, callbacks, watcher, interrupt, csv, h5, learning_curve,
-                  keep=chosen.keep)
+                  keep=chosen.keep, ranks=ranks, on=on)
         name = name or f"{recipe.name}-{job.dataset.name}"
         found = _newest_run(runs, name, job.recipe) if resume else None
         if found is None:
@@ -109,6 +114,11 @@ def seeds(recipe: Any, count: int, overrides: Mapping[str, Any] | None = None) -
     """The recipe (as for `train`) with `count` consecutive seeds, starting with its own."""
     recipe = recipe_of(recipe, overrides) if is_keras_model(recipe) else Recipe.load(recipe, overrides)
     return [recipe.replace({"train.seed": recipe.train.seed + i}) for i in range(count)]
+
+
+def in_folds(recipe: Recipe, count: int) -> list[Recipe]:
+    """The recipe with each of `count` folds left out in turn. Raises RecipeError for fewer than three folds."""
+    return [recipe.replace({"data.folds": count, "data.fold": number}) for number in range(1, max(count, 1) + 1)]
 
 
 def _newest_run(runs: str | Path, name: str, recipe: Recipe) -> Run | None:

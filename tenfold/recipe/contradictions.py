@@ -7,7 +7,15 @@ from tenfold.recipe.sections import Sections
 
 def contradictions(recipe: Sections) -> list[str]:
     """One line for each contradiction: the key, the contradicting setting, what to do."""
-    return [*_in_schedule(recipe), *_in_backbone(recipe), *_in_logistic_regression(recipe), *_in_distillation(recipe)]
+    return [*_in_folds(recipe), *_in_schedule(recipe), *_in_backbone(recipe), *_in_logistic_regression(recipe),
+            *_in_distillation(recipe)]
+
+
+def _in_folds(recipe: Sections) -> list[str]:
+    count, number = recipe.data.folds or 1, recipe.data.fold
+    if number <= count:
+        return []
+    return [f"data.fold: received {number}, but data.folds is {recipe.data.folds or 'none'}; expected 1 to {count}"]
 
 
 def _in_schedule(recipe: Sections) -> list[str]:

@@ -73,6 +73,10 @@ class DataSection(Section):
                                                           "than 100 images holds out none; 0: none")
     test: FractionOrCount = Field(0.2, description="training images to hold out for testing if the source has no "
                                                    "test split: a fraction or a number")
+    folds: int | None = Field(None, ge=3, le=1000, description="cross-validation: the training images are divided into "
+                                                               "so many folds, and one of them takes the place of the "
+                                                               "test split, which is not used; none: no folds")
+    fold: int = Field(1, ge=1, description="number of the fold that is left out of training")
     size: int | None = Field(None, ge=8, le=1024, description="own images: height and width to which they are decoded; "
                                                               "none: the median side, but at most what "
                                                               "`model.image_size` says, or 64")

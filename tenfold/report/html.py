@@ -164,16 +164,30 @@ def explanations(title: str, run: str, headings: Mapping[str, Sequence[Any]], cl
                    notes=notes)
 
 
-def search(title: str, about: str, facts: Sequence[tuple[str, str]], cautions: Sequence[str], header: Sequence[str],
-           body: Sequence[Sequence[str]], numbers: int, monitor: str, recipe: str,
+def search(title: str, about: str, running: bool, facts: Sequence[tuple[str, str]], cautions: Sequence[str],
+           header: Sequence[str], body: Sequence[Sequence[str]], numbers: int, monitor: str, recipe: str,
            plots: Mapping[str, bytes] = MappingProxyType({})) -> str:
     """The page of a search.
 
-    facts: (name, sentence) of its verdict; header, body: the trials as text, with `numbers` right-aligned columns
-    first; recipe: the best one as TOML; plots: PNG bytes by the names of registered plots.
+    running: it is not finished, so the page loads itself again every minute; facts: (name, sentence) of its verdict;
+    header, body: the trials as text, with `numbers` right-aligned columns first; recipe: the best one as TOML; plots:
+    PNG bytes by the names of registered plots.
     """
-    return render("search.html", title=title, about=about, facts=facts, cautions=cautions, header=header, body=body,
-                   numbers=numbers, monitor=monitor, recipe=recipe,
+    return render("search.html", title=title, about=about, running=running, facts=facts, cautions=cautions,
+                   header=header, body=body, numbers=numbers, monitor=monitor, recipe=recipe,
+                   pictures=[_picture(name, content) for name, content in plots.items()])
+
+
+def folds(title: str, about: str, cautions: Sequence[str], metrics: Sequence[Sequence[str]], header: Sequence[str],
+          body: Sequence[Sequence[str]], columns: Sequence[str], classes: Sequence[Sequence[str]],
+          plots: Mapping[str, bytes] = MappingProxyType({})) -> str:
+    """The page of a cross-validation.
+
+    metrics: rows of title, value over all images and deviation over folds; header, body: the folds, the name of each
+    run second; columns, classes: the table by class; plots: PNG bytes by the names of registered plots.
+    """
+    return render("folds.html", title=title, about=about, cautions=cautions, metrics=metrics, header=header, body=body,
+                  columns=columns, classes=classes,
                    pictures=[_picture(name, content) for name, content in plots.items()])
 
 
@@ -195,7 +209,7 @@ def explored(title: str, about: str, splits: Sequence[str], rows: Sequence[Any],
     as PNG; plots: PNG bytes by the names of registered plots; sizes: a sentence; style: the CSS of the thumbnails.
     """
     scripts = ("page.js", *(("images.js", "map.js", "tables.js", "explore.js") if map_words else ()))
-    return _render("explore.html", scripts=scripts, title=title, about=about, splits=splits, rows=rows, kinds=kinds,
+    return render("explore.html", scripts=scripts, title=title, about=about, splits=splits, rows=rows, kinds=kinds,
                    notes=notes, pictured=pictured, map_words=map_words,
                    picture=None if picture is None else _png(picture),
                    pictures=[_picture(name, content) for name, content in plots.items()], sizes=sizes, style=style,

@@ -32,16 +32,21 @@ def verdict(results: Mapping[str, Any]) -> list[tuple[str, str]]:
         return facts
     facts.append(("changes", ", ".join(f"{key} {shown(value)}" for key, value in best["changes"].items()) or "none"))
     if judged is None:
-        return [*facts, (f"{known.short}, validation", f"{known.value_text(best)}, trial {best['number']}")]
+        return [*facts, (f"{known.short}, {_chosen_on(results)}",
+                         f"{known.value_text(best)}, trial {best['number']}")]
     seeds = sum(name.startswith(f"final/{results['recipe']}-tuned-") for name in judged["runs"])
     facts += [
-        (f"{known.short}, validation", f"{known.text(judged['selection'])}, trial {judged['trial']}, the best of "
-                                       f"{judged['trials']}"),
+        (f"{known.short}, {_chosen_on(results)}", f"{known.text(judged['selection'])}, trial {judged['trial']}, the "
+                                                  f"best of {judged['trials']}"),
         (f"{known.short}, test", f"{known.text(judged['test'])}, {seeds} new seed{'s' * (seeds > 1)}"),
-        ("optimism", f"{_signed(results['by'], judged['optimism'])}: so much better the validation score of the best "
+        ("optimism", f"{_signed(results['by'], judged['optimism'])}: so much better the score that chose the best "
                      "trial looks"),
     ]
     return [*facts, (f"against {results['recipe']}", _difference(results))]
+
+
+def _chosen_on(results: Mapping[str, Any]) -> str:
+    return f"mean over {results['folds']} folds" if results.get("folds") else "validation"
 
 
 def _difference(results: Mapping[str, Any]) -> str:
@@ -70,8 +75,8 @@ def page(results: Mapping[str, Any], recipe: str) -> str:
     about = (f"from {results['recipe']}, sampler {results['sampler']}, pruner {results['pruner']}, seed "
              f"{results['seed']}")
     header, body = table(results)
-    return html.search(results["name"], about, verdict(results), cautions(results), header, body, COLUMNS - 1,
-                       TITLES[results["monitor"]].capitalize(), recipe, plots)
+    return html.search(results["name"], about, results["winner"] is None, verdict(results), cautions(results), header,
+                       body, COLUMNS - 1, TITLES[results["monitor"]].capitalize(), recipe, plots)
 
 
 def table(results: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -96,7 +101,7 @@ def cautions(results: Mapping[str, Any]) -> list[str]:
     if judged is None:
         said.append("The search is not finished: its winner has no test score yet.")
     elif judged["optimism"]["low"] is not None and judged["optimism"]["low"] > 0:
-        said.append("The validation score of the best trial is clearly too good: report the test score.")
+        said.append("The score that chose the best trial is clearly too good: report the test score.")
     found = judged and judged["difference"]
     if found and (found["p"] is None or found["p"] >= 0.05):
         said.append(f"The chosen recipe is not shown to be better than {results['recipe']}.")

@@ -53,6 +53,7 @@ class SplitFacts(Content):
     held_out: bool = False
     expected: Count | None = None
     fingerprint: str = ""
+    fold_of: str = ""
 
 
 class OtherFacts(SplitFacts):

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 
 from tenfold.errors import RunError, UsageError
 from tenfold.evaluation.metrics import metric
+from tenfold.jobs import in_folds
 from tenfold.recipe import Recipe
 from tenfold.run import ELSEWHERE, make_numbered, numbers
 from tenfold.search.space import Range, Space
@@ -25,8 +26,9 @@ class SearchPlan:
     """What a search looks for, and how.
 
     recipe: the sections of the recipe that it begins from; space: ranges by key; by: the metric of the validation
-    split; sampler, pruner, seed: how trials are drawn and ended; data: fingerprint of the data set; storage: URL
-    without password, None for a journal; study: the name of the search in its storage.
+    split, or of the folds; sampler, pruner, seed: how trials are drawn and ended; data: fingerprint of the data set;
+    storage: URL without password, None for a journal; study: the name of the search in its storage; folds: into how
+    many the training images are divided, None: one validation split.
     """
 
     recipe: Mapping[str, Any]
@@ -38,11 +40,21 @@ class SearchPlan:
     data: str
     storage: str | None
     study: str = ""
+    folds: int | None = None
 
     @property
     def start(self) -> Recipe:
         """The recipe that the search begins from."""
         return Recipe.from_dict(self.recipe)
+
+    @property
+    def chosen_on(self) -> str:
+        """The images that choose the best trial, in words."""
+        return "on the validation split" if self.folds is None else f"as the mean over {self.folds} folds"
+
+    def in_folds(self, recipe: Recipe) -> list[Recipe]:
+        """The recipes to train for a trial: this one, or this one without each fold."""
+        return [recipe] if self.folds is None else in_folds(recipe, self.folds)
 
     @property
     def ranges(self) -> Space:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from tenfold.recipe import Recipe
 from tenfold.report.search import page
 from tenfold.run import ELSEWHERE
 from tenfold.search.importance import importance
+from tenfold.search.plan import FILE as PLAN
 from tenfold.search.trials import Trials
 from tenfold.storage.files import write_whole
 from tenfold.storage.locks import locked
@@ -30,8 +32,9 @@ def rows(trials: Trials) -> list[dict[str, Any]]:
     """The trials by number, as plain values.
 
     Each has "number" (from 1), "status" (waiting, running, finished, pruned, diverged or failed), "value" (the metric
-    on the validation split; None unless finished), "seconds", "epochs", "curve" (the monitored validation record of
-    each epoch), "changes" (recipe key → value), "reason" and "run".
+    on the validation split, or its mean over the folds; None unless finished), "seconds", "epochs", "curve" (the
+    monitored validation record of each epoch, with folds of the first), "changes" (recipe key → value), "reason" and
+    "run".
     """
     return [_row(trials, trial) for trial in trials.all()]
 
@@ -41,14 +44,14 @@ def _row(trials: Trials, trial: FrozenTrial) -> dict[str, Any]:
     if trial.state in (TrialState.RUNNING, TrialState.WAITING):
         status = "running" if trials.is_running(trial) else "waiting"
     finished = trial.state is TrialState.COMPLETE
-    run = trials.run_of(trial)
+    path = trials.path_of(trial)
     changes = {key: json.loads(value) if trials.space.ranges[key].choices is not None else value
                for key, value in trial.params.items()}
     return {"number": trial.number + 1, "status": status, "value": trial.value if finished else None,
             "seconds": trial.user_attrs.get("seconds"), "epochs": len(trial.intermediate_values),
             "curve": [trial.intermediate_values[epoch] for epoch in sorted(trial.intermediate_values)],
             "changes": changes, "reason": trial.user_attrs.get("reason") or "",
-            "run": f"trials/{run.name}" if run.path.is_dir() else None}
+            "run": f"trials/{path.name}" if path.is_dir() else None}
 
 
 def best_of(found: Sequence[Mapping[str, Any]], by: str) -> dict[str, Any] | None:
@@ -76,19 +79,27 @@ def write(trials: Trials, verdict: Mapping[str, Any] | None = None) -> dict[str,
         best = best_of(found, trials.plan.by)
         plan = trials.plan
         content = {"name": trials.folder.name, "recipe": plan.start.name, "by": plan.by, "sampler": plan.sampler,
-                   "pruner": plan.pruner, "seed": plan.seed, "space": dict(plan.space), "monitor": plan.monitor,
-                   "trials": found, "best": best, "winner": verdict or (read(trials.folder) or {}).get("winner")}
+                   "pruner": plan.pruner, "seed": plan.seed, "folds": plan.folds, "space": dict(plan.space),
+                   "monitor": plan.monitor, "trials": found, "best": best,
+                   "winner": verdict or (read(trials.folder) or {}).get("winner")}
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         write_whole(trials.folder / FILE, text, ELSEWHERE)
         if best is not None:
             head = (f"# The best of {len(found)} trials that began from {plan.start.name} ({trials.folder.name}, trial "
-                    f"{best['number']}),\n# chosen by {plan.by} on the validation split: {best['value']:.6g}.\n\n")
+                    f"{best['number']}),\n# chosen by {plan.by} {plan.chosen_on}: {best['value']:.6g}.\n\n")
             write_whole(trials.folder / BEST, head + tuned(trials, best).dumps(), ELSEWHERE)
     return dict(json.loads(text))
 
 
+def refresh_page(folder: Path, results: Mapping[str, Any], seconds: float) -> None:
+    """Write the page of a running search, unless that was done less than so many seconds ago, or it just began."""
+    newest = max((path.stat().st_mtime for path in (folder / PLAN, folder / PAGE) if path.is_file()), default=0.0)
+    if time.time() - newest >= seconds:
+        write_page(folder, results)
+
+
 def write_page(folder: Path, results: Mapping[str, Any]) -> None:
-    """Write the page of a search."""
+    """Write the page of a search. While it runs, the page loads itself again and again."""
     recipe = (folder / BEST).read_text(encoding="utf-8") if (folder / BEST).is_file() else ""
     write_whole(folder / PAGE, page({**results, "importance": importance(results)}, recipe), ELSEWHERE)
 

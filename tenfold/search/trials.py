@@ -2,15 +2,17 @@
 
 A trial that is running in the storage belongs to the process that holds the lock of its run. If no process holds it,
 the former one was interrupted or killed: the next process to claim a trial takes it, under its number, and continues
-its run. The run holds the truth, and the storage is told what the run says.
+its run. The run holds the truth, and the storage is told what the run says. With folds, a trial is one run for each
+fold, and the lock is that of the first.
 """
 
 from __future__ import annotations
 
 import contextlib
 import shutil
+import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,11 +22,12 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from tenfold.data.dataset import Dataset
-from tenfold.errors import DivergedError, RecipeError, StorageError, first_line
+from tenfold.errors import DivergedError, RecipeError, RunError, StorageError, first_line
 from tenfold.interrupt import Interrupt
 from tenfold.jobs.job import Interruptible, Job, Pruned
 from tenfold.jobs.resuming import continue_run
 from tenfold.progress import Together, Watcher
+from tenfold.recipe import Recipe
 from tenfold.run import Run, State
 from tenfold.search.plan import SearchPlan
 from tenfold.search.pruners import pruner
@@ -34,14 +37,16 @@ from tenfold.search.storage import close, open_storage, patiently
 from tenfold.storage.locks import locked
 
 JOURNAL = "journal.log"
+MOST_DEATHS = 5  # of the processes of a trial that does not get further; then it failed
 TOLD = {State.FINISHED: TrialState.COMPLETE, State.PRUNED: TrialState.PRUNED, State.DIVERGED: TrialState.PRUNED}
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A trial that this process may train, and its run, whose lock it holds."""
+    """A trial that this process may train, its recipe, and its first run, whose lock it holds."""
 
     trial: Trial
+    recipe: Recipe
     run: Run
 
 
@@ -71,13 +76,18 @@ class Trials:
         """All trials in the storage, by number."""
         return patiently(lambda: self.study.get_trials(deepcopy=False), self.watcher)
 
-    def run_of(self, trial: FrozenTrial | Trial) -> Run:
-        """The run of a trial; it need not exist."""
-        return Run(self.folder / "trials" / f"trial-{trial.number + 1}")
+    def path_of(self, trial: FrozenTrial | Trial) -> Path:
+        """The directory of a trial: a run, or a directory with one for each fold. It need not exist."""
+        return self.folder / "trials" / f"trial-{trial.number + 1}"
+
+    def runs_of(self, trial: FrozenTrial | Trial) -> list[Run]:
+        """The runs of a trial, which need not exist; the lock of the first is that of the trial."""
+        path, folds = self.path_of(trial), self.plan.folds
+        return [Run(path)] if folds is None else [Run(path / f"fold-{number}") for number in range(1, folds + 1)]
 
     def is_running(self, trial: FrozenTrial) -> bool:
         """Whether a living process trains the trial."""
-        return trial.state is TrialState.RUNNING and self.run_of(trial).is_locked()
+        return trial.state is TrialState.RUNNING and self.runs_of(trial)[0].is_locked()
 
     @contextlib.contextmanager
     def claimed(self, limit: int) -> Iterator[Claim | None]:
@@ -100,31 +110,71 @@ class Trials:
         return patiently(self.study.ask, self.watcher) if len(self.all()) < limit else None
 
     def _prepared(self, trial: Trial, held: contextlib.ExitStack) -> Claim | None:
-        """Draw the values that a trial lacks, make its run if there is none, and lock it."""
-        run, draw = self.run_of(trial), partial(suggest, trial)
+        """Draw the values that a trial lacks, make its first run if there is none, and lock it."""
+        run, draw = self.runs_of(trial)[0], partial(suggest, trial)
         changes = patiently(lambda: self.space.changes(self.start, draw), self.watcher)
+        try:
+            recipe = self.start.replace(changes)
+        except RecipeError as error:
+            self._tell(trial, TrialState.FAIL, None, status=State.FAILED.value, reason="; ".join(error.problems))
+            return None
         if not run.path.is_dir():
-            try:
-                recipe = self.start.replace(changes)
-            except RecipeError as error:
-                self._tell(trial, TrialState.FAIL, None, status=State.FAILED.value, reason="; ".join(error.problems))
-                return None
-            Run.create_at(run.path, recipe)
+            run.path.parent.mkdir(parents=True, exist_ok=True)
+            Run.create_at(run.path, self.plan.in_folds(recipe)[0])
+        elif (reason := self._given_up(trial)) is not None:
+            self._tell(trial, TrialState.FAIL, None, status=State.FAILED.value, reason=reason)
+            return None
         held.enter_context(run.writing())
-        return Claim(trial, run)
+        return Claim(trial, recipe, run)
 
-    def attempt(self, claim: Claim, dataset: Dataset, interrupt: Interrupt) -> None:
+    def _given_up(self, trial: Trial) -> str | None:
+        """Why an interrupted trial is not continued; None if it is. Counts the deaths of its processes."""
+        runs = [run for run in self.runs_of(trial) if run.path.is_dir()]
+        if all(_recorded(run) is not State.RUNNING for run in runs):
+            return None  # stopped, not killed
+        epochs = sum(map(_epochs, runs))
+        before, deaths = trial.user_attrs.get("deaths", (-1, 0))
+        deaths = deaths + 1 if before == epochs else 1
+        patiently(lambda: trial.set_user_attr("deaths", (epochs, deaths)), self.watcher)
+        if deaths < MOST_DEATHS:
+            return None
+        reason = f"its process died {deaths} times after {epochs} epoch{'s' * (epochs != 1)}; memory may be short"
+        for run in runs:
+            if _recorded(run) is State.RUNNING:
+                run.write_status(State.FAILED, reason, epochs=_epochs(run))
+        return reason
+
+    def attempt(self, claim: Claim, data_of: Callable[[Recipe], Dataset], interrupt: Interrupt) -> None:
         """Train a claimed trial, or continue it, and tell the storage how it ended.
 
-        Raises KeyboardInterrupt and StorageError; the trial is then continued later. Other errors are its result.
+        data_of: gives the prepared data set of a recipe. Raises KeyboardInterrupt and StorageError; the trial is then
+        continued later. Other errors are its result.
         """
-        run, before = claim.run, time.monotonic()
+        before, runs = time.monotonic(), self.runs_of(claim.trial)
         reports = Reports(claim.trial, self.plan.monitor, self.watcher)
-        watcher = Interruptible(Together([Quiet(self.watcher), reports]), interrupt)
+        for run, recipe in zip(runs, self.plan.in_folds(claim.recipe), strict=True):
+            with contextlib.ExitStack() as held:
+                if run is not runs[0]:
+                    if not run.path.is_dir():
+                        Run.create_at(run.path, recipe)
+                    held.enter_context(run.writing())
+                self._train(run, data_of, reports if run is runs[0] else None, interrupt)
+                shutil.rmtree(run.path / "checkpoints", ignore_errors=True)  # of many they would fill the disk
+                if _recorded(run) is not State.FINISHED:
+                    break
+        self._settle(claim, runs, time.monotonic() - before)
+
+    def _train(self, run: Run, data_of: Callable[[Recipe], Dataset], reports: Reports | None,
+               interrupt: Interrupt) -> None:
+        """Train or continue a run whose lock this process holds; `reports` may end it early."""
+        watchers = [Quiet(self.watcher), *([reports] if reports else [])]
+        watcher = Interruptible(Together(watchers), interrupt)
         try:
             if _recorded(run) not in TOLD:
-                reports.repeat(run)
-                continue_run(Job(run.recipe(), dataset, (), watcher, interrupt, tested=False), run)
+                if reports:
+                    reports.repeat(run)
+                recipe = run.recipe()
+                continue_run(Job(recipe, data_of(recipe), (), watcher, interrupt, tested=False), run)
         except Pruned as decision:
             _end(run, State.PRUNED, str(decision))
         except DivergedError as error:
@@ -133,18 +183,22 @@ class Trials:
             raise
         except Exception as error:  # of this recipe: the search goes on with others
             _end(run, State.FAILED, first_line(error))
-        self._settle(claim, time.monotonic() - before)
-        shutil.rmtree(run.path / "checkpoints", ignore_errors=True)  # of many trials they would fill the disk
 
-    def _settle(self, claim: Claim, seconds: float) -> None:
-        """Tell the storage what the run says."""
-        state, reason = _recorded(claim.run), claim.run.status().reason
+    def _settle(self, claim: Claim, runs: list[Run], seconds: float) -> None:
+        """Tell the storage what the runs say."""
+        ended = [run for run in runs if run.path.is_dir()][-1]
+        state, reason = _recorded(ended), ended.status().reason
         told, value = TOLD.get(state, TrialState.FAIL), None
+        if self.plan.folds is not None and reason:
+            reason = f"{ended.name}: {reason}"
         if state is State.FINISHED:
-            entry = claim.run.metrics()["validation"][self.plan.by]
-            value = entry["value"]
-            if value is None:
-                told, state, reason = TrialState.FAIL, State.FAILED, f"{self.plan.by} is undefined: {entry['reason']}"
+            split = "validation" if self.plan.folds is None else "test"
+            entries = [run.metrics()[split][self.plan.by] for run in runs]
+            undefined = [entry["reason"] for entry in entries if entry["value"] is None]
+            if undefined:
+                told, state, reason = TrialState.FAIL, State.FAILED, f"{self.plan.by} is undefined: {undefined[0]}"
+            else:
+                value = statistics.mean(entry["value"] for entry in entries)
         self._tell(claim.trial, told, value, status=state.value, reason=reason,
                    seconds=seconds + claim.trial.user_attrs.get("seconds", 0.0))
 
@@ -157,6 +211,13 @@ class Trials:
 def _recorded(run: Run) -> State:
     """The state in the file, while this process holds the run's lock."""
     return State(run.read_json("status.json")["status"])
+
+
+def _epochs(run: Run) -> int:
+    """The number of recorded epochs; 0 if the history is damaged."""
+    with contextlib.suppress(RunError):
+        return len(run.history())
+    return 0
 
 
 def _end(run: Run, state: State, reason: str) -> None:

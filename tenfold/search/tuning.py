@@ -11,26 +11,28 @@ from typing import Any
 
 from tenfold import machine
 from tenfold.data.dataset import Dataset
+from tenfold.data.splits import prepare
 from tenfold.errors import TenfoldError, UsageError, unknown
 from tenfold.evaluation.metrics import metric
 from tenfold.interrupt import Interrupt
-from tenfold.jobs import executors
+from tenfold.jobs import executors, in_folds
 from tenfold.jobs.job import Interruptible
-from tenfold.jobs.own_data import prepared, with_source
-from tenfold.progress import SILENT, Watcher, stop_if_asked
+from tenfold.jobs.own_data import open_data, prepared, with_source
+from tenfold.progress import Watcher, stop_if_asked
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.recipe import Recipe
 from tenfold.report.search import shown
 from tenfold.run import check_name
 from tenfold.search import pruners, samplers, winner
 from tenfold.search.plan import SearchPlan, directory
-from tenfold.search.results import BEST, PAGE, best_of, commonest_reason, read, write, write_page
+from tenfold.search.results import BEST, PAGE, best_of, commonest_reason, read, refresh_page, write, write_page
 from tenfold.search.space import Space
 from tenfold.search.storage import check_url, without_password
 from tenfold.search.trials import Trials
 from tenfold.storage.locks import locked
 
 PAUSE = 0.5  # seconds between two looks at the trials of other processes
+PAGE_SECONDS = 60.0  # between two pages of a running search, because drawing one takes seconds
 
 
 @dataclass(frozen=True)
@@ -46,18 +48,21 @@ class Found:
 def tune(
     recipe: Recipe | str | Path, data: str | None = None, *, trials: int = 50, minutes: float | None = None,
     by: str = "roc_auc", space: Space | str | Path | None = None, sampler: str = "tpe", pruner: str = "halving",
-    workers: int | None = None, final_seeds: int = 3, seed: int = 0, runs: str | Path = "runs",
-    name: str | None = None, new: bool = False, storage: str | None = None, watcher: Watcher | None = None,
+    folds: int | None = None, workers: int | None = None, final_seeds: int = 3, seed: int = 0,
+    runs: str | Path = "runs", name: str | None = None, new: bool = False, storage: str | None = None,
+    on: str | None = None, watcher: Watcher | None = None,
 ) -> Found:
     """Search for the recipe with the best score `by` on the validation split, then judge it on the test split.
 
     recipe: where the search begins; data: name or URI of a data set, None for the recipe's own; trials: number of
     trainings; minutes: no trial begins after so many minutes of training; space: ranges of recipe keys, or a file with
     them (default: the space of the recipe's model); sampler: one of `samplers.NAMES`; pruner: one of `pruners.NAMES`;
-    workers: processes that share the threads (default: one for each thread, as far as memory suffices); final_seeds:
-    number of trainings for the verdict; seed: of the sampler; name: the directory is
-    `<runs>/<name>-<number>`, by default search-<recipe>-<data set>; new: begin another search, even if there is one;
-    storage: URL of a PostgreSQL database instead of a journal in the directory.
+    folds: train each trial without each of so many folds of the training images, and rank it by the mean score of the
+    folds, instead of by the validation split (pruning looks at the first fold only); workers: processes that share the
+    threads (default: one for each thread, as far as memory suffices); final_seeds: number of trainings for the verdict;
+    seed: of the sampler; name: the directory is `<runs>/<name>-<number>`, by default search-<recipe>-<data set>; new:
+    begin another search, even if there is one; storage: URL of a PostgreSQL database instead of a journal in the
+    directory; on: `ray` or the address of a Ray cluster that trains the trials, by default one on each of its cores.
 
     The same call continues an interrupted search: finished trials are kept, interrupted ones continued. A finished
     search is returned as it is. Raises a TenfoldError before anything is written if the input is invalid;
@@ -72,11 +77,15 @@ def tune(
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     recipe = recipe if data is None else with_source(recipe, data)
     space = space if isinstance(space, Space) else Space.load(recipe, space)
+    if recipe.data.folds is not None:
+        raise UsageError("a search with folds needs --folds; received data.folds in the recipe: leave it out")
     dataset = _dataset(recipe, watcher)
+    if folds is not None:
+        prepare(open_data(recipe), in_folds(recipe, folds)[0].data)  # raises errors before anything is written
     name = name or f"search-{recipe.name}-{dataset.name}"
     check_name(name)
     plan = SearchPlan(recipe.to_dict(), space.to_dict(), by, sampler, pruner, seed, dataset.fingerprint(),
-                      storage and without_password(storage))
+                      storage and without_password(storage), folds=folds)
     folder = directory(Path(runs), name, plan, new)
     if (before := read(folder)) and before["winner"]:
         watcher.notice(f"{folder} is finished after {len(before['trials'])} trials; --new begins another search")
@@ -85,17 +94,17 @@ def tune(
         return Found(folder, before, folder / BEST, folder / PAGE)
     if sampler == "grid":
         trials = min(trials, len(samplers.combinations(space, recipe)))
-    workers = min(workers or executors.all_workers(), trials)
+    workers = min(workers or executors.all_workers(on), trials)
     seconds = None if minutes is None else 60 * minutes * workers
     try:
         with Trials(folder, storage, watcher) as search:
-            if workers == 1:
-                work(search, dataset, trials, seconds, watcher)
+            if workers == 1 and on is None:
+                work(search, trials, seconds, watcher)
             else:
                 calls = [partial(work_alone, folder, storage, trials, seconds)] * workers
-                for _, outcome in executors.run_all(calls, workers, watcher):
+                for _, outcome in executors.run_all(calls, workers, watcher, on):
                     executors.result(outcome)
-            return _finished(search, final_seeds, workers, watcher)
+            return _finished(search, final_seeds, workers, watcher, on)
     except KeyboardInterrupt:
         watcher.notice(f"repeat the command to continue {folder}")
         raise
@@ -104,24 +113,38 @@ def tune(
 def work_alone(folder: Path, storage: str | None, limit: int, seconds: float | None, *, watcher: Watcher) -> None:
     """`work` in a process of its own."""
     with Trials(folder, storage, watcher) as search:
-        work(search, prepared(search.start, None, SILENT), limit, seconds, watcher)
+        work(search, limit, seconds, watcher)
 
 
-def work(search: Trials, dataset: Dataset, limit: int, seconds: float | None, watcher: Watcher) -> None:
+class Datasets:
+    """The prepared data sets of the trials; each size of the images is opened once."""
+
+    def __init__(self) -> None:
+        self._opened: dict[int | None, Dataset] = {}
+        self._prepared: dict[tuple[int | None, int], Dataset] = {}
+
+    def of(self, recipe: Recipe) -> Dataset:
+        """The data set with the splits of a recipe; own images are resized when they are read."""
+        size, fold = recipe.model.image_size, recipe.data.fold
+        if size not in self._opened:
+            self._opened[size] = open_data(recipe)
+        if (size, fold) not in self._prepared:
+            self._prepared[size, fold] = prepare(self._opened[size], recipe.data)
+        return self._prepared[size, fold]
+
+
+def work(search: Trials, limit: int, seconds: float | None, watcher: Watcher) -> None:
     """Train trials until `limit` trials have ended; wait for those of other processes.
 
     seconds: none begins after all trials together have taken so long.
     """
-    datasets = {search.start.model.image_size: dataset}  # own images are resized when they are read
+    datasets = Datasets()
     with Interrupt() as interrupt:
         search.watcher = Interruptible(watcher, interrupt)
         while True:
             with search.claimed(limit if _in_time(search, seconds) else 0) as claim:
                 if claim is not None:
-                    recipe = claim.run.recipe()
-                    size = recipe.model.image_size
-                    datasets[size] = datasets.get(size) or prepared(recipe, None, SILENT)
-                    search.attempt(claim, datasets[size], interrupt)
+                    search.attempt(claim, datasets.of, interrupt)
                     _told(search, claim.trial.number, watcher)
                     continue
             if not any(search.is_running(trial) for trial in search.all()):
@@ -138,6 +161,7 @@ def _in_time(search: Trials, seconds: float | None) -> bool:
 def _told(search: Trials, number: int, watcher: Watcher) -> None:
     """Write the results so far, and say how a trial ended."""
     results = write(search)
+    refresh_page(search.folder, results, PAGE_SECONDS)
     row, best = results["trials"][number], results["best"]
     said = metric(search.plan.by).text({"value": row["value"]}) if row["value"] is not None else row["reason"]
     changes = ", ".join(f"{key.rpartition('.')[2]} {shown(value)}" for key, value in row["changes"].items())
@@ -145,7 +169,7 @@ def _told(search: Trials, number: int, watcher: Watcher) -> None:
     watcher.notice(f"trial {row['number']} {row['status']}: {said}{leader}; {row['seconds'] or 0:.1f} s; {changes}")
 
 
-def _finished(search: Trials, final_seeds: int, workers: int, watcher: Watcher) -> Found:
+def _finished(search: Trials, final_seeds: int, workers: int, watcher: Watcher, on: str | None) -> Found:
     """Judge the best recipe and write the results. Raises TenfoldError if no trial finished."""
     results = write(search)
     best = best_of(results["trials"], search.plan.by)
@@ -155,7 +179,8 @@ def _finished(search: Trials, final_seeds: int, workers: int, watcher: Watcher) 
     with locked(search.folder / ".final.lock", stop=watcher.stop):
         before = read(search.folder)
         if not (before and before["winner"]):
-            runs = winner.train(search, winner.finalists(search, best, final_seeds), workers, watcher)
+            refresh_page(search.folder, results, PAGE_SECONDS)
+            runs = winner.train(search, winner.finalists(search, best, final_seeds), workers, watcher, on)
             before = write(search, winner.judge(search, best, runs, len(results["trials"])))
         write_page(search.folder, before)
     return Found(search.folder, before, search.folder / BEST, search.folder / PAGE)

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from tenfold import jobs
-from tenfold.comparison import Leaderboard, compare
+from tenfold.comparison import Leaderboard, compare, over_seeds
 from tenfold.evaluation import statistics
+from tenfold.evaluation.folds import pooled
 from tenfold.evaluation.metrics import metric
 from tenfold.evaluation.predictions import read_predictions
 from tenfold.evaluation.statistics import OverSeeds
@@ -40,52 +41,65 @@ def finalists(trials: Trials, best: Mapping[str, Any], seeds: int) -> list[Recip
             for seed in fresh]
 
 
-def train(trials: Trials, recipes: Sequence[Recipe], workers: int, watcher: Watcher) -> list[Run]:
+def train(trials: Trials, recipes: Sequence[Recipe], workers: int, watcher: Watcher,
+          on: str | None = None) -> list[Run]:
     """Train the finalists, or continue them; finished ones are kept."""
     calls = [partial(jobs.train, recipe, runs=trials.folder / FOLDER, name=recipe.name, resume=True)
              for recipe in recipes]
-    runs = {index: executors.result(outcome) for index, outcome in executors.run_all(calls, workers, watcher)}
+    runs = {index: executors.result(outcome) for index, outcome in executors.run_all(calls, workers, watcher, on)}
     return [runs[index] for index in sorted(runs)]
 
 
 def judge(trials: Trials, best: Mapping[str, Any], runs: Sequence[Run], looked_at: int) -> dict[str, Any]:
     """The verdict as plain values.
 
-    "selection": the validation score of the best trial; "test": the mean over the final runs, with its interval over
-    images and seeds; "optimism": how much better the former looks, with its interval; "difference": the chosen recipe
-    minus the start, with its interval and the p-value of the paired test (None if they are the same recipe); "trials":
-    the number of trials that were looked at; "leaderboard": both recipes.
+    "selection": the validation score of the best trial, or its score over all folds; "test": the mean over the final
+    runs, with its interval over images and seeds; "optimism": how much better the former looks, with its interval;
+    "difference": the chosen recipe minus the start, with its interval and the p-value of the paired test (None if they
+    are the same recipe); "trials": the number of trials that were looked at; "leaderboard": both recipes.
     """
     by = trials.plan.by
     chosen = [run for run in runs if run.recipe().name == tuned(trials, best).name]
     board = compare(runs, by)
     row = next(row for row in board if set(row.runs) == {run.name for run in chosen})
-    selected = Run(trials.folder / str(best["run"]))
+    selection, resampled = _selection(trials, best, by)
     return {"trial": best["number"], "changes": best["changes"], "trials": looked_at,
-            "selection": {key: selected.metrics()["validation"][by][key] for key in ("value", "low", "high")},
-            "test": dict(row.metrics[by]), "optimism": _optimism(selected, chosen, by),
+            "selection": selection,
+            "test": dict(row.metrics[by]), "optimism": _optimism(selection["value"], resampled, chosen, by),
             "difference": _difference(board, row.model, by), "runs": [f"{FOLDER}/{run.name}" for run in runs],
             "leaderboard": board.to_dict()["rows"]}
 
 
-def _optimism(selected: Run, chosen: Sequence[Run], by: str) -> dict[str, Any]:
-    """By how much the validation score of the best trial is better than the test score, with its 95 % interval."""
+def _selection(trials: Trials, best: Mapping[str, Any], by: str) -> tuple[dict[str, Any], np.ndarray]:
+    """(the score that chose the best trial, with its interval; the same on resamples of its images: float64 [r])."""
+    path, folds = trials.folder / str(best["run"]), trials.plan.folds
+    if folds is None:
+        selected = Run(path)
+        entry = {key: selected.metrics()["validation"][by][key] for key in ("value", "low", "high")}
+        return entry, _resampled([selected], "validation", by, STREAM)[1]
+    runs = [Run(path / f"fold-{number}") for number in range(1, folds + 1)]
+    row = over_seeds(runs)
+    assert row is not None  # its folds are finished, and of one recipe
+    return {**row.metrics[by], "value": best["value"]}, _resampled(runs, "test", by, STREAM)[1]
+
+
+def _optimism(selection: float, resampled: np.ndarray, chosen: Sequence[Run], by: str) -> dict[str, Any]:
+    """By how much the score that chose the best trial is better than the test score, with its 95 % interval."""
     known = metric(by)
-    selection, on_validation = _resampled(selected, "validation", by, STREAM)
-    tests = [_resampled(run, "test", by, 0) for run in chosen]
+    tests = [_resampled([run], "test", by, 0) for run in chosen]
     observed = np.array([value for value, _ in tests])
-    count = min(len(on_validation), len(tests[0][1]))
+    count = min(len(resampled), len(tests[0][1]))
     tested = OverSeeds.of(np.array([values[:count] for _, values in tests]), observed)
-    found = known.difference_within(OverSeeds(on_validation[:count], 0.0, 1).minus(tested).interval())
+    found = known.difference_within(OverSeeds(resampled[:count], 0.0, 1).minus(tested).interval())
     sign = 1 if known.higher_is_better else -1
     value = sign * (selection - float(observed.mean()))
     low, high = sorted(sign * end for end in found) if found else (None, None)
     return {"value": value if math.isfinite(value) else None, "low": low, "high": high}
 
 
-def _resampled(run: Run, split: str, by: str, stream: int) -> tuple[float, np.ndarray]:
-    """(the metric of a run on a split, the metric on resamples of the split: float64 [r])."""
-    known, predictions = metric(by), Predictions(*read_predictions(run, split))
+def _resampled(runs: Sequence[Run], split: str, by: str, stream: int) -> tuple[float, np.ndarray]:
+    """(the metric on a split of a run or of all folds, the metric on resamples of its images: float64 [r])."""
+    known, predictions = metric(by), pooled([Predictions(*read_predictions(run, split)) for run in runs])
     value = known(predictions.labels, predictions.probabilities)
     values, = statistics.bootstrap(predictions, [known.function], seed=stream)
     return value, statistics.deflated(values, value) if known.inflated else values

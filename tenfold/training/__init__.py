@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tenfold.training import engine
     from tenfold.training.checkpoint import Snapshot
     from tenfold.training.features import FeatureSet
+    from tenfold.training.parallel import Ranks
 
 
 def check(recipe: Recipe, dataset: Dataset, watcher: Watcher = SILENT) -> None:
@@ -50,15 +51,16 @@ def check(recipe: Recipe, dataset: Dataset, watcher: Watcher = SILENT) -> None:
 
 def fit(
     recipe: Recipe, dataset: Dataset, run: Run, callbacks: Sequence[Any] = (), watcher: Watcher = SILENT, *,
-    resume: Snapshot | None = None,
+    resume: Snapshot | None = None, ranks: Ranks | None = None,
 ) -> Generator[dict[str, float]]:
     """Train and yield one record per epoch; write history, checkpoints and `model.keras` into the run.
 
     `dataset` is prepared: its splits are final. `callbacks` are `keras.callbacks.Callback`s; they see the fast
     training network. `watcher` receives every step and other progress. When it asks to stop, the current step
     finishes, a checkpoint is written and KeyboardInterrupt is raised. Training that continues from `resume` gives
-    the same bits as uninterrupted training. Raises DivergedError when the loss is not finite. After an interruption or
-    divergence, `model.keras` holds the best (or last) finite weights.
+    the same bits as uninterrupted training. `ranks` are the processes that train together, of which this is one.
+    Raises DivergedError when the loss is not finite. After an interruption or divergence, `model.keras` holds the best
+    (or last) finite weights.
     """
     from tenfold.training.loop import Stopped
 
@@ -85,7 +87,7 @@ def fit(
 
             yield from transfer.train(recipe, dataset, run, model, weights, callbacks, watcher, resume, teacher)
         else:
-            yield from _train(recipe, dataset, run, model, weights, callbacks, watcher, resume, teacher)
+            yield from _train(recipe, dataset, run, model, weights, callbacks, watcher, resume, teacher, ranks)
     except Stopped:
         _save_best(run, recipe, dataset)
         raise KeyboardInterrupt from None
@@ -141,15 +143,21 @@ def _initial_network(recipe: Recipe, dataset: Dataset) -> Any:
 
 def _train(recipe: Recipe, dataset: Dataset, run: Run, model: Any, weights: np.ndarray | None,
            callbacks: Sequence[Any], watcher: Watcher, resume: Snapshot | None,
-           teacher: engine.Teacher | None) -> Iterator[dict[str, float]]:
+           teacher: engine.Teacher | None, ranks: Ranks | None) -> Iterator[dict[str, float]]:
     """Train the fast network `model`, which has its initial weights."""
     from tenfold.training import engine, optimizers
     from tenfold.training.loop import Loop
 
     machine = configure(recipe.train.precision)
     optimizer = optimizers.make(recipe.train, machine.dtype)
-    trainer = engine.Trainer(model, optimizer, recipe.train, len(dataset.classes), weights, device=machine.device,
-                             teacher=teacher)
+    trained = model, optimizer, recipe.train, len(dataset.classes), weights
+    if ranks is None:
+        trainer = engine.Trainer(*trained, device=machine.device, teacher=teacher)
+    else:
+        from tenfold.training.parallel import Agreed, ParallelTrainer
+
+        watcher = agreed = Agreed(watcher)
+        trainer = ParallelTrainer(*trained, device=machine.device, teacher=teacher, ranks=ranks, agreed=agreed)
     yield from Loop(recipe, dataset, run, trainer, callbacks, watcher).fit(resume)
 
 

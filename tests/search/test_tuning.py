@@ -13,9 +13,10 @@ from tenfold.errors import TenfoldError, UnknownNameError, UsageError
 from tenfold.overview import list_runs
 from tenfold.progress import Event, Step, Training, Watcher
 from tenfold.recipe import Recipe
-from tenfold.run import Run
-from tenfold.search import tune
+from tenfold.run import Run, State
+from tenfold.search import tune, tuning
 from tenfold.search.space import Space
+from tenfold.search.trials import MOST_DEATHS
 from tenfold.search.tuning import Found
 
 
@@ -174,3 +175,28 @@ def test_the_runs_of_a_search_are_listed(found: Found) -> None:
 
 def test_the_space_of_the_fixture_holds_its_start() -> None:
     assert SPACE.start(START) == {"train.learning_rate": 1e-3, "model.hidden": [8]}
+
+
+def test_the_page_can_be_read_while_the_search_runs(found: Found, tmp_path: Path,
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuning, "PAGE_SECONDS", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        tune(START, runs=tmp_path, watcher=Interrupt(3), **OPTIONS)
+    text = (tmp_path / "search-small-digits-1" / "search.html").read_text("utf-8")
+    assert "The search is not finished" in text
+    assert '<td class="number">2</td>' in text
+    assert '<meta http-equiv="refresh" content="60">' in text
+    assert "refresh" not in found.page.read_text("utf-8")
+
+
+def test_a_trial_that_is_killed_every_time_fails(tmp_path: Path) -> None:
+    for _ in range(MOST_DEATHS):
+        with pytest.raises(KeyboardInterrupt):
+            tune(START, runs=tmp_path, watcher=Interrupt(1), **OPTIONS | {"trials": 2})
+        Run(tmp_path / "search-small-digits-1" / "trials" / "trial-1").write_status(State.RUNNING)  # as after SIGKILL
+    again = tune(START, runs=tmp_path, **OPTIONS | {"trials": 2, "final_seeds": 1})
+    first, second = again.results["trials"]
+    assert (first["status"], first["reason"]) == (
+        "failed", "its process died 5 times after 1 epoch; memory may be short")
+    assert Run.open(again.path / first["run"]).status().state is State.FAILED
+    assert second["status"] == "finished"

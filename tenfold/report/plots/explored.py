@@ -162,7 +162,8 @@ def explore_map(material: Material) -> Figure | None:
     shades = shades_of(len(explored.classes))
     order = np.random.default_rng(0).permutation(len(explored))
     size = float(np.clip(20_000 / len(explored), 0.6, 30))
-    axes.scatter(*explored.places[order].T, s=size, c=shades[explored.labels[order]], linewidths=0)
+    across, down = explored.places[order].T
+    axes.scatter(across, down, s=size, c=shades[explored.labels[order]], linewidths=0)
     axes.set(title=f"{len(explored):,} images, placed by {explored.method}", xlim=(-0.02, 1.02), ylim=(1.02, -0.02),
              aspect="equal")
     axes.set_axis_off()

@@ -1,0 +1,184 @@
+"""Predict more images than memory holds: block by block into parquet files, by several processes or on Ray.
+
+A block is a number of image files, or a row group of a parquet file. Its predictions are one file, written whole, so
+an interrupted prediction continues with the blocks that have none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tenfold.data.encoded_table import IMAGE_COLUMNS, open_table, reading, values_of
+from tenfold.data.images import image_files, printable
+from tenfold.errors import RunError, UsageError
+from tenfold.jobs import executors
+from tenfold.prediction import Classifier
+from tenfold.progress import Watcher
+from tenfold.progress.notebook import chosen_watcher
+from tenfold.run import Run, model_at
+from tenfold.runtimes import AUTO, BATCH
+from tenfold.storage.files import storing, write_whole
+
+BLOCK = 2000  # image files in a block
+PLAN = "plan.json"
+COLUMNS = tuple(f"{name}{rest}" for name in IMAGE_COLUMNS for rest in (".bytes", ""))
+
+
+@dataclass(frozen=True)
+class Block:
+    """A number of images: files, or a row group of a parquet file, whose rows have the numbers from `first` on."""
+
+    number: int
+    images: int
+    files: tuple[str, ...]
+    group: int | None = None
+    first: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"part-{self.number:06}.parquet"
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """Predictions in a directory: the number of images, and of those that could not be read."""
+
+    path: Path
+    images: int
+    unread: int
+
+
+def predict_all(model: Run | str | Path, paths: Sequence[str | Path], out: str | Path, *, runtime: str = AUTO,
+                workers: int | None = None, on: str | None = None, watcher: Watcher | None = None) -> Bulk:
+    """Classify the images in files, folders and parquet files, and write the predictions to `out/part-*.parquet`.
+
+    model, runtime: as for `predict`. A parquet file has a column `image` or `img` of encoded images. workers: processes
+    that share the threads, by default one; on: `ray` or the address of a Ray cluster, by default with one process on
+    each core; every node must see the model, the images and `out` under the same path. The columns are those of
+    `Prediction.to_dict`. The same call continues an interrupted prediction.
+
+    Raises UsageError before anything is written for a wrong path, or if `out` holds predictions of another model or of
+    other images; RunError, DataError, StorageError.
+    """
+    watcher, out = chosen_watcher(watcher), Path(out)
+    model = model_at(model) if isinstance(model, str | Path) else Run.open(model)
+    file = model.path / "model.keras" if isinstance(model, Run) else model
+    blocks = list(divided(paths))
+    _begin(out, _plan(file, blocks))
+    missing = [block for block in blocks if not (out / block.name).is_file()]
+    if len(missing) < len(blocks):
+        watcher.notice(f"{len(blocks) - len(missing):,} of {len(blocks):,} blocks are already predicted")
+    workers = min(executors.chosen_workers(workers, on), max(len(missing), 1))
+    where = str(model.path if isinstance(model, Run) else model)
+    calls = [partial(work, where, missing[i::workers], str(out), runtime) for i in range(workers if missing else 0)]
+    for _, outcome in executors.run_all(calls, workers, watcher, on):
+        executors.result(outcome)
+    return _counted(out, blocks)
+
+
+def divided(paths: Sequence[str | Path]) -> Iterator[Block]:
+    """The blocks of files, folders and parquet files, in order. Raises UsageError, DataError."""
+    tables = [Path(path) for path in paths if Path(path).suffix == ".parquet"]
+    others = [Path(path) for path in paths if Path(path).suffix != ".parquet"]
+    files = [str(path) for path in image_files(others)] if others else []
+    number = 0
+    for start in range(0, len(files), BLOCK):
+        chosen = tuple(files[start : start + BLOCK])
+        yield Block(number, len(chosen), chosen)
+        number += 1
+    for path in tables:
+        if not path.is_file():
+            raise UsageError(f"{path}: no such file; expected image files, folders of images or parquet files")
+        parquet, first = open_table(path, COLUMNS).parquet, 0
+        for group in range(parquet.num_row_groups):
+            rows = parquet.metadata.row_group(group).num_rows
+            yield Block(number, rows, (str(path),), group, first)
+            number, first = number + 1, first + rows
+
+
+def work(model: str, blocks: Sequence[Block], out: str, runtime: str, *, watcher: Watcher) -> None:
+    """Predict blocks that have no file yet, in a process of their own."""
+    classifier = Classifier(model_at(model), runtime)
+    done, total = 0, sum(block.images for block in blocks)
+    for block in blocks:
+        watcher.advance("score", done, total, "images")
+        done, path = done + block.images, Path(out) / block.name
+        if path.is_file():
+            continue  # of an earlier process that died
+        rows: list[dict[str, Any]] = []
+        for given in _batches(block):
+            rows += [each.to_dict() for each in classifier.classify(given, len(rows))]
+        write_whole(path, partial(_write, rows, classifier.classes))
+    watcher.advance("score", total, total, "images")
+
+
+def _batches(block: Block) -> Iterator[list[tuple[Path | None, Any]]]:
+    """The path of each image and the image, in batches."""
+    if block.group is None:
+        for start in range(0, len(block.files), BATCH):
+            yield [(Path(file), Path(file)) for file in block.files[start : start + BATCH]]
+        return
+    file, row = Path(block.files[0]), block.first
+    table = open_table(file, COLUMNS)
+    with reading(file):
+        for batch in table.parquet.iter_batches(BATCH, row_groups=[block.group], columns=[table.image]):
+            cells = batch.column(0)
+            positions, values = values_of(cells.flatten()[0] if "." in table.image else cells)
+            contents = [b"" if i is None else values[i].as_py() or b"" for i in positions]
+            yield [(Path(f"{file} row {row + i + 1}"), content) for i, content in enumerate(contents)]
+            row += len(contents)
+
+
+def _write(rows: Sequence[dict[str, Any]], classes: Sequence[str], path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    texts, numbers = ("path", "label", "decision", "error"), ("probability", *(f"p_{name}" for name in classes))
+    schema = pyarrow.schema([*((name, pyarrow.string()) for name in texts),
+                             ("set", pyarrow.list_(pyarrow.string())), ("unlike", pyarrow.bool_()),
+                             *((name, pyarrow.float32()) for name in numbers)])
+    columns = {name: [row.get(name) for row in rows] for name in schema.names}
+    columns["path"] = [printable(str(row["path"])) for row in rows]  # a name may hold invalid text
+    parquet.write_table(pyarrow.table(columns, schema), path)
+
+
+def _plan(model: Path, blocks: Sequence[Block]) -> dict[str, Any]:
+    """The model and the images, so that predictions of others are not mixed with these."""
+    try:
+        content = model.read_bytes() if model.is_file() else str(model).encode()
+    except OSError as error:
+        raise RunError(f"{model}: can't be read: {error.strerror}") from None
+    names = hashlib.sha256("\n".join(f"{each.group} {file}" for each in blocks for file in each.files).encode())
+    return {"model": str(model), "sha256": hashlib.sha256(content).hexdigest(), "blocks": len(blocks),
+            "images": names.hexdigest()}
+
+
+def _begin(out: Path, plan: dict[str, Any]) -> None:
+    """Write the plan into a new directory, or compare it with the one there."""
+    path = out / PLAN
+    with storing(path):
+        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        if before is None and out.is_dir() and any(out.iterdir()):
+            raise UsageError(f"--out: {out} holds other files; expected a new directory, or one with the same "
+                             "predictions to continue")
+    if before is not None and before != plan:
+        different = " and ".join(name for name, keys in (("another model", ("model", "sha256")),
+                                                         ("other images", ("blocks", "images")))
+                                 if any(before.get(key) != plan[key] for key in keys))
+        raise UsageError(f"--out: {out} holds predictions of {different}; expected a new directory")
+    if before is None:
+        write_whole(path, json.dumps(plan, indent=2) + "\n")
+
+
+def _counted(out: Path, blocks: Sequence[Block]) -> Bulk:
+    from pyarrow import parquet
+
+    files = [parquet.read_table(out / block.name, columns=["error"]) for block in blocks]
+    images = sum(len(table) for table in files)
+    return Bulk(out, images, images - sum(table["error"].null_count for table in files))

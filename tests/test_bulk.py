@@ -1,0 +1,111 @@
+"""Bulk prediction: the same answers as one by one, in parquet files, continued after a stop, never mixed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pytest
+from PIL import Image
+from pyarrow import parquet
+from typer.testing import CliRunner
+from watchers import Listen
+
+from tenfold import bulk, jobs
+from tenfold.bulk import predict_all
+from tenfold.cli import app
+from tenfold.errors import DataError, UsageError
+from tenfold.prediction import predict
+from tenfold.recipe import Recipe
+from tenfold.run import Run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    recipe = Recipe.load("mlp", {"train.epochs": 1, "train.precision": "float32"})
+    return jobs.train(recipe, "digits", runs=tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Seven images in a tree, one of them damaged."""
+    folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for number in range(7):
+        path = folder / ("a" if number < 4 else "b") / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (9, 9), np.uint8)).save(path)
+    (folder / "a" / "2.png").write_bytes(b"no image")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "BLOCK", 3)
+
+
+def table(folder: Path) -> pyarrow.Table:
+    return pyarrow.concat_tables([parquet.read_table(path) for path in sorted(folder.glob("part-*.parquet"))])
+
+
+def test_the_predictions_are_those_of_predict(run: Run, photos: Path, tmp_path: Path) -> None:
+    found = predict_all(run, [photos], tmp_path / "out", runtime="fast")
+    assert (found.images, found.unread) == (7, 1)
+    expected, made = predict(run, photos, runtime="fast"), table(tmp_path / "out")
+    assert made["path"].to_pylist() == [each.name for each in expected]
+    assert made["label"].to_pylist() == [each.label for each in expected]
+    assert made["probability"].to_pylist() == [
+        None if each.label is None else pytest.approx(each.probabilities[each.label], abs=1e-6) for each in expected]
+    assert [bool(error) for error in made["error"].to_pylist()] == [False, False, True, False, False, False, False]
+    assert len(list((tmp_path / "out").glob("part-*.parquet"))) == 3
+
+
+def test_an_interrupted_prediction_predicts_only_the_rest(run: Run, photos: Path, tmp_path: Path) -> None:
+    whole = table(predict_all(run, [photos], tmp_path / "whole", runtime="fast").path)
+    predict_all(run, [photos], tmp_path / "out", runtime="fast")
+    (tmp_path / "out" / "part-000001.parquet").unlink()
+    kept, listen = (tmp_path / "out" / "part-000000.parquet").stat().st_mtime_ns, Listen()
+    predict_all(run, [photos], tmp_path / "out", runtime="fast", watcher=listen)
+    assert "2 of 3 blocks are already predicted" in listen.said
+    assert (tmp_path / "out" / "part-000000.parquet").stat().st_mtime_ns == kept
+    assert table(tmp_path / "out").equals(whole)
+
+
+def test_images_in_parquet_files_are_predicted_by_row_group(run: Run, photos: Path, tmp_path: Path) -> None:
+    files = sorted(photos.rglob("*.png"))
+    cells = [{"bytes": path.read_bytes(), "path": path.name} for path in files]
+    parquet.write_table(pyarrow.table({"image": cells}), tmp_path / "images.parquet", row_group_size=4)
+    found = predict_all(run, [tmp_path / "images.parquet"], tmp_path / "out", runtime="fast")
+    assert (found.images, found.unread) == (7, 1)
+    made = table(found.path)
+    assert made["label"].to_pylist() == [each.label for each in predict(run, photos, runtime="fast")]
+    assert made["path"].to_pylist()[4] == f"{tmp_path / 'images.parquet'} row 5"
+
+
+def test_predictions_of_others_are_not_mixed(run: Run, photos: Path, tmp_path: Path) -> None:
+    predict_all(run, [photos], tmp_path / "out", runtime="fast")
+    with pytest.raises(UsageError, match="holds predictions of other images"):
+        predict_all(run, [photos / "b"], tmp_path / "out", runtime="fast")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").touch()
+    with pytest.raises(UsageError, match="holds other files"):
+        predict_all(run, [photos], tmp_path / "other")
+    with pytest.raises(UsageError, match="no such file"):
+        predict_all(run, [tmp_path / "nothing"], tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_table_without_images_is_refused(run: Run, tmp_path: Path) -> None:
+    parquet.write_table(pyarrow.table({"picture": [1, 2]}), tmp_path / "x.parquet")
+    with pytest.raises(DataError, match="received the columns picture"):
+        predict_all(run, [tmp_path / "x.parquet"], tmp_path / "out")
+
+
+def test_the_command_tells_what_it_did(run: Run, photos: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["predict", str(run.path), str(photos), "--out", str(tmp_path / "out"), "--json"])
+    assert done.exit_code == 1  # an image can't be read
+    assert json.loads(done.stdout) == {"path": str(tmp_path / "out"), "images": 7, "unread": 1}
+    refused = CliRunner().invoke(app, ["predict", str(run.path), str(photos), "--on", "ray"])
+    assert refused.exit_code == 2
+    assert "received --on without --out" in refused.output
