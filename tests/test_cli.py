@@ -313,7 +313,7 @@ def test_runs_on_other_test_images_get_a_table_of_their_own(run: Path, tmp_path:
 
 
 def test_a_narrow_terminal_gets_complete_columns(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tenfold.terminal._console", lambda: Console(width=80))
+    monkeypatch.setattr("tenfold.terminal.console.console", lambda: Console(width=80))
     header, line, hidden, note = _good("compare", run, run.with_name("tiny-2")).splitlines()
     assert note.startswith("Two seeds say little")
     assert {"model", "ROC-AUC", "tied"} <= set(header.split())
@@ -726,7 +726,7 @@ def test_recipes_fit_a_terminal_and_keep_their_descriptions_elsewhere(monkeypatc
     listed = _tenfold("recipes").stdout
     assert len(listed.splitlines()) == 2 + len(shipped())
     assert "…" not in listed
-    monkeypatch.setattr("tenfold.terminal._console", lambda: Console(width=80))
+    monkeypatch.setattr("tenfold.terminal.console.console", lambda: Console(width=80))
     narrow = _tenfold("recipes").stdout.splitlines()
     assert max(map(len, narrow)) <= 80
     assert len(narrow) == 2 + len(shipped())

@@ -1,0 +1,162 @@
+"""What a run is worth, and what it says about images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+
+from tenfold.data.images import printable
+from tenfold.registry import METRICS
+from tenfold.terminal.console import show, show_fitted, table_of
+
+if TYPE_CHECKING:  # imported on use: `tenfold predict` needs none of them
+    from tenfold.bench import Measured
+    from tenfold.explanation import Explanation
+    from tenfold.prediction import Prediction
+    from tenfold.run import Run
+
+CONFUSED = 3  # pairs of classes shown after `tenfold try`
+
+
+def print_results(run: Run) -> None:
+    """Print the metrics of a finished run and the path of its report."""
+    from tenfold.evaluation.metrics import metric
+    from tenfold.report import facts
+    from tenfold.run import SplitRecord
+
+    metrics = run.metrics()
+    table = table_of("metric", *(f">{escape(name)}" for name in metrics))
+    for name in METRICS.names():
+        entries = [scored.get(name, {}) for scored in metrics.values()]
+        if any(entry.get("value") is not None for entry in entries):
+            table.add_row(metric(name).title, *map(metric(name).text, entries))
+    show(table)
+    described = run.environment().splits
+    inspection = run.read_json("inspection.json") if run.has("inspection.json") else {}
+    for split, scored in metrics.items():
+        known = SplitRecord(scored.get("data") or described.get(split.removesuffix("_tta"), {}))
+        of = f" of {known.expected:,}" if known.expected else ""
+        part = f"{of}: PARTIAL" if known.partial else ""
+        show(f"[dim]{escape(split)}: {known.count:,} images{part} ({escape(known.source)})[/dim]")
+        for note in [*scored.get("notes", []), *facts.seen_in_training(inspection, split)]:
+            show(f"[yellow]{escape(split)}: {escape(note)}[/yellow]")
+    show(f"report  {escape(str(run.path / 'report.html'))}")
+
+
+def print_first_verdict(run: Run, data: str) -> None:
+    """Print the result of `tenfold try` in a few lines, and what to do next."""
+    from tenfold.evaluation.metrics import metric
+    from tenfold.report import facts
+
+    test, dataset = run.metrics()["test"], run.environment()["dataset"]
+    classes, accuracy = dataset["classes"], metric("accuracy")
+    show(f"accuracy  [bold]{accuracy.text(test['accuracy'])}[/bold] on {test['count']:,} test images in "
+           f"{len(classes):,} classes")
+    for number, (count, true, predicted) in enumerate(_confused(test["confusion_matrix"])[:CONFUSED]):
+        pair = f"{escape(classes[true])} predicted as {escape(classes[predicted])}"
+        show(f"{'' if number else 'confused':<10}{pair}: {count:,} of {sum(test['confusion_matrix'][true]):,}")
+    inspection = run.read_json("inspection.json") if run.has("inspection.json") else {}
+    for caution in facts.cautions(run.status(), dataset["splits"], run.metrics(), inspection):
+        show(f"[yellow]{escape(caution)}[/yellow]")
+    show(escape(facts.doubled(run.learning_curve())))
+    show(f"report    {escape(str(run.path / 'report.html'))}\n")
+    table = table_of("next", "")
+    table.add_row(f"tenfold predict {escape(str(run.path))} IMAGE", "classify other images")
+    table.add_row(f"tenfold explain {escape(str(run.path))}", "look at all errors")
+    table.add_row(f"tenfold train photos --data {escape(data)}", "train longer, for a better model")
+    show(table)
+
+
+def _confused(matrix: Sequence[Sequence[int]]) -> list[tuple[int, int, int]]:
+    """(images, true class, predicted class) of the confused pairs, most images first."""
+    pairs = [(count, true, predicted) for true, row in enumerate(matrix) for predicted, count in enumerate(row)
+             if count and true != predicted]
+    return sorted(pairs, key=lambda pair: -pair[0])
+
+
+def print_calibration(calibration: Mapping[str, Any]) -> None:
+    """Print the fitted temperature and the metrics of each split before and after."""
+    from tenfold.report import facts
+
+    show(f"\n{facts.temperature(calibration)}")
+    table = table_of("split", "metric", ">before", ">after")
+    for row in facts.calibration_rows(calibration):
+        table.add_row(*map(escape, row))
+    show(table)
+
+
+def print_decisions(decisions: Mapping[str, Any]) -> None:
+    """Print what the decision rules promise and how they did on the test split."""
+    from tenfold.report.decisions import sentences, set_rows
+
+    for sentence in sentences(decisions):
+        show(escape(sentence))
+    show_fitted(*set_rows(decisions))
+
+
+def print_corruptions(corruptions: Mapping[str, Any]) -> None:
+    """Print the accuracy by corruption and severity, and the overall mean."""
+    from tenfold.evaluation.metrics import metric
+    from tenfold.report import facts
+
+    table = table_of("corruption", *(f">{severity}" for severity in (1, 2, 3, 4, 5)))
+    for each in corruptions["corruptions"].values():
+        table.add_row(each["title"], *map(metric("accuracy").value_text, each["accuracy"]))
+    show(f"\n{facts.robustness(corruptions)}")
+    show(table)
+
+
+def print_predictions(predictions: Sequence[Prediction]) -> None:
+    """Print a row for each image: the two most probable classes, the prediction set and the decision if the model has
+    rules; a star if the image is unlike the training images.
+    """
+    decided = any(prediction.decision for prediction in predictions)
+    more = ("set", "decision") if decided else ()
+    table = table_of("image", "class", ">probability", "next", ">probability", *more)
+    for prediction in predictions:
+        if prediction.error:
+            table.add_row(escape(printable(prediction.name)), "–", "–", "unreadable", *[""] * (3 if decided else 1))
+            continue
+        ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:2]
+        cells = [cell for name, p in ranked for cell in (escape(name), f"{100 * p:.1f} %")]
+        if decided:
+            cells += [escape(", ".join(prediction.set or ())), prediction.decision or ""]
+        table.add_row(escape(printable(prediction.name)) + " *" * prediction.unlike, *cells)
+    show(table)
+    if any(prediction.unlike for prediction in predictions):
+        show("[dim]* unlike the training images in brightness or contrast: the probabilities may mean nothing[/dim]")
+
+
+def print_explanation(explanation: Explanation) -> None:
+    """Print a row for each explained image or error, and the path of the index page."""
+    explained = [entry for entry in explanation.entries if "predicted" in entry]
+    errors = any("true" in entry for entry in explained)
+    table = table_of("picture", "true" if errors else "image", "predicted", ">probability")
+    for entry in explained:
+        table.add_row(entry["file"], escape(entry["true"] if errors else entry["path"]), escape(entry["predicted"]),
+                      f"{100 * entry['probability']:.1f} %")
+    if explained:
+        show(table)
+    show(f"index  {escape(str(explanation.index))}")
+
+
+def print_bench(found: Sequence[Measured]) -> None:
+    """Print a row for each runtime and batch size, then one for each runtime."""
+    table = table_of("runtime", ">batch", ">images/s", ">lowest", ">highest", ">p50 ms", ">p95 ms", ">p99 ms")
+    for each in found:
+        for speed in each.speeds:
+            table.add_row(each.runtime, f"{speed.batch:,}", f"{speed.images_per_second:,.0f}", f"{speed.low:,.0f}",
+                          f"{speed.high:,.0f}", f"{speed.p50:.2f}", f"{speed.p95:.2f}", f"{speed.p99:.2f}")
+    show(table)
+    show("")
+    table = table_of("runtime", ">start-up", ">memory", ">file", ">same class", ">largest difference")
+    for each in found:
+        memory = "–" if each.memory is None else f"{each.memory:,.0f} MiB"
+        start_up = "–" if each.start_up is None else f"{each.start_up:.2f} s"
+        table.add_row(each.runtime, start_up, memory, f"{each.size / 1e6:,.2f} MB",
+                      f"{100 * each.agreement.same:.2f} %", f"{each.agreement.largest:.1e}")
+    show(table)
+    show("[dim]start-up and memory: `tenfold predict` for one image; difference: to the probabilities of the runtime "
+           "keras[/dim]")
