@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -172,20 +173,28 @@ def _start_up(candidate: _Candidate, image: np.ndarray, folder: Path, count: int
     return float(np.median([seconds for seconds, _ in runs])), max(memory) if memory else None
 
 
+# A process begins with the peak memory of the one that starts it, so a small one is put between.
+BETWEEN = """
+import json, subprocess, sys, time
+started = time.perf_counter()
+code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
+seconds = time.perf_counter() - started
+try:
+    import resource
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+except ImportError:  # on Windows
+    peak = None
+print(json.dumps([seconds, peak]))
+sys.exit(code != 0)
+"""
+
+
 def _process(command: list[str]) -> tuple[float, float | None]:
     """(seconds, peak memory in MiB) of a process. Raises RunError with its last line if it fails."""
-    started = time.perf_counter()
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=output,
-                                   env={**os.environ, "TENFOLD_THREADS": str(machine.current("float32").threads)})
-        peak = None
-        if hasattr(os, "wait4"):
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            peak = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-        seconds = time.perf_counter() - started
-        if process.wait():
-            output.seek(0)
-            lines = output.read().decode(errors="replace").strip().splitlines() or ["no message"]
-            raise RunError(f"{' '.join(command[2:])} failed: {first_line(RuntimeError(lines[-1]))}")
-    return seconds, peak
+    done = subprocess.run([sys.executable, "-c", BETWEEN, *command], capture_output=True, text=True, errors="replace",
+                          env={**os.environ, "TENFOLD_THREADS": str(machine.current("float32").threads)})
+    if done.returncode:
+        line = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise RunError(f"{' '.join(command[2:])} failed: {first_line(RuntimeError(line))}")
+    seconds, peak = json.loads(done.stdout)
+    return seconds, None if peak is None else peak / (2**20 if sys.platform == "darwin" else 2**10)

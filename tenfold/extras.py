@@ -19,6 +19,14 @@ def needed_for(what: str, extra: str) -> Iterator[None]:
                                 f"pip install 'tenfold[{extra}]'") from None
 
 
+def check_installed(what: str, extra: str, *modules: str) -> None:
+    """Raise MissingExtraError if one of these modules can't be found; imports none of them."""
+    with needed_for(what, extra):
+        for module in modules:
+            if not installed(module):
+                raise ModuleNotFoundError(name=module)
+
+
 def installed(*modules: str) -> bool:
     """Whether all these modules can be found; imports none of them."""
     return all(importlib.util.find_spec(module) is not None for module in modules)

@@ -468,6 +468,7 @@ USAGE: dict[str, tuple[list[str], str]] = {
     "no validation": ([*TRAIN, "--set", "data.validation=0"], "'val_loss' needs a validation split"),
     "recipe shown": (["recipes", "cnn22"], "unknown recipe .* did you mean 'cnn2'"),
     "no recipe": (["recipes", "--data", "digits"], "need a recipe"),
+    "no such table": (["data", "show", "nothing.csv"], "no such file or folder"),
     "data shown": (["data", "show", "mnits"], "did you mean 'mnist'"),
     "data fetched": (["data", "fetch", "cifar"], "did you mean 'cifar10'"),
 }

@@ -62,3 +62,27 @@ def test_another_recipe_needs_frozen_features(photos, tmp_path):
     with pytest.raises(UsageError, match=r"needs train\.fit=logistic-regression"):
         jobs.try_images(photos, Recipe.load("mlp", {"train.epochs": 1, "data.size": 8}), runs=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
+
+
+def test_without_a_test_split_the_verdict_is_that_of_validation(photos, tmp_path):
+    printed = tried(photos, "--runs", tmp_path / "runs", "--set", "data.test=0")
+    assert "on 4 validation images in 2 classes" in printed
+    found = json.loads(tried(photos, "--runs", tmp_path / "runs", "--set", "data.test=0", "--json"))
+    assert found["test"] is found["learning_curve"] is None
+
+
+@pytest.mark.parametrize("format", ["tflite", "html"])
+def test_a_format_that_cannot_be_written_is_refused_before_any_training(photos, tmp_path, monkeypatch, format):
+    monkeypatch.setattr("tenfold.export.page.runtime.PACKAGED", tmp_path / "nowhere")
+    result = CliRunner().invoke(app, ["try", str(photos), "--export", format, "--runs", str(tmp_path / "runs")])
+    assert result.exit_code in (1, 2)
+    assert "tflite" in result.stderr or "onnxruntime-web" in result.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_logistic_regression_has_no_epochs_to_add(photos, tmp_path):
+    run = Run.open(json.loads(tried(photos, "--runs", tmp_path / "runs", "--json"))["run"])
+    before = sorted(path.name for path in run.path.iterdir())
+    with pytest.raises(UsageError, match=r"a logistic regression, which has no epochs"):
+        jobs.resume(run, 3)
+    assert sorted(path.name for path in run.path.iterdir()) == before

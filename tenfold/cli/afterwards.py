@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tenfold.cli.command import AsJson, Name, RunPath, Runs, app, command, watching
+from tenfold.cli.command import AsJson, Name, RunPath, Runs, app, command, print_json, watching
 
 
 @command(app, short="Average runs into one model; is it worth it?")
@@ -31,8 +30,7 @@ def ensemble(
     with watching() as watcher:
         made = jobs.ensemble(members, runs=runs, name=name, csv=csv, watcher=watcher)
     if as_json:
-        print(json.dumps({"run": str(made.path), **made.metrics(), "ensemble": made.ensemble()}, indent=2,
-                         ensure_ascii=False))
+        print_json({"run": str(made.path), **made.metrics(), "ensemble": made.ensemble()})
     else:
         terminal.print_results(made)
         print(worth.ensemble(made.ensemble()))
@@ -58,7 +56,7 @@ def drift(
     with watching() as watcher:
         result = elsewhere.drift(run, images, reference=reference, watcher=watcher)
     if as_json:
-        print(json.dumps(result.found, indent=2, ensure_ascii=False))
+        print_json(result.found)
     else:
         _print_facts([*report.verdict(result.found), ("page", str(result.index))])
     _tell_unread(result.found["unread"])
@@ -83,7 +81,7 @@ def next_images(
     with watching() as watcher:
         found = labelling.next_images(run, images, count=count, seed=seed, watcher=watcher)
     if as_json:
-        print(json.dumps({"images": found.rows, "unread": found.unread}, indent=2, ensure_ascii=False))
+        print_json({"images": found.rows, "unread": found.unread})
     else:
         print(summary(found.rows, found.given))
         _print_facts([("csv", str(found.csv)), ("page", str(found.index))])

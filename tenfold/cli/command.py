@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import io
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -106,6 +107,12 @@ def show_everything() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; characters that standard output can't show are escaped."""
+    shows_all = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+    print(json.dumps(value, indent=2, ensure_ascii=not shows_all))
 
 
 def _fail(message: str, code: int) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tenfold.cli.command import AsJson, RunPath, app, command, watching
+from tenfold.cli.command import AsJson, RunPath, app, command, print_json, watching
 
 
 @command(app, short="Export a run's model, also as one web page.")
@@ -40,7 +39,7 @@ def export(
             fetch_runtime(watcher)
         made = jobs.export(Run.open(run), format, out, int8=int8, lose=lose, watcher=watcher)
     if as_json:
-        print(json.dumps(made.to_dict(), indent=2, ensure_ascii=False))
+        print_json(made.to_dict())
     else:
         print(f"{made.path}  {made.size / 1e6:,.1f} MB\n{made.agreement}")
 
@@ -61,6 +60,6 @@ def bench(
     with watching() as watcher:
         found = benching.bench(Run.open(run), batch or benching.BATCHES, rounds, watcher)
     if as_json:
-        print(json.dumps([each.to_dict() for each in found], indent=2, ensure_ascii=False))
+        print_json([each.to_dict() for each in found])
     else:
         terminal.print_bench(found)

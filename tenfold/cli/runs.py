@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tenfold.cli.command import AsJson, Data, Name, On, RunPath, Runs, Set, Workers, app, command, watching
+from tenfold.cli.command import AsJson, Data, Name, On, RunPath, Runs, Set, Workers, app, command, print_json, watching
 from tenfold.errors import UsageError
 
 if TYPE_CHECKING:
@@ -79,8 +78,7 @@ def train(
             if not as_json:
                 _print_results(trained[-1])
     if as_json:
-        print(json.dumps([{"run": str(run.path), "metrics": run.metrics()} for run in trained], indent=2,
-                         ensure_ascii=False))
+        print_json([{"run": str(run.path), "metrics": run.metrics()} for run in trained])
     elif len(trained) > 1:
         _print_over_seeds(trained)
 
@@ -126,15 +124,20 @@ def try_images(
     from tenfold.recipe import text
 
     recipe = text.recipe(jobs.try_sections(), set_ or (), name="try")
+    if export is not None:
+        jobs.check_format(export)
     with watching() as watcher:
         run = jobs.try_images(path, recipe, runs=runs, name=name, watcher=watcher)
-        made = jobs.export(run, export, watcher=watcher) if export else None
     if as_json:
-        print(json.dumps({"run": str(run.path), "test": run.metrics()["test"], "learning_curve": run.learning_curve(),
-                          "left_out": run.environment()["dataset"]["left_out"]}, indent=2, ensure_ascii=False))
+        print_json({"run": str(run.path), "test": run.metrics().get("test"),
+                    "learning_curve": run.learning_curve() if run.has("learning_curve.json") else None,
+                    "left_out": run.environment()["dataset"]["left_out"]})
     else:
         terminal.print_first_verdict(run, path)
-        if made is not None:
+    if export is not None:
+        with watching() as watcher:
+            made = jobs.export(run, export, watcher=watcher)
+        if not as_json:
             print(f"export    {made.path}")
     if show:
         import webbrowser
@@ -185,7 +188,7 @@ def evaluate(
     if as_json:
         more = {name: opened.read_json(f"{name}.json")
                 for name, asked in (("calibration", calibrate), ("corruptions", corruptions)) if asked}
-        print(json.dumps({**metrics, **more}, indent=2, ensure_ascii=False))
+        print_json({**metrics, **more})
         return
     _print_results(opened)
     if calibrate:
@@ -214,7 +217,7 @@ def calibrate(
     with watching() as watcher:
         found = jobs.calibrate(run, levels=level or (), accuracy=accuracy, false_rejects=false_rejects, watcher=watcher)
     if as_json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        print_json(found)
     else:
         terminal.print_decisions(found)
 
@@ -229,7 +232,7 @@ def list_runs(
 
     rows = overview.list_runs(folder)
     if as_json:
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        print_json(rows)
     else:
         terminal.print_runs(rows)
 
@@ -254,7 +257,7 @@ def compare(
                              "one; give only the runs of one table")
         comparison.write_html(groups.boards[0], html)
     if as_json:
-        print(json.dumps(groups.to_dict(), indent=2, ensure_ascii=False))
+        print_json(groups.to_dict())
     elif csv:
         print(comparison.csv_text(*groups.boards), end="")
     else:
@@ -303,7 +306,7 @@ def predict(
     for caution in cautions(model, predictions):
         print(f"tenfold: warning: {caution}", file=sys.stderr)
     if as_json:
-        print(json.dumps([p.to_dict() for p in predictions], indent=2, ensure_ascii=False))
+        print_json([p.to_dict() for p in predictions])
     elif csv:
         terminal.print_csv([p.to_dict() for p in predictions])
     else:
@@ -334,8 +337,7 @@ def explain(
     with watching() as watcher:
         result = explain_run(opened, images or (), most=most, neighbours=neighbours, watcher=watcher)
     if as_json:
-        print(json.dumps({"path": str(result.path), "pictures": result.entries, "unread": result.unread},
-                         indent=2, ensure_ascii=False))
+        print_json({"path": str(result.path), "pictures": result.entries, "unread": result.unread})
     else:
         print_explanation(result)
     for reason in result.unread:
@@ -356,7 +358,7 @@ def _cross_validate(recipe: Recipe, folds: int, as_json: bool, **options: Any) -
     with watching() as watcher:
         found = cross_validate(recipe, None, folds, watcher=watcher, **options)
     if as_json:
-        print(json.dumps(found.results, indent=2, ensure_ascii=False))
+        print_json(found.results)
     else:
         terminal.print_over_seeds(found.row)
         print(f"page    {found.page}")
@@ -368,7 +370,7 @@ def _predict_all(model: Path, paths: list[Path], out: Path, as_json: bool, **opt
     with watching() as watcher:
         found = predict_all(model, paths, out, watcher=watcher, **options)
     if as_json:
-        print(json.dumps({"path": str(found.path), "images": found.images, "unread": found.unread}))
+        print_json({"path": str(found.path), "images": found.images, "unread": found.unread})
     else:
         print(f"{found.images:,} images, {found.unread:,} of them unreadable\npredictions  {found.path}")
     if found.unread:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tenfold.cli.command import DATA, AsJson, Data, Runs, Set, app, command, data_app, watching
+from tenfold.cli.command import DATA, AsJson, Data, Runs, Set, app, command, data_app, print_json, watching
 from tenfold.errors import UsageError
 
 
@@ -28,14 +27,14 @@ def recipes(
             raise UsageError("--data and --set need a recipe; name one, as in `tenfold recipes cnn2 --data digits`")
         facts = {name: header(content) for name, content in shipped().items()}
         if as_json:
-            print(json.dumps(facts, indent=2, ensure_ascii=False))
+            print_json(facts)
         else:
             terminal.print_recipes(facts)
         return
     recipe = text.load(name, set_ or ())
     if data is None:
         if as_json:
-            print(json.dumps(recipe.to_dict(), indent=2, ensure_ascii=False))
+            print_json(recipe.to_dict())
         else:
             print(recipe.dumps() if set_ else read(name)[1], end="")
         return
@@ -44,8 +43,8 @@ def recipes(
     with watching() as watcher:
         shape, classes, summary, layers = network(recipe, data, watcher)
     if as_json:
-        print(json.dumps({"parameters": summary.parameters, "flops_per_image": summary.flops,
-                          "shape": shape, "classes": classes}, indent=2, ensure_ascii=False))
+        print_json({"parameters": summary.parameters, "flops_per_image": summary.flops,
+                          "shape": shape, "classes": classes})
     else:
         print(layers)
         print(f"parameters  {summary.parameters:,}\nFLOPs       {summary.flops:,} for one image "
@@ -60,7 +59,7 @@ def data_list(as_json: AsJson = False) -> None:
 
     found = catalogue()
     if as_json:
-        print(json.dumps({"root": str(data_root()), "data_sets": found}, indent=2, ensure_ascii=False))
+        print_json({"root": str(data_root()), "data_sets": found})
     else:
         terminal.print_catalogue(found, data_root())
 
@@ -84,7 +83,7 @@ def data_show(
     if png:
         overview.write_class_grid(dataset, png, per_class, seed)
     if as_json:
-        print(json.dumps({**summary, **({"png": str(png)} if png else {})}, indent=2, ensure_ascii=False))
+        print_json({**summary, **({"png": str(png)} if png else {})})
     else:
         terminal.print_dataset(dataset, summary, png)
 
@@ -115,7 +114,7 @@ def data_check(
         dataset, found = jobs.check(data, recipe, run=run, watcher=watcher)
         page = write_page(dataset, found, html) if html else None
     if as_json:
-        print(json.dumps({**found.to_dict(), **({"html": str(page)} if page else {})}, indent=2, ensure_ascii=False))
+        print_json({**found.to_dict(), **({"html": str(page)} if page else {})})
     else:
         terminal.print_inspection(found)
         if page is not None:
@@ -146,7 +145,7 @@ def data_explore(
     with watching() as watcher:
         found = jobs.explore(data, recipe, out=out, plots=plots, watcher=watcher)
     if as_json:
-        print(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
+        print_json(found.to_dict())
     else:
         terminal.print_explored(found)
     if show:
@@ -184,8 +183,7 @@ def data_cache(
     removed, kept = caches.remove(found) if clear else ([], found)
     if as_json:
         shown = {"entries": [entry.facts() for entry in kept], "removed": [entry.facts() for entry in removed]}
-        print(json.dumps({"directories": {kind: str(root) for kind, root in caches.roots().items()}, **shown},
-                         indent=2, ensure_ascii=False))
+        print_json({"directories": {kind: str(root) for kind, root in caches.roots().items()}, **shown})
     else:
         terminal.print_caches(removed, kept, clear)
 
@@ -212,6 +210,6 @@ def doctor(as_json: AsJson = False) -> None:
 
     findings = diagnose()
     if as_json:
-        print(json.dumps(findings, indent=2, ensure_ascii=False))
+        print_json(findings)
     else:
         terminal.print_findings(findings)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tenfold.cli.command import AsJson, Data, On, Runs, Set, Workers, app, command, watching
+from tenfold.cli.command import AsJson, Data, On, Runs, Set, Workers, app, command, print_json, watching
 from tenfold.errors import UsageError
 
 
@@ -47,7 +46,7 @@ def study(
         outcome = conduct(study, data, seeds, by=by, runs=runs, resume=resume, overrides=set_ or (),
                           workers=workers, on=on, watcher=watcher)
     if as_json:
-        print(json.dumps(outcome.board.to_dict(), indent=2, ensure_ascii=False))
+        print_json(outcome.board.to_dict())
     else:
         terminal.print_leaderboard(outcome.board)
         print(f"\ncomparison  {outcome.page}")

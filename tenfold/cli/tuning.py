@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tenfold.cli.command import AsJson, Data, On, Runs, Set, app, command, watching
+from tenfold.cli.command import AsJson, Data, On, Runs, Set, app, command, print_json, watching
 
 
 @command(app, short="Search for the best recipe.")
@@ -62,7 +61,7 @@ def tune(
                             pruner=pruner, folds=folds, workers=workers, final_seeds=final_seeds, seed=seed,
                             storage=storage, on=on, new=new, runs=runs, name=name, watcher=watcher)
     if as_json:
-        print(json.dumps(found.results, indent=2, ensure_ascii=False))
+        print_json(found.results)
     else:
         terminal.print_search(found.results, found.best)
         print(f"page    {found.page}")

@@ -63,7 +63,7 @@ def canonical(uri: str, online: bool = True) -> str:
         return absolute(f"{name}:{_source(name).pin(options, online)}" if colon else uri)
     found = recognise(uri)
     if found is None:
-        if any(separator in uri for separator in "/\\"):
+        if any(separator in uri for separator in "/\\") or Path(uri).suffix:
             raise UsageError(f"data set {printable(uri)}: no such file or folder; expected a path, or one of: "
                              f"{', '.join(DATASETS.names())}")
         raise UnknownNameError("data set", name, DATASETS.names())

@@ -71,9 +71,14 @@ def score_elsewhere(run: Run, dataset: Dataset, split: str, csv: bool = False, h
     chosen = there[split]
     positions = np.array([known[name] for name in dataset.classes], np.int64)
     mapped = dataclasses.replace(chosen, labels=positions[chosen.labels])
+    shared = _overlap(chosen.images, own) if own else {}
+    if shared:
+        of = ", ".join(f"{name} {count:,}" for name, count in shared.items())
+        watcher.notice(f"warning: {sum(shared.values()):,} of {len(chosen):,} images are also in the run's own splits "
+                       f"({of}): the score says little about new images")
     data = {"uri": dataset.uri, "source": chosen.provenance.source, "partial": chosen.partial,
             "expected": chosen.provenance.expected, "count": len(chosen), "fingerprint": mapped.fingerprint(),
-            "overlap": _overlap(chosen.images, own) if own else {}}
+            "overlap": shared}
     name = _free_name(run, f"{dataset.name}-{split}", mapped.fingerprint())
     return _score(run, {name: mapped}, csv, how or run.recipe().evaluate, watcher, {"data": data})
 

@@ -54,6 +54,11 @@ def export(run: Run, format: str, out: str | Path | None = None, *, int8: bool =
         return export_source(source, known, path, images_of(run, watcher))
 
 
+def check_format(format: str) -> None:
+    """Raise UnknownNameError for an unknown format, MissingExtraError for one that can't be written here."""
+    FORMATS.get(format).check()
+
+
 def judges_of(run: Run, lose: float, watcher: Watcher) -> Judges:
     """The images on which an int8 model is calibrated and judged; without a validation split, both from training."""
     dataset = own_data(run, watcher)

@@ -34,6 +34,9 @@ def resume(run: Run | str | Path, epochs: int | None = None, callbacks: Any = ()
     if recipe.model.name == ENSEMBLE and epochs is not None:
         raise UsageError(f"--epochs: received {epochs} for the ensemble {run.path}, which is not trained; expected "
                          "none: train its members further, then make it again with `tenfold ensemble`")
+    if recipe.train.fit == "logistic-regression" and epochs is not None:
+        raise UsageError(f"--epochs: received {epochs} for {run.path}, a logistic regression, which has no epochs; "
+                         "expected none: fine-tune the network with `tenfold train photos` instead")
     if epochs is not None:
         least = recipe.train.epochs + (state is State.FINISHED)
         if epochs < least:
@@ -41,8 +44,9 @@ def resume(run: Run | str | Path, epochs: int | None = None, callbacks: Any = ()
                              f"{recipe.train.epochs}, and its status is {state.value!r}")
         recipe = recipe.replace({"train.epochs": epochs})
     elif state is State.FINISHED:
-        watcher.notice(f"{run.path} is already finished; to train it further, give --epochs with more than "
-                       f"{recipe.train.epochs}")
+        further = "" if recipe.train.fit == "logistic-regression" else \
+            f"; to train it further, give --epochs with more than {recipe.train.epochs}"
+        watcher.notice(f"{run.path} is already finished{further}")
         return run
     restore_model(run, recipe)
     with Interrupt() as interrupt, run.writing():

@@ -118,8 +118,9 @@ def finish(job: Job, run: Run) -> None:
     from tenfold.evaluation import score_run
     from tenfold.jobs import exporting, verdicts
 
-    job.watcher.on(Evaluating("test", modelfile.facts(run.path / "model.keras")["epoch"]))
-    score_run(run, job.dataset, ("test",), job.csv, watcher=job.watcher)
+    if job.dataset.test is not None:
+        job.watcher.on(Evaluating("test", modelfile.facts(run.path / "model.keras")["epoch"]))
+        score_run(run, job.dataset, ("test",), job.csv, watcher=job.watcher)
     measure_speed(run, job.dataset)
     fit_rules(run, job.dataset, job.watcher)
     exporting.keep(run, job.dataset, job.watcher)

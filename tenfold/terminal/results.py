@@ -50,17 +50,19 @@ def print_first_verdict(run: Run, data: str) -> None:
     from tenfold.evaluation.metrics import metric
     from tenfold.report import facts
 
-    test, dataset = run.metrics()["test"], run.environment()["dataset"]
-    classes, accuracy = dataset["classes"], metric("accuracy")
-    show(f"accuracy  [bold]{accuracy.text(test['accuracy'])}[/bold] on {test['count']:,} test images in "
-           f"{len(classes):,} classes")
-    for number, (count, true, predicted) in enumerate(_confused(test["confusion_matrix"])[:CONFUSED]):
+    metrics, dataset = run.metrics(), run.environment()["dataset"]
+    split = "test" if "test" in metrics else "validation"
+    of, classes = metrics[split], dataset["classes"]
+    show(f"accuracy  [bold]{metric('accuracy').text(of['accuracy'])}[/bold] on {of['count']:,} {split} images in "
+         f"{len(classes):,} classes")
+    for number, (count, true, predicted) in enumerate(_confused(of["confusion_matrix"])[:CONFUSED]):
         pair = f"{escape(classes[true])} predicted as {escape(classes[predicted])}"
-        show(f"{'' if number else 'confused':<10}{pair}: {count:,} of {sum(test['confusion_matrix'][true]):,}")
+        show(f"{'' if number else 'confused':<10}{pair}: {count:,} of {sum(of['confusion_matrix'][true]):,}")
     inspection = run.read_json("inspection.json") if run.has("inspection.json") else {}
     for caution in facts.cautions(run.status(), dataset["splits"], run.metrics(), inspection):
         show(f"[yellow]{escape(caution)}[/yellow]")
-    show(escape(facts.doubled(run.learning_curve())))
+    if run.has("learning_curve.json"):
+        show(escape(facts.doubled(run.learning_curve())))
     show(f"report    {escape(str(run.path / 'report.html'))}\n")
     table = table_of("next", "")
     table.add_row(f"tenfold predict {escape(str(run.path))} IMAGE", "classify other images")

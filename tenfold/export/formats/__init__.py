@@ -19,7 +19,8 @@ class Format:
 
     suffix: of the file, or of the folder if `folder`; write: writes a source to a path that does not exist, with its
     facts inside; read: opens the written model, for the check; quantize: the same as `write` in int8, calibrated on
-    images uint8 [n, *shape] (None: the format has no int8).
+    images uint8 [n, *shape] (None: the format has no int8); check: raises MissingExtraError if what it needs is not
+    installed.
     """
 
     suffix: str
@@ -27,3 +28,4 @@ class Format:
     read: Callable[[Path], Answer]
     folder: bool = False
     quantize: Callable[[Source, Path, np.ndarray], None] | None = None
+    check: Callable[[], object] = lambda: None

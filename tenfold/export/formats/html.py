@@ -145,4 +145,4 @@ def _card(run: Run) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else "This run has no model card."
 
 
-FORMATS.add("html")(Format(".html", write, read, quantize=quantize))
+FORMATS.add("html")(Format(".html", write, read, quantize=quantize, check=runtime_files))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import warnings
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import torch
 from tenfold.export.engine import Raw
 from tenfold.export.formats import Answer, Format
 from tenfold.export.source import Source
-from tenfold.extras import needed_for
+from tenfold.extras import check_installed, needed_for
 from tenfold.models import twin
 from tenfold.registry import FORMATS
 from tenfold.runtimes.exported import KEY, OUTPUTS
@@ -62,4 +63,5 @@ def read(path: Path) -> Answer:
     return answer
 
 
-FORMATS.add("litert")(Format(".tflite", write, read))
+FORMATS.add("litert")(Format(
+    ".tflite", write, read, check=partial(check_installed, "the format litert", "litert", "litert_torch")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from tenfold import machine
 from tenfold.export.formats import Answer, Format
 from tenfold.export.int8 import batches
 from tenfold.export.source import Source
-from tenfold.extras import needed_for
+from tenfold.extras import check_installed, needed_for
 from tenfold.registry import FORMATS
 from tenfold.runtimes import open_export
 
@@ -66,4 +67,6 @@ class Calibration:
         return None if batch is None else {"pixels": batch}
 
 
-FORMATS.add("onnx")(Format(".onnx", write, read, quantize=quantize))
+FORMATS.add("onnx")(Format(
+    ".onnx", write, read, quantize=quantize,
+    check=partial(check_installed, "the format onnx", "export", "onnx", "onnxruntime")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tenfold.export.formats import Format
 from tenfold.export.formats import onnx as onnx_format
 from tenfold.export.int8 import batches
 from tenfold.export.source import Source
-from tenfold.extras import needed_for
+from tenfold.extras import check_installed, needed_for
 from tenfold.registry import FORMATS
 from tenfold.runtimes.exported import KEY
 from tenfold.runtimes.openvino import GRAPH, SUFFIX
@@ -51,4 +52,6 @@ def quantize(source: Source, path: Path, images: np.ndarray) -> None:
     save(narrow, source, path)
 
 
-FORMATS.add("openvino")(Format(SUFFIX, write, onnx_format.read, folder=True, quantize=quantize))
+FORMATS.add("openvino")(Format(
+    SUFFIX, write, onnx_format.read, folder=True, quantize=quantize,
+    check=partial(check_installed, "the format openvino", "export", "onnx", "openvino")))
