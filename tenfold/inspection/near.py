@@ -16,15 +16,15 @@ from tenfold.data.own.thumbnails import details, log_spectra, similarity
 from tenfold.errors import DataError
 from tenfold.progress import Watcher, stop_if_asked
 
-CANDIDATE = 0.55  # cosine of two spectra
+CANDIDATE = 0.5  # cosine of two spectra
 SAME = 0.9  # correlation of grey levels
-LENIENT = 0.1  # copies that are shifted by an odd number of pixels are less alike at half the side
+LENIENT = 0.25  # copies that are shifted by an odd number of pixels are less alike at half the side
 SAME_DETAILS = 0.85  # correlation of details
 FLATTEST = 4.0  # standard deviation of grey levels; images below have nothing to compare
 ROWS, COLUMNS = 1024, 8192  # of the blocks of the matrix product
 TINY = 1e-6
 MOST_IMAGES = 200_000  # the time grows with the square
-MOST = 10  # candidates of an image: where there are more, all images look alike
+MOST = 16  # candidates of an image: where there are more, all images look alike
 
 
 @dataclass(frozen=True)
