@@ -55,7 +55,7 @@ class Explored:
 
     examples: rows of random images of each class, int64 [m]; splits: names; labels, split_of: int64 [n]; names: the
     path of each image, empty if the images are no files (then they are called "split:number"); sizes: width and height
-    of the files, int64 [n, 2], or None; places: the map, float32 [n, 2] from 0 to 1, or None; method: what drew the map;
+    of the files, int64 [n, 2], or None; places: the map, float32 [n, 2] from 0 to 1, or None; method: what drew it;
     notes: sentences about what is missing.
     """
 
