@@ -54,7 +54,7 @@ class Environment:
 KERAS = "keras>=3.15.1,<3.16"
 PRESENT = Environment("present")
 TENSORFLOW = Environment("tensorflow", ("tensorflow-cpu>=2.20,<2.22", KERAS))
-KERAS_TUNER = Environment("keras-tuner", (*TENSORFLOW.requirements, "keras-tuner>=1.4.8,<1.5"))
+KERAS_TUNER = Environment("keras-tuner", (*TENSORFLOW.requirements, "keras-tuner>=1.4.8,<1.5", "tensorboard>=2.20"))
 JAX = Environment("jax", ("jax>=0.4.35,<0.11", KERAS))
 
 

@@ -41,8 +41,8 @@ def check(recipe: Recipe, ranks: int, callbacks: object, on: str | None) -> None
 def fit(job: Job, run: Run) -> None:
     """Train from the last checkpoint, or from the start, and write history, checkpoints and `model.keras`.
 
-    Raises KeyboardInterrupt after each process has stopped, and the first checkpoint is written; DivergedError;
-    EngineError if processes died again and again.
+    Raises KeyboardInterrupt once all have stopped and the first has saved; DivergedError; StorageError; EngineError if
+    processes died again and again.
     """
     watcher, died = job.watcher, 0
     while True:
