@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
 from typer.testing import CliRunner
 
 from benchmarks import exports, performance
@@ -94,6 +95,8 @@ def keys_page() -> str:
 
 
 def _default(value: Any) -> str:
+    if value is PydanticUndefined:
+        return "needed"
     if isinstance(value, OptimizerSection):
         return _toml(value.name)
     return "a table" if isinstance(value, BaseModel) else "none" if value is None else _toml(value)
