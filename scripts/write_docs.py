@@ -95,6 +95,8 @@ def keys_page() -> str:
 
 
 def _default(value: Any) -> str:
+    if value is PydanticUndefined:
+        return "needed"
     if isinstance(value, OptimizerSection):
         return _toml(value.name)
     if value is PydanticUndefined:

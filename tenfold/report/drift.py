@@ -13,6 +13,7 @@ from tenfold.report.html import place, render
 from tenfold.report.plots.heat import SIDE, enlarge
 from tenfold.report.thumbnails import Sheet
 
+MOST_UNREAD = 20  # files named on the page
 DOUBT = 0.05  # an expected loss of accuracy above which changed shares are doubtful
 
 
@@ -57,6 +58,7 @@ def page(run: str, found: Mapping[str, Any], pictures: Sequence[np.ndarray]) -> 
     shares = [(row["class"], f"{100 * row['before']:.1f} %",
                f"{100 * row['after']:.1f} % [{100 * row['low']:.1f}, {100 * row['high']:.1f}]", p_text(row["p"]),
                row["changed"]) for row in found["classes"]]
-    cautions = [*(f"Can't tell the accuracy: {reason}." for reason in found["accuracy"]["reasons"]), *found["unread"]]
+    cautions = [f"Can't tell the accuracy: {reason}." for reason in found["accuracy"]["reasons"]]
+    cautions += found["unread"][:MOST_UNREAD]
     return render("drift.html", title="Worth on other images", run=run, facts=verdict(found), cautions=cautions,
                   scale=scale, intervals=placed, shares=shares, tiles=tiles, sheets=[sheet.style()])

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.report.drift import MOST_UNREAD
 from tenfold.report.html import render
 from tenfold.report.plots.heat import SIDE, enlarge
 from tenfold.report.thumbnails import Sheet
@@ -25,7 +26,7 @@ def page(run: str, rows: Sequence[Mapping[str, Any]], pictures: Sequence[np.ndar
     tiles = [(sheet.add(enlarge(picture), f"{row['path']}: {guess(row)}"), row, guess(row))
              for row, picture in zip(rows, pictures, strict=False)]
     return render("labelling.html", title="Images to label next", run=run, sentence=summary(rows, given), tiles=tiles,
-                  rows=rows, cautions=list(unread), sheets=[sheet.style()])
+                  rows=rows, cautions=unread[:MOST_UNREAD], sheets=[sheet.style()])
 
 
 def guess(row: Mapping[str, Any]) -> str:
