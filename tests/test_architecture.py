@@ -77,7 +77,7 @@ FLOORS: dict[str, set[str]] = {
         "material", "jobs",
     },
     "elsewhere": {
-        "errors", "machine", "progress", "run", "data", "decisions", "runtimes", "evaluation", "report", "jobs",
+        "decisions", "errors", "machine", "progress", "run", "data", "runtimes", "evaluation", "report", "jobs",
     },
     "labelling": {"csvfile", "errors", "machine", "progress", "run", "data", "evaluation", "report"},
     "bulk": {"errors", "storage", "progress", "run", "data", "runtimes", "prediction", "jobs"},
