@@ -21,7 +21,7 @@ from tenfold.report.explored import Explored, Found, FoundKind, Looks
 from tenfold.report.plots.grid import THUMBNAIL, examples, thumbnail
 
 SMALLEST, SMALL, FOR = 8, 24, 60_000  # pixels of the longer side of an image on the map; of so many images
-MOST_EXAMPLES, OF_CLASS = 600, 12  # examples in all, and of a class
+MOST_EXAMPLES, OF_CLASS = 300, 12  # examples in all, and of a class
 SEED = 0
 WITHOUT_OPENTSNE = ("the map shows only the first two principal components: the package openTSNE is not installed; "
                     "pip install 'tenfold[check]' for a clearer one")
@@ -43,11 +43,10 @@ def explore(
     labels = np.concatenate([split.labels for split in splits.values()])
     names = tuple(name for part in image_names(dataset).values() for name in part)
     chosen = np.concatenate(examples(labels, len(dataset.classes), _per_class(len(dataset.classes)), SEED))
-    places, method, notes = None, "", []
+    drawn, notes = None, list[str]()
     try:
         drawn = image_map(dataset, watcher, features)
-        places, method = drawn.places, drawn.method
-        if method == "PCA" and len(labels) >= FEWEST and not installed("openTSNE"):
+        if drawn.method == "PCA" and len(labels) >= FEWEST and not installed("openTSNE"):
             notes.append(WITHOUT_OPENTSNE)
     except ModelFileError as error:
         notes.append(f"there is no map: {error}")
@@ -55,8 +54,8 @@ def explore(
         dataset.name, dataset.classes, tuple(splits), labels,
         np.repeat(np.arange(len(splits)), [len(split) for split in splits.values()]),
         () if names == tuple(f"{name}:{i}" for name, split in splits.items() for i in range(len(split))) else names,
-        look(dataset, labels, chosen, watcher), chosen, dataset.shape, _sizes(names, headers or {}), places, method,
-        *_findings(found, names), notes)
+        look(dataset, labels, chosen, watcher), chosen, dataset.shape, _sizes(names, headers or {}),
+        drawn.places if drawn else None, drawn.method if drawn else "", *_findings(found, names), notes)
 
 
 def small_side(count: int) -> int:

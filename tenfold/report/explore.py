@@ -18,7 +18,7 @@ from tenfold.report.plots.explored import shades_of
 from tenfold.report.thumbnails import Sheet, Thumbnail
 from tenfold.report.tiles import tiles
 
-MOST_BYTES = 8_200_000  # of the images on the map, before base64 adds a third
+MOST_BYTES = 7_900_000  # of the images on the map, before base64 adds a third
 SHOWN = 48, 96  # width of an example and of a mean image on the page, in CSS pixels
 PICTURED = 60  # classes with examples and a mean image
 GRID = 65_535  # coordinates are whole numbers up to this
@@ -47,7 +47,7 @@ def plots(explored: Explored) -> dict[str, bytes]:
 
 def page(explored: Explored, drawn: Mapping[str, bytes]) -> str:
     """The page as HTML. drawn: the plots, from `plots`."""
-    examples, means = Sheet("example", side=96, shown=SHOWN[0]), Sheet("mean", side=96, shown=SHOWN[1])
+    examples, means = Sheet("example", side=72, shown=SHOWN[0]), Sheet("mean", side=96, shown=SHOWN[1])
     rows = _class_rows(explored, examples, means)
     made = tiles(explored.looks.small, MOST_BYTES) if explored.places is not None else None
     facts = {

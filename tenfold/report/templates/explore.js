@@ -116,9 +116,9 @@
       ...chosen.map((row) => [images.name(row), decision, label.join(":")])]);
   });
   for (const button of document.querySelectorAll(".show-kind")) {
-    button.hidden = false;
+    const kind = Number(button.dataset.kind);
+    button.hidden = !images.findings.some(([each]) => each === kind);  // it may concern files that can't be shown
     button.addEventListener("click", () => {
-      const kind = Number(button.dataset.kind);
       colour("finding");
       select(images.findings.filter(([each]) => each === kind).flatMap(([, rows]) => rows));
       element("map-heading").scrollIntoView({ block: "start" });
