@@ -2,7 +2,7 @@
 
     python -m benchmarks.active_learning [--seeds 10] [--json FILE]
 
-Images of CIFAR-10 with the features of EfficientNetLite0, the backbone of `photos`. For each seed: 4,000 images judge,
+12,000 images of CIFAR-10 with the features of EfficientNetLite0, the backbone of `photos`. For each seed: 4,000 judge,
 200 random ones are labelled first; then rounds of 200 are chosen from the others, by `evaluation.selection` or at
 random, and a logistic regression is fitted anew on all labels. The labels that the choice needs are read off its curve,
 where it first reaches the accuracy of 2,000 random ones on the same judges. To save time the features are reduced to
@@ -22,6 +22,7 @@ from sklearn.linear_model import LogisticRegression
 from benchmarks import more_images, record
 from benchmarks.side_by_side import log
 
+POOL, SIDE = 12_000, 160  # images; pixels, as in `photos`
 JUDGES, FIRST, STEP, LAST = 4000, 200, 200, 2000
 STRENGTH = 0.02  # C of the logistic regression, the best one for 2,000 random images
 Select = Callable[[np.ndarray, np.ndarray, int], np.ndarray]  # probabilities, features, seed → rows
@@ -66,7 +67,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=record.positive, default=10)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
     arguments = parser.parse_args()
-    x, labels = more_images.features()
+    x, labels = more_images.features(POOL, SIDE)
     x = x / x.std(axis=0).mean()
     rows = []
     for seed in range(arguments.seeds):

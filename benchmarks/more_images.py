@@ -23,8 +23,8 @@ SIDE, COMPONENTS = 96, 200
 SETTINGS = ((10, 150), (10, 400), (10, 1200), (3, 150), (3, 400))  # classes and training images
 
 
-def features() -> tuple[np.ndarray, np.ndarray]:
-    """Features float32 [n, d] and labels int64 [n] of CIFAR-10's training images."""
+def features(pool: int = POOL, side: int = SIDE) -> tuple[np.ndarray, np.ndarray]:
+    """Features float32 [pool, d] and labels int64 [pool] of CIFAR-10's training images, enlarged to `side` pixels."""
     from tenfold.data import open_dataset
     from tenfold.data.splits import prepare
     from tenfold.jobs import try_sections
@@ -32,8 +32,8 @@ def features() -> tuple[np.ndarray, np.ndarray]:
     from tenfold.training import frozen_features
 
     sections = try_sections()
-    sections["data"] = {"source": "cifar10", "train_size": POOL, "validation": 20}
-    sections["model"]["image_size"] = SIDE
+    sections["data"] = {"source": "cifar10", "train_size": pool, "validation": 20}
+    sections["model"]["image_size"] = side
     recipe = Recipe.from_dict(sections)
     from sklearn.decomposition import PCA
 
