@@ -16,15 +16,15 @@ from tenfold.data.own.thumbnails import details, log_spectra, similarity
 from tenfold.errors import DataError
 from tenfold.progress import Watcher, stop_if_asked
 
-CANDIDATE = 0.55  # cosine of two spectra
+CANDIDATE = 0.5  # cosine of two spectra
 SAME = 0.9  # correlation of grey levels
-LENIENT = 0.1  # copies that are shifted by an odd number of pixels are less alike at half the side
+LENIENT = 0.25  # copies that are shifted by an odd number of pixels are less alike at half the side
 SAME_DETAILS = 0.85  # correlation of details
 FLATTEST = 4.0  # standard deviation of grey levels; images below have nothing to compare
 ROWS, COLUMNS = 1024, 8192  # of the blocks of the matrix product
 TINY = 1e-6
 MOST_IMAGES = 200_000  # the time grows with the square
-MOST = 20  # candidates of an image in one block: more of them are one texture, not copies
+MOST = 16  # candidates of an image: where there are more, all images look alike
 
 
 @dataclass(frozen=True)
@@ -76,22 +76,20 @@ def _codes(small: np.ndarray) -> np.ndarray:
 def _candidates(codes: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """(finished rows, pairs int64 [m, 2]) of codes whose cosine is high, block by block."""
     for start in range(0, len(codes), ROWS):
-        found = []
+        found, cosines = [], []
         for left in range(start, len(codes), COLUMNS):
             cosine = codes[start : start + ROWS] @ codes[left : left + COLUMNS].T
             row, column = np.nonzero(cosine > CANDIDATE)
-            row, column = _fewest(cosine, row, column)
-            found.append(np.stack([row + start, column + left], axis=1))
-        pairs = np.concatenate(found)
-        yield min(start + ROWS, len(codes)), pairs[pairs[:, 0] < pairs[:, 1]]
+            pairs = np.stack([row + start, column + left], axis=1)
+            later = pairs[:, 0] < pairs[:, 1]
+            found.append(pairs[later])
+            cosines.append(cosine[row[later], column[later]])
+        yield min(start + ROWS, len(codes)), _nearest(np.concatenate(found), np.concatenate(cosines))
 
 
-def _fewest(cosine: np.ndarray, row: np.ndarray, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The places (row, column) without those beyond the `MOST` highest of each row."""
-    if not len(row) or np.bincount(row).max() <= MOST:
-        return row, column
-    order = np.lexsort((-cosine[row, column], row))
-    row, column = row[order], column[order]
-    starts = np.searchsorted(row, row)
-    kept = np.arange(len(row)) - starts < MOST
-    return row[kept], column[kept]
+def _nearest(pairs: np.ndarray, cosine: np.ndarray) -> np.ndarray:
+    """The pairs without those beyond the `MOST` with the highest cosine of each first image."""
+    order = np.lexsort((-cosine, pairs[:, 0]))
+    pairs = pairs[order]
+    rank = np.arange(len(pairs)) - np.searchsorted(pairs[:, 0], pairs[:, 0])
+    return pairs[rank < MOST]

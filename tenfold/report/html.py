@@ -194,9 +194,9 @@ def folds(title: str, about: str, cautions: Sequence[str], metrics: Sequence[Seq
 def inspection(title: str, about: str, classes: Sequence[str], sections: Sequence[tuple[Any, Any]],
                skipped: Sequence[str], style: str) -> str:
     """The page of an inspection; see `tenfold.report.inspection`. style: the CSS of its thumbnails."""
-    return render("inspection.html", scripts=("page.js", "inspection.js"), title=title, about=about, classes=classes,
-                   sections=sections, skipped=skipped, sheet=style,
-                   total=sum(section.count for section, _ in sections))
+    return render("inspection.html", scripts=("page.js", "tables.js", "inspection.js"), title=title, about=about,
+                  classes=classes, sections=sections, skipped=skipped, sheet=style,
+                  total=sum(section.count for section, _ in sections))
 
 
 def explored(title: str, about: str, splits: Sequence[str], rows: Sequence[Any], kinds: Sequence[Any],

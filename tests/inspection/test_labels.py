@@ -83,6 +83,6 @@ def test_too_few_images_of_a_class_are_said() -> None:
 
 def test_equal_features_have_no_odd_one() -> None:
     same = np.ones((60, 8), np.float32)
-    assert reduced(same).shape[0] == 60
+    assert reduced(same, 8).shape[0] == 60
     assert (reference_distance(same) < 1e-5).all()
     assert inspect(dataset(np.arange(60) % 4), features=lambda: same).of("odd") == []

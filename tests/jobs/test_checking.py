@@ -101,6 +101,13 @@ def test_decisions_clean_the_data_of_a_run_and_it_names_them(place: Path, tmp_pa
         jobs.evaluate(run)
 
 
+def test_what_an_earlier_check_found_is_told_before_a_training(place: Path, tmp_path: Path) -> None:
+    jobs.check(place / "digits")
+    listening = Listen()
+    jobs.train("cnn2", place / "digits", overrides={**OVERRIDES, "train.epochs": 1}, runs=tmp_path, watcher=listening)
+    assert [text for text in listening.said if text.startswith("inspection: ") and "label error" in text]
+
+
 def test_a_run_brings_its_own_splits_features_and_probabilities(place: Path, trained: tuple[Run, list[str]]) -> None:
     run, _ = trained
     dataset, found = jobs.check(place / "digits", run=run)

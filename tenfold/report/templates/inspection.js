@@ -71,17 +71,8 @@
       tell();
     });
   }
-  // A cell that a spreadsheet would take for a formula gets an apostrophe in front, as in all tables of Tenfold.
-  const cell = (text) => {
-    const safe = /^[=+\-@\t\r\n]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
-    return /[",\r\n]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe;
-  };
   save.addEventListener("click", () => {
-    const rows = [...decisions].map(([image, made]) => [image, made.decision, made.label].map(cell).join(","));
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([["image,decision,label", ...rows, ""].join("\n")], { type: "text/csv" }));
-    link.download = "decisions.csv";
-    link.click();
-    URL.revokeObjectURL(link.href);
+    const rows = [...decisions].map(([image, made]) => [image, made.decision, made.label]);
+    saveTable("decisions.csv", [["image", "decision", "label"], ...rows]);
   });
 })();
