@@ -74,6 +74,19 @@ def test_the_page_answers_as_tenfold_does_without_a_request(page: Path, runs: di
     assert not [url for url in browser.requests if not url.startswith(("blob:", "data:", page.as_uri()))]
 
 
+def test_a_page_in_int8_answers_as_the_int8_model(runs: dict[str, Run], photos, tmp_path: Path, browser) -> None:
+    made = jobs.export(runs["cnn"], "html", tmp_path, int8=True, lose=100)
+    assert made.path.name == "model.int8.html"
+    expected = predict(jobs.export(runs["cnn"], "onnx", tmp_path, int8=True, lose=100).path, photos[:3])
+    with browser.page(made.path) as tab:
+        tab.wait_for_selector("body[data-ready]")
+        found = answers(tab, photos[:3])
+    for row, known in zip(found, expected, strict=True):
+        for name, value in known.probabilities.items():
+            assert float(row[f"p_{name}"]) == pytest.approx(value, abs=0.02)
+    assert browser.errors == []
+
+
 def test_the_page_answers_in_firefox_too(page: Path, runs: dict[str, Run], photos, firefox) -> None:
     firefox.open(page)
     firefox.wait("document.body.dataset.ready")
