@@ -21,7 +21,7 @@ from tenfold.report.explored import Explored, Found, FoundKind, Looks
 from tenfold.report.plots.grid import THUMBNAIL, examples, thumbnail
 
 SMALLEST, SMALL, FOR = 8, 24, 60_000  # pixels of the longer side of an image on the map; of so many images
-MOST_EXAMPLES, OF_CLASS = 600, 16  # examples in all, and of a class
+MOST_EXAMPLES, OF_CLASS = 600, 12  # examples in all, and of a class
 SEED = 0
 WITHOUT_OPENTSNE = ("the map shows only the first two principal components: the package openTSNE is not installed; "
                     "pip install 'tenfold[check]' for a clearer one")

@@ -111,7 +111,7 @@ def explore_sizes(material: Material) -> Figure | None:
     if found is None:
         return None
     (width, height), counts = found[0].T, found[1]
-    figure = Figure(figsize=(5.5, 4.5), layout="constrained")
+    figure = Figure(figsize=(5.5, 4.2), layout="constrained")
     axes = figure.subplots()
     axes.scatter(width, height, s=8 + 200 * counts / counts.max(), color=BLUE, alpha=0.6, linewidths=0)
     low, high = min(width.min(), height.min()) * 0.85, max(width.max(), height.max()) * 1.18

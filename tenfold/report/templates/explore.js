@@ -7,7 +7,7 @@
   const images = await PackedImages.read(facts);
   document.querySelector(".explorer").hidden = false;
   const map = new PointMap(element("map"), images.x, images.y, (row) => images.image(row));
-  const SPLITS = ["#0072b2", "#e69f00", "#009e73"], PLAIN = "#8a8f98", REACH = 14, SHOWN = 60, NUDGE = 60;
+  const SPLITS = ["#0072b2", "#e69f00", "#009e73"], PLAIN = "#8a8f98", REACH = 14, SHOWN = 30, NUDGE = 60;
   const FOUND = ["#d55e00", "#cc79a7", "#0072b2", "#e69f00", "#009e73", "#56b4e9", "#9467bd", "#8c564b"];
   const made = (tag, kind, text) => {
     const found = document.createElement(tag);

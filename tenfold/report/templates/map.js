@@ -11,6 +11,7 @@ class PointMap {
     this.faded = new Uint8Array(this.count);
     this.selected = new Uint8Array(this.count);
     this.asked = false;
+    this.box = [ends(x), ends(y)];
   }
 
   resize() {
@@ -27,13 +28,16 @@ class PointMap {
     else this.whole();
   }
 
+  // The scale at which the map just fits, in CSS pixels for a distance of 1.
   fit() {
-    return Math.min(this.width, this.height) - 2 * PointMap.MARGIN;
+    const [across, down] = this.box.map(([low, high]) => Math.max(high - low, 0.05));
+    const room = (side) => Math.max(10, side - 2 * PointMap.MARGIN);
+    return Math.min(room(this.width) / across, room(this.height) / down);
   }
 
   whole() {
-    this.scale = Math.max(10, this.fit());
-    this.lookAt(0.5, 0.5);
+    this.scale = this.fit();
+    this.lookAt(...this.box.map(([low, high]) => (low + high) / 2));
   }
 
   lookAt(x, y) {
@@ -112,7 +116,7 @@ class PointMap {
     const style = getComputedStyle(this.canvas);
     this.ink = style.color;
     const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-    const zoomed = Math.sqrt(this.scale / Math.max(1, this.fit()));
+    const zoomed = Math.sqrt(this.scale / this.fit());
     const room = Math.sqrt(this.width * this.height / Math.max(1, this.count));
     const radius = Math.min(Math.max(room * 0.16, 0.8) * zoomed, 6) * this.ratio;
     this.words.fill(0);
@@ -123,7 +127,7 @@ class PointMap {
     this.context.putImageData(this.pixels, 0, 0);
     this.context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     const shown = this.inView();
-    if (shown.length <= PointMap.PICTURED && zoomed > 1) this.pictures(shown);
+    if (shown.length <= PointMap.PICTURED && zoomed > 1.05) this.pictures(shown);
     this.marks(radius / this.ratio);
     this.canvas.dataset.milliseconds = (performance.now() - began).toFixed(1);
   }
@@ -190,8 +194,17 @@ class PointMap {
     }
   }
 }
-PointMap.MARGIN = 12;  // CSS pixels around the whole map
+PointMap.MARGIN = 16;  // CSS pixels around the whole map
 PointMap.PICTURED = 300;  // so few dots in view become their images
+
+function ends(values) {
+  let low = Infinity, high = -Infinity;
+  for (const value of values) {
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  return [low, high];
+}
 
 // The numbers below count in a random order, the same each time: no class hides the others.
 function shuffled(count) {
