@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from tenfold import jobs, modelfile
 from tenfold.cli import app
 from tenfold.data.images import read_image
+from tenfold.decisions.temperature import at_temperature
 from tenfold.errors import RunError, UsageError
 from tenfold.jobs.own_data import open_data
 from tenfold.prediction import cautions, predict
@@ -150,7 +151,8 @@ def test_predictions_are_those_of_the_model_for_the_decoded_pixels(run: Run, tmp
     shape = tuple(modelfile.facts(run.path / "model.keras")["shape"])
     expected = open_predictor(run, "keras").predict(np.stack([read_image(tmp_path / name, shape) for name in names]))
     found = predict(run, [tmp_path / name for name in names], batch_size=2)
-    assert np.allclose([list(p.probabilities.values()) for p in found], expected, atol=1e-6)
+    calibrated = at_temperature(expected, run.decisions()["temperature"])
+    assert np.allclose([list(p.probabilities.values()) for p in found], calibrated, atol=1e-5)
     assert not np.allclose(expected[0], expected[1], atol=1e-3)
 
 
@@ -211,10 +213,11 @@ def test_unfamiliar_images_and_an_unfinished_run_give_a_warning(run: Run, tmp_pa
         Image.fromarray(image).save(tmp_path / f"{number}.png")
         Image.fromarray(255 - image).save(tmp_path / f"{number}-inverted.png")
     ordinary = predict(run, sorted(tmp_path.glob("?.png")))
-    assert cautions(run, ordinary) == []
-    caution, = cautions(run, predict(run, sorted(tmp_path.glob("*-inverted.png"))))
+    rules, = cautions(run, ordinary)
+    assert rules.startswith("no answer is accepted: ")
+    _, caution = cautions(run, predict(run, sorted(tmp_path.glob("*-inverted.png"))))
     assert "10 of 10 images are unlike the training images" in caution
     copy = Run.open(shutil.copytree(run.path, tmp_path / "copy"))
     copy.write_status(State.DIVERGED, "the loss became nan")
-    caution, = cautions(copy, ordinary)
+    caution, _ = cautions(copy, ordinary)
     assert "'diverged' (the loss became nan)" in caution

@@ -105,15 +105,15 @@ def neighbours(arrays: Arrays, logits: np.ndarray, features: np.ndarray) -> np.n
 
 
 def fit_both(train: Evidence, space: Arrays) -> dict[str, np.ndarray]:
-    """Prototypes, and mean and standard deviation of both scores on the training images."""
-    arrays = fit_neighbours(train, space)
-    values = [score(arrays, train.logits, train.features) for score in (energy, neighbours)]
+    """The arrays of `angle`, and mean and standard deviation of both scores on the training images."""
+    arrays = fit_mahalanobis(train, space)
+    values = [score(arrays, train.logits, train.features) for score in (energy, angle)]
     return {**arrays, "scales": np.array([[each.mean(), max(each.std(), 1e-12)] for each in values])}
 
 
 def both(arrays: Arrays, logits: np.ndarray, features: np.ndarray) -> np.ndarray:
-    """The sum of `energy` and `neighbours`, both standardised on the training images."""
-    found = zip((energy, neighbours), arrays["scales"].astype(np.float64), strict=True)
+    """The sum of `energy` and `angle`, both standardised on the training images."""
+    found = zip((energy, angle), arrays["scales"].astype(np.float64), strict=True)
     return np.asarray(sum((score(arrays, logits, features) - mean) / deviation for score, (mean, deviation) in found))
 
 
@@ -130,7 +130,7 @@ SCORES: dict[str, Score] = LOGIT_SCORES | {
     "mahalanobis": Score(fit_mahalanobis, mahalanobis, MEANS),
     "angle": Score(fit_mahalanobis, angle, MEANS),
     "neighbours": Score(fit_neighbours, neighbours, NEIGHBOURS),
-    "energy and neighbours": Score(fit_both, both, NEIGHBOURS | {"scales": "22"}),
+    "energy and angle": Score(fit_both, both, MEANS | {"scales": "22"}),
 }
 
 
