@@ -197,7 +197,6 @@ class _Answering:
             order = np.argsort(-p, kind="stable").tolist()
             yield p, None if members is None else tuple(i for i in order if members[i]), decision.value
 
-
     def cautions(self, model: Run | Path) -> list[str]:
         """What the rules lack; a run without validation images can have none."""
         if self.rules is not None:
