@@ -40,9 +40,10 @@ def _answers(rule: Mapping[str, Any], tested: Mapping[str, Any] | None) -> list[
         found.append(f"On {tested['images']:,} test images, the model answers {text(tested['accepted'])} of them, and "
                      f"{text(tested['accepted_accuracy'])} of these answers are right. All answers together: "
                      f"{text(tested['accuracy'])}.")
-    found.append(f"An answer is accepted if its probability is above {100 * rule['threshold']:.1f} %. So fitted, the "
-                 f"accepted answers to images of the same kind are at least {accuracy} accurate, with a probability of "
-                 f"95 % over the {rule['images']:,} calibration images.")
+    found.append(f"An answer is accepted if its probability is above {100 * rule['threshold']:.1f} %."
+                 if rule["threshold"] else "Every answer is accepted, unless the image is unknown.")
+    found.append(f"Accepted answers to further images of the same kind are at least {accuracy} accurate. This guarantee, "
+                 f"fitted on {rule['images']:,} calibration images, holds for 95 of 100 models.")
     return found
 
 
@@ -54,7 +55,7 @@ def _unknown(decisions: Mapping[str, Any], tested: Mapping[str, Any] | None) -> 
     found = [f"An image is called unknown if its score ({rule['score']}) is higher than that of "
              f"{100 * (1 - rule['false_rejects']):g} % of images of the classes."]
     if rule["auroc"]:
-        others = ", ".join(f"{name} {value:.3f}" for name, value in
+        others = "; ".join(f"{name} {value:.3f}" for name, value in
                            sorted(rule["auroc"].items(), key=lambda item: -item[1]))
         found.append("The score was chosen because it finds left-out classes best (area under the ROC curve: "
                      f"{others}).")

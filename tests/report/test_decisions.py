@@ -24,7 +24,7 @@ def test_the_sentences_give_the_figures_of_the_test_split(made):
     said = " ".join(sentences(made.decisions))
     assert f"the model answers {100 * tested['accepted']['value']:.1f} % [" in said
     assert f"{100 * tested['accepted_accuracy']['value']:.1f} % [" in said
-    assert "at least 90 % accurate, with a probability of 95 % over the" in said
+    assert "Accepted answers to further images of the same kind are at least 90 % accurate. This guarantee, " in said
     assert "of the test images unknown" in said
     assert "Nothing below is guaranteed" not in said
 

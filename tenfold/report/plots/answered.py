@@ -38,9 +38,10 @@ def answered(material: Material) -> Figure | None:
                       [[x["value"] - x["low"]], [x["high"] - x["value"]]], color=VERMILLION, marker="s", capsize=2,
                       label="accepted")
     floor = min(curve["accuracy"][-1], *curve["low"][len(curve["low"]) // 10:], rule["accuracy"])
-    axes.set_ylim(max(0.0, floor - 0.03), 1.01)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=""))
+    floor = max(0.0, floor - 0.02)
+    axes.set_ylim(floor, 1 + 0.04 * (1 - floor))
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=""))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=""))
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
