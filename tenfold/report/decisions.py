@@ -42,8 +42,8 @@ def _answers(rule: Mapping[str, Any], tested: Mapping[str, Any] | None) -> list[
                      f"{text(tested['accuracy'])}.")
     found.append(f"An answer is accepted if its probability is above {100 * rule['threshold']:.1f} %."
                  if rule["threshold"] else "Every answer is accepted, unless the image is unknown.")
-    found.append(f"Accepted answers to further images of the same kind are at least {accuracy} accurate. This guarantee, "
-                 f"fitted on {rule['images']:,} calibration images, holds for 95 of 100 models.")
+    found.append(f"Accepted answers to further images of the same kind are at least {accuracy} accurate. This "
+                 f"guarantee, fitted on {rule['images']:,} calibration images, holds for 95 of 100 models.")
     return found
 
 
