@@ -15,8 +15,8 @@ from tenfold.data import open_dataset
 from tenfold.data.dataset import Split
 from tenfold.data.images import printable
 from tenfold.data.splits import stratified
+from tenfold.decisions.temperature import at_temperature, fit_temperature
 from tenfold.errors import RunError, UsageError
-from tenfold.evaluation.calibration import at_temperature, fit_temperature
 from tenfold.evaluation.judgement import RARE, Judge, Reference
 from tenfold.evaluation.looking import Looked, look
 from tenfold.evaluation.predictions import read_predictions

@@ -76,7 +76,9 @@ FLOORS: dict[str, set[str]] = {
         "errors", "machine", "progress", "modelfile", "run", "data", "runtimes", "evaluation", "report", "inspection",
         "material", "jobs",
     },
-    "elsewhere": {"errors", "machine", "progress", "run", "data", "runtimes", "evaluation", "report", "jobs"},
+    "elsewhere": {
+        "errors", "machine", "progress", "run", "data", "decisions", "runtimes", "evaluation", "report", "jobs",
+    },
     "labelling": {"csvfile", "errors", "machine", "progress", "run", "data", "evaluation", "report"},
     "bulk": {"errors", "storage", "progress", "run", "data", "runtimes", "prediction", "jobs"},
     "estimator": {"run", "data", "models", "runtimes", "jobs"},

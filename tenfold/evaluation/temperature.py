@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tenfold.evaluation.calibration import fit_temperature
+from tenfold.decisions.temperature import fit_temperature
 from tenfold.evaluation.predictions import read_predictions
 from tenfold.run import Run
 

@@ -150,7 +150,7 @@ def _make(run: Run, members: Sequence[Member], job: Job) -> None:
     model = build([(member.run.model(), member.temperature) for member in members])
     inside = modelfile.facts(members[best].run.path / "model.keras")
     run.write("model.keras", lambda path: modelfile.save(
-        model, path, {**inside, "epoch": 0, "recipe": ENSEMBLE}))
+        model, path, {**inside, "decisions": None, "epoch": 0, "recipe": ENSEMBLE}))  # the rules of that member
     flops = [known.get("flops_per_image") or 0 for known in facts]
     run.write_json("environment.json", environment.describe(
         job.dataset, machine.configure("float32").to_dict(), job.recipe.train.seed, model.count_params(), sum(flops)))
