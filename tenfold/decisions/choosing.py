@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tenfold.decisions.unknowns import LOGIT_SCORES, SCORES, Arrays, Evidence, Score, principal
+from tenfold.decisions.unknowns import LEAST, LOGIT_SCORES, SCORES, Arrays, Evidence, Score, principal
 
 TURNS = 5
 USUAL = "maximum logit"  # of a model with too few classes to leave some out
@@ -35,7 +35,8 @@ def choose(train: Evidence, held: Evidence, frozen: bool) -> Chosen:
 
     frozen: whether the features come from a frozen backbone.
     """
-    found = left_out(train, held, SCORES if frozen else LOGIT_SCORES)
+    scores = {name: score for name, score in (SCORES if frozen else LOGIT_SCORES).items() if _varies(score, train)}
+    found = left_out(train, held, scores)
     name = max(found, key=lambda name: found[name]) if found else USUAL
     return Chosen(name, SCORES[name], SCORES[name].fit(train, principal(train.features)), found)
 
@@ -56,6 +57,11 @@ def left_out(train: Evidence, held: Evidence, scores: Mapping[str, Score] = SCOR
             values = score.score(score.fit(known, space), images.logits, images.features)
             areas[name].append(area(values[familiar], values[~familiar]))
     return {name: float(np.mean(values)) for name, values in areas.items()}
+
+
+def _varies(score: Score, train: Evidence) -> bool:
+    """Whether a score of logits tells images apart: the energy of logarithms of probabilities is always 0."""
+    return bool(score.shapes) or bool(score.score({}, train.logits, train.features).std() > LEAST)
 
 
 def area(known: np.ndarray, unknown: np.ndarray) -> float:

@@ -21,6 +21,7 @@ DIRECTIONS = 128
 MOST_NUMBERS = 400_000  # of a projection: in base64 of float16, 1.1 MB
 MOST_EXACT = 2048  # features of which the principal directions are those of all images, else of as many images
 PROTOTYPES = 1000
+LEAST = 1e-3  # standard deviation of a score that tells images apart
 NEAREST = 5
 
 Arrays = Mapping[str, np.ndarray]
@@ -108,7 +109,7 @@ def fit_both(train: Evidence, space: Arrays) -> dict[str, np.ndarray]:
     """The arrays of `angle`, and mean and standard deviation of both scores on the training images."""
     arrays = fit_mahalanobis(train, space)
     values = [score(arrays, train.logits, train.features) for score in (energy, angle)]
-    return {**arrays, "scales": np.array([[each.mean(), max(each.std(), 1e-12)] for each in values])}
+    return {**arrays, "scales": np.array([[each.mean(), max(each.std(), LEAST)] for each in values])}
 
 
 def both(arrays: Arrays, logits: np.ndarray, features: np.ndarray) -> np.ndarray:

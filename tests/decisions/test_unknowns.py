@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from scipy.spatial.distance import mahalanobis
+from scipy.special import log_softmax
 from sklearn.metrics import roc_auc_score
 
 from tenfold.decisions import choosing
@@ -77,6 +78,11 @@ def test_the_choice_looks_only_at_left_out_classes():
     assert min(found.auroc.values()) > 0.7
     few = choosing.choose(TRAIN.take(TRAIN.labels < 2), HELD.take(HELD.labels < 2), frozen=True)
     assert (few.name, few.auroc) == (choosing.USUAL, {})
+
+
+def test_a_score_that_is_always_the_same_does_not_compete():
+    train, held = (Evidence(log_softmax(each.logits, axis=1), each.features, each.labels) for each in (TRAIN, HELD))
+    assert set(choosing.choose(train, held, frozen=False).auroc) == {"maximum softmax", "maximum logit"}
 
 
 def test_damaged_arrays_are_refused():
