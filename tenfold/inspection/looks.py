@@ -49,10 +49,10 @@ def look(images: Images, progress: Callable[[int], None] = lambda done: None) ->
             parts += pool.map(_look, here)
             done += sum(map(len, here))
             progress(done)
-    return joined(parts)
+    return concatenated(parts)
 
 
-def joined(parts: Sequence[Looks]) -> Looks:
+def concatenated(parts: Sequence[Looks]) -> Looks:
     """Looks at several sets of images, one after the other."""
     small, bright, contrast, sharpness, border = (
         np.concatenate([getattr(part, name) for part in parts])
