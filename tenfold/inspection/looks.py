@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
-from tenfold.data.own.thumbnails import SIDE, thumbnails, without_bars
+from tenfold.data.own.decoding import workers
+from tenfold.data.own.thumbnails import thumbnails, without_bars
 from tenfold.data.view import Images, blocks
 
 RING = 16  # the border is this fraction of a side wide
+ENOUGH = 48  # rows and columns that tell brightness and contrast; larger images are sampled
 TINY = 1e-3  # a gradient below it has no sharpness
 
 
@@ -39,48 +43,70 @@ class Looks:
 
 def look(images: Images, progress: Callable[[int], None] = lambda done: None) -> Looks:
     """Look at images uint8 [n, h, w, c]. Black bars from padding count neither as dark nor as border."""
-    count, channels = len(images), images.shape[3]
-    small = np.empty((count, SIDE, SIDE), np.uint8)
-    measured, border = np.zeros((count, 3), np.float32), np.zeros((count, 4 * (channels + 1)), np.float32)
-    digests: list[bytes] = []
-    for block in blocks(images):
-        start, rows = len(digests), np.arange(len(block))
-        here = slice(start, start + len(block))
-        small[here] = np.rint(thumbnails(block, rows))
-        digests += [hashlib.blake2b(image, digest_size=16).digest() for image in np.ascontiguousarray(block)]
-        barred = _has_bars(block)
-        for chosen in ([rows[~barred]] if not barred.all() else []) + [rows[i : i + 1] for i in np.flatnonzero(barred)]:
-            part = block[chosen] if not barred[chosen[0]] else without_bars(block[chosen[0]])[np.newaxis]
-            measured[start + chosen], border[start + chosen] = _measure(part)
-        progress(len(digests))
+    parts, waiting, done = [_look(np.asarray(images[:0]))], blocks(images), 0
+    with ThreadPoolExecutor(workers()) as pool:
+        while here := list(itertools.islice(waiting, workers())):  # no more in memory than are looked at
+            parts += pool.map(_look, here)
+            done += sum(map(len, here))
+            progress(done)
+    return concatenated(parts)
+
+
+def concatenated(parts: Sequence[Looks]) -> Looks:
+    """Looks at several sets of images, one after the other."""
+    small, bright, contrast, sharpness, border = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("small", "bright", "contrast", "sharpness", "border"))
+    return Looks([digest for part in parts for digest in part.digests], small, bright, contrast, sharpness, border)
+
+
+def _look(images: np.ndarray) -> Looks:
+    rows, channels = np.arange(len(images)), images.shape[3]
+    measured = np.zeros((len(images), 3), np.float32)
+    border = np.zeros((len(images), 4 * (channels + 1)), np.float32)
+    barred = _has_bars(images)
+    if not barred.all():
+        measured[~barred], border[~barred] = _measure(images[~barred] if barred.any() else images)
+    for row in np.flatnonzero(barred):
+        measured[row], border[row] = (values[0] for values in _measure(without_bars(images[row])[np.newaxis]))
+    digests = [hashlib.blake2b(image, digest_size=16).digest() for image in np.ascontiguousarray(images)]
+    small = np.rint(thumbnails(images, rows)).astype(np.uint8)
     return Looks(digests, small, measured[:, 0], measured[:, 1], measured[:, 2], border)
 
 
 def _has_bars(images: np.ndarray) -> np.ndarray:
     """Whether two opposite edges of each image are black: bool [n]."""
-    top, bottom, left, right = (edge.reshape(len(images), -1).max(axis=1, initial=0) == 0 for edge in (
+    top, bottom, left, right = (~edge.any(axis=(1, 2)) for edge in (
         images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]))
     return (top & bottom) | (left & right)
 
 
 def _measure(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(brightness, contrast and sharpness float32 [n, 3], border float32 [n, 4 (c + 1)]) of uint8 [n, h, w, c]."""
-    levels = images.astype(np.float32)
-    grey = levels.mean(axis=3)
-    flat = grey.reshape(len(grey), -1)
-    place = max(0, int(0.99 * flat.shape[1]) - 1)
-    bright = np.partition(flat, place, axis=1)[:, place]
-    contrast = levels.std(axis=(1, 2)).max(axis=1)
-    return np.stack([bright, contrast, _sharpness(grey)], axis=1), _border(images)
+    step = max(1, min(images.shape[1:3]) // ENOUGH)
+    levels = images[:, ::step, ::step].astype(np.float32)
+    grey = levels.mean(axis=3).reshape(len(images), -1)
+    place = max(0, int(0.99 * grey.shape[1]) - 1)
+    bright = np.partition(grey, place, axis=1)[:, place]
+    contrast = levels.reshape(len(images), -1, images.shape[3]).std(axis=1).max(axis=1)
+    return np.stack([bright, contrast, _sharpness(images, step)], axis=1), _border(images)
 
 
-def _sharpness(grey: np.ndarray) -> np.ndarray:
-    if min(grey.shape[1:]) < 3:
-        return np.zeros(len(grey), np.float32)
-    across, down = np.diff(grey, axis=2), np.diff(grey, axis=1)
-    first = np.sqrt((across**2).mean(axis=(1, 2)) + (down**2).mean(axis=(1, 2)))
-    second = np.sqrt((np.diff(across, axis=2)**2).mean(axis=(1, 2)) + (np.diff(down, axis=1)**2).mean(axis=(1, 2)))
+def _sharpness(images: np.ndarray, step: int) -> np.ndarray:
+    """Second differences relative to first ones, of the middle channel, in every `step`-th row and column."""
+    if min(images.shape[1:3]) < 3:
+        return np.zeros(len(images), np.float32)
+    grey = images[..., images.shape[3] // 2].astype(np.float32)
+    across, down = np.diff(grey[:, ::step], axis=2), np.diff(grey[:, :, ::step], axis=1)
+    first = _root_mean_square(across) + _root_mean_square(down)
+    second = _root_mean_square(np.diff(across, axis=2)) + _root_mean_square(np.diff(down, axis=1))
     return np.where(first > TINY, second / np.maximum(first, TINY), 0).astype(np.float32)
+
+
+def _root_mean_square(values: np.ndarray) -> np.ndarray:
+    """Of each image of [n, h, w]: [n]."""
+    flat = values.reshape(len(values), -1)
+    return np.sqrt(np.einsum("ij,ij->i", flat, flat) / flat.shape[1])
 
 
 def _border(images: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from tenfold.data.dataset import Dataset
 from tenfold.data.exclusion import image_names
 from tenfold.data.images import Header
 from tenfold.inspection.groups import equal_groups, joined
-from tenfold.inspection.looks import Looks, look
+from tenfold.inspection.looks import Looks, concatenated, look
 from tenfold.inspection.near import Near, find_near
 from tenfold.progress import SILENT, Watcher
 
@@ -68,11 +68,7 @@ class Subject:
             parts.append(look(split.images, lambda done, before=before: self.watcher.advance(  # type: ignore[misc]
                 "inspect", before + done, len(self), "images")))
             before += len(split)
-        digests = [digest for part in parts for digest in part.digests]
-        small, bright, contrast, sharpness, border = (
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("small", "bright", "contrast", "sharpness", "border"))
-        return Looks(digests, small, bright, contrast, sharpness, border)
+        return concatenated(parts)
 
     @cached_property
     def equal(self) -> list[np.ndarray]:
