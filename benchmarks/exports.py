@@ -67,10 +67,17 @@ def _on_a_file(runs: Path) -> Run:
     return jobs.probe(f"file:{path}", runs=runs, name="run", overrides=FEW)
 
 
+def _ensemble(runs: Path) -> Run:
+    """The mean of two networks."""
+    return jobs.ensemble([FAMILIES["mlp"](runs / "first"), FAMILIES["cifar-cnn"](runs / "second")], runs=runs,
+                         name="run")
+
+
 FAMILIES: dict[str, Callable[[Path], Run]] = {
     "mlp": _recipe("mlp"),
     "cifar-cnn": _recipe("cifar-cnn"),
     "speednet": _recipe("speed", **{"train.image_scales": [], "train.batch_size": 100, "evaluate.tta": None}),
+    "ensemble of mlp and cifar-cnn": _ensemble,
     "trained on a run": _on_a_run,
     "probe on a Keras file": _on_a_file,
     "EfficientNetLite0, 96 pixels, probe": _probe("EfficientNetLite0", 96),
