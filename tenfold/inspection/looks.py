@@ -78,8 +78,7 @@ def _has_bars(images: np.ndarray) -> np.ndarray:
     """Whether two opposite edges of each image are black: bool [n]."""
     top, bottom, left, right = (~edge.any(axis=(1, 2)) for edge in (
         images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]))
-    barred: np.ndarray = (top & bottom) | (left & right)
-    return barred
+    return np.asarray((top & bottom) | (left & right))
 
 
 def _measure(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
