@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
+from tenfold.decisions.temperature import at_temperature
 from tenfold.decisions.unknowns import Evidence
 from tenfold.evaluation.deciding import Wanted, fit
 from tenfold.evaluation.judging import judge
@@ -20,6 +21,11 @@ from tenfold.report.plots import Material
 from tenfold.run import Run, State
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+def calibrated(run: Run, probabilities: np.ndarray) -> np.ndarray:
+    """The probabilities float [n, k] of a run's model as `tenfold predict` gives them."""
+    return at_temperature(probabilities, run.read_json("decisions.json")["temperature"])
 
 
 def digits(count: int = 200) -> tuple[np.ndarray, np.ndarray]:

@@ -144,13 +144,13 @@ def test_doctor_reports_invalid_settings(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_predictions_use_the_requested_threads(
     what: str, threads: int, run: Run, image: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    used, predict = [], Fast.predict
+    used, rows = [], Fast._rows
 
     def watched(self: Fast, *arguments: Any) -> np.ndarray:
         used.append(torch.get_num_threads())
-        return predict(self, *arguments)
+        return rows(self, *arguments)
 
-    monkeypatch.setattr(Fast, "predict", watched)
+    monkeypatch.setattr(Fast, "_rows", watched)
     monkeypatch.setenv("TENFOLD_THREADS", str(threads))
     torch.set_num_threads(3)
     more = {"evaluate": [], "predict": [str(image), "--runtime", "fast"]}.get(what, [str(image)])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_images import digits, drawn, encoded, plant
+from made_runs import calibrated
 from PIL import Image
 
 from tenfold import jobs, modelfile
@@ -88,11 +89,11 @@ def test_predictions_use_the_resizing_of_the_training(run: Run, place: Path) -> 
     assert modelfile.facts(run.path / "model.keras")["resize"] == "crop"
     files = sorted(place.glob("photos/3/*.png"))[:6]
     pixels = np.stack([read_image(file, (16, 16, 1), resize="crop") for file in files if file.stat().st_size > 60])
-    expected = open_predictor(run).predict(pixels)
+    expected = calibrated(run, open_predictor(run).predict(pixels))
     found = [list(each.probabilities.values()) for each in predict(run, files) if each.error is None]
-    assert np.allclose(found, expected, atol=1e-6)
+    assert np.allclose(found, expected, atol=1e-5)
     stretched = np.stack([read_image(file, (16, 16, 1)) for file in files if file.stat().st_size > 60])
-    assert not np.allclose(open_predictor(run).predict(stretched), expected, atol=1e-3)
+    assert not np.allclose(calibrated(run, open_predictor(run).predict(stretched)), expected, atol=1e-3)
 
 
 def test_a_table_of_pixels_without_labels_is_classified(run: Run, place: Path, tmp_path: Path) -> None:

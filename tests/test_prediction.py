@@ -66,7 +66,7 @@ def test_a_signal_ends_a_prediction_with_one_line(
     number: signal.Signals, code: int, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     Image.new("L", (8, 8)).save(tmp_path / "a.png")
-    monkeypatch.setattr("tenfold.runtimes.exported.Exported.predict", lambda *_: os.kill(os.getpid(), number))
+    monkeypatch.setattr("tenfold.prediction._Answering.answers", lambda *_: os.kill(os.getpid(), number))
     handler = signal.getsignal(number)
     ended = CliRunner().invoke(app, ["predict", str(run.path), str(tmp_path)])
     assert ended.exit_code == code

@@ -264,7 +264,7 @@ def compare(
         terminal.print_groups(groups)
 
 
-@command(app)
+@command(app, short="Classify images and say which answers to accept.")
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, or a model exported as onnx or "
                                         "openvino.")],

@@ -11,6 +11,7 @@ import numpy as np
 
 from tenfold import modelfile
 from tenfold.data.dataset import Dataset, Split
+from tenfold.data.view import blocks
 from tenfold.decisions import abstention, conformal
 from tenfold.decisions.choosing import choose
 from tenfold.decisions.rules import KEY, LEVELS, Rules
@@ -127,11 +128,12 @@ def _usual_accuracy(on: Evidence) -> float:
 
 def _evidence(run: Run, predictor: Predictor, split: Split, watcher: Watcher) -> Evidence:
     """What the model says of a split. Raises RunError for logits or features that are not finite."""
-    parts, size = [], 500
-    for start in range(0, max(len(split), 1), size):
-        watcher.advance("decide", start, len(split), "images")
-        parts.append(predictor.logits_and_features(split.images[start : start + size]))
-    watcher.advance("decide", len(split), len(split), "images")
+    parts, done = [], 0
+    for block in blocks(split.images) if len(split) else [np.asarray(split.images[:0])]:
+        watcher.advance("decide", done, len(split), "images")
+        parts.append(predictor.logits_and_features(block))
+        done += len(block)
+    watcher.advance("decide", done, len(split), "images")
     logits, features = (np.concatenate(each) for each in zip(*parts, strict=True))
     if not (np.isfinite(logits).all() and np.isfinite(features).all()):
         raise RunError(f"{run.path}: some logits or features are NaN or infinite; expected finite ones; train again "

@@ -77,8 +77,9 @@ def run_on(on: str, calls: Sequence[Call], workers: int, watcher: Watcher,
                 working[work.remote(attempt.call, os.getcwd(), lines)] = attempt
             stop_if_asked(watcher)
             ended, _ = ray.wait(list(working), num_returns=1, timeout=PAUSE)
-            for line in ray.get(lines.take.remote()):
-                watcher.notice(line)
+            with contextlib.suppress(ray.exceptions.RayError):  # lines of progress are not worth the work
+                for line in ray.get(lines.take.remote()):
+                    watcher.notice(line)
             for each in ended:
                 attempt = working.pop(each)
                 result = _received(ray, each)

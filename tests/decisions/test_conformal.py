@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from mapie.classification import SplitConformalClassifier
 from scipy.special import softmax
 
 from tenfold.decisions.conformal import METHODS, Sets, aps_scores, coverage, needed, rank, threshold
@@ -47,10 +48,9 @@ class Known:
 @pytest.mark.parametrize("level", [0.8, 0.9, 0.95])
 @pytest.mark.parametrize("method", list(METHODS))
 def test_sets_and_thresholds_are_those_of_mapie(rng, method, level):
-    mapie = pytest.importorskip("mapie.classification")
     labels, p = drawn(rng, 400)
     _, fresh = drawn(rng, 300)
-    theirs = mapie.SplitConformalClassifier(Known(5), confidence_level=level, conformity_score=method, prefit=True,
+    theirs = SplitConformalClassifier(Known(5), confidence_level=level, conformity_score=method, prefit=True,
                                             random_state=NoDraw())
     theirs.conformalize(p, labels)
     options = {"conformity_score_params": {"include_last_label": False}} if method == "aps" else {}

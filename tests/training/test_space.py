@@ -33,7 +33,7 @@ def test_the_estimate_covers_every_optimizer(optimizer: str, tmp_path: Path) -> 
     # What is kept, and one more checkpoint and model while they are written.
     newest = max((run.path / "checkpoints").glob("last-*"))
     peak = space.used(run.path) + space.used(newest) + (run.path / "model.keras").stat().st_size
-    assert peak <= estimate < 1.7 * peak  # Muon has two variables only for what it leaves to Adam
+    assert peak <= estimate < 1.9 * peak  # Muon has two variables only for what it leaves to Adam
 
 
 def test_too_little_disk_space_is_refused_before_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
