@@ -31,7 +31,7 @@ def pixels(dataset: Dataset, _watcher: object) -> np.ndarray:
 def test_counts_sizes_examples_and_findings_of_files(tmp_path: Path) -> None:
     files = {f"train/{'ab'[i % 2]}/{i:02d}.png": drawn(i, 40, 48) for i in range(21)}
     files |= {"test/a/again.png": drawn(0, 40, 48), "test/b/wide.png": drawn(70, 20, 60),
-              "train/a/cut.png": encoded(drawn(90))[:200]}
+              "train/a/cut.png": encoded(drawn(90))[:100]}
     headers: dict = {}
     dataset = identified(open_dataset(str(plant(tmp_path / "images", files)), section=DataSection(group=None),
                                       visit=headers.update))
