@@ -7,6 +7,7 @@ at the end of the file, where LiteRT's metadata has label files.
 from __future__ import annotations
 
 import json
+import os
 import warnings
 import zipfile
 from functools import partial
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tenfold.errors import ExportError, first_line
 from tenfold.export.engine import Raw
 from tenfold.export.formats import Answer, Format
 from tenfold.export.source import Source
@@ -36,6 +38,7 @@ class Named(torch.nn.Module):
 
 
 def write(source: Source, path: Path) -> None:
+    os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")  # it would write to standard output
     with needed_for("the format litert", "litert"):
         import litert_torch
 
@@ -44,8 +47,12 @@ def write(source: Source, path: Path) -> None:
     image = torch.zeros((1, *source.facts["shape"]), dtype=torch.uint8)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # about PyTorch's own deprecations
-        converted = litert_torch.convert(Named(Raw(network, source.temperature)).eval(),
-                                         sample_kwargs={"pixels": image})
+        try:
+            converted = litert_torch.convert(Named(Raw(network, source.temperature)).eval(),
+                                             sample_kwargs={"pixels": image})
+        except Exception as error:  # whatever an operation without a LiteRT form leads to
+            raise ExportError(f"LiteRT can't take the model: {first_line(error)}; choose another format, for example "
+                              "onnx") from None
     converted.export(str(path))
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(f"{KEY}.json", json.dumps(source.facts, ensure_ascii=False))
