@@ -91,38 +91,6 @@ def test_a_search_survives_the_death_of_a_worker_and_of_a_node(tmp_path: Path) -
 
 @needs_ray
 @pytest.mark.slow
-def test_a_training_in_two_processes_goes_on_in_one_when_a_node_dies(tmp_path: Path) -> None:
-    said = ran("""
-        from ray.cluster_utils import Cluster
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        node = cluster.add_node(num_cpus=1)
-
-        from tenfold import train
-        from tenfold.progress import Notice, Watcher
-
-        class Killer(Watcher):
-            alive = True
-            def on(self, event):
-                if isinstance(event, Notice):
-                    print(event.text, flush=True)
-                    if "epoch 2/" in event.text and self.alive:
-                        self.alive = False
-                        cluster.remove_node(node, allow_graceful=False)
-
-        changes = {"model.hidden": [256, 256], "train.epochs": 9, "train.batch_size": 4, "train.precision": "float32"}
-        run = train("mlp", "digits", overrides=changes, runs="runs", ranks=2, on=cluster.address, watcher=Killer())
-        print("EPOCHS", [record["epoch"] for record in run.history()], run.status().state.value)
-        import ray
-        ray.shutdown()
-        cluster.shutdown()
-    """, tmp_path)
-    assert said.index("training in 2 processes") < said.index("training in 1 process")
-    assert "goes on from its last checkpoint" in said
-    assert "EPOCHS [1, 2, 3, 4, 5, 6, 7, 8, 9] finished" in said
-
-
-@needs_ray
-@pytest.mark.slow
 def test_an_interrupt_saves_and_stops_what_runs_on_the_cluster(tmp_path: Path) -> None:
     said = ran("""
         from functools import partial
