@@ -110,16 +110,19 @@ def _explain_images(run: Run, images: Any) -> Explanation:
         Explained(Guess(number, None, int(best), float(p[i, best])), pixels[i],
                   ((int(best), heats[0][i]), (int(second), heats[1][i])))
         for i, (number, (best, second)) in enumerate(zip(pictures, order.tolist(), strict=True))]
-    shown = [explained_picture(each, classes, "Images", f"image-{each.guess.index + 1:03d}.png",
-                               **_named(given[each.guess.index], each.guess.index + 1)) for each in explained]
+    shown = []
+    for each in explained:
+        title, path = _named(given[each.guess.index], each.guess.index + 1)
+        file = f"image-{each.guess.index + 1:03d}.png"
+        shown.append(explained_picture(each, classes, "Images", file, title, path=path))
     return _write(run, IMAGES, "Images explained", shown, classes, unread=unread)
 
 
-def _named(image: Any, number: int) -> dict[str, str]:
-    """The title of an image and its path: the name of its file, or its number."""
+def _named(image: Any, number: int) -> tuple[str, str]:
+    """(the title of an image, its path): the name of its file, or its number."""
     if isinstance(image, Path):
-        return {"title": printable(image.name), "path": printable(image)}
-    return {"title": f"image {number}", "path": f"image {number}"}
+        return printable(image.name), printable(image)
+    return f"image {number}", f"image {number}"
 
 
 def _explain_errors(run: Run, most: int, neighbours: int, watcher: Watcher, data: Data | None) -> Explanation:

@@ -65,22 +65,27 @@ def choose(recipe: Recipe, data: Data | None, watcher: Watcher) -> Chosen:
 
 
 def given_once(recipe: Recipe, data: Data, watcher: Watcher) -> Dataset:
-    """The data set of values for several trainings, with a URI that names its content.
+    """The data set of values for several trainings, with a URI that opens it or names its content.
 
     Raises UsageError if it is too large to be kept for them.
     """
     given = value(recipe, data, watcher)
+    again = _opened_again(recipe, given)
+    if again is not None and again.fingerprint() == prepare(given, recipe.data).fingerprint():
+        return given
     if kept.size(given) > kept.LARGEST:
         raise UsageError(f"the images take {kept.size(given):,} bytes; expected at most {kept.LARGEST:,} for several "
                          "trainings: save them as a folder or an npz file and give its path")
     return replace(given, uri=kept.given_uri(given))
 
 
-def hand_over(dataset: Dataset, folder: Path) -> str:
+def hand_over(dataset: Dataset, folder: Path) -> str | None:
     """Keep images that were given in Python in the directory of a study or search: the URI for its runs to open.
 
-    dataset: from `given_once`. Raises StorageError.
+    dataset: from `given_once`; None if its own URI opens it. Raises StorageError.
     """
+    if not dataset.uri.startswith(kept.GIVEN):
+        return None
     path = folder / KEPT
     if kept.same_in(dataset, [path]) is None:
         write_directory(path, lambda empty: kept.write(dataset, empty), ELSEWHERE)

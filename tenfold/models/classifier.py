@@ -56,6 +56,7 @@ def initialise(network: keras.Model, section: ModelSection) -> None:
         bias = keras.ops.convert_to_numpy(last.bias) if last.use_bias else np.zeros(last.units)
         added = logits.units - last.units
         logits.set_weights([np.pad(kernel, ((0, 0), (added, 0))), np.pad(bias, (added, 0))])
+        logits.trainable = last.trainable
         for name in ("kernel", "bias"):
             getattr(logits, name).regularizer = getattr(last, f"{name}_regularizer")
             getattr(logits, name).constraint = getattr(last, f"{name}_constraint")

@@ -78,9 +78,12 @@ def tune(
     _check_choice("--sampler", sampler, samplers.NAMES)
     _check_choice("--pruner", pruner, pruners.NAMES)
     recipe, data = recipe_of(recipe, None, data, watcher)
-    given = None if data is None or isinstance(data, str | Path) else given_once(recipe, data, watcher)
-    source = data if given is None else given.uri
-    recipe = recipe if source is None else with_source(recipe, source)
+    given = None
+    if isinstance(data, str | Path):
+        recipe = with_source(recipe, data)
+    elif data is not None:
+        given = given_once(recipe, data, watcher)
+        recipe = with_source(recipe, given.uri)
     space = space if isinstance(space, Space) else Space.load(recipe, space)
     if recipe.data.folds is not None:
         raise UsageError("a search with folds needs --folds; received data.folds in the recipe: leave it out")
