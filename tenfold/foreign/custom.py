@@ -47,8 +47,9 @@ def name(model: Any, path: Path) -> None:
     A class whose `get_config` tells no name gets another one each time.
     """
     entries = _config(path).get("config", {}).get("layers", []) if used_in(path) else []
-    if len(entries) == len(model.operations):
-        for operation, entry in zip(model.operations, entries, strict=True):
+    operations = getattr(model, "operations", [])  # a Sequential model has none
+    if len(entries) == len(operations):
+        for operation, entry in zip(operations, entries, strict=True):
             operation.name = entry["config"].get("name") or entry.get("name") or operation.name
 
 

@@ -44,7 +44,8 @@ OPERATIONS = ELEMENTWISE | frozenset("""
     Flip Pad GetItem Matmul Einsum Where Greater GreaterEqual Less LessEqual Equal NotEqual Softmax LogSoftmax
     AveragePool MaxPool OneHot Normalize Resize StopGradient
 """.split())  # noqa: SIM905
-VALUES = frozenset({"__keras_tensor__", "__slice__", "__ellipsis__", "__numpy__", "__tensor__"})  # plain data
+VALUES, ARRAYS = frozenset({"__slice__", "__ellipsis__"}), frozenset({"__numpy__", "__tensor__"})  # for operations
+NUMBERS = ("float16", "bfloat16", "float32", "float64", "uint8", "int8", "int32", "int64", "bool")
 INITIALIZERS = frozenset("""
     Zeros Ones Constant RandomNormal RandomUniform TruncatedNormal VarianceScaling Orthogonal Identity
     GlorotNormal GlorotUniform HeNormal HeUniform LecunNormal LecunUniform
@@ -155,7 +156,9 @@ class _Check:
         kind, module, config = table["class_name"], table.get("module"), table.get("config")
         if not isinstance(kind, str) or not (module is None or isinstance(module, str)):
             raise self.refuse(f"{where} has an invalid class name or module; expected texts")
-        if kind in VALUES:
+        if kind == "__keras_tensor__" or (kind in VALUES and set(table) == {"class_name", "config"}):
+            return where
+        if kind in ARRAYS and isinstance(config, dict) and config.get("dtype") in NUMBERS:
             return where
         name = config.get("name") if isinstance(config, dict) else None
         label = f"{kind[:60]!r} called {str(name)[:60]!r}" if name else f"{kind[:60]!r} in {where}"
