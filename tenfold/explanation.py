@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ import numpy as np
 from tenfold import machine
 from tenfold.data.dataset import Dataset
 from tenfold.data.exclusion import file_names, image_names
+from tenfold.data.given.image import each_image, read
 from tenfold.data.given.values import Data
-from tenfold.data.images import image_files, printable, read_image
+from tenfold.data.images import check_present, printable
 from tenfold.data.view import Images
 from tenfold.errors import ImageError, MissingExtraError, RunError, UsageError
 from tenfold.evaluation import misclassified
@@ -54,11 +55,12 @@ class Explanation:
         return self.path / "index.html"
 
 
-def explain(run: Run | str | Path, images: str | Path | Iterable[str | Path] = (), *, most: int = 12,
+def explain(run: Run | str | Path, images: Any = (), *, most: int = 12,
             neighbours: int = 5, data: Data | None = None, watcher: Watcher | None = None) -> Explanation:
-    """Explain image files with Grad-CAM or, without any, the run's errors on its test (or else validation) split.
+    """Explain images with Grad-CAM or, without any, the run's errors on its test (or else validation) split.
 
-    run: a Run or its path. images: paths of files and folders. data: the run's images again, if the run does not keep
+    run: a Run or its path. images: one or a list of them, as for `predict`: paths of files and folders, arrays, Pillow
+    images and bytes of image files. data: the run's images again, if the run does not keep
     them.
 
     Images: `explanations/images/` gets a picture for each, with Grad-CAM of the two most probable classes. This needs
@@ -73,42 +75,54 @@ def explain(run: Run | str | Path, images: str | Path | Iterable[str | Path] = (
     """
     watcher = chosen_watcher(watcher)
     machine.configure("float32")
-    run, paths = Run.open(run), [images] if isinstance(images, str | Path) else list(images)
+    run, given = Run.open(run), not (images is None or (isinstance(images, list | tuple) and not images))
     with run.writing():  # first: a run that another process writes is refused before any data are read
-        return _explain_images(run, paths) if paths else _explain_errors(run, most, neighbours, watcher, data)
+        return _explain_images(run, images) if given else _explain_errors(run, most, neighbours, watcher, data)
 
 
-def _explain_images(run: Run, paths: Sequence[str | Path]) -> Explanation:
+def _explain_images(run: Run, images: Any) -> Explanation:
     from tenfold import modelfile
     from tenfold.evaluation.explain import grad_cam
     from tenfold.runtimes import open_predictor
 
-    files = list(image_files(paths))
+    for each in images if isinstance(images, list | tuple) else [images]:
+        if isinstance(each, str | Path):
+            check_present(each)  # a wrong path is told before a runtime is imported
     if not modelfile.has_convolution(run.path / "model.keras"):
         raise UsageError(f"{run.path}: its model has no convolution, so there is no Grad-CAM of images; expected a "
                          "model such as cnn2; `tenfold predict` classifies images")
     predictor, model = open_predictor(run), run.model()
     resize = modelfile.facts(run.path / "model.keras").get("resize", "stretch")
-    classes, read, unread = predictor.classes, {}, []
-    for number, file in enumerate(files):
+    given = list(each_image(images, predictor.shape[2]))
+    classes, pictures, unread = predictor.classes, {}, []
+    for number, image in enumerate(given):
         try:
-            read[number] = read_image(file, predictor.shape, resize=resize)
+            pictures[number] = read(image, predictor.shape, resize=resize)
         except ImageError as error:
             unread.append(str(error))
-    if not read:
+    if not pictures:
         raise ImageError("; ".join(unread))
-    pixels = np.stack(list(read.values()))
+    pixels = np.stack(list(pictures.values()))
     p = predictor.predict(pixels)
     order = np.argsort(-p, axis=1, kind="stable")[:, :2]
     heats = [grad_cam(model, pixels, labels) for labels in order.T]
     explained = [
         Explained(Guess(number, None, int(best), float(p[i, best])), pixels[i],
                   ((int(best), heats[0][i]), (int(second), heats[1][i])))
-        for i, (number, (best, second)) in enumerate(zip(read, order.tolist(), strict=True))]
-    shown = [explained_picture(each, classes, "Images", f"image-{each.guess.index + 1:03d}.png",
-                               printable(files[each.guess.index].name), path=printable(files[each.guess.index]))
-             for each in explained]
+        for i, (number, (best, second)) in enumerate(zip(pictures, order.tolist(), strict=True))]
+    shown = []
+    for each in explained:
+        title, path = _named(given[each.guess.index], each.guess.index + 1)
+        file = f"image-{each.guess.index + 1:03d}.png"
+        shown.append(explained_picture(each, classes, "Images", file, title, path=path))
     return _write(run, IMAGES, "Images explained", shown, classes, unread=unread)
+
+
+def _named(image: Any, number: int) -> tuple[str, str]:
+    """(the title of an image, its path): the name of its file, or its number."""
+    if isinstance(image, Path):
+        return printable(image.name), printable(image)
+    return f"image {number}", f"image {number}"
 
 
 def _explain_errors(run: Run, most: int, neighbours: int, watcher: Watcher, data: Data | None) -> Explanation:

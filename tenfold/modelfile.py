@@ -100,14 +100,20 @@ def load(path: Path) -> keras.Model:
     far more memory or time than its bytes.
     """
     from tenfold.backend import keras  # `facts` needs no engine
+    from tenfold.foreign import custom
     from tenfold.foreign.load import limited_weights
 
     if path.suffix != ".h5":  # our own export, checked before it gets its name
         _check_limits(path)
     try:
         with limited_weights(path, path.stat().st_size // SMALLEST_WEIGHT):
-            return keras.saving.load_model(path, compile=False)
+            return keras.saving.load_model(path, custom_objects=custom.known(), compile=False)
     except Exception as error:  # Keras raises whatever a damaged file leads to
+        missing = [name for name in custom.used_in(path) if name not in custom.known()]
+        if missing:
+            raise RunError(f"{path}: its model has {', '.join(missing[:5])}, of somebody's own; expected a file that "
+                           "registers it with keras.saving.register_keras_serializable: tenfold --plugin FILE.py, or "
+                           "import it first") from None
         raise RunError(f"{path}: can't be loaded as a Keras model: {first_line(error)}") from None
 
 

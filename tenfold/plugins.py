@@ -1,6 +1,7 @@
 """Models, data sets and more that users register in files of their own, or in packages that they install.
 
-A file is loaded on request (`--plugin FILE.py`). A package names its module as an entry point:
+A file is loaded on request (`--plugin FILE.py`), and then named in TENFOLD_PLUGIN, so that the processes that this one
+starts load it too. A package names its module as an entry point:
 
     [project.entry-points."tenfold.plugins"]
     mine = "mine.models"
@@ -9,17 +10,19 @@ A file is loaded on request (`--plugin FILE.py`). A package names its module as 
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
 from tenfold.errors import TenfoldError, UsageError, first_line
 
 GROUP = "tenfold.plugins"
+VARIABLE = "TENFOLD_PLUGIN"  # paths, with the separator of PATH between them
 
 
 def load_file(path: str | Path) -> None:
     """Run a Python file that registers something, as in `@MODELS.add("mine")`. Raises UsageError."""
-    path = Path(path).expanduser()
+    path = Path(path).expanduser().absolute()
     if path.suffix != ".py" or not path.is_file():
         raise UsageError(f"--plugin: received {path}; expected a Python file that registers a model, a data set or "
                          "another part")
@@ -40,6 +43,17 @@ def load_file(path: str | Path) -> None:
         del sys.modules[name]
         raise UsageError(f"--plugin {path}: it can't be run: {type(error).__name__}: {first_line(error)}; expected a "
                          "Python file that registers its parts") from None
+    os.environ[VARIABLE] = os.pathsep.join(dict.fromkeys([*_named(), str(path)]))
+
+
+def load_named() -> None:
+    """Run the files in TENFOLD_PLUGIN that this process has not run. Raises UsageError."""
+    for path in _named():
+        load_file(path)
+
+
+def _named() -> list[str]:
+    return [path for path in os.environ.get(VARIABLE, "").split(os.pathsep) if path]
 
 
 def load_installed() -> None:

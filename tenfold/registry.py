@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from tenfold.errors import UnknownNameError
-from tenfold.plugins import load_installed
+from tenfold.plugins import load_installed, load_named
 
 T = TypeVar("T")
 
@@ -72,6 +72,7 @@ class Registry(Generic[T]):
                 if module.name.rpartition(".")[2] not in self._without:
                     importlib.import_module(module.name)
             load_installed()
+            load_named()
         except BaseException:
             self._complete = False  # the next look-up raises the same error instead of an unknown name
             raise
@@ -80,7 +81,7 @@ class Registry(Generic[T]):
 DATASETS: Registry[Callable] = Registry("data set", "tenfold.data")
 MODELS: Registry[Callable] = Registry("model", "tenfold.models", without=(
     "layers", "depthwise", "inference", "summary", "backbone", "weights", "efficientnet_lite",
-    "classifier", "ensemble"))
+    "classifier", "compiled", "given", "twins", "ensemble"))
 OPTIMIZERS: Registry[Callable] = Registry("optimizer", "tenfold.training.optimizers")
 AUGMENTATIONS: Registry[Callable] = Registry("augmentation", "tenfold.training.augment")
 RUNTIMES: Registry[Callable] = Registry("runtime", "tenfold.runtimes", without=("exported", "predictor", "views"),

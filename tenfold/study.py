@@ -19,10 +19,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tenfold import jobs, machine
 from tenfold.comparison import Leaderboard, compare, csv_text, write_html
 from tenfold.data import data_name
+from tenfold.data.given.values import Data
+from tenfold.data.kept import GIVEN
 from tenfold.errors import RecipeError, RunError, StorageError, TenfoldError, UsageError
 from tenfold.evaluation.metrics import metric
 from tenfold.jobs import executors
-from tenfold.jobs.own_data import with_source
+from tenfold.jobs.own_data import given_once, hand_over, with_source
 from tenfold.progress import Watcher
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.recipe import Recipe, text
@@ -133,11 +135,12 @@ def _title(text: str) -> str:
     return " ".join(line.removeprefix("#").strip() for line in comment)
 
 
-def conduct(study: Study | str | Path, data: str | None = None, seeds: int | None = None, *, by: str | None = None,
+def conduct(study: Study | str | Path, data: Data | None = None, seeds: int | None = None, *, by: str | None = None,
             runs: str | Path = "runs", resume: bool = False, overrides: Sequence[str] = (),
             workers: int | None = None, on: str | None = None, watcher: Watcher | None = None) -> Outcome:
     """Train and evaluate the models of a study, all models with the first seed first, and write the comparison.
 
+    data: as for `train`. Images given as values are kept once, in the directory of the study, for all of its runs.
     The runs, `comparison.html`, `.json` and `.csv` go into a new directory `<runs>/<study>-<data>-<number>/`. With
     `resume`, the last such directory is used, if there is one: finished runs are kept, unfinished runs are resumed and
     missing runs are created. `overrides` are `key=value` words for the recipes of all models. `workers` processes
@@ -153,14 +156,20 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
     study = study if isinstance(study, Study) else Study.load(study)
     metric(by or study.by)
     check_root(Path(runs))
-    recipes = _recipes(study, data, overrides)
-    folder = _folder(Path(runs), f"{study.name}-{data_name(recipes[0].data.source)}", resume)
+    recipes = _recipes(study, data if data is None or isinstance(data, str | Path) else GIVEN, overrides)
+    given = None
+    if data is not None and not isinstance(data, str | Path):
+        given = given_once(max(recipes, key=lambda each: each.model.image_size or 0), data, watcher)
+        recipes = [with_source(recipe, given.uri) for recipe in recipes]
+    name = data_name(recipes[0].data.source) if given is None else given.name
+    folder = _folder(Path(runs), f"{study.name}-{name}", resume)
+    handed = None if given is None else hand_over(given, folder)
     failed: dict[tuple[str, str], list[str]] = {}
     existing = _existing_runs(folder, recipes, watcher)
     finished: list[Run] = []
     rounds = zip(*(jobs.seeds(recipe, seeds or study.seeds) for recipe in recipes), strict=True)
     planned = [recipe for one_round in rounds for recipe in one_round]
-    calls = [partial(_finished_run, recipe, existing.get(recipe.dumps()), folder) for recipe in planned]
+    calls = [partial(_finished_run, recipe, existing.get(recipe.dumps()), folder, handed) for recipe in planned]
     for index, outcome in executors.run_all(calls, executors.chosen_workers(workers, on), watcher, on):
         recipe = planned[index]
         if isinstance(outcome, StorageError):
@@ -185,7 +194,7 @@ def conduct(study: Study | str | Path, data: str | None = None, seeds: int | Non
     return Outcome(folder, board, _write(board, folder), skipped)
 
 
-def _recipes(study: Study, data: str | None, overrides: Sequence[str] = ()) -> list[Recipe]:
+def _recipes(study: Study, data: str | Path | None, overrides: Sequence[str] = ()) -> list[Recipe]:
     """The recipes of a study, all on one data set. Raises UsageError if the study is invalid."""
     recipes: list[Recipe] = []
     problems: dict[str, list[str]] = {}  # problem → the models that have it
@@ -241,10 +250,10 @@ def _existing_runs(folder: Path, recipes: list[Recipe], watcher: Watcher) -> dic
     return found
 
 
-def _finished_run(recipe: Recipe, existing: Run | None, folder: Path, watcher: Watcher) -> Run:
+def _finished_run(recipe: Recipe, existing: Run | None, folder: Path, data: str | None, watcher: Watcher) -> Run:
     """The finished run of a recipe: the existing one, resumed if necessary, or a new one."""
     if existing is None:
-        return jobs.train(recipe, runs=folder, name=recipe.name, resume=True, watcher=watcher)  # if its process died
+        return jobs.train(recipe, data, runs=folder, name=recipe.name, resume=True, watcher=watcher)  # if it died
     if existing.status().state is State.FINISHED:
         watcher.notice(f"{existing.name} is already finished")
         return existing

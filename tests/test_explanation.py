@@ -105,6 +105,17 @@ def test_an_unreadable_image_is_reported_and_the_others_are_explained(run: Run, 
         tenfold.explain(run, [photos / "missing.png"])
 
 
+def test_arrays_pillow_images_and_bytes_are_explained(run: Run, photos: Path) -> None:
+    red = Image.open(photos / "red.png")
+    result = tenfold.explain(run, [red, np.asarray(red), (photos / "blue.png").read_bytes(), photos / "red.png"])
+    assert [each["path"] for each in result.entries] == ["image 1", "image 2", "image 3", str(photos / "red.png")]
+    first, second, _, fourth = result.entries
+    assert first["probability"] == second["probability"] == fourth["probability"]
+    assert len(tenfold.explain(run, np.zeros((3, 32, 32, 3), np.uint8)).entries) == 3
+    with pytest.raises(UsageError, match="received an int; expected a path"):
+        tenfold.explain(run, 7)
+
+
 def test_without_convolution_images_are_refused_and_errors_lack_grad_cam(
     tmp_path: Path, photos: Path
 ) -> None:

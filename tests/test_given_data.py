@@ -17,9 +17,13 @@ import tenfold
 from tenfold.cli import app
 from tenfold.data import kept
 from tenfold.errors import RunError, TenfoldError, UsageError
+from tenfold.jobs.own_data import own_data
+from tenfold.progress import SILENT
 from tenfold.run import Run
+from tenfold.study import Study
 
 RECIPE = {"model": {"name": "cnn", "filters": [4], "dense": [16]}, "train": {"epochs": 2, "batch_size": 100}}
+TINY = {"model": {"name": "mlp", "hidden": [8]}, "train": {"epochs": 1}}
 Arrays = tuple[np.ndarray, np.ndarray]
 
 
@@ -148,3 +152,43 @@ def test_a_wrong_type_is_one_short_line(name: str, data: Arrays, run: Run) -> No
         WRONG[name](data, run)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+def test_runs_on_the_same_images_share_them_and_stand_alone(data: Arrays, tmp_path: Path) -> None:
+    first, second = (tenfold.train(recipe, data, runs=tmp_path) for recipe in tenfold.seeds(TINY, 2))
+    file = "data/train-images.npy"
+    assert (first.path / file).samefile(second.path / file)
+    shutil.rmtree(first.path)
+    assert own_data(second, SILENT).fingerprint() == second.environment().fingerprint
+    moved = tenfold.train(TINY, second.path, runs=tmp_path / "elsewhere")
+    assert moved.recipe().data.source == second.recipe().data.source
+    shutil.rmtree(second.path)
+    assert own_data(moved, SILENT).fingerprint() == moved.environment().fingerprint
+
+
+def test_a_study_trains_on_given_images(data: Arrays, tmp_path: Path) -> None:
+    study = Study.model_validate({"name": "pair", "models": [{"name": name, **TINY} for name in ("one", "two")]})
+    outcome = tenfold.conduct(study, data, runs=tmp_path, workers=2)
+    assert outcome.path.name == "pair-arrays-1"
+    assert [len(row.runs) for row in outcome.board] == [1, 1]
+    assert tenfold.conduct(study, data, runs=tmp_path, resume=True).path == outcome.path
+    shutil.rmtree(outcome.path / "data")
+    for run in Run.list(outcome.path):
+        assert run.recipe().data.source.startswith("given:")
+        assert tenfold.evaluate(run, splits="test")["test"]["times"] == 2
+
+
+def test_a_search_trains_on_given_images(data: Arrays, tmp_path: Path) -> None:
+    space = tmp_path / "space.toml"
+    space.write_text('[search]\n"train.learning_rate" = {choices = [1e-3, 1e-2]}\n', encoding="utf-8")
+    options: dict[str, Any] = {"trials": 2, "space": space, "by": "accuracy", "final_seeds": 1, "runs": tmp_path,
+                               "sampler": "grid", "workers": 2}
+    found = tenfold.tune(TINY, data, **options)
+    assert found.path.name == "search-recipe-arrays-1"
+    assert [row["status"] for row in found.results["trials"]] == ["finished", "finished"]
+    run = Run.list(found.path / "final")[0]
+    assert (run.path / "data/train-images.npy").samefile(found.path / "data/train-images.npy")
+    assert tenfold.evaluate(run, splits="test")["test"]["times"] == 2
+    assert tenfold.tune(TINY, data, **options).path == found.path
+    with pytest.raises(UsageError, match="is another search"):
+        tenfold.tune(TINY, (data[0][:250], data[1][:250]), **options)

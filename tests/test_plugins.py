@@ -47,6 +47,7 @@ def forget() -> None:
     MODELS._entries.pop("tiny", None)
     DATASETS._entries.pop("few-digits", None)
     sys.modules.pop("tenfold_plugin_mine", None)
+    os.environ.pop("TENFOLD_PLUGIN", None)
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +90,27 @@ def test_training_a_run_of_an_own_model_needs_its_file(run: Run, plugin: Path, t
         refused.stderr.splitlines()[-1]
     resumed = CliRunner(env={"TENFOLD_PLUGIN": str(plugin)}).invoke(app, ["resume", str(copy), "--epochs", "2"])
     assert resumed.exit_code == 0, resumed.output
+
+
+WORKERS = {
+    "tune": ["tune", "tiny.toml", "--data", "few-digits", "--trials", 2, "--final-seeds", 1, "--space", "space.toml"],
+    "study": ["study", "two.toml", "--data", "few-digits"],
+}
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_worker_processes_load_the_file_too(
+    name: str, run: Run, plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(plugin.parent)
+    Path("space.toml").write_text('[search]\n"model.width" = {choices = [2, 6]}\n', encoding="utf-8")
+    Path("two.toml").write_text('models = [{recipe = "tiny.toml"}, {recipe = "tiny.toml", name = "wide", '
+                                'model = {width = 8}}]\n', encoding="utf-8")
+    done = command("--plugin", plugin.name, *WORKERS[name], "--workers", 2, "--runs", tmp_path)
+    assert done.exit_code == 0, done.output
+    found = [Run(path.parent) for path in tmp_path.rglob("recipe.toml")]
+    assert {each.recipe().model.name for each in found} == {"tiny"}
+    assert {each.status().state.value for each in found} == {"finished"}
 
 
 def test_a_run_on_an_own_data_set_says_what_it_needs(run: Run, plugin: Path, tmp_path: Path) -> None:

@@ -1,14 +1,17 @@
 """Data sets kept in a directory, as a run keeps the images that it was given in Python.
 
 Each split is a pair of files, `SPLIT-images.npy` and `SPLIT-labels.npy`, which are memory-mapped when they are opened.
-`dataset.json` holds the rest.
+`dataset.json` holds the rest. Directories with the same images share their files as hard links, so that each can be
+deleted without the others.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,10 +27,11 @@ from tenfold.registry import DATASETS
 
 FACTS = "dataset.json"
 GIVEN = "given:"  # starts the URI of a data set that only its run, or Python, can open
+SOURCE = "kept"  # starts the URI of a directory
 LARGEST = 2 << 30  # bytes of images that are kept
 
 
-@DATASETS.add("kept")
+@DATASETS.add(SOURCE)
 @source(where=own_files)
 def kept(options: str, access: Access) -> Dataset:
     """Images that were given in Python and that a run keeps: `kept:RUN/data`.
@@ -48,23 +52,51 @@ def size(dataset: Dataset | None) -> int:
     return 0 if dataset is None else sum(math.prod(split.images.shape) for split in dataset.splits().values())
 
 
-def write(dataset: Dataset, folder: Path) -> None:
-    """Write a data set into an empty directory. Raises OSError."""
+def same_in(dataset: Dataset, folders: Iterable[Path]) -> Path | None:
+    """The first of these directories that holds the data set; damaged and missing ones are passed over."""
+    for folder in folders:
+        with contextlib.suppress(DataError, OSError, ValueError, LookupError, TypeError):
+            claims = json.loads((folder / FACTS).read_text(encoding="utf-8"))["uri"]
+            if claims == dataset.uri and open_kept(folder).fingerprint() == dataset.fingerprint():
+                return folder
+    return None
+
+
+def write(dataset: Dataset, folder: Path, same: Path | None = None) -> None:
+    """Write a data set into an empty directory. Raises OSError.
+
+    same: a directory that holds the data set; its images are shared where the file system allows hard links.
+    """
     facts: dict[str, Any] = {
         "name": dataset.name, "uri": dataset.uri, "classes": dataset.classes, "notes": dataset.notes,
         "resize": dataset.resize, "left_out": [asdict(each) for each in dataset.left_out], "splits": {}}
     for name, split in dataset.splits().items():
-        images = np.lib.format.open_memmap(folder / f"{name}-images.npy", "w+", np.uint8, split.images.shape)
-        start = 0
-        for block in blocks(split.images):
-            images[start : start + len(block)] = block
-            start += len(block)
-        images.flush()
+        file = f"{name}-images.npy"
+        if same is None or not _linked(same / file, folder / file):
+            _write_images(split, folder / file)
         np.save(folder / f"{name}-labels.npy", split.labels)
         if split.groups is not None:
             np.save(folder / f"{name}-groups.npy", split.groups)
         facts["splits"][name] = {"provenance": asdict(split.provenance), "names": split.names}
     (folder / FACTS).write_text(json.dumps(facts, ensure_ascii=False, indent=2), encoding="utf-8", errors="replace")
+
+
+def _linked(there: Path, here: Path) -> bool:
+    """Make a second name for a file; false where that is impossible, as between two disks."""
+    try:
+        os.link(there, here)
+    except OSError:
+        return False
+    return True
+
+
+def _write_images(split: Split, path: Path) -> None:
+    images = np.lib.format.open_memmap(path, "w+", np.uint8, split.images.shape)
+    start = 0
+    for block in blocks(split.images):
+        images[start : start + len(block)] = block
+        start += len(block)
+    images.flush()
 
 
 def open_kept(folder: Path) -> Dataset:

@@ -12,7 +12,7 @@ import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from tenfold.errors import ModelFileError
@@ -23,16 +23,17 @@ MODELS, WEIGHTS = (".keras", ".h5"), (".weights.h5", ".h5", ".keras")
 
 
 @contextlib.contextmanager
-def model_copy(path: str | Path) -> Iterator[Path]:
+def model_copy(path: str | Path, known: Collection[str] = ()) -> Iterator[Path]:
     """A private copy of a `.keras` or whole-model `.h5` file with only the checked parts.
 
-    Raises ModelFileError that names the refused part. `load_model` checks the shapes that the graph declares.
+    known: names of classes of the user's own that it may use. Raises ModelFileError that names the refused part.
+    `load_model` checks the shapes that the graph declares.
     """
     with _private_copy(Path(path), MODELS) as (copy, folder):
         if copy.suffix == ".keras":
-            yield archive.clean(copy, folder, MAX_BYTES)
+            yield archive.clean(copy, folder, MAX_BYTES, known)
         else:
-            graph.check(copy, hdf5.model_config(hdf5.check(copy, MAX_BYTES)))
+            graph.check(copy, hdf5.model_config(hdf5.check(copy, MAX_BYTES)), known)
             yield copy
 
 

@@ -8,7 +8,7 @@ import json
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from tenfold.errors import ModelFileError, first_line
@@ -20,12 +20,15 @@ MAX_RATIO = 100  # unpacked : packed; JSON has 20 : 1, weights about 1 : 1
 BLOCK = 1 << 20
 
 
-def clean(path: Path, folder: Path, largest: int) -> Path:
-    """Write a new `.keras` file to `folder` with only the checked graph and weights of `path`; return its path."""
+def clean(path: Path, folder: Path, largest: int, known: Collection[str] = ()) -> Path:
+    """Write a new `.keras` file to `folder` with only the checked graph and weights of `path`; return its path.
+
+    known: as for `graph.check`.
+    """
     with _opened(path, largest) as archive:
         with archive.open(GRAPH) as packed:  # `ZipFile.read` would unpack everything and ignore the declared size
             text = packed.read(graph.MAX_BYTES)
-        config = graph.check(path, graph.parse(path, text, GRAPH))
+        config = graph.check(path, graph.parse(path, text, GRAPH), known)
         stored = _expand(path, archive, folder)
     hdf5.check(stored, largest)
     target = folder / "checked.keras"

@@ -14,7 +14,7 @@ import torch
 
 from tenfold.backend import keras
 from tenfold.errors import ModelFileError, first_line
-from tenfold.foreign import archive, hdf5, model_copy, weights_copy
+from tenfold.foreign import archive, custom, hdf5, model_copy, weights_copy
 
 BATCH = 100  # images in a batch for a backbone
 MAX_OUTPUT = 1 << 31  # values in a layer's output for one batch
@@ -52,14 +52,17 @@ def load_model(path: str | Path) -> keras.Model:
 
     Raises ModelFileError if the file is refused or damaged, or its parts do not fit together.
     """
-    with model_copy(path) as copy:
+    with model_copy(path, custom.known()) as copy:
         _sketch(path, copy)
         return _load(path, copy)
 
 
 def sketch_model(path: str | Path) -> keras.Model:
-    """The same model without weight values: its graph, shapes and dtypes. Raises the errors of `load_model`."""
-    with model_copy(path) as copy:
+    """The same model without weight values: its graph, shapes and dtypes. Raises the errors of `load_model`.
+
+    A model with classes of the user's own has values: they may compute what needs them.
+    """
+    with model_copy(path, custom.known()) as copy:
         return _sketch(path, copy)
 
 
@@ -86,7 +89,15 @@ def inside(model: keras.Model) -> Any:
     return model._functional if isinstance(model, keras.Sequential) else model
 
 
+def is_graph(operation: Any) -> bool:
+    """Whether a layer is a functional or Sequential model, whose layers can be called one by one."""
+    has_layers = isinstance(operation, keras.Sequential) or hasattr(operation, "_run_through_graph")
+    return has_layers and custom.is_known(type(operation).call)
+
+
 def _sketch(path: str | Path, copy: Path) -> keras.Model:
+    if custom.used_in(copy):
+        return _load(path, copy)
     with without_memory(), _limited_tries(path), limited_weights(path, _count_stored(copy)):
         sketch = _load(path, copy)
     with _model_file_errors(path), without_memory():
@@ -96,7 +107,8 @@ def _sketch(path: str | Path, copy: Path) -> keras.Model:
 
 def _load(path: str | Path, copy: Path) -> keras.Model:
     with _model_file_errors(path):
-        model = keras.saving.load_model(copy, compile=False, safe_mode=True)
+        model = keras.saving.load_model(copy, custom_objects=custom.known(), compile=False, safe_mode=True)
+        custom.name(model, copy)
         if inside(model) is None:
             raise ModelFileError(f"{path}: the Sequential model was never built; start it with "
                                  "keras.Input((height, width, channels)) and save it again")
@@ -197,7 +209,7 @@ def _check_outputs(path: str | Path, sketch: keras.Model) -> None:
         return result
 
     def checked(operation: Any) -> Any:
-        if isinstance(operation, keras.Model):
+        if is_graph(operation):
             return lambda x, **_: inside(operation)._run_through_graph(x, operation_fn=checked)
         return lambda *arguments, **options: check_size(operation(*arguments, **options), operation.name)
 

@@ -17,7 +17,8 @@ from tenfold.data.splits import prepare
 from tenfold.errors import RunError, TenfoldError, UnknownNameError, UsageError
 from tenfold.progress import SILENT, Watcher
 from tenfold.recipe import Recipe
-from tenfold.run import Run
+from tenfold.run import ELSEWHERE, Run
+from tenfold.storage.files import write_directory
 
 KEPT = "data"  # the directory in a run
 
@@ -39,15 +40,17 @@ class Chosen:
 def choose(recipe: Recipe, data: Data | None, watcher: Watcher) -> Chosen:
     """The data set to train on: `data`, or without it the recipe's own source.
 
-    A run keeps data that nothing but these values can open again, up to `kept.LARGEST`.
+    A run keeps data that nothing but these values can open again, up to `kept.LARGEST`, and data that another run
+    keeps.
     """
     if data is None or isinstance(data, str | Path):
         recipe = with_source(recipe, recipe.data.source if data is None else data)
-        headers: dict[str, tuple[Header, int]] = {}
-        opened = open_data(recipe, watcher, visit=headers.update)
-        return Chosen(recipe, prepared(recipe, opened, watcher), opened, headers=headers)
+        if not recipe.data.source.startswith(f"{kept.SOURCE}:"):
+            headers: dict[str, tuple[Header, int]] = {}
+            opened = open_data(recipe, watcher, visit=headers.update)
+            return Chosen(recipe, prepared(recipe, opened, watcher), opened, headers=headers)
     recipe = _with_absolute_paths(recipe)
-    given = value(recipe, data, watcher)
+    given = value(recipe, recipe.data.source if data is None else data, watcher)
     again = _opened_again(recipe, given)
     dataset = prepared(recipe, given, watcher)
     if again is not None and again.fingerprint() == dataset.fingerprint():
@@ -59,6 +62,50 @@ def choose(recipe: Recipe, data: Data | None, watcher: Watcher) -> Chosen:
                        "them; give them again as data= to evaluate, explain or resume it")
         return Chosen(recipe, dataset, given)
     return Chosen(recipe, dataset, given, replace(given, uri=uri))
+
+
+def given_once(recipe: Recipe, data: Data, watcher: Watcher) -> Dataset:
+    """The data set of values for several trainings, with a URI that opens it or names its content.
+
+    Raises UsageError if it is too large to be kept for them.
+    """
+    given = value(recipe, data, watcher)
+    again = _opened_again(recipe, given)
+    if again is not None and again.fingerprint() == prepare(given, recipe.data).fingerprint():
+        return given
+    if kept.size(given) > kept.LARGEST:
+        raise UsageError(f"the images take {kept.size(given):,} bytes; expected at most {kept.LARGEST:,} for several "
+                         "trainings: save them as a folder or an npz file and give its path")
+    return replace(given, uri=kept.given_uri(given))
+
+
+def hand_over(dataset: Dataset, folder: Path) -> str | None:
+    """Keep images that were given in Python in the directory of a study or search: the URI for its runs to open.
+
+    dataset: from `given_once`; None if its own URI opens it. Raises StorageError.
+    """
+    if not dataset.uri.startswith(kept.GIVEN):
+        return None
+    path = folder / KEPT
+    if kept.same_in(dataset, [path]) is None:
+        write_directory(path, lambda empty: kept.write(dataset, empty), ELSEWHERE)
+    return f"{kept.SOURCE}:{path.absolute()}"
+
+
+def handed_over(folder: Path) -> str | None:
+    """The URI of the images that `hand_over` has kept in a directory; None if there are none."""
+    path = folder / KEPT
+    return f"{kept.SOURCE}:{path.absolute()}" if (path / kept.FACTS).is_file() else None
+
+
+def keep(dataset: Dataset, run: Run) -> None:
+    """Keep a data set in a run; runs beside it, or the directory that it was opened from, share their images with it.
+
+    Raises StorageError.
+    """
+    root = run.path.parent
+    same = kept.same_in(dataset, [root / KEPT, root.parent / KEPT, *sorted(root.glob(f"*/{KEPT}"))])
+    run.write_directory(KEPT, lambda empty: kept.write(dataset, empty, same))
 
 
 def _opened_again(recipe: Recipe, given: Dataset) -> Dataset | None:

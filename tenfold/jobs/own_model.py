@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tenfold.data.given.values import Data
 from tenfold.errors import StorageError
+from tenfold.jobs.own_data import value
 from tenfold.progress import SILENT, Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run
@@ -20,18 +22,26 @@ def is_keras_model(value: Any) -> bool:
     return any(kind.__module__.startswith("keras.") and kind.__name__ == "Model" for kind in type(value).__mro__)
 
 
-def recipe_of(model: Any, overrides: Mapping[str, Any] | None, watcher: Watcher = SILENT) -> Recipe:
-    """The recipe that trains a Keras model, with the optimizer that it was compiled with.
+def recipe_of(recipe: Any, overrides: Mapping[str, Any] | None = None, data: Data | None = None,
+              watcher: Watcher = SILENT) -> tuple[Recipe, Data | None]:
+    """(a Recipe from what stands for one, its data): a name, a TOML file, sections, or a Keras model.
 
-    The model is written to the cache. Raises UsageError or ModelFileError for an unsuitable model, RecipeError.
+    The recipe of a Keras model has the optimizer that it was compiled with; the model is written to the cache. A model
+    without weights is built for the images of `data`, which are then read. Raises UsageError or ModelFileError for an
+    unsuitable model, RecipeError.
     """
-    from tenfold.models import classifier
+    if not is_keras_model(recipe):
+        return Recipe.load(recipe, overrides), data
+    from tenfold.models import compiled, given
 
-    values, notes = classifier.settings(model, classifier.store(model))
-    recipe = Recipe.from_dict({}, name=classifier.name_of(model), overrides={**values, **(overrides or {})})
+    shape = None
+    if not recipe.built and data is not None:
+        dataset = value(Recipe.from_dict({}, overrides=overrides), data, watcher)
+        shape, data = dataset.shape, data if isinstance(data, str | Path) else dataset
+    values, notes = given.settings(recipe, shape)
     for note in notes:
         watcher.notice(note)
-    return recipe
+    return Recipe.from_dict({}, name=compiled.name_of(recipe), overrides={**values, **(overrides or {})}), data
 
 
 def keep_model(run: Run, recipe: Recipe) -> None:

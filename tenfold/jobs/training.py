@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from tenfold import machine
-from tenfold.data import kept
 from tenfold.data.given.values import Data
 from tenfold.errors import RunError
 from tenfold.interrupt import Interrupt
-from tenfold.jobs import steps
+from tenfold.jobs import own_data, steps
 from tenfold.jobs.checking import FILE as INSPECTION
 from tenfold.jobs.checking import before_training
 from tenfold.jobs.job import Interruptible, Job, Plan, listed
 from tenfold.jobs.learning_curve import check
-from tenfold.jobs.own_data import KEPT, check_data, choose
-from tenfold.jobs.own_model import is_keras_model, keep_model, recipe_of
+from tenfold.jobs.own_data import check_data, choose
+from tenfold.jobs.own_model import keep_model, recipe_of
 from tenfold.jobs.ranks import check as check_ranks
 from tenfold.jobs.resuming import continue_run
 from tenfold.progress import SILENT, Watcher
@@ -36,8 +35,8 @@ def train(
 ) -> Run:
     """Train a recipe on a data set, evaluate the best model and write the report. Returns the complete run.
 
-    recipe: a Recipe, the name of a shipped recipe, a TOML file, a dictionary of sections, or a Keras classifier that
-    ends with a Dense layer (see `docs/python.md`). overrides: values of the recipe by key. data: the name, URI or path
+    recipe: a Recipe, the name of a shipped recipe, a TOML file, a dictionary of sections, or a Keras classifier (see
+    `docs/python.md`). overrides: values of the recipe by key. data: the name, URI or path
     of a data set, labelled images as Python values (see `docs/python.md`), or None for the recipe's own source; missing
     public data are downloaded, and images given as values are kept with the run up to 2 GiB. callbacks: a
     `keras.callbacks.Callback` or a list of them. runs, name: the run directory is `<runs>/<name>-<number>`; the
@@ -58,8 +57,8 @@ def train(
     callbacks = listed(callbacks)
     if teacher is not None:
         overrides = {**(overrides or {}), "train.distillation.teacher": str(Run.open(teacher).path.absolute())}
-    recipe = recipe_of(recipe, overrides, watcher) if is_keras_model(recipe) else Recipe.load(recipe, overrides)
     check_root(Path(runs))
+    recipe, data = recipe_of(recipe, overrides, data, watcher)
     check_name(name or recipe.name)
     if learning_curve:
         check(recipe)
@@ -86,10 +85,10 @@ def fit_only(recipe: Any, data: Data, callbacks: Any = (), *, overrides: Mapping
     """Train a recipe, as `train` does, but only up to its validation: without a test score and a report."""
     machine.check()
     callbacks = listed(callbacks)
-    recipe = recipe_of(recipe, overrides) if is_keras_model(recipe) else Recipe.load(recipe, overrides)
+    recipe, given = recipe_of(recipe, overrides, data)
     with Interrupt() as interrupt:
         watcher = Interruptible(SILENT, interrupt)
-        chosen = choose(recipe, data, watcher)
+        chosen = choose(recipe, given, watcher)
         job = Job(chosen.recipe, chosen.dataset, callbacks, watcher, interrupt, tested=False)
         return _start(job, Path(runs), recipe.name, lambda: None)
 
@@ -110,9 +109,14 @@ def probe_sections(backbone: str) -> dict[str, Any]:
             "train": {"fit": "logistic-regression", "epochs": 1}}
 
 
-def seeds(recipe: Any, count: int, overrides: Mapping[str, Any] | None = None) -> list[Recipe]:
-    """The recipe (as for `train`) with `count` consecutive seeds, starting with its own."""
-    recipe = recipe_of(recipe, overrides) if is_keras_model(recipe) else Recipe.load(recipe, overrides)
+def seeds(recipe: Any, count: int, overrides: Mapping[str, Any] | None = None,
+          data: Data | None = None) -> list[Recipe]:
+    """The recipe (as for `train`) with `count` consecutive seeds, starting with its own.
+
+    data: the images for which a Keras model is built that has no weights yet. Raises UsageError if it needs them, and
+    the errors of `train` for an unsuitable recipe or model.
+    """
+    recipe, _ = recipe_of(recipe, overrides, data)
     return [recipe.replace({"train.seed": recipe.train.seed + i}) for i in range(count)]
 
 
@@ -138,7 +142,7 @@ def _start(job: Job, runs: Path, name: str, inspect: Callable[[], dict[str, Any]
     keep, inspection = job.keep, inspect()
     with Run.begin(runs, name, job.recipe) as run:
         if keep is not None:
-            run.write_directory(KEPT, lambda folder: kept.write(keep, folder))
+            own_data.keep(keep, run)
         keep_model(run, job.recipe)
         if inspection is not None:
             run.write_json(INSPECTION, inspection)

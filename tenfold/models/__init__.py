@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,7 +83,10 @@ def check_build(section: ModelSection, shape: tuple[int, int, int], classes: int
 
 
 def build_without_memory(section: ModelSection, shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """The plain network from `build`, without memory for weights. The same one is built only once."""
+    """The plain network from `build`, without memory for weights unless it has layers of the user's own.
+
+    The same one is built only once.
+    """
     return _built_without_memory(section.model_dump_json(), shape, classes)
 
 
@@ -90,8 +94,16 @@ def build_without_memory(section: ModelSection, shape: tuple[int, int, int], cla
 def _built_without_memory(section: str, shape: tuple[int, int, int], classes: int) -> keras.Model:
     from tenfold.foreign.load import without_memory
 
-    with without_memory():
-        return build(ModelSection.model_validate_json(section), shape, classes)
+    read = ModelSection.model_validate_json(section)
+    with contextlib.nullcontext() if has_own_layers(read) else without_memory():
+        return build(read, shape, classes)
+
+
+def has_own_layers(section: ModelSection) -> bool:
+    """Whether a network has layers of the user's own, which may compute what needs memory."""
+    from tenfold.foreign.custom import used_in
+
+    return section.name == "keras" and bool(used_in(Path(section.options["file"]).expanduser()))
 
 
 def obtain(section: ModelSection, watcher: Watcher = SILENT) -> None:

@@ -1,9 +1,7 @@
 """Backbones: EfficientNet-Lite0, `keras.applications`, runs and files, rebuilt with Tenfold's plain or fast layers.
 
-A backbone is first loaded as a sketch: its graph without weight values (`foreign.load.without_memory`). `draw` walks
-the graph and creates each layer again. Plain layers are unchanged; fast layers are channels-first, in the precision
-of the training. If a layer has no channels-first form, the whole backbone stays channels-last behind one
-permutation: slower, with the same results.
+A backbone is first loaded as a sketch: its graph without weight values (`foreign.load.without_memory`). `draw` creates
+each layer again (`twins`).
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,31 +19,17 @@ import numpy as np
 from tenfold.backend import keras
 from tenfold.errors import ModelFileError, UnknownNameError, UsageError
 from tenfold.foreign.load import BATCH as BATCH  # for modules that compute features
-from tenfold.foreign.load import inside, load_model, sketch_model, without_memory
+from tenfold.foreign.load import load_model, sketch_model, without_memory
 from tenfold.models import efficientnet_lite
-from tenfold.models.layers import (
-    BatchNormalization,
-    Conv2D,
-    Dense,
-    DepthwiseConv2D,
-    Dropout,
-    Flatten,
-    Layers,
-    MaxPooling2D,
-    ReLU6,
-    put,
-)
+from tenfold.models.layers import Layers, put
+from tenfold.models.twins import PREFIX as PREFIX
+from tenfold.models.twins import flat as flat
+from tenfold.models.twins import redraw
 from tenfold.storage.paths import expanded
 
-PREFIX = "backbone_"  # of the names of backbone layers; no other layer name starts with it
 SIZES = (8, 16, 32, 48, 64, 72, 80, 96, 128, 160, 224, 256, 331)  # pixels per side to try as input size
 REFERENCE_SIZE = 224  # pixels per side at which stages are determined
 UNAVAILABLE = ("NASNetLarge", "NASNetMobile")  # Keras does not support them on PyTorch
-
-ANY_FORMAT = ("Activation", "ReLU", "LeakyReLU", "ELU", "Dropout", "GaussianDropout", "GaussianNoise", "Add",
-              "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Identity", "CustomScaleLayer")
-BY_AXIS = ("BatchNormalization", "Normalization", "Concatenate")
-OVER_CHANNELS = ("softmax", "log_softmax", "glu")  # activations along the last axis
 
 
 def names() -> list[str]:
@@ -262,19 +246,6 @@ def rebuild(plain: keras.Model) -> keras.Model:
     return network
 
 
-def redraw(layers: Layers, x: Any, model: keras.Model, is_trained: Callable[[Any], bool], *, prefix: str = PREFIX,
-           blank: bool = False) -> tuple[Any, bool]:
-    """Apply twins of a graph's layers to a symbolic batch: (their output, whether the twins are channels-first).
-
-    The names of the twins begin with `prefix`; if `blank`, their weights are zero, to be replaced.
-    """
-    channels_first = layers.fast and _has_channels_first_form(model)
-    if layers.fast and not channels_first:
-        x = keras.layers.Permute((2, 3, 1), dtype="float32", name="channels_last")(x)
-    twins = _Twins(layers, channels_first, model.inputs[0].shape[-1], is_trained, prefix, blank)
-    return model._run_through_graph(x, operation_fn=twins), channels_first
-
-
 def match_input(layers: Layers, x: Any, model: keras.Model) -> Any:
     """Resize images and repeat their channel as the backbone requires."""
     axis = 1 if layers.fast else -1
@@ -290,109 +261,3 @@ def match_input(layers: Layers, x: Any, model: keras.Model) -> Any:
         raise UsageError(f"model.backbone: {model.name!r} received images of {given} channels; expected {taken}: "
                          "choose another backbone")
     return x
-
-
-class _Twins:
-    """Creates one twin of each layer of a graph, with a new name; if `blank`, with weights of zero to be replaced."""
-
-    def __init__(self, layers: Layers, channels_first: bool, channels: int, is_trained: Callable[[Any], bool],
-                 prefix: str, blank: bool) -> None:
-        self.layers, self.channels_first, self.channels, self.is_trained = layers, channels_first, channels, is_trained
-        self.prefix, self.blank = prefix, blank
-        self.made: dict[int, Any] = {}
-
-    def __call__(self, operation: Any) -> Any:
-        if isinstance(operation, keras.Model):  # a nested network: use its layers directly
-            return lambda x, **_: inside(operation)._run_through_graph(x, operation_fn=self)
-        if isinstance(operation, keras.layers.InputLayer):
-            return lambda x: x
-        if not isinstance(operation, keras.layers.Layer):
-            return operation  # a plain addition or multiplication has no weights and works in either format
-        if id(operation) not in self.made:
-            self.made[id(operation)] = self._twin(operation)
-        return self.made[id(operation)]
-
-    def _twin(self, layer: Any) -> Any:
-        config = layer.get_config()
-        config["name"] = self.prefix + layer.name
-        config["dtype"] = self._dtype(layer)
-        if self.blank:  # random numbers take a second
-            config |= dict.fromkeys((key for key in config if key.endswith("_initializer")), "zeros")
-        if self.channels_first:
-            if "data_format" in config:
-                config["data_format"] = "channels_first"
-            if type(layer).__name__ in BY_AXIS:
-                config["axis"] = 1
-            if isinstance(layer, keras.layers.Reshape) and len(layer.target_shape) == 3:
-                config["target_shape"] = (layer.target_shape[2], *layer.target_shape[:2])
-            if isinstance(layer, keras.layers.Rescaling):
-                config |= {key: np.reshape(config[key], (-1, 1, 1)).tolist() for key in ("scale", "offset")
-                           if np.ndim(config[key]) == 1}
-        twin = self._kind(layer).from_config(config)
-        twin.trainable = self.is_trained(layer)
-        return twin
-
-    def _kind(self, layer: Any) -> Any:
-        """The class of the twin: the fast one if it has the same weights."""
-        if not self.channels_first:
-            return type(layer)
-        kind = type(layer)
-        if kind is keras.layers.BatchNormalization and layer.scale and layer.center:
-            return BatchNormalization
-        if kind is keras.layers.ReLU and layer.max_value == 6 and not layer.negative_slope and not layer.threshold:
-            return ReLU6
-        if kind is keras.layers.Dropout and not layer.noise_shape:
-            return Dropout
-        if kind is keras.layers.Dense and layer.use_bias:
-            return Dense
-        if kind is keras.layers.MaxPooling2D and layer.padding == "valid" and layer.strides == layer.pool_size:
-            return MaxPooling2D
-        return {keras.layers.Conv2D: Conv2D, keras.layers.DepthwiseConv2D: DepthwiseConv2D,
-                keras.layers.Flatten: Flatten}.get(kind, kind)
-
-    def _dtype(self, layer: Any) -> str:
-        """The dtype of the twin: float32 for layers on the image itself, because bfloat16 loses bits of a pixel."""
-        narrow = isinstance(layer.output.shape, tuple) and layer.output.shape[-1] == self.channels
-        return "float32" if narrow or not self.layers.fast else self.layers.dtype
-
-
-def flat(model: keras.Model) -> list[Any]:
-    """The layers of a graph, including those of nested networks."""
-    inner = [flat(layer) if isinstance(layer, keras.Model) else [layer] for layer in model.layers]
-    return [layer for group in inner for layer in group if not isinstance(layer, keras.layers.InputLayer)]
-
-
-def _has_channels_first_form(operation: Any) -> bool:
-    """Whether a graph or an operation gives the same results with channels first."""
-    if isinstance(operation, keras.Model):
-        parts = inside(operation).operations
-        return all(_has_channels_first_form(part) for part in parts if not isinstance(part, keras.layers.InputLayer))
-    kind, nodes = type(operation).__name__, operation._inbound_nodes
-    given = [{len(x.shape) for x in node.input_tensors} for node in nodes]
-    if any(len(ranks) > 1 for ranks in given):  # broadcasting along the last axes depends on the format
-        return False
-    spatial = any(len(x.shape) == 4 for node in nodes for x in node.output_tensors)
-    if not isinstance(operation, keras.layers.Layer):
-        return True  # an addition or multiplication of maps or with a number
-    noise = getattr(operation, "noise_shape", None) or ()  # dropping whole images works in either format
-    if not _is_pointwise(getattr(operation, "activation", None), spatial) or any(side != 1 for side in noise[1:]):
-        return False
-    if kind in BY_AXIS:
-        axis = operation.axis
-        return axis in (-1, 3, [-1], [3], (3,), (-1,))
-    if kind == "Reshape":  # as attention blocks do with pooled features
-        return len(operation.target_shape) == 3 and tuple(operation.target_shape[:2]) == (1, 1)
-    if kind == "Rescaling":
-        return max(np.ndim(operation.scale), np.ndim(operation.offset)) <= int(spatial)
-    if kind == "Dense":
-        return given == [{2}] * len(nodes)
-    if kind == "Softmax":
-        return False
-    return kind in ANY_FORMAT or "data_format" in operation.get_config()
-
-
-def _is_pointwise(activation: Any, spatial: bool) -> bool:
-    """Whether an activation (a function, a layer or None) of feature maps is elementwise."""
-    if isinstance(activation, keras.layers.Layer):
-        return _has_channels_first_form(activation)
-    return not (spatial and getattr(activation, "__name__", None) in OVER_CHANNELS)

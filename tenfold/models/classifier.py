@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tenfold.backend import keras
-from tenfold.data.location import model_root
-from tenfold.errors import ModelFileError, UsageError
-from tenfold.foreign.load import inside, load_model, sketch_model
-from tenfold.models.backbone import flat, match_input, redraw
-from tenfold.models.layers import Layers, finalise
-from tenfold.recipe import ModelSection
-from tenfold.recipe.options import options_of
-from tenfold.registry import OPTIMIZERS
-from tenfold.storage.files import write_whole
+import numpy as np
 
-ADVICE = "set TENFOLD_CACHE to another directory"
-LOSSES = ("categoricalcrossentropy",)  # with "sparse" in front or without; others are replaced by it
-SCALING = ("Rescaling", "Normalization")  # layers that scale pixels themselves
+from tenfold.backend import keras
+from tenfold.errors import ModelFileError, UsageError
+from tenfold.foreign.load import load_model, sketch_model
+from tenfold.models.backbone import match_input
+from tenfold.models.layers import Layers, finalise
+from tenfold.models.twins import flat, redraw
+from tenfold.recipe import ModelSection
 
 
 def draw(layers: Layers, x: Any, file: str, pixels: str) -> Any:
@@ -36,44 +28,77 @@ def draw(layers: Layers, x: Any, file: str, pixels: str) -> Any:
 def check(section: ModelSection, classes: int) -> None:
     """Raise UsageError if the classifier has another number of classes, ModelFileError if it is unsuitable."""
     file = section.options["file"]
-    units = parts(_sketch(file), file)[1].units
-    if units != classes:
+    sketch = _sketch(file)
+    units = sketch.outputs[0].shape[-1]
+    parts(sketch, file)
+    if units != classes and (units, classes) != (1, 2):
         raise UsageError(f"the model {file} has {units:,} outputs; expected {classes:,}, one for each class of the "
                          "data set")
 
 
 def initialise(network: keras.Model, section: ModelSection) -> None:
-    """Copy the weights of the file into a network from `tenfold.models.build`."""
+    """Copy the weights of the file into a network from `tenfold.models.build`, and the penalties of its last layer.
+
+    A single output becomes the second of two classes, whose probabilities are the same. Without a Dense layer at its
+    end, the network has one that changes nothing and is not trained.
+    """
     file = section.options["file"]
     features, last = parts(load_model(file), file)
     for layer, drawn in zip(flat(features), flat(parts(_sketch(file), file)[0]), strict=True):
         if layer.weights:
             network.get_layer(drawn.name).set_weights(layer.get_weights())
-    kernel = last.get_weights()[0]
-    bias = last.get_weights()[1] if last.use_bias else keras.ops.convert_to_numpy(keras.ops.zeros(last.units))
-    network.get_layer("logits").set_weights([kernel, bias])
+    logits = network.get_layer("logits")
+    if last is None:
+        logits.set_weights([np.eye(logits.units), np.zeros(logits.units)])
+        logits.trainable = False
+    else:
+        kernel = keras.ops.convert_to_numpy(last.kernel)
+        bias = keras.ops.convert_to_numpy(last.bias) if last.use_bias else np.zeros(last.units)
+        added = logits.units - last.units
+        logits.set_weights([np.pad(kernel, ((0, 0), (added, 0))), np.pad(bias, (added, 0))])
+        logits.trainable = last.trainable
+        for name in ("kernel", "bias"):
+            getattr(logits, name).regularizer = getattr(last, f"{name}_regularizer")
+            getattr(logits, name).constraint = getattr(last, f"{name}_constraint")
     finalise(network.layers)
 
 
 def parts(model: keras.Model, file: str) -> tuple[keras.Model, Any]:
-    """(the network up to the input of the last Dense layer, that layer). Raises ModelFileError without such a layer."""
-    last, softmax = _producer(model.outputs[0]), False
-    if isinstance(last, keras.layers.Softmax) or (isinstance(last, keras.layers.Activation) and _is_softmax(last)):
-        last, softmax = _producer(last.input), True
-    suitable = isinstance(last, keras.layers.Dense) and len(model.outputs) == 1 and len(last.input.shape) == 2
-    if not suitable or not (last.activation.__name__ == "linear" or (_is_softmax(last) and not softmax)):
-        given = f"{type(last).__name__}" + (f" with {last.activation.__name__}" if hasattr(last, "activation") else "")
-        raise ModelFileError(f"{file}: the model ends with {given}; expected a Dense layer with a unit for each class, "
-                             "with softmax or without an activation")
-    return keras.Model(model.inputs, last.input, name=model.name), last
+    """(the network up to the input of the last Dense layer, that layer), or (the network up to its softmax, None).
+
+    Raises ModelFileError for a model that ends otherwise.
+    """
+    output = model.outputs[0]
+    last, before = _producer(output)
+    softmax = _activation(last) == "softmax" and not isinstance(last, keras.layers.Dense)
+    sigmoid = _activation(last) == "sigmoid" and not isinstance(last, keras.layers.Dense)
+    if softmax or (sigmoid and output.shape[-1] == 1):
+        output = before
+        last, before = _producer(output)
+    single = len(model.outputs) == 1 and len(output.shape) == 2
+    if single and isinstance(last, keras.layers.Dense) and last.activity_regularizer is None:
+        allowed = ("linear",) if softmax or sigmoid else ("linear", "sigmoid" if last.units == 1 else "softmax")
+        if _activation(last) in allowed and (last.units > 1 or not softmax):
+            return keras.Model(model.inputs, before, name=model.name), last
+    elif single and softmax and output.shape[-1] > 1:
+        return keras.Model(model.inputs, output, name=model.name), None
+    given = f"{type(last).__name__}" + (f" with {_activation(last)}" if hasattr(last, "activation") else "")
+    raise ModelFileError(f"{file}: the model ends with {given}; expected a Dense layer with a unit for each class, "
+                         "with softmax or without an activation, or one unit with sigmoid for two classes")
 
 
-def _producer(tensor: Any) -> Any:
-    return tensor._keras_history.operation
+def _producer(tensor: Any) -> tuple[Any, Any]:
+    """(the operation that returns a tensor, its first input)."""
+    operation, node, _ = tensor._keras_history
+    inputs = operation._inbound_nodes[node].input_tensors
+    return operation, inputs[0] if inputs else tensor
 
 
-def _is_softmax(layer: Any) -> bool:
-    return getattr(layer.activation, "__name__", "") == "softmax"
+def _activation(operation: Any) -> str:
+    """The activation of a layer, or that which an operation is; empty if none."""
+    if type(operation).__name__ in ("Softmax", "Sigmoid") and getattr(operation, "axis", -1) == -1:
+        return type(operation).__name__.lower()
+    return getattr(getattr(operation, "activation", None), "__name__", "")
 
 
 def _sketch(file: str) -> keras.Model:
@@ -81,69 +106,3 @@ def _sketch(file: str) -> keras.Model:
         raise UsageError("model.file: received no path; expected a .keras file: `tenfold.train(model, data)` in Python "
                          "writes it")
     return sketch_model(Path(file).expanduser())
-
-
-# ----------------------------------------------------------------------------------------------------
-# models given in Python
-
-
-def store(model: keras.Model) -> Path:
-    """Write a model with its weights, but not its optimizer, to the cache; the name of the file is its content.
-
-    Raises UsageError for a model without a graph from images to classes, ModelFileError for layers that are not Keras'
-    own, StorageError.
-    """
-    graph = inside(model) if isinstance(model, keras.Sequential) else model
-    if graph is None:
-        raise UsageError("the Keras model has no input shape; expected one that begins with "
-                         "keras.Input((height, width, channels))")
-    if not isinstance(graph, keras.models.Model) or not hasattr(graph, "_run_through_graph"):
-        raise UsageError(f"the Keras model is a {type(model).__name__}, a class of its own; expected a Sequential or "
-                         "functional model of Keras' layers")
-    plain = keras.Model(graph.inputs, graph.outputs, name=model.name)
-    digest = hashlib.sha256(plain.to_json().encode())
-    for weight in plain.get_weights():
-        digest.update(weight.tobytes())
-    path = model_root() / f"{digest.hexdigest()[:16]}.keras"
-    if not path.is_file():
-        write_whole(path, plain.save, ADVICE)
-    parts(_sketch(str(path)), model.name)
-    return path
-
-
-def settings(model: keras.Model, file: Path) -> tuple[dict[str, Any], list[str]]:
-    """(values of a recipe by key: the model, and the optimizer that it was compiled with; sentences about others)."""
-    values: dict[str, Any] = {"model.name": "keras", "model.file": str(file)}
-    scales = any(type(layer).__name__ in SCALING for layer in flat(model))
-    values["model.pixels"] = "0-255" if scales else "0-1"
-    notes = [] if scales else ["the model has no Rescaling layer: its pixels are divided by 255 (model.pixels=0-1)"]
-    if any(getattr(layer, "kernel_regularizer", None) for layer in flat(model)):
-        notes.append("the regularizers of the model's layers are not used; set train.optimizer.weight_decay instead")
-    if getattr(model, "optimizer", None) is not None:
-        values |= _optimizer(model.optimizer, notes)
-        loss = model.loss if isinstance(model.loss, str) else type(model.loss).__name__
-        if not loss.lower().replace("_", "").removeprefix("sparse").startswith(LOSSES):
-            notes.append(f"the loss is cross-entropy, not {loss}")
-    return values, notes
-
-
-def name_of(model: keras.Model) -> str:
-    """The name of a model, fit for the name of a run."""
-    return re.sub(r"[^\w.+-]+", "-", model.name).strip("-.+") or "model"
-
-
-def _optimizer(optimizer: Any, notes: list[str]) -> Mapping[str, Any]:
-    name = type(optimizer).__name__.lower()
-    rate = getattr(optimizer, "_learning_rate", None)
-    if name not in OPTIMIZERS:
-        notes.append(f"the optimizer is that of the recipe, not {type(optimizer).__name__}; set train.optimizer")
-        return {}
-    values: dict[str, Any] = {"train.optimizer": name}
-    for option in options_of(OPTIMIZERS.get(name)).model_fields:
-        if getattr(optimizer, option, None) is not None:
-            values[f"train.optimizer.{option}"] = getattr(optimizer, option)
-    if isinstance(rate, keras.Variable):
-        values["train.learning_rate"] = float(rate.numpy())
-    else:
-        notes.append("the learning rate is that of the recipe, not a schedule of Keras; set train.schedule")
-    return values

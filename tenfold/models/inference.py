@@ -32,7 +32,8 @@ def compiled(network: keras.Model) -> Compute:
     steps, first, last = _recorded(network)
     steps = _fused(steps, last)
     end_of_use = {slot: number for number, step in enumerate(steps) for slot in step.taken()}
-    numbers = max(math.prod(side or 1 for side in layer.output.shape[1:]) for layer in network.layers)
+    numbers = max(math.prod(side or 1 for side in output.shape[1:])
+                  for layer in network.layers for output in keras.tree.flatten(layer.output))
     part = max(1, LARGEST_MAP // numbers)
 
     def compute(x: torch.Tensor) -> torch.Tensor:

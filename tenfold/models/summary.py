@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tenfold.backend import compiler
 from tenfold.foreign.load import without_memory
 from tenfold.later import importing_later
-from tenfold.models import build, build_without_memory
+from tenfold.models import build, build_without_memory, has_own_layers
 from tenfold.recipe import ModelSection
 
 
@@ -26,8 +27,10 @@ class Summary:
         """Build the plain model of a recipe's `[model]` section, without memory, and count."""
         counter = FlopCounterMode(display=False)
         model = build_without_memory(section, shape, classes)
-        with without_memory(), importing_later(compiler()), torch.no_grad(), counter:
-            model(torch.zeros(1, *shape, device="meta"), training=False)
+        own = has_own_layers(section)
+        memory = contextlib.nullcontext() if own else without_memory()
+        with memory, importing_later(compiler()), torch.no_grad(), counter:
+            model(torch.zeros(1, *shape, device="cpu" if own else "meta"), training=False)
         return cls(model.count_params(), counter.get_total_flops())
 
 

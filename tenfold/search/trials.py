@@ -25,6 +25,7 @@ from tenfold.data.dataset import Dataset
 from tenfold.errors import DivergedError, RecipeError, RunError, StorageError, first_line
 from tenfold.interrupt import Interrupt
 from tenfold.jobs.job import Interruptible, Job, Pruned
+from tenfold.jobs.own_data import handed_over
 from tenfold.jobs.resuming import continue_run
 from tenfold.progress import Together, Watcher
 from tenfold.recipe import Recipe
@@ -71,6 +72,11 @@ class Trials:
 
     def __exit__(self, *_: object) -> None:
         close(self._storage)
+
+    @property
+    def data(self) -> str | None:
+        """The URI of the images that the search was given in Python; None if its recipe names a data set."""
+        return handed_over(self.folder)
 
     def all(self) -> list[FrozenTrial]:
         """All trials in the storage, by number."""

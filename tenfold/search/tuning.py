@@ -11,13 +11,15 @@ from typing import Any
 
 from tenfold import machine
 from tenfold.data.dataset import Dataset
+from tenfold.data.given.values import Data
 from tenfold.data.splits import prepare
 from tenfold.errors import TenfoldError, UsageError, unknown
 from tenfold.evaluation.metrics import metric
 from tenfold.interrupt import Interrupt
 from tenfold.jobs import executors, in_folds
 from tenfold.jobs.job import Interruptible
-from tenfold.jobs.own_data import open_data, prepared, with_source
+from tenfold.jobs.own_data import given_once, hand_over, open_data, prepared, value, with_source
+from tenfold.jobs.own_model import recipe_of
 from tenfold.progress import Watcher, stop_if_asked
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.recipe import Recipe
@@ -46,7 +48,7 @@ class Found:
 
 
 def tune(
-    recipe: Recipe | str | Path, data: str | None = None, *, trials: int = 50, minutes: float | None = None,
+    recipe: Any, data: Data | None = None, *, trials: int = 50, minutes: float | None = None,
     by: str = "roc_auc", space: Space | str | Path | None = None, sampler: str = "tpe", pruner: str = "halving",
     folds: int | None = None, workers: int | None = None, final_seeds: int = 3, seed: int = 0,
     runs: str | Path = "runs", name: str | None = None, new: bool = False, storage: str | None = None,
@@ -54,15 +56,16 @@ def tune(
 ) -> Found:
     """Search for the recipe with the best score `by` on the validation split, then judge it on the test split.
 
-    recipe: where the search begins; data: name or URI of a data set, None for the recipe's own; trials: number of
-    trainings; minutes: no trial begins after so many minutes of training; space: ranges of recipe keys, or a file with
-    them (default: the space of the recipe's model); sampler: one of `samplers.NAMES`; pruner: one of `pruners.NAMES`;
-    folds: train each trial without each of so many folds of the training images, and rank it by the mean score of the
-    folds, instead of by the validation split (pruning looks at the first fold only); workers: processes that share the
-    threads (default: one for each thread, as far as memory suffices); final_seeds: number of trainings for the verdict;
-    seed: of the sampler; name: the directory is `<runs>/<name>-<number>`, by default search-<recipe>-<data set>; new:
-    begin another search, even if there is one; storage: URL of a PostgreSQL database instead of a journal in the
-    directory; on: `ray` or the address of a Ray cluster that trains the trials, by default one on each of its cores.
+    recipe: where the search begins, as for `train`; data: as for `train`, None for the recipe's own (images given as
+    values are kept in the directory of the search); trials: number of trainings; minutes: no trial begins after so many
+    minutes of training; space: ranges of recipe keys, or a file with them (default: the space of the recipe's model);
+    sampler: one of `samplers.NAMES`; pruner: one of `pruners.NAMES`; folds: train each trial without each of so many
+    folds of the training images, and rank it by the mean score of the folds, instead of by the validation split
+    (pruning looks at the first fold only); workers: processes that share the threads (default: one for each thread, as
+    far as memory suffices); final_seeds: number of trainings for the verdict; seed: of the sampler; name: the directory
+    is `<runs>/<name>-<number>`, by default search-<recipe>-<data set>; new: begin another search, even if there is one;
+    storage: URL of a PostgreSQL database instead of a journal in the directory; on: `ray` or the address of a Ray
+    cluster that trains the trials, by default one on each of its cores.
 
     The same call continues an interrupted search: finished trials are kept, interrupted ones continued. A finished
     search is returned as it is. Raises a TenfoldError before anything is written if the input is invalid;
@@ -74,14 +77,19 @@ def tune(
     check_url(storage)
     _check_choice("--sampler", sampler, samplers.NAMES)
     _check_choice("--pruner", pruner, pruners.NAMES)
-    recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
-    recipe = recipe if data is None else with_source(recipe, data)
+    recipe, data = recipe_of(recipe, None, data, watcher)
+    given = None
+    if isinstance(data, str | Path):
+        recipe = with_source(recipe, data)
+    elif data is not None:
+        given = given_once(recipe, data, watcher)
+        recipe = with_source(recipe, given.uri)
     space = space if isinstance(space, Space) else Space.load(recipe, space)
     if recipe.data.folds is not None:
         raise UsageError("a search with folds needs --folds; received data.folds in the recipe: leave it out")
-    dataset = _dataset(recipe, watcher)
+    dataset = _dataset(recipe, given, watcher)
     if folds is not None:
-        prepare(open_data(recipe), in_folds(recipe, folds)[0].data)  # raises errors before anything is written
+        prepare(given or open_data(recipe), in_folds(recipe, folds)[0].data)  # raises errors before anything is written
     name = name or f"search-{recipe.name}-{dataset.name}"
     check_name(name)
     plan = SearchPlan(recipe.to_dict(), space.to_dict(), by, sampler, pruner, seed, dataset.fingerprint(),
@@ -92,6 +100,8 @@ def tune(
         if not (folder / PAGE).exists():  # the process was killed before it wrote the page
             write_page(folder, before)
         return Found(folder, before, folder / BEST, folder / PAGE)
+    if given is not None:
+        hand_over(given, folder)
     if sampler == "grid":
         trials = min(trials, len(samplers.combinations(space, recipe)))
     workers = min(workers or executors.all_workers(on), trials)
@@ -117,9 +127,13 @@ def work_alone(folder: Path, storage: str | None, limit: int, seconds: float | N
 
 
 class Datasets:
-    """The prepared data sets of the trials; each size of the images is opened once."""
+    """The prepared data sets of the trials; each size of the images is opened once.
 
-    def __init__(self) -> None:
+    given: the URI of the images that the search was given in Python; None for those of the recipes.
+    """
+
+    def __init__(self, given: str | None = None) -> None:
+        self._given = given
         self._opened: dict[int | None, Dataset] = {}
         self._prepared: dict[tuple[int | None, int], Dataset] = {}
 
@@ -127,7 +141,7 @@ class Datasets:
         """The data set with the splits of a recipe; own images are resized when they are read."""
         size, fold = recipe.model.image_size, recipe.data.fold
         if size not in self._opened:
-            self._opened[size] = open_data(recipe)
+            self._opened[size] = value(recipe, self._given) if self._given else open_data(recipe)
         if (size, fold) not in self._prepared:
             self._prepared[size, fold] = prepare(self._opened[size], recipe.data)
         return self._prepared[size, fold]
@@ -138,7 +152,7 @@ def work(search: Trials, limit: int, seconds: float | None, watcher: Watcher) ->
 
     seconds: none begins after all trials together have taken so long.
     """
-    datasets = Datasets()
+    datasets = Datasets(search.data)
     with Interrupt() as interrupt:
         search.watcher = Interruptible(watcher, interrupt)
         while True:
@@ -186,11 +200,12 @@ def _finished(search: Trials, final_seeds: int, workers: int, watcher: Watcher, 
     return Found(search.folder, before, search.folder / BEST, search.folder / PAGE)
 
 
-def _dataset(recipe: Recipe, watcher: Watcher) -> Dataset:
-    """The prepared data set of a recipe. Raises UsageError without the splits that a search needs."""
+def _dataset(recipe: Recipe, given: Dataset | None, watcher: Watcher) -> Dataset:
+    """The data set of a recipe, or the given one, prepared. Raises UsageError without the splits that a search needs.
+    """
     from tenfold.training import check
 
-    dataset = prepared(recipe, None, watcher)
+    dataset = prepared(recipe, given, watcher)
     if dataset.validation is None:
         raise UsageError("a search chooses by the validation split, and there is none; expected one: set "
                          "data.validation=0.1")

@@ -44,7 +44,7 @@ def finalists(trials: Trials, best: Mapping[str, Any], seeds: int) -> list[Recip
 def train(trials: Trials, recipes: Sequence[Recipe], workers: int, watcher: Watcher,
           on: str | None = None) -> list[Run]:
     """Train the finalists, or continue them; finished ones are kept."""
-    calls = [partial(jobs.train, recipe, runs=trials.folder / FOLDER, name=recipe.name, resume=True)
+    calls = [partial(jobs.train, recipe, trials.data, runs=trials.folder / FOLDER, name=recipe.name, resume=True)
              for recipe in recipes]
     runs = {index: executors.result(outcome) for index, outcome in executors.run_all(calls, workers, watcher, on)}
     return [runs[index] for index in sorted(runs)]

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 
 from tenfold.backend import keras
 from tenfold.models.layers import Whitening, finalise, forward
+from tenfold.models.twins import is_known
 from tenfold.recipe import TrainSection
 from tenfold.training.augment import Batch, augmented
 from tenfold.training.loader import Loader
@@ -104,8 +105,12 @@ class Trainer:
                 move([*model.variables, *optimizer.variables], device)
                 finalise(model.layers)
         self._parameters = [v.value for v in model.trainable_variables]
-        self._seeds = [layer.seed_generator.state for layer in model.layers
-                       if getattr(layer, "seed_generator", None) is not None]
+        layers = model._flatten_layers(include_self=False)
+        self._seeds = [generator.state for layer in layers for generator in layer._seed_generators]
+        self._has_own_layers = not all(map(is_known, layers))
+        self._has_losses = self._has_own_layers or any(
+            getattr(part, "activity_regularizer", None) or getattr(part, "regularizer", None)
+            for part in (*layers, *model.trainable_variables))
 
     def adapt(self, split: Loader, count: int = 5000) -> None:
         """Fit the layers that need statistics of their input (whitening) to the first `count` images, in order."""
@@ -118,11 +123,16 @@ class Trainer:
     def step(self, split: Loader, index: torch.Tensor, seed: int, epoch: int = 1,
              scale: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
         """Train on the images at `index` (int64 [b]) of a split, resized by `scale`: (loss, number correct)."""
+        with seeded(seed % 2**32) if self._has_own_layers else contextlib.nullcontext():
+            return self._step(split, index, seed, epoch, scale)
+
+    def _step(self, split: Loader, index: torch.Tensor, seed: int, epoch: int,
+              scale: float) -> tuple[torch.Tensor, torch.Tensor]:
         torch.default_generator.manual_seed(seed)
         if self.device == "cuda":
             torch.cuda.manual_seed(seed)
-        for number, state in enumerate(self._seeds):  # of Keras' own random layers
-            state.assign([seed % 2**31, number])
+        for number, state in enumerate(self._seeds):  # of Keras' own random layers, which count up from there
+            state.assign([seed % 2**31, number << 16])
         for parameter in self._parameters:
             parameter.grad = None
         with keras.device(self.device):
@@ -131,6 +141,8 @@ class Trainer:
             loss = self._loss(logits, targets)
             if self._teacher is not None:
                 loss = self._teacher.loss(loss, logits, index, x)
+            if self._has_losses:  # of regularizers and of `add_loss`
+                loss = sum(self.model.losses, loss)
             loss.backward()
             with torch.no_grad():
                 self._update([parameter.grad for parameter in self._parameters])

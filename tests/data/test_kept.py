@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,3 +56,33 @@ def test_damaged_files_are_one_line(dataset: Dataset, tmp_path: Path, name: str,
         (tmp_path / name).write_bytes({"empty": b"", "cut": half, "nonsense": b"\x80[]"}[damage])
     with pytest.raises(DataError, match=r"^[^\n]*damaged or missing[^\n]*$"):
         kept.open_kept(tmp_path)
+
+
+def test_a_data_set_that_is_kept_elsewhere_shares_its_images(dataset: Dataset, tmp_path: Path) -> None:
+    dataset = replace(dataset, uri=kept.given_uri(dataset))
+    for name in ("first", "second", "other", "damaged"):
+        (tmp_path / name).mkdir()
+    kept.write(dataset, tmp_path / "first")
+    kept.write(replace(dataset, train=dataset.train.take(np.arange(50))), tmp_path / "other")
+    shutil.copytree(tmp_path / "first", tmp_path / "damaged", dirs_exist_ok=True)
+    (tmp_path / "damaged" / "train-images.npy").write_bytes((tmp_path / "other" / "train-images.npy").read_bytes())
+    same = kept.same_in(dataset, [tmp_path / name for name in ("nowhere", "other", "damaged", "first")])
+    assert same == tmp_path / "first"
+    kept.write(dataset, tmp_path / "second", same)
+    assert (tmp_path / "second" / "train-images.npy").samefile(same / "train-images.npy")
+    shutil.rmtree(same)
+    assert kept.open_kept(tmp_path / "second").fingerprint() == dataset.fingerprint()
+
+
+def test_where_links_are_impossible_the_images_are_copied(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr("os.link", refuse)
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        kept.write(dataset, tmp_path / name, tmp_path / "first" if name == "second" else None)
+    assert not (tmp_path / "second" / "train-images.npy").samefile(tmp_path / "first" / "train-images.npy")
+    assert kept.open_kept(tmp_path / "second").fingerprint() == dataset.fingerprint()

@@ -27,7 +27,7 @@ def test_every_block_of_the_page_runs_in_order(tmp_path: Path, monkeypatch: pyte
     for block in BLOCKS:
         tree = ast.parse(block)
         exec(compile(tree, "docs/python.md", "exec"), names)
-    assert len(Run.list("runs")) == 5
+    assert len(Run.list("runs")) == 6
     printed = capsys.readouterr().out.splitlines()
     assert printed[-1].startswith("the training images: received 1,797 images and 10 labels; expected")
 
@@ -73,6 +73,7 @@ import numpy as np
 
 import tenfold
 from tenfold import Dataset, Recipe, Run, TenfoldClassifier, TenfoldError, Watcher, compare, evaluate, predict, train
+from tenfold.comparison import Leaderboard
 
 x, y = np.zeros((10, 8, 8), np.uint8), [0, 1] * 5
 recipe: Recipe = Recipe.load("mlp", {"train.epochs": 1})
@@ -94,6 +95,11 @@ def coursework() -> float:
     label: str | None = predict(run, [x[0], Path("a.png")])[0].label
     print(label, [row.model for row in compare([run, "runs/mlp-digits-1"])])
     TenfoldClassifier("mlp").fit(x, y).predict(x)
+    board: Leaderboard = tenfold.conduct("quick", (x, y), seeds=2, workers=2).board
+    best: Path = tenfold.tune("mlp", {"x_train": x, "y_train": y}, trials=2).best
+    entries = tenfold.explain(run, [x[0], Path("a.png"), b"png"]).entries
+    runs = [train(each, (x, y)) for each in tenfold.seeds(recipe, 3, data=(x, y))]
+    print(len(board), best.name, entries[0]["file"], [each.path for each in runs])
     return value
 
 

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from tenfold.backend import keras
 from tenfold.errors import FetchError, ModelFileError, UnknownNameError, UsageError
 from tenfold.foreign.load import load_model
-from tenfold.models import backbone, build, check_build, twin, weights
+from tenfold.models import backbone, build, check_build, twin, twins, weights
 from tenfold.models.layers import finalise, put
 from tenfold.recipe import ModelSection, Recipe
 
@@ -153,7 +153,7 @@ def test_a_foreign_graph_computes_the_same_in_both_kinds_of_layers(name: str, tm
 
 
 def test_only_layers_without_a_channels_first_form_stay_channels_last() -> None:
-    kept = {name for name, make in FOREIGN.items() if not backbone._has_channels_first_form(make())}
+    kept = {name for name, make in FOREIGN.items() if not twins._has_channels_first_form(make())}
     assert kept == set(FOREIGN) - {"a constant", "dropout of whole images", "scaled by channel",
                                    "normalised by its statistics", "a sequential"}
 

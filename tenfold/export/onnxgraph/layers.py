@@ -28,8 +28,9 @@ def converts(*kinds: str) -> Callable[[Callable[..., Value]], Callable[..., Valu
 def convert(graph: Graph, layer: Any, *arguments: Any, **options: Any) -> Value:
     """Add the nodes of a layer, or of an operation such as an addition. Raises UsageError for an unknown kind."""
     kind = type(layer).__name__
-    if kind not in CONVERTERS:
-        raise unknown(layer, f"layers of kind {kind}")
+    is_layer = hasattr(layer, "compute_output_shape")
+    if kind not in CONVERTERS or not (is_layer or kind in OPERATIONS):
+        raise unknown(layer, f"{'layers' if is_layer else 'operations'} of kind {kind}")
     if getattr(layer, "data_format", None) == "channels_first":
         raise unknown(layer, "channels-first layers")
     graph.scope = layer.name
@@ -63,7 +64,8 @@ def same_padding(sides: tuple[int, ...], sizes: Any, strides: Any, dilations: An
     return [count // 2 for count in total] + [count - count // 2 for count in total]
 
 
-@converts("Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "Identity")
+@converts("Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "Identity", "RandomFlip",
+          "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast", "RandomBrightness")
 def _identity(graph: Graph, layer: Any, value: Value) -> Value:
     return value
 
@@ -202,13 +204,17 @@ def _permute(graph: Graph, layer: Any, value: Value) -> Value:
 
 @converts("Concatenate")
 def _concatenate(graph: Graph, layer: Any, *values: Value) -> Value:
-    shape = tuple(layer.compute_output_shape([(None, *value.shape) for value in values])[1:])
-    first = len(shape) == 3 and layer.axis in (-1, 3)
+    shape = list(values[0].shape)
+    axis = layer.axis if layer.axis > 0 else len(shape) + 1 + layer.axis
+    shape[axis - 1] = sum(value.shape[axis - 1] for value in values)
+    first = len(shape) == 3 and axis == 3
     names = [graph.channels_first(value) if first else graph.channels_last(value) for value in values]
-    return Value(graph.node("Concat", *names, axis=1 if first else layer.axis), shape, first)
+    return Value(graph.node("Concat", *names, axis=1 if first else axis), tuple(shape), first)
 
 
-MERGES = {"Add": "Add", "Subtract": "Sub", "Multiply": "Mul", "Maximum": "Max", "Minimum": "Min", "Average": "Mean"}
+MERGES = {"Add": "Add", "Subtract": "Sub", "Multiply": "Mul", "Maximum": "Max", "Minimum": "Min", "Average": "Mean",
+          "Divide": "Div", "TrueDivide": "Div"}
+OPERATIONS = {*MERGES, "Concatenate"}  # kinds of operations that are no layers
 
 
 @converts(*MERGES)
