@@ -6,6 +6,7 @@ pretrained network, fitted in folds: each image is judged by a classifier that w
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -29,7 +30,8 @@ def suspected(labels: np.ndarray, probabilities: np.ndarray) -> Iterator[tuple[i
     are suspected, half-way between cleanlab's lower and upper estimate of the number of wrong ones, if another class is
     more probable. Raises MissingExtraError.
     """
-    with needed_for("suspected label errors", "check"):
+    with needed_for("suspected label errors", "check"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="IProgress not found")  # its progress bars in notebooks are not used
         from cleanlab.count import num_label_issues
 
     present = np.unique(labels)  # cleanlab expects an image of each class

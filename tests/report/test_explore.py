@@ -44,7 +44,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Explored, Path]:
 
 
 def ready(tab: Any) -> None:
-    tab.wait_for_function("document.documentElement.dataset.ready === 'map'")
+    tab.wait_for_selector("html[data-ready='map']", state="attached")  # a function would need the page to allow eval
 
 
 def spot(tab: Any, found: Explored, place: Any) -> tuple[float, float]:
