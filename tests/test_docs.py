@@ -44,6 +44,12 @@ def test_every_module_is_documented() -> None:
     assert not [name for name in modules - {"__init__"} if f"`{name}`" not in text]
 
 
+def test_the_readme_is_short() -> None:
+    lines = TEXTS[Path("README.md")].splitlines()
+    assert len(lines) < 150
+    assert max(map(len, lines)) <= 110
+
+
 def test_every_command_is_in_the_readme() -> None:
     text = TEXTS[Path("README.md")]
     leaves = [" ".join(words) for words in write_docs.commands() if words and words != ["data"]]
