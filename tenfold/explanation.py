@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tenfold import machine
+from tenfold.arguments import whole
 from tenfold.data.dataset import Dataset
 from tenfold.data.exclusion import file_names, image_names
 from tenfold.data.given.image import each_image, read
@@ -73,7 +74,7 @@ def explain(run: Run | str | Path, images: Any = (), *, most: int = 12,
     the model has no convolution (errors are then shown without Grad-CAM), RunError if the model or the predictions are
     missing or the data set has changed, DataError if the data set is not available.
     """
-    watcher = chosen_watcher(watcher)
+    watcher, most, neighbours = chosen_watcher(watcher), whole("most", most, 1), whole("neighbours", neighbours, 0)
     machine.configure("float32")
     run, given = Run.open(run), not (images is None or (isinstance(images, list | tuple) and not images))
     with run.writing():  # first: a run that another process writes is refused before any data are read

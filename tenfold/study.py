@@ -17,6 +17,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tenfold import jobs, machine
+from tenfold.arguments import path
 from tenfold.comparison import Leaderboard, compare, csv_text, write_html
 from tenfold.data import data_name
 from tenfold.data.given.values import Data
@@ -153,9 +154,9 @@ def conduct(study: Study | str | Path, data: Data | None = None, seeds: int | No
     """
     watcher = chosen_watcher(watcher)
     machine.check()
-    study = study if isinstance(study, Study) else Study.load(study)
+    study = study if isinstance(study, Study) else Study.load(path("study", study))
     metric(by or study.by)
-    check_root(Path(runs))
+    check_root(path("runs", runs))
     recipes = _recipes(study, data if data is None or isinstance(data, str | Path) else GIVEN, overrides)
     given = None
     if data is not None and not isinstance(data, str | Path):

@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "tenfold"
 
 # Module → the modules of Tenfold that it may import; a package stands for all its modules.
 FLOORS: dict[str, set[str]] = {
+    "arguments": {"errors"},
     "csvfile": set(),
     "decisions": set(),
     "errors": set(),
@@ -22,7 +23,7 @@ FLOORS: dict[str, set[str]] = {
     "registry": {"errors", "plugins"},
     "shipped": {"errors", "storage"},
     "storage": {"errors"},
-    "recipe": {"errors", "notebooks", "registry", "shipped"},
+    "recipe": {"arguments", "errors", "notebooks", "registry", "shipped"},
     "progress": {"errors", "storage"},
     "backend": {"errors", "later"},
     "modelfile": {"errors", "backend", "foreign"},
@@ -58,23 +59,23 @@ FLOORS: dict[str, set[str]] = {
     },
     "study": {
         "errors", "machine", "shipped", "storage", "recipe", "progress", "run", "data", "evaluation", "comparison",
-        "jobs",
+        "jobs", "arguments",
     },
     "search": {
         "errors", "machine", "shipped", "storage", "recipe", "progress", "run", "data", "interrupt", "training",
-        "evaluation", "report", "comparison", "jobs",
+        "evaluation", "report", "comparison", "jobs", "arguments",
     },
     "material": {"modelfile", "run", "data", "evaluation", "report"},
     "jobs": {
         "errors", "extras", "machine", "registry", "storage", "recipe", "progress", "modelfile", "run", "data",
         "models", "runtimes", "interrupt", "training", "evaluation", "export", "report", "inspection", "environment",
-        "material",
+        "material", "arguments",
     },
     "bench": {"errors", "extras", "machine", "registry", "progress", "run", "runtimes", "export"},
     "overview": {"errors", "storage", "recipe", "progress", "run", "data", "models", "report", "jobs"},
     "explanation": {
         "errors", "machine", "progress", "modelfile", "run", "data", "runtimes", "evaluation", "report", "inspection",
-        "material", "jobs",
+        "material", "jobs", "arguments",
     },
     "elsewhere": {
         "decisions", "errors", "machine", "progress", "run", "data", "runtimes", "evaluation", "report", "jobs",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tenfold.comparison.groups import comparable, eligible, found_at, grouped, require_comparable
@@ -28,7 +28,9 @@ def compare(runs: Run | str | Path | Sequence[Run | str | Path], by: str = "roc_
     Raises UnknownNameError for an unknown metric; UsageError if no run remains, or if runs were evaluated on other
     classes or images than the first, with the reason for each.
     """
-    found, unfit = found_at([runs] if isinstance(runs, Run | str | Path) else runs)
+    if not isinstance(runs, Run | str | Path | Iterable):
+        raise UsageError(f"runs: received a {type(runs).__name__}; expected Runs or paths of directories of runs")
+    found, unfit = found_at([runs] if isinstance(runs, Run | str | Path) else list(runs))
     chosen, left_out = _chosen(found, by, unfit)
     require_comparable(chosen)
     return _ranked(chosen, by, left_out)

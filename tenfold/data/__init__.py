@@ -29,7 +29,7 @@ __all__ = ["Dataset", "Provenance", "Split", "canonical", "catalogue", "data_nam
 
 
 def open_dataset(
-    uri: str, root: str | Path | None = None, fetch: bool = False, watcher: Watcher = SILENT, *,
+    uri: str | Path, root: str | Path | None = None, fetch: bool = False, watcher: Watcher = SILENT, *,
     section: DataSection = PLAIN, side: int | None = None, shape: Shape | None = None, visit: Visit | None = None,
 ) -> Dataset:
     """Open the data set `uri` (`NAME`, `NAME:OPTIONS` or a path), with the splits of its source.
@@ -42,6 +42,9 @@ def open_dataset(
     Raises UnknownNameError for an unknown name, UsageError for invalid options, DataError for missing, damaged or
     unsuitable files, FetchError for a failed download, StorageError if a download can't be written.
     """
+    if not isinstance(uri, str | Path):
+        raise UsageError(f"data set: received a {type(uri).__name__}; expected its name, URI or path")
+    uri = str(uri)
     if uri.startswith(GIVEN):
         raise DataError(f"data set {uri}: it was given in Python; expected the directory of a run that keeps it, as in "
                         "--data runs/NAME-1/data, or the images themselves as data= in Python")

@@ -37,6 +37,8 @@ def evaluate(run: Run | str | Path, watcher: Watcher | None = None, csv: bool = 
     changed, UsageError for an unknown split, RecipeError for an unknown `tta`.
     """
     run, splits = Run.open(run), (splits,) if isinstance(splits, str) else splits
+    if not isinstance(splits, list | tuple):
+        raise UsageError(f"splits: received a {type(splits).__name__}; expected a list of names, such as [\"test\"]")
     how = run.recipe().replace({} if tta is None else {"evaluate.tta": tta}).evaluate
     watcher = chosen_watcher(watcher)
     machine.check(watcher.notice)

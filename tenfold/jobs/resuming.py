@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold import machine
+from tenfold.arguments import whole
 from tenfold.data.given.values import Data
 from tenfold.errors import UsageError
 from tenfold.interrupt import Interrupt
@@ -38,6 +39,7 @@ def resume(run: Run | str | Path, epochs: int | None = None, callbacks: Any = ()
         raise UsageError(f"--epochs: received {epochs} for {run.path}, a logistic regression, which has no epochs; "
                          "expected none: fine-tune the network with `tenfold train photos` instead")
     if epochs is not None:
+        whole("epochs", epochs, 1)
         least = recipe.train.epochs + (state is State.FINISHED)
         if epochs < least:
             raise UsageError(f"--epochs: received {epochs}; expected {least} or more: the run's recipe has "

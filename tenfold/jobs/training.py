@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold import machine
+from tenfold.arguments import path, whole
 from tenfold.data.given.values import Data
 from tenfold.errors import RunError
 from tenfold.interrupt import Interrupt
@@ -57,7 +58,7 @@ def train(
     callbacks = listed(callbacks)
     if teacher is not None:
         overrides = {**(overrides or {}), "train.distillation.teacher": str(Run.open(teacher).path.absolute())}
-    check_root(Path(runs))
+    check_root(path("runs", runs))
     recipe, data = recipe_of(recipe, overrides, data, watcher)
     check_name(name or recipe.name)
     if learning_curve:
@@ -117,7 +118,7 @@ def seeds(recipe: Any, count: int, overrides: Mapping[str, Any] | None = None,
     the errors of `train` for an unsuitable recipe or model.
     """
     recipe, _ = recipe_of(recipe, overrides, data)
-    return [recipe.replace({"train.seed": recipe.train.seed + i}) for i in range(count)]
+    return [recipe.replace({"train.seed": recipe.train.seed + i}) for i in range(whole("count", count, 1))]
 
 
 def in_folds(recipe: Recipe, count: int) -> list[Recipe]:

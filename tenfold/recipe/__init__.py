@@ -15,6 +15,7 @@ from typing import Any, Self
 import tomli_w
 from pydantic import ValidationError
 
+from tenfold.arguments import by_key
 from tenfold.errors import RecipeError, UsageError
 from tenfold.notebooks import preformatted
 from tenfold.recipe.contradictions import contradictions
@@ -57,7 +58,7 @@ class Recipe(Sections):
         such recipe, UsageError for a value of another type, RecipeError with all validation errors.
         """
         if isinstance(recipe, cls):
-            return recipe.replace(overrides) if overrides else recipe
+            return recipe.replace(by_key("overrides", overrides)) if overrides else recipe
         if isinstance(recipe, Mapping):
             return cls.from_dict(recipe, overrides=overrides)
         if not isinstance(recipe, str | Path):
@@ -80,7 +81,8 @@ class Recipe(Sections):
         With `unknown_model`, the model may be one that is not registered in this process, as in a run of such a model.
         """
         name = str(tree.get("name", name))
-        sections, problems = overridden({k: v for k, v in tree.items() if k != "name"}, overrides or {})
+        overrides = by_key("overrides", overrides)
+        sections, problems = overridden({k: v for k, v in tree.items() if k != "name"}, overrides)
         sections, more = complete(sections, unknown_model)
         problems += more
         try:

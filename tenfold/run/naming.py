@@ -18,7 +18,7 @@ ELSEWHERE = "write elsewhere (--runs DIR for runs)"  # advice if a run can't be 
 
 def check_name(name: str) -> None:
     """Raise UsageError if `name` is not a valid run name."""
-    if not re.fullmatch(r"[\w][\w.+-]*", name):
+    if not isinstance(name, str) or not re.fullmatch(r"[\w][\w.+-]*", name):
         raise UsageError(f"run name {name!r} is invalid; expected letters, digits, '.', '_', '+' and '-'")
     if len(name.encode()) > LONGEST:
         raise UsageError(f"run name {name[:20]!r}… is too long: it has {len(name.encode())} bytes; expected at most "

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold import machine
+from tenfold.arguments import whole
 from tenfold.data.dataset import Dataset
 from tenfold.data.given.values import Data
 from tenfold.data.splits import prepare
@@ -74,6 +75,7 @@ def tune(
     watcher = chosen_watcher(watcher)
     machine.check(watcher.notice)
     metric(by)
+    trials, final_seeds = whole("trials", trials, 1), whole("final_seeds", final_seeds, 1)
     check_url(storage)
     _check_choice("--sampler", sampler, samplers.NAMES)
     _check_choice("--pruner", pruner, pruners.NAMES)

@@ -91,6 +91,8 @@ def _splits(data: Any) -> dict[str, Labelled]:
     """The splits of a value, by name. Raises UsageError for a value of another type."""
     if isinstance(data, Mapping):
         return _by_name(data)
+    if hasattr(data, "batch_size") and hasattr(data, "dataset"):
+        raise UsageError(f"data: received {kind_of(data)}; expected its data set: pass loader.dataset")
     if _is_split(data):
         return {"train": _labelled(data, "the training images", ("x", "y"))}
     if isinstance(data, list | tuple) and len(data) in (2, 3) and all(map(_is_split, data)):
@@ -133,7 +135,8 @@ def _is_images(value: Any) -> bool:
 def _library(value: Any) -> str | None:
     """The library of a data set, told without importing it."""
     for kind in type(value).__mro__:
-        if kind.__module__.startswith("torch.utils.data") and hasattr(value, "__len__"):
+        if kind.__module__.startswith("torch.utils.data") and hasattr(value, "__len__") and hasattr(
+                value, "__getitem__"):
             return "torch"
         if kind.__module__ == "datasets.arrow_dataset":
             return "datasets"
