@@ -12,12 +12,12 @@ were fixed; Student's over the folds; and the corrected one of Nadeau and Bengio
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 from scipy.stats import t
 
+from benchmarks import record
 from tenfold.evaluation import statistics
 from tenfold.evaluation.folds import OverFolds, pooled
 from tenfold.evaluation.metrics import metric
@@ -117,9 +117,7 @@ def main() -> int:
         for interval in INTERVALS:
             print(f"{name:14} {interval:18} contains the truth in {each[interval]['contains']:.1%}, "
                   f"width {each[interval]['width']:.1f} points")
-    if arguments.json:
-        settings = {name: value for name, value in vars(arguments).items() if name != "json"}
-        arguments.json.write_text(json.dumps(settings | found, indent=2) + "\n", encoding="utf-8")
+    record.save(arguments.json, arguments, found)
     return 0
 
 

@@ -65,6 +65,13 @@ def write(path: Path | None, result: dict[str, Any]) -> None:
         path.write_text(text, encoding="utf-8")
 
 
+def save(path: Path | None, arguments: argparse.Namespace, found: dict[str, Any]) -> None:
+    """Write the settings of a simulation and what it found to `path`, if given."""
+    if path is not None:
+        settings = {name: value for name, value in vars(arguments).items() if name != "json"}
+        path.write_text(json.dumps(settings | found, indent=2) + "\n", encoding="utf-8")
+
+
 def read(name: str, results: Path = RESULTS) -> dict[str, Any] | None:
     """The committed result of that name, or None if it was not measured."""
     path = results / f"{name}.json"

@@ -11,12 +11,12 @@ mean test accuracy, as `tenfold tune` computes it. With 2,000 searches, a true c
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 from scipy.stats import norm
 
+from benchmarks import record
 from tenfold.evaluation import statistics
 from tenfold.evaluation.metrics import metric
 from tenfold.evaluation.statistics import OverSeeds
@@ -84,9 +84,7 @@ def main() -> int:
     print(f"the test interval of {SEEDS} new seeds contains it in          {found['test']:.1%}")
     print(f"the validation accuracy is too high by {100 * found['optimism']:+.2f} points, the test accuracy by "
           f"{100 * found['test_error']:+.2f}")
-    if arguments.json:
-        settings = {name: value for name, value in vars(arguments).items() if name != "json"}
-        arguments.json.write_text(json.dumps(settings | found, indent=2) + "\n", encoding="utf-8")
+    record.save(arguments.json, arguments, found)
     return 0
 
 

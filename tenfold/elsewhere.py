@@ -19,7 +19,7 @@ from tenfold.decisions.temperature import at_temperature, fit_temperature
 from tenfold.errors import RunError, UsageError
 from tenfold.evaluation.judgement import RARE, Judge, Reference
 from tenfold.evaluation.looking import Looked, look
-from tenfold.evaluation.predictions import read_predictions
+from tenfold.evaluation.predictions import read_finite
 from tenfold.evaluation.scores import entry
 from tenfold.evaluation.statistics import wilson
 from tenfold.evaluation.temperature import temperature_of
@@ -113,10 +113,7 @@ def reference_of(run: Run, watcher: Watcher) -> Reference:
     if not run.has("predictions/validation.parquet"):
         raise RunError(f"{run.path}: the run has no predictions of a validation split; expected labelled images that "
                        "the model did not learn from: give some with --reference DATA")
-    labels, p = read_predictions(run, "validation")
-    if not np.isfinite(p).all():
-        raise RunError(f"{run.path}: some validation probabilities are NaN or infinite; expected finite ones; train "
-                       "again with a lower learning rate")
+    labels, p = read_finite(run, "validation")
     kept = exporting.images_of(run, watcher)
     temperature = temperature_of(run)
     return Reference("the run's validation split", labels, at_temperature(p, temperature), temperature, kept.images,

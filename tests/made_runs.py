@@ -91,9 +91,9 @@ def environment(classes: tuple[str, ...], count: int, fingerprint: str = "f00d" 
             "fingerprint": "cafe" * 16,
             "splits": {
                 "train": {"count": 1000, "source": "official train split", "partial": True, "expected": 1797},
-                "validation": {"count": count, "source": "held out of train (100 images, stratified, seed 0)",
+                "validation": {"count": count, "source": "held out of train, stratified, seed 0",
                                "partial": False, "expected": None},
-                "test": {"count": count, "source": "held out of train (100 images, stratified, seed 0)",
+                "test": {"count": count, "source": "held out of train, stratified, seed 0",
                          "partial": False, "expected": None, "fingerprint": fingerprint},
             },
         },

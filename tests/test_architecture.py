@@ -58,24 +58,24 @@ FLOORS: dict[str, set[str]] = {
         "report", "comparison", "jobs",
     },
     "study": {
-        "errors", "machine", "shipped", "storage", "recipe", "progress", "run", "data", "evaluation", "comparison",
-        "jobs", "arguments",
+        "arguments", "errors", "machine", "shipped", "storage", "recipe", "progress", "run", "data", "evaluation",
+        "comparison", "jobs",
     },
     "search": {
-        "errors", "machine", "shipped", "storage", "recipe", "progress", "run", "data", "interrupt", "training",
-        "evaluation", "report", "comparison", "jobs", "arguments",
+        "arguments", "errors", "machine", "shipped", "storage", "recipe", "progress", "run", "data", "interrupt",
+        "training", "evaluation", "report", "comparison", "jobs",
     },
     "material": {"modelfile", "run", "data", "evaluation", "report"},
     "jobs": {
-        "errors", "extras", "machine", "registry", "storage", "recipe", "progress", "modelfile", "run", "data",
-        "models", "runtimes", "interrupt", "training", "evaluation", "export", "report", "inspection", "environment",
-        "material", "arguments",
+        "arguments", "errors", "extras", "machine", "registry", "storage", "recipe", "progress", "modelfile", "run",
+        "data", "models", "runtimes", "interrupt", "training", "evaluation", "export", "report", "inspection",
+        "environment", "material",
     },
     "bench": {"errors", "extras", "machine", "registry", "progress", "run", "runtimes", "export"},
     "overview": {"errors", "storage", "recipe", "progress", "run", "data", "models", "report", "jobs"},
     "explanation": {
-        "errors", "machine", "progress", "modelfile", "run", "data", "runtimes", "evaluation", "report", "inspection",
-        "material", "jobs", "arguments",
+        "arguments", "errors", "machine", "progress", "modelfile", "run", "data", "runtimes", "evaluation", "report",
+        "inspection", "material", "jobs",
     },
     "elsewhere": {
         "decisions", "errors", "machine", "progress", "run", "data", "runtimes", "evaluation", "report", "jobs",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -57,14 +58,11 @@ def train(
         given["train.distillation.teacher"] = str(Run.open(teacher).path.absolute())
     chosen = text.load(recipe, set_ or (), given)
     if folds is not None:
-        other = next((name for name, given in (("--seeds", seeds > 1), ("--h5", h5), ("--ranks", ranks > 1)) if given),
-                     None)
-        if other:
-            raise UsageError(f"received --folds and {other}; expected at most one of them: leave one out")
+        _refuse_both("--folds", {"--seeds": seeds > 1, "--h5": h5, "--ranks": ranks > 1})
         _cross_validate(chosen, folds, as_json, runs=runs, name=name, csv=csv, resume=resume, workers=workers, on=on)
         return
-    if ranks > 1 and workers is not None:
-        raise UsageError("received --ranks and --workers; expected at most one of them: leave one out")
+    if ranks > 1:
+        _refuse_both("--ranks", {"--workers": workers is not None})
     together: dict[str, Any] = {"ranks": ranks, "on": on} if ranks > 1 else {}
     calls = [partial(jobs.train, each, runs=runs, name=name, csv=csv, h5=h5, resume=resume, **together)
              for each in jobs.seeds(chosen, seeds)]
@@ -383,6 +381,13 @@ def _print_over_seeds(runs: list[Run]) -> None:
     row = comparison.over_seeds(runs)
     if row is not None:
         terminal.print_over_seeds(row)
+
+
+def _refuse_both(option: str, others: Mapping[str, bool]) -> None:
+    """Raise UsageError for the first other option that was given as well."""
+    for other, given in others.items():
+        if given:
+            raise UsageError(f"received {option} and {other}; expected at most one of them: leave one out")
 
 
 def _print_results(run: Run) -> None:

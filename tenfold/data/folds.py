@@ -26,7 +26,7 @@ def leave_out(dataset: Dataset, section: DataSection) -> Dataset:
         raise UsageError(f"data.folds: received {count}; {fault}; expected at least {count} {unit}, and at least 2 of "
                          "each class; set fewer folds, or leave out a class with data.classes")
     whole = "" if train.groups is None else ", groups whole"
-    words = f"fold {section.fold} of {count} of train ({len(train):,} images, stratified{whole}, seed {section.seed})"
+    words = f"fold {section.fold} of {count} of train, stratified{whole}, seed {section.seed}"
     origin = f"; train: {train.describe()}" if train.partial else ""
     left_out = train.take(np.flatnonzero(numbers == section.fold), words + origin)
     left_out = replace(left_out, provenance=replace(left_out.provenance, held_out=True, fold_of=train.fingerprint()))

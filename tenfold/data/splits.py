@@ -204,10 +204,9 @@ def _hold_out(dataset: Dataset, name: str, amount: float, seed: int, stream: int
     size = len(held)
     rest = np.setdiff1d(np.arange(len(train)), held, assume_unique=True)
     whole = "" if train.groups is None else ", groups whole"
-    words = f"{size:,} images, stratified{whole}, seed {seed}"
     origin = f"; train: {train.describe()}" if train.partial else ""
     left = train.take(rest, f"{train.describe()}, without {size:,} held out for {name}")
-    taken = train.take(held, f"held out of train ({words}{origin})")
+    taken = train.take(held, f"held out of train, stratified{whole}, seed {seed}{origin}")
     taken = replace(taken, provenance=replace(taken.provenance, held_out=True))
     splits: dict[str, Any] = {"train": left, name: taken}
     return replace(dataset, **splits)
@@ -235,8 +234,7 @@ def _hold_out_calibration(dataset: Dataset, validation: Split, section: DataSect
     source = validation.describe()
     left = validation.take(rest, f"{source}, without {len(held):,} held out for calibration")
     left = replace(left, provenance=replace(left.provenance, held_out=validation.provenance.held_out))
-    taken = validation.take(held, f"held out of validation ({len(held):,} images, stratified, seed {section.seed}; "
-                                  f"validation: {source})")
+    taken = validation.take(held, f"held out of validation, stratified, seed {section.seed}")
     taken = replace(taken, provenance=replace(taken.provenance, held_out=True))
     return replace(dataset, validation=left, calibration=taken)
 

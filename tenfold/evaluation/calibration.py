@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from tenfold.decisions.temperature import at_temperature, fit_temperature
 from tenfold.errors import RunError
-from tenfold.evaluation.predictions import read_predictions
+from tenfold.evaluation.predictions import read_finite, read_predictions
 from tenfold.evaluation.scores import entries
 from tenfold.run import Run
 
@@ -24,10 +22,7 @@ def calibrate(run: Run) -> dict[str, Any]:
     if not run.has("predictions/validation.parquet"):
         raise RunError(f"{run.path}: the run has no validation predictions; expected some to fit a temperature; "
                        "train with a validation split, for example --set data.validation=0.1")
-    labels, probabilities = read_predictions(run, "validation")
-    if not np.isfinite(probabilities).all():
-        raise RunError(f"{run.path}: some validation probabilities are NaN or infinite; expected finite ones; train "
-                       "again with a lower learning rate")
+    labels, probabilities = read_finite(run, "validation")
     temperature = fit_temperature(labels, probabilities)
     before, after = {}, {}
     for split in ("validation", "test"):

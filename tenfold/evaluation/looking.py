@@ -9,6 +9,7 @@ import numpy as np
 
 from tenfold import modelfile
 from tenfold.data.given.unlabelled import Unlabelled
+from tenfold.decisions.temperature import calibrated
 from tenfold.errors import ImageError
 from tenfold.progress import Watcher
 from tenfold.run import Run
@@ -66,7 +67,5 @@ def look(run: Run, images: Any, temperature: float, watcher: Watcher) -> Looked:
 
 def tempered(predictor: Fast, features: np.ndarray, temperature: float) -> np.ndarray:
     """The calibrated probabilities, float64 [n, k], of features float32 [n, d]."""
-    logits = predictor.of_features(features).astype(np.float64)
-    powers = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
-    return powers / powers.sum(axis=1, keepdims=True)
+    return calibrated(predictor.of_features(features), temperature)
 

@@ -49,6 +49,15 @@ def whole_table(run: Run, split: str) -> Any:
     return table
 
 
+def read_finite(run: Run, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """As `read_predictions`. Raises RunError also if a probability is NaN or infinite."""
+    labels, probabilities = read_predictions(run, split)
+    if not np.isfinite(probabilities).all():
+        raise RunError(f"{run.path}: some {split} probabilities are NaN or infinite; expected finite ones; train again "
+                       "with a lower learning rate")
+    return labels, probabilities
+
+
 def read_predictions(run: Run, split: str) -> tuple[np.ndarray, np.ndarray]:
     """(labels int64 [n], probabilities float32 [n, k]) of one split.
 

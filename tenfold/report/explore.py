@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.report import html
 from tenfold.report.explored import Explored
+from tenfold.report.html import pictures, png_uri, render
 from tenfold.report.plots import Material, draw_all
 from tenfold.report.plots.explored import shades_of
 from tenfold.report.thumbnails import Sheet, Thumbnail
@@ -62,11 +62,14 @@ def page(explored: Explored, drawn: Mapping[str, bytes]) -> str:
     about = (f"{len(explored):,} images in {len(explored.classes):,} classes: "
              + ", ".join(f"{split} {count:,}" for split, count in
                          zip(explored.splits, explored.counts.sum(axis=0).tolist(), strict=True)))
-    return html.explored(
-        f"Images of {explored.name}", about, explored.splits, rows, explored.kinds, explored.notes, pictured=PICTURED,
-        map_words=f"placed by {explored.method}" if made is not None else "", picture=drawn.get("explore_map"),
-        plots={name: drawn[name] for name in ON_PAGE if name in drawn}, sizes=sizes_in_words(explored),
-        style=examples.style() + means.style(), facts=facts, packed={} if made is None else _packed(explored),
+    scripts = ("page.js", *(("images.js", "map.js", "tables.js", "explore.js") if made is not None else ()))
+    return render(
+        "explore.html", scripts=scripts, title=f"Images of {explored.name}", about=about, splits=explored.splits,
+        rows=rows, kinds=explored.kinds, notes=explored.notes, pictured=PICTURED,
+        map_words=f"placed by {explored.method}" if made is not None else "",
+        picture=png_uri(drawn["explore_map"]) if "explore_map" in drawn else None,
+        pictures=pictures({name: drawn[name] for name in ON_PAGE if name in drawn}), sizes=sizes_in_words(explored),
+        sheets=[examples.style(), means.style()], facts=facts, packed={} if made is None else _packed(explored),
         tiles=[] if made is None else [_base64(each) for each in made.pictures])
 
 

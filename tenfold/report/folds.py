@@ -7,8 +7,8 @@ from typing import Any
 
 from tenfold.evaluation.metrics import metric
 from tenfold.registry import METRICS
-from tenfold.report import html
 from tenfold.report.facts import DASH, class_rows
+from tenfold.report.html import pictures, render
 from tenfold.report.plots import Material, draw_all
 
 SHOWN = ("accuracy", "loss", "f1_macro", "roc_auc", "ece")  # of each fold
@@ -19,8 +19,10 @@ def page(results: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]], m
     about = (f"{results['recipe']} on {results['data']}: {results['images']:,} images in {results['folds']} folds, "
              f"seed {results['seed']}")
     _, columns, rows = class_rows(material.metrics)
-    return html.folds(results["name"], about, results.get("notes", []), metric_rows(metrics), *fold_rows(results),
-                      columns, rows, draw_all(material))
+    header, body = fold_rows(results)
+    return render("folds.html", title=results["name"], about=about, cautions=results.get("notes", []),
+                  metrics=metric_rows(metrics), header=header, body=body, columns=columns, classes=rows,
+                  pictures=pictures(draw_all(material)))
 
 
 def metric_rows(metrics: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:

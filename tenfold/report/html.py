@@ -164,58 +164,6 @@ def explanations(title: str, run: str, headings: Mapping[str, Sequence[Any]], cl
                    notes=notes)
 
 
-def search(title: str, about: str, running: bool, facts: Sequence[tuple[str, str]], cautions: Sequence[str],
-           header: Sequence[str], body: Sequence[Sequence[str]], numbers: int, monitor: str, recipe: str,
-           plots: Mapping[str, bytes] = MappingProxyType({})) -> str:
-    """The page of a search.
-
-    running: it is not finished, so the page loads itself again every minute; facts: (name, sentence) of its verdict;
-    header, body: the trials as text, with `numbers` right-aligned columns first; recipe: the best one as TOML; plots:
-    PNG bytes by the names of registered plots.
-    """
-    return render("search.html", title=title, about=about, running=running, facts=facts, cautions=cautions,
-                   header=header, body=body, numbers=numbers, monitor=monitor, recipe=recipe,
-                   pictures=[_picture(name, content) for name, content in plots.items()])
-
-
-def folds(title: str, about: str, cautions: Sequence[str], metrics: Sequence[Sequence[str]], header: Sequence[str],
-          body: Sequence[Sequence[str]], columns: Sequence[str], classes: Sequence[Sequence[str]],
-          plots: Mapping[str, bytes] = MappingProxyType({})) -> str:
-    """The page of a cross-validation.
-
-    metrics: rows of title, value over all images and deviation over folds; header, body: the folds, the name of each
-    run second; columns, classes: the table by class; plots: PNG bytes by the names of registered plots.
-    """
-    return render("folds.html", title=title, about=about, cautions=cautions, metrics=metrics, header=header, body=body,
-                  columns=columns, classes=classes,
-                   pictures=[_picture(name, content) for name, content in plots.items()])
-
-
-def inspection(title: str, about: str, classes: Sequence[str], sections: Sequence[tuple[Any, Any]],
-               skipped: Sequence[str], style: str) -> str:
-    """The page of an inspection; see `tenfold.report.inspection`. style: the CSS of its thumbnails."""
-    return render("inspection.html", scripts=("page.js", "tables.js", "inspection.js"), title=title, about=about,
-                  classes=classes, sections=sections, skipped=skipped, sheet=style,
-                  total=sum(section.count for section, _ in sections))
-
-
-def explored(title: str, about: str, splits: Sequence[str], rows: Sequence[Any], kinds: Sequence[Any],
-             notes: Sequence[str], *, pictured: int, map_words: str, picture: bytes | None,
-             plots: Mapping[str, bytes], sizes: str, style: str, facts: Mapping[str, Any], packed: Mapping[str, str],
-             tiles: Sequence[str]) -> str:
-    """The page of all images of a data set; see `tenfold.report.explore`.
-
-    pictured: the number of classes with images; map_words: how the map was drawn, empty without one; picture: the map
-    as PNG; plots: PNG bytes by the names of registered plots; sizes: a sentence; style: the CSS of the thumbnails.
-    """
-    scripts = ("page.js", *(("images.js", "map.js", "tables.js", "explore.js") if map_words else ()))
-    return render("explore.html", scripts=scripts, title=title, about=about, splits=splits, rows=rows, kinds=kinds,
-                   notes=notes, pictured=pictured, map_words=map_words,
-                   picture=None if picture is None else _png(picture),
-                   pictures=[_picture(name, content) for name, content in plots.items()], sizes=sizes, style=style,
-                   facts=facts, packed=packed, tiles=tiles)
-
-
 class Pair(Protocol):
     """The part of `comparison.Pair` that the page uses."""
 
@@ -249,7 +197,7 @@ def comparison(
                    ranked=ranked, scale=scale, intervals=placed, cautions=cautions,
                    pairs=[_difference(pair, name) for name in shown for pair in pairs],
                    metrics={name: metric(name).title for name in shown},
-                   pictures=[_picture(name, content) for name, content in plots.items()])
+                   pictures=pictures(plots))
 
 
 def _difference(pair: Pair, name: str) -> dict[str, str]:
@@ -298,16 +246,22 @@ def stacked(text: str) -> Markup:
     return Markup('{} <span class="interval">{}</span>').format(unbroken(value), unbroken(f"[{interval}"))
 
 
+def pictures(plots: Mapping[str, bytes]) -> list[Picture]:
+    """Plots, PNG bytes by the names of registered plots, for the page."""
+    return [_picture(name, content) for name, content in plots.items()]
+
+
 def _picture(name: str, content: bytes) -> Picture:
     plot = plot_named(name)
-    return Picture(plot.title, _caption(plot.caption), _png(content), plot.section == IMAGES)
+    return Picture(plot.title, _caption(plot.caption), png_uri(content), plot.section == IMAGES)
 
 
 def _caption(text: str) -> str:
     return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
-def _png(content: bytes) -> str:
+def png_uri(content: bytes) -> str:
+    """PNG bytes as a URI for the page."""
     return "data:image/png;base64," + base64.b64encode(content).decode()
 
 
@@ -318,7 +272,10 @@ def _all_correct(metrics: Mapping[str, Any]) -> bool:
 
 
 def render(template: str, scripts: Sequence[str] = ("page.js",), **content: Any) -> str:
-    """A page from a template of this package, with the style and the scripts that pages share."""
+    """A page from a template of this package, with the style and the scripts that pages share.
+
+    content: what the template names; `sheets`, if any, is the CSS of its thumbnails.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tenfold.report"), autoescape=True,
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)

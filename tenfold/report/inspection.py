@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tenfold.report import html
+from tenfold.report.html import render
 from tenfold.report.thumbnails import Sheet, Thumbnail
 
 SIDE = 96  # height and width of stored images, in pixels at most
@@ -76,4 +76,6 @@ def page(name: str, about: str, classes: Sequence[str], sections: Sequence[Secti
         rows = [(row, [(each, None if each.pixels is None else sheet.add(each.pixels, f"{each.name}, {each.words}"))
                        for each in row.pictures]) for row in section.rows]
         shown.append((section, rows))
-    return html.inspection(name, about, classes, shown, skipped, sheet.style())
+    return render("inspection.html", scripts=("page.js", "tables.js", "inspection.js"), title=name, about=about,
+                  classes=classes, sections=shown, skipped=skipped, sheets=[sheet.style()],
+                  total=sum(section.count for section in sections))

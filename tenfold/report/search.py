@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tenfold.evaluation.metrics import metric
-from tenfold.report import html
 from tenfold.report.facts import DASH, TITLES, p_text
+from tenfold.report.html import pictures, render
 from tenfold.report.plots import Material, draw_all
 from tenfold.report.plots.search import heading, position
 
@@ -75,8 +75,10 @@ def page(results: Mapping[str, Any], recipe: str) -> str:
     about = (f"from {results['recipe']}, sampler {results['sampler']}, pruner {results['pruner']}, seed "
              f"{results['seed']}")
     header, body = table(results)
-    return html.search(results["name"], about, results["winner"] is None, verdict(results), cautions(results), header,
-                       body, COLUMNS - 1, TITLES[results["monitor"]].capitalize(), recipe, plots)
+    # A search that is not finished has its page load itself again every minute.
+    return render("search.html", title=results["name"], about=about, running=results["winner"] is None,
+                  facts=verdict(results), cautions=cautions(results), header=header, body=body, numbers=COLUMNS - 1,
+                  monitor=TITLES[results["monitor"]].capitalize(), recipe=recipe, pictures=pictures(plots))
 
 
 def table(results: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:

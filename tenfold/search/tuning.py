@@ -79,13 +79,7 @@ def tune(
     check_url(storage)
     _check_choice("--sampler", sampler, samplers.NAMES)
     _check_choice("--pruner", pruner, pruners.NAMES)
-    recipe, data = recipe_of(recipe, None, data, watcher)
-    given = None
-    if isinstance(data, str | Path):
-        recipe = with_source(recipe, data)
-    elif data is not None:
-        given = given_once(recipe, data, watcher)
-        recipe = with_source(recipe, given.uri)
+    recipe, given = _start(recipe, data, watcher)
     space = space if isinstance(space, Space) else Space.load(recipe, space)
     if recipe.data.folds is not None:
         raise UsageError("a search with folds needs --folds; received data.folds in the recipe: leave it out")
@@ -110,16 +104,33 @@ def tune(
     seconds = None if minutes is None else 60 * minutes * workers
     try:
         with Trials(folder, storage, watcher) as search:
-            if workers == 1 and on is None:
-                work(search, trials, seconds, watcher)
-            else:
-                calls = [partial(work_alone, folder, storage, trials, seconds)] * workers
-                for _, outcome in executors.run_all(calls, workers, watcher, on):
-                    executors.result(outcome)
+            _work_together(search, storage, trials, seconds, workers, on)
             return _finished(search, final_seeds, workers, watcher, on)
     except KeyboardInterrupt:
         watcher.notice(f"repeat the command to continue {folder}")
         raise
+
+
+def _start(recipe: Any, data: Data | None, watcher: Watcher) -> tuple[Recipe, Dataset | None]:
+    """(the recipe with its data set, the images if they were given as values)."""
+    recipe, data = recipe_of(recipe, None, data, watcher)
+    if data is None:
+        return recipe, None
+    if isinstance(data, str | Path):
+        return with_source(recipe, data), None
+    given = given_once(recipe, data, watcher)
+    return with_source(recipe, given.uri), given
+
+
+def _work_together(search: Trials, storage: str | None, limit: int, seconds: float | None, workers: int,
+                   on: str | None) -> None:
+    """Work on a search: alone in this process, or several processes side by side."""
+    if workers == 1 and on is None:
+        work(search, limit, seconds, search.watcher)
+        return
+    calls = [partial(work_alone, search.folder, storage, limit, seconds)] * workers
+    for _, outcome in executors.run_all(calls, workers, search.watcher, on):
+        executors.result(outcome)
 
 
 def work_alone(folder: Path, storage: str | None, limit: int, seconds: float | None, *, watcher: Watcher) -> None:

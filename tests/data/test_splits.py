@@ -81,8 +81,8 @@ def test_a_source_with_a_test_split_keeps_it():
 
 def test_splits_describe_how_they_were_made():
     prepared = prepare(make(), section(validation=16, test=32, seed=3, train_size=100))
-    assert prepared.test.describe() == "held out of train (32 images, stratified, seed 3)"
-    assert prepared.validation.describe() == "held out of train (16 images, stratified, seed 3)"
+    assert prepared.test.describe() == "held out of train, stratified, seed 3"
+    assert prepared.validation.describe() == "held out of train, stratified, seed 3"
     assert prepared.train.describe() == (
         "photos, without 32 held out for test, without 16 held out for validation, "
         "a subset of 100 (stratified, seed 3)")
@@ -196,7 +196,7 @@ def test_half_of_validation_is_held_out_of_every_choice_and_no_image_is_lost():
     assert counts_of(calibration) == [38, 19, 3]
     assert numbers(prepared.train) == numbers(whole.train)
     assert calibration.provenance.held_out
-    assert calibration.describe().startswith("held out of validation (60 images, stratified, seed 0; validation: held")
+    assert calibration.describe().startswith("held out of validation, stratified, seed 0")
     assert list(prepared.splits()) == ["train", "validation", "calibration"]
     assert prepared.fingerprint() != whole.fingerprint()
 
