@@ -70,11 +70,12 @@ def predict_all(model: Run | str | Path, paths: Sequence[str | Path], out: str |
     model = model_at(model) if isinstance(model, str | Path) else Run.open(model)
     file = model.path / "model.keras" if isinstance(model, Run) else model
     blocks = list(divided(paths))
+    workers = executors.chosen_workers(workers, on)
     _begin(out, _plan(file, blocks))
     missing = [block for block in blocks if not (out / block.name).is_file()]
     if len(missing) < len(blocks):
         watcher.notice(f"{len(blocks) - len(missing):,} of {len(blocks):,} blocks are already predicted")
-    workers = min(executors.chosen_workers(workers, on), max(len(missing), 1))
+    workers = min(workers, max(len(missing), 1))
     where = str(model.path if isinstance(model, Run) else model)
     calls = [partial(work, where, missing[i::workers], str(out), runtime) for i in range(workers if missing else 0)]
     for _, outcome in executors.run_all(calls, workers, watcher, on):

@@ -74,11 +74,12 @@ def cross_validate(recipe: Recipe | str | Path, data: str | None = None, folds: 
     recipes = jobs.in_folds(recipe.replace({"data.test": 0}), folds)
     dataset = open_data(recipe, watcher)
     _check(recipes[0], dataset, watcher)
+    workers = executors.chosen_workers(workers, on)
     folder = _folder(Path(runs), name, recipes if resume else ())
     calls = [partial(jobs.train, each, runs=folder, name=f"fold-{each.data.fold}", csv=csv, resume=True)
              for each in recipes]
     found = {index: executors.result(outcome) for index, outcome in executors.run_all(
-        calls, executors.chosen_workers(workers, on), watcher, on)}
+        calls, workers, watcher, on)}
     trained = tuple(found[index] for index in sorted(found))
     row = over_seeds(trained)
     if row is None:

@@ -163,6 +163,7 @@ def conduct(study: Study | str | Path, data: Data | None = None, seeds: int | No
         given = given_once(max(recipes, key=lambda each: each.model.image_size or 0), data, watcher)
         recipes = [with_source(recipe, given.uri) for recipe in recipes]
     name = data_name(recipes[0].data.source) if given is None else given.name
+    workers = executors.chosen_workers(workers, on)
     folder = _folder(Path(runs), f"{study.name}-{name}", resume)
     handed = None if given is None else hand_over(given, folder)
     failed: dict[tuple[str, str], list[str]] = {}
@@ -171,7 +172,7 @@ def conduct(study: Study | str | Path, data: Data | None = None, seeds: int | No
     rounds = zip(*(jobs.seeds(recipe, seeds or study.seeds) for recipe in recipes), strict=True)
     planned = [recipe for one_round in rounds for recipe in one_round]
     calls = [partial(_finished_run, recipe, existing.get(recipe.dumps()), folder, handed) for recipe in planned]
-    for index, outcome in executors.run_all(calls, executors.chosen_workers(workers, on), watcher, on):
+    for index, outcome in executors.run_all(calls, workers, watcher, on):
         recipe = planned[index]
         if isinstance(outcome, StorageError):
             raise outcome

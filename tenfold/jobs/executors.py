@@ -36,8 +36,12 @@ def all_workers(on: str | None = None) -> int:
 
 
 def chosen_workers(workers: int | None, on: str | None) -> int:
-    """The number that was asked for; by default one here, or one for each core of the cluster `on`."""
-    return workers if workers is not None else 1 if on is None else all_workers(on)
+    """The number that was asked for; by default one here, or one for each core of the cluster `on`.
+
+    Raises UsageError for a cluster that can't be reached: call it before anything is written.
+    """
+    available = 1 if on is None else all_workers(on)
+    return available if workers is None else workers
 
 
 def run_all(calls: Sequence[Call], workers: int, watcher: Watcher,

@@ -90,6 +90,7 @@ def tune(
     check_name(name)
     plan = SearchPlan(recipe.to_dict(), space.to_dict(), by, sampler, pruner, seed, dataset.fingerprint(),
                       storage and without_password(storage), folds=folds)
+    available = executors.all_workers(on)  # refuses a cluster that can't be reached before anything is written
     folder = directory(Path(runs), name, plan, new)
     if (before := read(folder)) and before["winner"]:
         watcher.notice(f"{folder} is finished after {len(before['trials'])} trials; --new begins another search")
@@ -100,7 +101,7 @@ def tune(
         hand_over(given, folder)
     if sampler == "grid":
         trials = min(trials, len(samplers.combinations(space, recipe)))
-    workers = min(workers or executors.all_workers(on), trials)
+    workers = min(workers or available, trials)
     seconds = None if minutes is None else 60 * minutes * workers
     try:
         with Trials(folder, storage, watcher) as search:

@@ -19,5 +19,5 @@ def label_error(subject: Subject) -> Iterator[Finding]:
     for row, score in suspected(subject.labels, p):
         given, likely = int(subject.labels[row]), int(p[row].argmax())
         yield Finding("label_error", subject.named([row]), score,
-                      f"labelled {classes[given]} ({p[row, given]:.0%}), looks like {classes[likely]} "
-                      f"({p[row, likely]:.0%})", label=classes[likely])
+                      f"labelled {classes[given]} ({100 * p[row, given]:.0f} %), looks like {classes[likely]} "
+                      f"({100 * p[row, likely]:.0f} %)", label=classes[likely])

@@ -40,7 +40,7 @@ def shortcut(subject: Subject) -> Iterator[Finding]:
         shown = rows[np.isin(labels, given_away or np.unique(labels))][:EXAMPLES]
         which = ", ".join(subject.dataset.classes[label] for label in given_away[:5])
         yield Finding("shortcut", subject.named(shown), max(gain, 0.0) if not given_away else max(gain, CERTAIN),
-                      f"the {cue} alone predicts {right:.0%} of the labels (chance: {chance:.0%})"
+                      f"the {cue} alone predicts {100 * right:.0f} % of the labels (chance: {100 * chance:.0f} %)"
                       + (f"; it gives away {which}" if which else ""))
 
 
