@@ -29,8 +29,6 @@ from tenfold.run import Run
 DATA = {"data.source": "cifar10", "data.train_size": 4000, "data.validation": 0.1, "train.epochs": 3}
 FEW = {"data.source": "cifar10", "data.train_size": 1500, "data.validation": 0.2}
 BATCHES, ROUNDS = (1, 64), 3
-DOCS = Path(__file__).parent.parent / "docs" / "export.md"
-START, END = "<!-- benchmarks/results/exports.json -->\n", "<!-- end -->\n"
 
 
 def _recipe(name: str, **more: Any) -> Callable[[Path], Run]:
@@ -125,10 +123,8 @@ def table(results: dict[str, Any]) -> str:
             one, many = _speeds(found["runtimes"].get(name))
             lines.append(f"| {family} | {name} | {made['largest']:.0e} | {100 * made['same']:.1f} % | "
                          f"{made['accuracy']:+.1f}{interval} | {made['bytes'] / 1e6:.1f} | {many} | {one} |")
-    machine = results["machine"]
-    return "\n".join([*lines, "", f"Measured by `{results['command']}` on {machine['threads']} threads of "
-                      f"{machine['processor']}. images/s is the median of three rounds in batches of 64; p50 is the "
-                      "median latency of one image.", *_missing(results), ""])
+    return "\n".join([*lines, "", "images/s is the median of three rounds in batches of 64; p50 is the median latency "
+                      "of one image.", *_missing(results)])
 
 
 def _missing(results: dict[str, Any]) -> list[str]:
@@ -143,14 +139,6 @@ def _speeds(runtime: dict[str, Any] | None) -> tuple[str, str]:
         return "–", "–"
     speeds = {each["batch"]: each for each in runtime["speeds"]}
     return f"{speeds[1]['p50']:.2f}", f"{speeds[64]['images_per_second']:,.0f}"
-
-
-def page() -> str:
-    """docs/export.md with the table of the committed result."""
-    before, _, rest = DOCS.read_text(encoding="utf-8").partition(START)
-    results = record.read("exports")
-    shown = table(results) if results else "Not measured.\n"
-    return f"{before}{START}\n{shown}\n{END}{rest.partition(END)[2]}"
 
 
 def main() -> None:

@@ -34,6 +34,8 @@ EXACT, NEAR, TRUNCATED, FLIPPED, FLIPPED_PART = 100, 100, 50, 500, 0.05
 SHIFT, BRIGHTER, QUALITIES = 3, 0.25, (50, 85)  # pixels; change of the brightness; of the JPEG file
 QUALITY = 95  # of the copy
 SHOWN = 100  # pairs on the sheet
+NAMES = {"exact": "equal images in two splits", "near": "nearly equal ones", "truncated": "truncated files",
+         "label errors": "wrong labels"}  # of the faults in a table
 
 Pair = frozenset[str]
 
@@ -176,6 +178,19 @@ def write_sheet(path: Path, folder: Path, found: set[Pair], seed: int) -> None:
             image = Image.open(folder / name).convert("RGB").resize((128, 128), Image.Resampling.BICUBIC)
             sheet.paste(image, (place % 10 * 272 + side * 129, place // 10 * 140))
     sheet.save(path)
+
+
+def table(result: dict[str, Any]) -> str:
+    """The Markdown table of a result."""
+    lines = [f"{result['images']:,} images:", "", "| planted | found | false alarms | recall | precision |",
+             "|---|---|---|---|---|"]
+    for name in ("exact", "near", "truncated", "label errors"):
+        each = result[name]
+        lines.append(f"| {each['planted']} {NAMES[name]} | {each['right']} | {each['found'] - each['right']} | "
+                     f"{each['recall']:.1%} | {each['precision']:.1%} |")
+    seconds = result["seconds"]
+    return "\n".join([*lines, "", f"It took {seconds['without label errors']:.0f} s without suspected labels, which "
+                      f"took {seconds['label errors']:.0f} s more; a second look took {seconds['second look']:.1f} s."])
 
 
 def main() -> None:

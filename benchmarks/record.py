@@ -65,6 +65,12 @@ def write(path: Path | None, result: dict[str, Any]) -> None:
         path.write_text(text, encoding="utf-8")
 
 
+def source(result: dict[str, Any]) -> str:
+    """A sentence that says where a result comes from."""
+    machine = result["machine"]
+    return f"Measured by `{result['command']}` on {machine['threads']} threads of {machine['processor']}."
+
+
 def save(path: Path | None, arguments: argparse.Namespace, found: dict[str, Any]) -> None:
     """Write the settings of a simulation and what it found to `path`, if given."""
     if path is not None:

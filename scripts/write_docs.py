@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 from typer.testing import CliRunner
 
-from benchmarks import exports, performance
+from benchmarks import measured, performance
 from tenfold.cli import app, data_app
 from tenfold.recipe import (
     Checkpoint,
@@ -166,7 +166,7 @@ def commands() -> list[list[str]]:
 
 PAGES = {
     "recipes.md": recipes_page, "recipe-keys.md": keys_page, "commands.md": commands_page,
-    "performance.md": performance.page, "export.md": exports.page,
+    "performance.md": performance.page, **measured.pages(),
 }
 
 

@@ -474,6 +474,21 @@ USAGE: dict[str, tuple[list[str], str]] = {
 }
 
 
+@pytest.mark.parametrize("words", ["trian", "train mlp --foo", "compare", "train mlp --workers x"])
+def test_a_word_that_the_command_does_not_know_gives_one_line(words: str) -> None:
+    done = _process(*words.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    command = "tenfold" if words == "trian" else f"tenfold {words.split()[0]}"
+    assert re.fullmatch(rf"tenfold: .+ See `{command} --help`\n", done.stderr)
+
+
+def test_the_command_alone_shows_its_help() -> None:
+    done = _process()
+    assert done.returncode == 2
+    assert done.stderr.startswith("Usage: tenfold")
+    assert "predict" in done.stderr
+
+
 @pytest.mark.parametrize("name", USAGE)
 def test_a_usage_error_is_reported_in_one_line(name: str, elsewhere: Path) -> None:
     words, reason = USAGE[name]

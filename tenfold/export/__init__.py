@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tenfold.errors import RunError, UsageError
 from tenfold.export.parity import Agreement, check
 from tenfold.export.source import MODEL, Source
-from tenfold.run import ELSEWHERE, Run, State
+from tenfold.run import Run, State
 from tenfold.run.exports import FOLDER
 from tenfold.runtimes.exported import KEY
 from tenfold.storage.files import write_directory, write_whole
@@ -21,6 +21,8 @@ from tenfold.storage.files import write_directory, write_whole
 if TYPE_CHECKING:
     from tenfold.export.check_images import CheckImages
     from tenfold.export.formats import Answer, Format
+
+ADVICE = "write elsewhere (--out PATH)"  # if an export can't be written
 
 
 @dataclass(frozen=True)
@@ -81,13 +83,13 @@ def publish(source: Source, known: Format, path: Path, write: Callable[[Path], N
         write(temporary)
         found.append(judge(known.read(temporary)))
 
-    (write_directory if known.folder else write_whole)(path, fill, ELSEWHERE)
+    (write_directory if known.folder else write_whole)(path, fill, ADVICE)
     beside = path.with_name(path.name + ".json")
     try:
         size, digest = measured(path)
         text = json.dumps({KEY: {**source.facts, "file": path.name, "bytes": size, "sha256": digest,
                                  "agreement": found[0].to_dict()}}, indent=2, ensure_ascii=False) + "\n"
-        write_whole(beside, text, ELSEWHERE)
+        write_whole(beside, text, ADVICE)
     except BaseException:  # a signal too: no model stays without its facts, and no facts of a former model
         shutil.rmtree(path) if path.is_dir() else path.unlink()
         beside.unlink(missing_ok=True)

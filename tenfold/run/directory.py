@@ -18,7 +18,7 @@ from tenfold.errors import MissingRunError, RecipeError, RunError, StorageError,
 from tenfold.notebooks import table
 from tenfold.run import history
 from tenfold.run.artifacts import ARTIFACTS
-from tenfold.run.naming import ELSEWHERE, make_numbered, naming_lock, natural, remove_unfinished
+from tenfold.run.naming import ELSEWHERE, WRITABLE, make_numbered, naming_lock, natural, remove_unfinished
 from tenfold.run.predicted import PredictionTable
 from tenfold.run.records import (
     Calibration,
@@ -293,8 +293,8 @@ class Run:
         Raises RunError if another process holds it, StorageError if the directory can't be written.
         """
         busy = RunError(f"{self.path}: another process is writing this run; wait for it or stop it")
-        with locked(self.path / LOCK, refusal=busy, advice=ELSEWHERE):
-            sweep(self.path, ELSEWHERE)
+        with locked(self.path / LOCK, refusal=busy, advice=WRITABLE):
+            sweep(self.path, WRITABLE)
             yield
 
     # -- writing --------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from tenfold.storage.paths import absent
 
 LONGEST = 200  # bytes of a name: file systems take 255, and numbers and temporary names need some
 ELSEWHERE = "write elsewhere (--runs DIR for runs)"  # advice if a run can't be written
+WRITABLE = "make the run directory writable, or copy it"  # for a run that is there
 
 
 def check_name(name: str) -> None:
