@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -21,6 +22,7 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmarks import more_images, record
 from benchmarks.side_by_side import log
+from benchmarks.targets import Target, target
 
 POOL, SIDE = 12_000, 160  # images; pixels, as in `photos`
 JUDGES, FIRST, STEP, LAST = 4000, 200, 200, 2000
@@ -60,6 +62,13 @@ def needed(accuracies: list[float], target: float) -> float:
         if after >= target:
             return float(sizes[i - 1] + STEP * np.clip((target - before) / max(after - before, 1e-12), 0, 1))
     return float("inf")
+
+
+def targets(result: dict[str, Any]) -> list[Target]:
+    """The figure that has a target."""
+    fraction = result["fraction"]
+    return [target(f"labels for the accuracy of {LAST:,} random ones, as a fraction of them "
+                   f"[{fraction['low']:.2f}, {fraction['high']:.2f}]", fraction["value"], most=0.7)]
 
 
 def main() -> None:

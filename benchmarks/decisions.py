@@ -25,6 +25,7 @@ import numpy as np
 
 from benchmarks.decided import SCENES, simulate, split_again, stranger_images, unknown_areas
 from benchmarks.record import origin, positive, write
+from benchmarks.targets import Target, target
 
 KNOWN = 6  # classes of a draw
 BACKBONE = {"model.image_size": 96, "data.train_size": 5000, "data.validation": 2000}
@@ -111,6 +112,28 @@ def _seconds(call: Any, times: int = 9) -> float:
         call()
         taken.append(time.perf_counter() - started)
     return float(np.median(taken))
+
+
+def targets(result: dict[str, Any]) -> list[Target]:
+    """The figures of `unknowns` and `cost` that have targets, by the command that measured them."""
+    found = result["results"]
+    if "bytes" in found:
+        return [target("time of the rules ÷ time of a prediction", found["fraction"], most=0.1),
+                target("rules in the model file, MB", found["bytes"] / 1e6, most=2)]
+    mean, difference = 100 * found["chosen"]["mean"], found["difference"]
+    if " far" in result["command"]:
+        return [target("mean area under the ROC curve, points", mean, least=95)]
+    low, high = (100 * end for end in difference["interval"])
+    return [target(f"mean area under the ROC curve, {mean:.1f} points, minus that of the maximum softmax "
+                   f"[{low:.1f}, {high:.1f}]", 100 * difference["mean"], least=3)]
+
+
+def coverage_table(result: dict[str, Any]) -> str:
+    """The Markdown table of `coverage`."""
+    lines = ["| run | sets | raw quantile covers | sets shown cover | classes in a set |", "|---|---|---|---|---|"]
+    lines += [f"| {run} | {name} | {each['raw']:.2%} | {each['shown']:.2%} | {each['size']:.2f} |"
+              for run, found in result["results"].items() for name, each in found.items()]
+    return "\n".join(lines)
 
 
 def main() -> None:

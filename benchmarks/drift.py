@@ -23,9 +23,12 @@ from PIL import Image
 
 from benchmarks import record
 from benchmarks.side_by_side import log
+from benchmarks.targets import Target, target
+from benchmarks.targets import table as targets_table
 
 MOST = 1000  # test images
 QUALITIES = (95, 85, 75, 60, 45, 30)
+BOUND = "severity 1 to 3 and JPEG"  # the group with targets
 DRAWS = 10  # of class shares
 TRAINED = {"cnn2": "cifar10", "mnist-cnn": "mnist"}
 
@@ -38,11 +41,11 @@ def cases(images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[str, str, np
     yield "unchanged", "unchanged", images, labels
     for name in CORRUPTIONS.names():
         for severity in SEVERITIES:
-            group = "severity 1 to 3 and JPEG" if severity <= 3 else "severity 4 and 5"
+            group = BOUND if severity <= 3 else "severity 4 and 5"
             yield group, f"{name} {severity}", corruption(name)(images, severity), labels
     for quality in QUALITIES:
         again = np.stack([encoded(each, quality) for each in images])
-        yield "severity 1 to 3 and JPEG", f"JPEG {quality}", again, labels
+        yield BOUND, f"JPEG {quality}", again, labels
     for seed in range(DRAWS):
         rng = np.random.default_rng(seed)
         weights = rng.dirichlet(np.ones(labels.max() + 1))[labels]
@@ -91,6 +94,25 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def targets(result: dict[str, Any]) -> list[Target]:
+    """The figures that have targets."""
+    found = result["groups"][BOUND]
+    return [target("mean absolute error, points", found.get("error"), most=3),
+            target("fraction of intervals with the true accuracy", found.get("covers"), least=0.85),
+            target("mean width of the intervals, points", found.get("width"), most=15)]
+
+
+def table(result: dict[str, Any]) -> str:
+    """The Markdown tables of a result."""
+    lines = ["| cases | number | with an estimate | error | intervals that cover | width |",
+             "|---|---|---|---|---|---|"]
+    for name, found in result["groups"].items():
+        told = (f"{found['error']:.1f} | {found['covers']:.0%} | {found['width']:.1f}" if "error" in found
+                else "– | – | –")
+        lines.append(f"| {name} | {found['cases']} | {found['tells']:.0%} | {told} |")
+    return "\n".join([*lines, "", f"Targets for {BOUND}:", "", targets_table(targets(result))])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN")
@@ -110,9 +132,9 @@ def main() -> None:
         names = {run.name: run.metrics()["test"]["accuracy"]["value"] for run in runs}
     groups = {group: summary([row for row in rows if row["group"] == group])
               for group in dict.fromkeys(row["group"] for row in rows)}
-    by_run = {run: summary([row for row in rows if row["run"] == run and row["group"].startswith("severity 1")])
+    by_run = {run: summary([row for row in rows if row["run"] == run and row["group"] == BOUND])
               for run in names}
-    record.write(arguments.json, {"runs": names, "groups": groups, "severity 1 to 3 and JPEG, by run": by_run,
+    record.write(arguments.json, {"runs": names, "groups": groups, f"{BOUND}, by run": by_run,
                                   "rows": rows, **record.origin()})
 
 

@@ -74,7 +74,7 @@ def _ensemble(runs: Path) -> Run:
 FAMILIES: dict[str, Callable[[Path], Run]] = {
     "mlp": _recipe("mlp"),
     "cifar-cnn": _recipe("cifar-cnn"),
-    "speednet": _recipe("speed", **{"train.image_scales": [], "train.batch_size": 100, "evaluate.tta": None}),
+    "speednet": _recipe("speed", **{"train.image_scales": [], "train.batch_size": 100, "evaluate.tta": "none"}),
     "ensemble of mlp and cifar-cnn": _ensemble,
     "trained on a run": _on_a_run,
     "probe on a Keras file": _on_a_file,

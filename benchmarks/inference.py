@@ -22,6 +22,7 @@ import numpy as np
 from benchmarks import environments, exports, own_images, record
 from benchmarks.environments import TENSORFLOW, AbsentError
 from benchmarks.side_by_side import Contender, log, ratio, rounds, spread
+from benchmarks.targets import Target, target
 
 CNN, BACKBONE = "cifar-cnn", "EfficientNetLite0, 96 pixels, probe"
 BATCHES = (1, 64, 512)
@@ -87,7 +88,7 @@ def _figures(found: dict[str, Rounds], keras: dict[str, list[dict[str, Any]]], n
     fast = [_fastest(of, [*exact, *good]) for of in found[CNN]]
     pairs = {name.removesuffix(INT8): [_fastest(of, [name]) / _fastest(of, [name.removesuffix(INT8)])
                                        for of in found[CNN]] for name in good}
-    figures = {
+    return {
         "fastest_runtime_to_keras": {"absent": absent} if absent else ratio(
             fast, [each["images_per_second"] for each in keras[CNN]]),
         "fastest_float32_runtime_to_keras": {"absent": absent} if absent else ratio(
@@ -98,20 +99,6 @@ def _figures(found: dict[str, Rounds], keras: dict[str, list[dict[str, Any]]], n
                                              for of in found[BACKBONE]]),
         "efficientnetlite0_fastest": spread([_fastest(of) for of in found[BACKBONE]]),
     }
-    best = max((each["median"] for each in figures["int8_to_float32"].values()), default=0.0)
-    figures["targets"] = [
-        _target("cifar-cnn: fastest runtime ÷ Keras on TensorFlow", figures["fastest_runtime_to_keras"], 5),
-        _target("cifar-cnn: int8 ÷ float32 in one runtime, losing at most 0.5 points", {"median": best}, 1.8),
-        _target("cifar-cnn: median latency of one image, ms", figures["one_image_p50_ms"], 1, least=False),
-        _target("EfficientNetLite0 at 96×96, images/s", figures["efficientnetlite0_fastest"], 1500),
-    ]
-    return figures
-
-
-def _target(what: str, of: dict[str, Any], target: float, least: bool = True) -> dict[str, Any]:
-    value = of.get("median")
-    met = value is not None and (value >= target if least else value <= target)
-    return {"what": what, "target": f"{'≥' if least else '≤'} {target:g}", "measured": value, "met": met}
 
 
 def _spreads(of: Rounds) -> dict[str, Any]:
@@ -144,8 +131,22 @@ def measure_folder(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     rates = {name: [each["images_per_second"] for each in of] for name, of in results.items()}
     compared: dict[str, Any] = absent if absent else ratio(rates["tenfold predict"], rates["Keras loop"])
     return {"photos": options.photos, "images_per_second": {name: spread(of) for name, of in rates.items()},
-            "tenfold_to_keras": compared,
-            "targets": [_target("folder of photos to CSV: tenfold predict ÷ a plain Keras loop", compared, 3)]}
+            "tenfold_to_keras": compared}
+
+
+def targets(result: dict[str, Any]) -> list[Target]:
+    """The figures that have targets, and whether they are met."""
+    found = result["runtimes"]["figures"]
+    return [
+        target("cifar-cnn: fastest runtime ÷ Keras on TensorFlow", found["fastest_runtime_to_keras"].get("median"),
+               least=5),
+        target("cifar-cnn: int8 ÷ float32 in one runtime, losing at most 0.5 points",
+               max((each["median"] for each in found["int8_to_float32"].values()), default=None), least=1.8),
+        target("cifar-cnn: median latency of one image, ms", found["one_image_p50_ms"]["median"], most=1),
+        target("EfficientNetLite0 at 96×96 pixels, images/s", found["efficientnetlite0_fastest"]["median"], least=1500),
+        target("folder of photos to CSV: tenfold predict ÷ a plain Keras loop",
+               result["folder"]["tenfold_to_keras"].get("median"), least=3),
+    ]
 
 
 def main() -> None:

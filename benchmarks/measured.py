@@ -12,15 +12,47 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import exports, gate
+from benchmarks import (
+    active_learning,
+    decisions,
+    drift,
+    explore,
+    exports,
+    gate,
+    inference,
+    page,
+    scale,
+    targets,
+    trials_per_hour,
+)
 from benchmarks.record import read, source
+
+Result = dict[str, Any]
 
 DOCS = Path(__file__).parent.parent / "docs"
 BLOCK = re.compile(r"(?<=<!-- benchmarks/results/)([\w-]+)(\.json -->\n).*?(?=<!-- end -->)", re.DOTALL)
-TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+
+
+def _targets(of: Callable[[Result], list[targets.Target]]) -> Callable[[Result], str]:
+    return lambda result: targets.table(of(result))
+
+
+TABLES: dict[str, Callable[[Result], str]] = {  # name of the result → its table
+    "active-learning": _targets(active_learning.targets),
+    "coverage-of-sets": decisions.coverage_table,
+    "cost-of-rules": _targets(decisions.targets),
+    "drift": drift.table,
+    "explore": _targets(explore.targets),
     "exports": exports.table,
     "gate-10000": gate.table,
     "gate-60000": gate.table,
+    "inference": _targets(inference.targets),
+    "page": page.table,
+    "scale": scale.table,
+    "trials-per-hour": _targets(trials_per_hour.targets),
+    "unknowns-classes": _targets(decisions.targets),
+    "unknowns-far": _targets(decisions.targets),
+    "unknowns-photos": _targets(decisions.targets),
 }
 
 

@@ -26,6 +26,8 @@ import numpy as np
 
 from benchmarks import record
 from benchmarks.side_by_side import significant
+from benchmarks.targets import Target, target
+from benchmarks.targets import table as targets_table
 from tenfold import jobs
 from tenfold.bulk import predict_all
 from tenfold.jobs import executors
@@ -109,6 +111,20 @@ def predict(recipe: Recipe, count: int) -> dict[str, Any]:
         return {"images_per_second": count / (time.perf_counter() - before), "images": count}
 
 
+def targets(found: dict[str, Any]) -> list[Target]:
+    """The figures that have targets."""
+    return [target("trainings on two nodes with one core ÷ one process with two threads", found["trials"]["ratio"],
+                   least=0.85),
+            target("one training in two processes ÷ one process with two threads", found["ranks"]["ratio"], least=0.7)]
+
+
+def table(found: dict[str, Any]) -> str:
+    """The Markdown tables of a result: the targets, and the plan for more nodes."""
+    rows = plan(found)
+    lines = [f"| {' | '.join(cells)} |" for cells in (rows[0], ["---"] * len(rows[0]), *(row.values() for row in rows))]
+    return "\n".join([targets_table(targets(found)), "", *lines])
+
+
 def plan(found: dict[str, Any]) -> list[dict[str, str]]:
     """A row for 8, 64 and 512 nodes of one core: what they do if the measured costs stay, and the network is LATENCY.
 
@@ -151,9 +167,8 @@ def main() -> int:
     if "predict" in arguments.what:
         found["predict"] = predict(Recipe.load("cifar-cnn", small), 200 if arguments.smoke else 8000)
     print(json.dumps(found, indent=2))
-    rows = plan(found)
-    for cells in (rows[0], ["---"] * len(rows[0]), *(row.values() for row in rows)):
-        print(f"| {' | '.join(cells)} |")
+    for row in plan(found):
+        print(row)
     if arguments.json:
         arguments.json.write_text(json.dumps({**found, **record.origin()}, indent=2) + "\n", encoding="utf-8")
     return 0

@@ -18,6 +18,7 @@ from typing import Any
 from benchmarks import environments, record
 from benchmarks.environments import KERAS_TUNER, AbsentError
 from benchmarks.side_by_side import Contender, log, ratio, spread
+from benchmarks.targets import Target, target
 
 PEER = "keras-tuner-tensorflow"
 RANGE = ("--low", "0.0005", "--high", "0.01")
@@ -44,6 +45,11 @@ def compare(ours: Sequence[dict[str, Any]], theirs: Sequence[dict[str, Any]]) ->
                for side, of in (("tenfold", ours), (PEER, theirs))},
             "trials": ours[0]["trials"], "ratio": ratio(rates(ours), rates(theirs)),
             "peer_versions": theirs[0]["versions"]}
+
+
+def targets(result: dict[str, Any]) -> list[Target]:
+    """The figure that has a target."""
+    return [target(f"trials of {result['recipe']} an hour ÷ KerasTuner's", result["ratio"]["median"], least=3)]
 
 
 def rates(results: Sequence[dict[str, Any]]) -> list[float]:
