@@ -33,6 +33,14 @@ def test_an_int8_model_is_close_to_its_source(
         assert made.size < 0.5 * whole.size
 
 
+def test_a_backbone_that_enlarges_its_images_can_be_int8(tmp_path: Path, rng: np.random.Generator) -> None:
+    run = jobs.probe("EfficientNetLite0", "shapes:train=120,test=20", runs=tmp_path, overrides={"model.image_size": 48})
+    made = jobs.export(run, "onnx", int8=True, lose=100)
+    images = rng.integers(0, 256, (8, 32, 32, 3), np.uint8)
+    assert open_export(made.path).predict(images).shape == (8, 10)
+    assert made.size < 0.5 * (run.path / "exports" / "model.onnx").stat().st_size
+
+
 def test_formats_without_int8_are_refused_before_the_data_are_read(runs: dict[str, Run], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--int8: received the format torch; expected one of html, onnx, openvino"):
         jobs.export(runs["cnn"], "torch", tmp_path, int8=True)

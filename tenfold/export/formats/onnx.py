@@ -42,14 +42,14 @@ def read(path: Path) -> Answer:
 
 def quantize(source: Source, path: Path, images: np.ndarray) -> None:
     """Write the model with 8-bit convolutions and matrix products, in the QDQ format, after folding constants."""
-    graph = model(source)
     with needed_for("--int8 for onnx", "export"):
         from onnxruntime import quantization
         from onnxruntime.quantization.shape_inference import quant_pre_process
 
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
-        prepared = Path(folder) / "prepared.onnx"
-        quant_pre_process(graph, prepared, skip_symbolic_shape=True)
+        exact, prepared = Path(folder) / "exact.onnx", Path(folder) / "prepared.onnx"
+        write(source, exact)
+        quant_pre_process(exact, prepared, skip_symbolic_shape=True)
         quantization.quantize_static(
             prepared, path, Calibration(images), per_channel=True, activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8, reduce_range=not machine.has_vnni(),
