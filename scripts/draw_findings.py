@@ -22,15 +22,16 @@ from tenfold.data import open_dataset
 from tenfold.data.exclusion import identified
 from tenfold.inspection import inspect, known_kinds
 from tenfold.inspection.page import write_page
-from tenfold.progress import SILENT
 from tenfold.recipe import DataSection
 
 FOLDER = Path(__file__).parent.parent / "docs" / "images" / "findings"
 CLASSES = ("circle", "cross", "square", "star")
 EACH, FEW = 60, 5  # images a class; of the last class
-ROWS = 2  # findings of a kind in its picture
+SHOWN = 6  # images of a finding in its picture
 WIDTH = 620  # of a picture, in pixels
-TWO_TREES = ("shortcut",)  # the kinds that the second folder shows
+APART = ("shortcut",)  # the kinds that the second folder shows
+PLANTED = {"near_duplicate": "brighter", "near_leak": "moved", "duplicate": "again", "blurred": "soft",
+           "label_error": "mislabelled", "odd": "scan"}  # kind → part of the name of an image in its picture
 
 
 def main() -> None:
@@ -41,14 +42,14 @@ def main() -> None:
         folder = Path(text)
         os.environ["TENFOLD_CACHE"] = str(folder / "cache")
         pages = [_inspected(folder / "faults", _plant_faults), _inspected(folder / "shortcut", _plant_shortcut)]
-        for page, kinds in zip(pages, ([kind for kind in known_kinds() if kind not in TWO_TREES], TWO_TREES),
+        for page, kinds in zip(pages, ([kind for kind in known_kinds() if kind not in APART], APART),
                                strict=True):
             _take_pictures(page, kinds)
 
 
 def _shapes() -> Iterator[tuple[str, Image.Image]]:
     """Drawn images with their names, `SPLIT/CLASS/NUMBER`."""
-    shapes = open_dataset("shapes:train=2000,test=10,size=96,difficulty=0.35")
+    shapes = open_dataset("shapes:train=2000,test=10,size=96,difficulty=0.7")
     labels = np.asarray(shapes.train.labels)
     for name in CLASSES:
         count = FEW if name == CLASSES[-1] else EACH
@@ -68,7 +69,7 @@ def _inspected(folder: Path, plant: Callable[[dict[str, Image.Image]], dict[str,
             image.save(path, quality=92)
     headers: dict[str, Any] = {}
     dataset = identified(open_dataset(str(folder), section=DataSection(group=None), side=160, visit=headers.update))
-    return write_page(dataset, inspect(dataset, headers, SILENT), folder.with_suffix(".html"))
+    return write_page(dataset, inspect(dataset, headers), folder.with_suffix(".html"))
 
 
 def _plant_faults(images: dict[str, Image.Image]) -> dict[str, Image.Image | bytes]:
@@ -89,7 +90,7 @@ def _plant_faults(images: dict[str, Image.Image]) -> dict[str, Image.Image | byt
         "train/circle/mislabelled": _another("square", 1),
         "train/square/even": Image.new("RGB", (96, 96), (96, 120, 90)),
         "train/circle/night": images["train/circle/05"].point(lambda value: value // 6),
-        "train/square/soft": images["train/square/06"].filter(ImageFilter.GaussianBlur(6)),
+        "train/square/soft": images["train/square/13"].filter(ImageFilter.GaussianBlur(4)),
         "train/cross/grey": images["train/cross/08"].transpose(Image.Transpose.ROTATE_90).convert("L"),
         "train/square/thumbnail": images["train/square/09"].resize((14, 14)),
         "train/cross/scan": screenshot,
@@ -123,11 +124,11 @@ def _take_pictures(page: Path, kinds: Any) -> None:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         tab = browser.new_page(viewport={"width": WIDTH, "height": 900})
         tab.goto(page.as_uri())
-        tab.add_style_tag(content=f".findings tbody tr:nth-child(n+{ROWS + 1}), .decide {{ display: none }}")
+        tab.add_style_tag(content=f".findings figure:nth-child(n+{SHOWN + 1}), .decide {{ display: none }}")
         for kind in kinds:
-            section = tab.locator(f"section#{kind} table")
-            if section.count():
-                section.screenshot(path=FOLDER / f"{kind}.png")
+            rows = tab.locator(f"section#{kind} tbody tr").filter(has_text=PLANTED.get(kind, ""))
+            if rows.count():
+                rows.first.screenshot(path=FOLDER / f"{kind}.png")
             else:
                 print(f"{kind}: was not found")
         browser.close()

@@ -11,6 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from tenfold.cli import app
+from tenfold.inspection import known_kinds
 from tenfold.recipe import shipped
 from tenfold.registry import AUGMENTATIONS, DATASETS, MODELS
 
@@ -30,6 +31,13 @@ def test_a_generated_page_is_up_to_date(page: str) -> None:
 def test_every_data_set_is_documented() -> None:
     text = TEXTS[Path("docs/data.md")]
     assert not [name for name in DATASETS.names() if f"| `{name}` |" not in text]
+
+
+def test_every_finding_is_explained_with_a_picture() -> None:
+    explained = re.findall(r"^### `(\w+)`\n\n[^#]+!\[\1\]\((images/findings/\1\.png)\)\n",
+                           TEXTS[Path("docs/inspection.md")], re.MULTILINE)
+    assert [kind for kind, _ in explained] == list(known_kinds())
+    assert all((ROOT / "docs" / picture).is_file() for _, picture in explained)
 
 
 def test_every_recipe_model_and_augmentation_is_documented() -> None:
