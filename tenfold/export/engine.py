@@ -23,10 +23,12 @@ class Raw(torch.nn.Module):
     def __init__(self, network: keras.Model, temperature: float) -> None:
         super().__init__()
         last = next(layer for layer in reversed(network.layers) if layer.output is network.outputs[0])
-        self.body, self.last, self.temperature = keras.Model(network.inputs, last.input), last, temperature
+        # a tuple hides the layers: PyTorch would store their weights beside those in the exported graph
+        self._layers, self.temperature = (keras.Model(network.inputs, last.input), last), temperature
 
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """uint8 [n, height, width, channels] → probabilities, calibrated, features, logits."""
-        features = self.body(pixels.to(torch.float32).permute(0, 3, 1, 2), training=False)
-        logits = self.last(features)
+        body, last = self._layers
+        features = body(pixels.to(torch.float32).permute(0, 3, 1, 2), training=False)
+        logits = last(features)
         return torch.softmax(logits, 1), torch.softmax(logits / self.temperature, 1), features.clone(), logits.clone()

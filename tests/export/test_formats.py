@@ -18,6 +18,7 @@ import pytest
 from tenfold import jobs
 from tenfold.errors import MissingExtraError
 from tenfold.export import Export, savedmodel
+from tenfold.export.source import Source
 from tenfold.registry import FORMATS
 from tenfold.run import Run
 from tenfold.runtimes import open_predictor
@@ -152,6 +153,14 @@ def test_an_export_predicts_like_keras_for_any_batch(made: Export, run: Run, rng
     np.testing.assert_allclose(found[3], expected.logits(images), rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(read(made.path, images[:1])[0], found[0][:1], atol=1e-5)
     assert made.agreement.largest <= 1e-5
+
+
+def test_an_export_stores_each_weight_once(made: Export, run: Run) -> None:
+    if made.path.suffix == ".html":
+        pytest.skip("a page is compressed")
+    bias = next(each for each in reversed(Source.of(run).plain.weights) if each.shape == (10,))
+    files = [path for path in made.path.rglob("*") if path.is_file()] if made.path.is_dir() else [made.path]
+    assert sum(path.read_bytes().count(np.asarray(bias, np.float32).tobytes()) for path in files) == 1
 
 
 def test_an_export_holds_its_facts_and_a_json_file_beside_it_too(made: Export, run: Run) -> None:

@@ -28,10 +28,11 @@ def write(model: str, folder: str, *outputs: str) -> None:
     def serve(pixels: Any) -> dict[str, Any]:
         return dict(zip(outputs, loaded(tf.cast(pixels, tf.float32), training=False), strict=True))
 
-    archive = keras.export.ExportArchive()
-    archive.track(loaded)
-    archive.add_endpoint("serve", serve, [tf.TensorSpec((None, *loaded.input_shape[1:]), tf.uint8, "pixels")])
-    archive.write_out(folder, verbose=False)
+    module = tf.Module()  # not keras.export.ExportArchive, which stores each weight twice
+    module.weights = [variable.value for variable in loaded.variables]
+    pixels = tf.TensorSpec((None, *loaded.input_shape[1:]), tf.uint8, "pixels")
+    module.serve = tf.function(serve, input_signature=[pixels])
+    tf.saved_model.save(module, folder, signatures={"serve": module.serve})
 
 
 def answer(folder: str) -> None:
