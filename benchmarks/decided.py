@@ -88,7 +88,7 @@ def stranger_images(count: int = 1000) -> dict[str, np.ndarray]:
     from tenfold.data.given.image import read
 
     rng, mnist = np.random.default_rng(0), open_dataset("mnist").test
-    shapes = open_dataset("shapes:train=10,test=1000").test
+    shapes = open_dataset("shapes:train=20,test=1000").test
     assert mnist is not None
     assert shapes is not None
     digits = np.stack([read(mnist.images[i], (32, 32, 3), resize="stretch") for i in range(min(count, len(mnist)))])
