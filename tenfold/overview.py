@@ -15,7 +15,7 @@ from tenfold.progress import SILENT, Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run
 from tenfold.storage.files import write_whole
-from tenfold.storage.paths import absent
+from tenfold.storage.paths import absent, check_file_name
 
 if TYPE_CHECKING:
     from tenfold.models.summary import Summary
@@ -75,8 +75,7 @@ def _facts(run: Run, root: Path) -> dict[str, Any]:
 
 def write_class_grid(dataset: Dataset, path: Path, per_class: int, seed: int) -> None:
     """Write a PNG with random training examples of each class, chosen by `seed`. Raises StorageError, UsageError."""
-    if path.suffix.lower() != ".png":
-        raise UsageError(f"--png: received {path}; expected a file name ending in .png")
+    check_file_name("--png", path, ".png")
     from tenfold.report.plots import class_grid
 
     figure = class_grid(dataset.train.images, dataset.train.labels, dataset.classes, per_class, seed)

@@ -16,7 +16,7 @@ from watchers import After, Listen, at_once
 import tenfold
 from tenfold.cli import app
 from tenfold.data import kept
-from tenfold.errors import RunError, TenfoldError, UsageError
+from tenfold.errors import DataError, RunError, TenfoldError, UsageError
 from tenfold.jobs.own_data import own_data
 from tenfold.progress import SILENT
 from tenfold.run import Run
@@ -153,6 +153,14 @@ def test_a_wrong_type_is_one_short_line(name: str, data: Arrays, run: Run) -> No
         WRONG[name](data, run)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), ""])
+def test_a_missing_label_is_no_class(missing: Any, data: Arrays, tmp_path: Path) -> None:
+    x, labels = data[0], [f"class {label}" for label in data[1]]
+    with pytest.raises(DataError, match=r"label.* for 1 of 300 images, first for image 3; expected a label for"):
+        tenfold.train("mlp", (x, [*labels[:3], missing, *labels[4:]]), runs=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_runs_on_the_same_images_share_them_and_stand_alone(data: Arrays, tmp_path: Path) -> None:

@@ -58,6 +58,21 @@ def test_the_verdict_says_what_so_few_images_can_tell(photos, tmp_path):
     assert "tenfold predict" in printed
 
 
+def test_five_photos_have_a_verdict_without_a_curve(photos, tmp_path):
+    for path in [*photos.glob("day/[3-9].jpg"), *photos.glob("night/[2-9].jpg")]:
+        path.unlink()
+    printed = tried(photos, "--runs", tmp_path / "runs")
+    assert "images in 2 classes" in printed
+    assert not (tmp_path / "runs" / "try-photos-1" / "learning_curve.json").exists()
+
+
+def test_the_next_step_keeps_the_decisions_about_images(photos, tmp_path):
+    decisions = tmp_path / "my decisions.csv"
+    decisions.write_text("image,decision,label\nday/1.jpg,drop,\n", encoding="utf-8")
+    printed = tried(photos, "--runs", tmp_path / "runs", "--set", f"data.exclude={decisions}")
+    assert f"--set 'data.exclude={decisions}'" in " ".join(printed.split())
+
+
 def test_another_recipe_needs_frozen_features(photos, tmp_path):
     with pytest.raises(UsageError, match=r"needs train\.fit=logistic-regression"):
         jobs.try_images(photos, Recipe.load("mlp", {"train.epochs": 1, "data.size": 8}), runs=tmp_path / "runs")

@@ -131,7 +131,7 @@ def try_images(
                     "learning_curve": run.learning_curve() if run.has("learning_curve.json") else None,
                     "left_out": run.environment()["dataset"]["left_out"]})
     else:
-        terminal.print_first_verdict(run, path)
+        terminal.print_first_verdict(run, path, set_ or ())
     if export is not None:
         with watching() as watcher:
             made = jobs.export(run, export, watcher=watcher)

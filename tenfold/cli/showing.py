@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -104,15 +105,19 @@ def data_check(
     Nothing is deleted or moved: --html writes a page that exports decisions for data.exclude.
     """
     from tenfold import jobs, terminal
+    from tenfold.data.exclusion import decided
     from tenfold.inspection import write_page
     from tenfold.recipe import text
+    from tenfold.storage.paths import check_file_name
 
     if run is not None and set_:
         raise UsageError("received --run and --set; expected one of them: a run brings its own recipe")
     recipe = text.recipe(jobs.check_sections(), set_ or (), name="check")
+    if html is not None:
+        check_file_name("--html", html, ".html", ".htm")
     with watching() as watcher:
         dataset, found = jobs.check(data, recipe, run=run, watcher=watcher)
-        page = write_page(dataset, found, html) if html else None
+        page = write_page(dataset, found, html, decided(recipe.data.exclude)) if html else None
     if as_json:
         print_json({**found.to_dict(), **({"html": str(page)} if page else {})})
     else:
@@ -120,7 +125,9 @@ def data_check(
         if page is not None:
             print(f"page  {page}")
         elif found.findings:
-            print(f"look at the images and decide: tenfold data check {data} --html check.html")
+            again = [word for each in set_ or () for word in ("--set", each)]
+            print(f"look at the images and decide: {shlex.join(['tenfold', 'data', 'check', data, *again])} "
+                  "--html check.html")
     if strict and found.findings:
         raise typer.Exit(1)
 

@@ -110,6 +110,11 @@ def _without(split: Split, names: tuple[str, ...], dropped: list[int], changed: 
     return split.take(rest, f"{split.describe()}, without {len(dropped):,} dropped by data.exclude")
 
 
+def decided(file: str | None) -> list[Decision]:
+    """The decisions of a file, in its order; none without a file. Raises UsageError like `exclude`."""
+    return list({each.image: each for each in _read(Path(file))}.values()) if file else []
+
+
 def _read(path: Path) -> Iterator[Decision]:
     """The rows of a file of decisions. Raises UsageError with the line of the first invalid row."""
     reason = absent(path, "file") or ("" if path.is_file() else "it is no file")

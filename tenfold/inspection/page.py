@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tenfold.data.dataset import Dataset
-from tenfold.data.exclusion import image_names
+from tenfold.data.exclusion import Decision, image_names
 from tenfold.inspection.finding import Finding, known_kinds
 from tenfold.inspection.inspecting import Inspection
 from tenfold.report.inspection import Picture, Row, Section, page
@@ -18,16 +18,20 @@ MOST_ROWS = 300  # findings of a kind that are shown
 MOST_PICTURES = 12  # images of a finding that are shown
 
 
-def write_page(dataset: Dataset, found: Inspection, path: Path) -> Path:
-    """Write the page of the findings of a data set, one file that needs no other. Raises StorageError."""
+def write_page(dataset: Dataset, found: Inspection, path: Path, decided: Sequence[Decision] = ()) -> Path:
+    """Write the page of the findings of a data set, one file that needs no other. Raises StorageError.
+
+    decided: earlier decisions, with which those of the page begin.
+    """
     places = {name: (split, number) for split, names in image_names(dataset).items()
               for number, name in enumerate(names)}
     known, by_kind = known_kinds(), {kind: found.of(kind) for kind in found.counts()}
     sections = [Section(kind, known[kind].meaning, known[kind].advice, len(findings),
                         [_row(dataset, each, places) for each in findings[:MOST_ROWS]], _rest(findings))
                 for kind, findings in by_kind.items()]
+    earlier = [(each.image, each.decision, each.label) for each in decided]
     return write_whole(path, page(f"Inspection of {found.name}", found.heading(), found.classes, sections,
-                                  found.not_looked_for()))
+                                  found.not_looked_for(), earlier))
 
 
 def _row(dataset: Dataset, finding: Finding, places: Mapping[str, tuple[str, int]]) -> Row:

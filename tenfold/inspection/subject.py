@@ -55,6 +55,14 @@ class Subject:
         """The names of some images (int [m])."""
         return tuple(self.names[row] for row in rows)
 
+    def largest(self, rows: np.ndarray) -> int:
+        """The image among some (int [m]) whose file has the most pixels, then the most bytes; else the first."""
+        def size(row: int) -> tuple[int, int]:
+            header = self.headers.get(self.names[row])
+            return (header[0].width * header[0].height, header[1]) if header else (0, 0)
+
+        return max((int(row) for row in rows), key=size)
+
     def places(self, rows: np.ndarray) -> str:
         """Class and split of some images in words: "cat in train, cat in test"."""
         found = [f"{self.dataset.classes[self.labels[row]]} in {self.splits[row]}" for row in rows]

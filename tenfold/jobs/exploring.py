@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from tenfold import machine
-from tenfold.errors import UsageError
 from tenfold.inspection import CHEAP, inspect
 from tenfold.inspection.exploring import explore as look_at
 from tenfold.jobs.checking import whole_data
@@ -17,6 +16,7 @@ from tenfold.recipe import Recipe
 from tenfold.report import explore as pages
 from tenfold.report.explored import Explored
 from tenfold.storage.files import write_whole
+from tenfold.storage.paths import check_file_name
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,7 @@ def explore(data: str | Path, recipe: Recipe | None = None, *, out: str | Path =
     watcher = chosen_watcher(watcher)
     machine.check(watcher.notice)
     page = Path(out)
-    if page.suffix.lower() not in (".html", ".htm") or page.is_dir():
-        raise UsageError(f"--out: received {page}; expected a file name ending in .html")
+    check_file_name("--out", page, ".html", ".htm")
     dataset, headers = whole_data(data, recipe, watcher)
     found = inspect(dataset, headers, needs=CHEAP, watcher=watcher)
     explored = look_at(dataset, found, headers, watcher=watcher)

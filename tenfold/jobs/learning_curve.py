@@ -28,7 +28,7 @@ def measure(run: Run, recipe: Recipe, dataset: Dataset, watcher: Watcher) -> Non
     """Write `learning_curve.json`: classifiers on 10, 25, 50 and 100 % of the training images, scored on test.
 
     Each is fitted as that of the run is, with its regularisation chosen on the validation split. Nothing is chosen on
-    the test split. Without a test split, nothing is measured.
+    the test split. Without a test split, and with very few images, nothing is measured.
     """
     from sklearn.preprocessing import StandardScaler
 
@@ -59,4 +59,5 @@ def measure(run: Run, recipe: Recipe, dataset: Dataset, watcher: Watcher) -> Non
             sizes.append(size)
             correct.append(np.stack(scores))
     watcher.advance("learning_curve", total, total, "classifiers")
-    run.write_json("learning_curve.json", learning_curve(sizes, correct, labels))
+    if sizes:
+        run.write_json("learning_curve.json", learning_curve(sizes, correct, labels))

@@ -66,8 +66,12 @@ class Section:
         return self.kind.replace("_", " ").capitalize()
 
 
-def page(name: str, about: str, classes: Sequence[str], sections: Sequence[Section], skipped: Sequence[str]) -> str:
-    """The page as HTML. about: the numbers of images; skipped: sentences about kinds that were not looked for."""
+def page(name: str, about: str, classes: Sequence[str], sections: Sequence[Section], skipped: Sequence[str],
+         decided: Sequence[tuple[str, str, str]] = ()) -> str:
+    """The page as HTML. about: the numbers of images; skipped: sentences about kinds that were not looked for.
+
+    decided: (image, decision, label) of earlier decisions.
+    """
     count = sum(len(row.pictures) for section in sections for row in section.rows)
     side = SIDE if count < FEWER else SMALL_SIDE
     sheet = Sheet("small", side=side, shown=96)
@@ -77,5 +81,5 @@ def page(name: str, about: str, classes: Sequence[str], sections: Sequence[Secti
                        for each in row.pictures]) for row in section.rows]
         shown.append((section, rows))
     return render("inspection.html", scripts=("page.js", "tables.js", "inspection.js"), title=name, about=about,
-                  classes=classes, sections=shown, skipped=skipped, sheets=[sheet.style()],
+                  classes=classes, sections=shown, skipped=skipped, decided=json.dumps(decided), sheets=[sheet.style()],
                   total=sum(section.count for section in sections))

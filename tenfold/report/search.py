@@ -39,8 +39,8 @@ def verdict(results: Mapping[str, Any]) -> list[tuple[str, str]]:
         (f"{known.short}, {_chosen_on(results)}", f"{known.text(judged['selection'])}, trial {judged['trial']}, the "
                                                   f"best of {judged['trials']}"),
         (f"{known.short}, test", f"{known.text(judged['test'])}, {seeds} new seed{'s' * (seeds > 1)}"),
-        ("optimism", f"{_signed(results['by'], judged['optimism'])}: so much better the score that chose the best "
-                     "trial looks"),
+        ("optimism", f"{_signed(results['by'], judged['optimism'])}: validation score of the best trial, minus "
+                     "test score"),
     ]
     return [*facts, (f"against {results['recipe']}", _difference(results))]
 
@@ -105,7 +105,10 @@ def cautions(results: Mapping[str, Any]) -> list[str]:
     elif judged["optimism"]["low"] is not None and judged["optimism"]["low"] > 0:
         said.append("The score that chose the best trial is clearly too good: report the test score.")
     found = judged and judged["difference"]
-    if found and (found["p"] is None or found["p"] >= 0.05):
+    if found and found["p"] is not None and found["p"] < 0.05:
+        if (found["value"] > 0) != metric(results["by"]).higher_is_better:
+            said.append(f"The chosen recipe is worse than {results['recipe']}: keep {results['recipe']}.")
+    elif found and (found["p"] is None or found["p"] >= 0.05):
         said.append(f"The chosen recipe is not shown to be better than {results['recipe']}.")
     for key, value in (best["changes"] if best else {}).items():
         each = results["space"][key]

@@ -51,8 +51,10 @@ MOST_LISTS = 1_000_000  # lists and tables in a JSON file, which take far more m
 class Run:
     """A run directory: `create` makes one, `open` opens an existing one, `list` finds all in a directory."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: str | Path) -> None:
+        if not isinstance(path, str | Path):
+            raise UsageError(f"run: received a {type(path).__name__}; expected the path of a run directory")
+        self.path = Path(path)
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
@@ -280,9 +282,13 @@ class Run:
     def _file(self, name: str) -> Path:
         path = self.path / name
         if not path.is_file():
-            status = self.read_json("status.json").get("status") if name != "status.json" else "unknown"
-            raise RunError(f"{self.path}: the run has no {name} (its status is {status!r})")
+            raise RunError(f"{self.path}: the run has no {name}{'' if name == 'status.json' else self._condition()}")
         return path
+
+    def _condition(self) -> str:
+        """The state of the run in brackets, with its reason."""
+        status = self.status()
+        return f" (its status is {status.state.value!r}{': ' if status.reason else ''}{status.reason})"
 
     # -- one writer at a time -------------------------------------------------------------------------
 

@@ -133,7 +133,7 @@ class Space:
         if not isinstance(table, dict) or not table:
             raise RecipeError(f"space {name}", [*problems, "expected a table [search] with at least one recipe key"])
         ranges, more = _ranges(_by_key(table))
-        problems += more + ([] if more else _misfits(ranges, recipe))
+        problems += more + _misfits(ranges, recipe)
         if problems:
             raise RecipeError(f"space {name}", problems)
         return cls(ranges)
@@ -225,6 +225,8 @@ def _misfits(ranges: Mapping[str, Range], recipe: Recipe) -> list[str]:
         if key.startswith(FIXED):
             problems.append(f"{key}: can't be searched, because trials on other images can't be ranked; leave it out")
             continue
+        if each.mistakes():
+            continue  # which values it would give is unknown
         given = {other: values[0] for other, values in each.when.items() if values and other in ranges}
         if not given and not _holds(each, recipe):
             continue  # never searched with this recipe

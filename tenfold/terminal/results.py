@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -45,8 +46,8 @@ def print_results(run: Run) -> None:
     show(f"report  {escape(str(run.path / 'report.html'))}")
 
 
-def print_first_verdict(run: Run, data: str) -> None:
-    """Print the result of `tenfold try` in a few lines, and what to do next."""
+def print_first_verdict(run: Run, data: str, overrides: Sequence[str] = ()) -> None:
+    """Print the result of `tenfold try` in a few lines, and what to do next with its data and their overrides."""
     from tenfold.evaluation.metrics import metric
     from tenfold.report import facts
 
@@ -67,7 +68,9 @@ def print_first_verdict(run: Run, data: str) -> None:
     table = table_of("next", "")
     table.add_row(f"tenfold predict {escape(str(run.path))} IMAGE", "classify other images")
     table.add_row(f"tenfold explain {escape(str(run.path))}", "look at all errors")
-    table.add_row(f"tenfold train photos --data {escape(data)}", "train longer, for a better model")
+    chosen = [word for each in overrides if each.startswith("data.") for word in ("--set", each)]
+    longer = shlex.join(["tenfold", "train", "photos", "--data", data, *chosen])
+    table.add_row(escape(longer), "train longer, for a better model")
     show(table)
 
 

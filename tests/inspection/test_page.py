@@ -12,7 +12,7 @@ from browsers import Browser
 from made_images import by_name, drawn, encoded, plant
 
 from tenfold.data import Dataset, open_dataset
-from tenfold.data.exclusion import exclude, identified
+from tenfold.data.exclusion import decided, exclude, identified
 from tenfold.inspection import inspect, write_page
 from tenfold.recipe import DataSection
 
@@ -77,6 +77,33 @@ def test_decisions_are_exported_and_clean_the_data(browser: Browser, page: tuple
     cleaned = by_name(exclude(page[0], str(tmp_path / "decisions.csv")))
     assert "a/again.png" not in cleaned
     assert cleaned[ODD] == ("a", "train")
+    assert browser.errors == []
+
+
+def test_proposals_leave_what_a_person_decided(browser: Browser, page: tuple[Dataset, Path]) -> None:
+    with browser.page(page[1]) as tab:
+        tab.locator("#duplicate select").nth(1).select_option("keep")
+        tab.click("#duplicate button.propose")
+        assert tab.locator("#duplicate select").nth(1).input_value() == "keep"
+
+
+def test_a_second_page_begins_with_the_earlier_decisions(browser: Browser, page: tuple[Dataset, Path],
+                                                         tmp_path: Path) -> None:
+    first = tmp_path / "first.csv"
+    first.write_text("image,decision,label\na/again.png,drop,\nb/night.png,keep,\na/00.png,relabel,b\n",
+                     encoding="utf-8")
+    found = inspect(exclude(page[0], str(first)), needs=("files", "pixels", "pairs"))
+    again = write_page(exclude(page[0], str(first)), found, tmp_path / "again.html", decided(str(first)))
+    with browser.page(again, accept_downloads=True) as tab:
+        assert tab.inner_text("#decided") == "3 images decided."
+        assert tab.locator("#dark select").input_value() == "keep"
+        tab.locator("#blank select").select_option("drop")
+        with tab.expect_download() as download:
+            tab.click("#export")
+        download.value.save_as(tmp_path / "second.csv")
+    assert [(each.image, each.decision, each.label) for each in decided(str(tmp_path / "second.csv"))] == [
+        ("a/again.png", "drop", ""), ("b/night.png", "keep", ""), ("a/00.png", "relabel", "b"),
+        ("b/even.png", "drop", "")]
     assert browser.errors == []
 
 

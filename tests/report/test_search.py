@@ -89,6 +89,9 @@ def test_cautions_name_the_limits() -> None:
     assert "clearly too good" in said
     assert "not shown to be better than cnn" in said
     assert "train.learning_rate: the best value" in said
+    worse = results()
+    worse["winner"] = worse["winner"] | {"difference": {"value": -0.03, "low": -0.04, "high": -0.02, "p": 0.001}}
+    assert "The chosen recipe is worse than cnn: keep cnn." in cautions(worse)
     assert "not finished" in " ".join(cautions(results() | {"winner": None}))
 
 

@@ -201,3 +201,16 @@ def test_a_run_never_reuses_an_existing_empty_directory(tmp_path: Path, monkeypa
     monkeypatch.setattr("tenfold.run.naming.numbers", lambda root, name: [])  # as if the other came a moment later
     assert Run.create(tmp_path, "x", Recipe.load("mlp")).name == "x-2"
     assert not list((tmp_path / "x-1").iterdir())
+
+
+def test_a_run_is_named_by_its_path(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "a-run", Recipe.load("mlp"))
+    assert eval(repr(run), {"Run": Run}).status() == run.status()
+    with pytest.raises(UsageError, match=r"^run: received a int; expected the path of a run directory$"):
+        Run(3)  # type: ignore[arg-type]
+
+
+def test_a_missing_file_tells_that_the_process_died(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "a-run", Recipe.load("mlp"))
+    with pytest.raises(RunError, match=r"has no metrics.json \(its status is 'died': its process died; resume it with"):
+        run.metrics()

@@ -37,13 +37,14 @@ def test_all_mistakes_are_named_at_once() -> None:
     "model.dropout" = { low = 0.0, hihg = 0.5 }
     "train.epochs" = 3
     "model.norm" = { choices = ["none", "none"], low = 1 }
+    "train.learning_rte" = { low = 0.1, high = 0.2 }
     [other]
     """
     with pytest.raises(RecipeError) as caught:
         Space.loads(content, MLP)
     assert [problem.partition(":")[0] for problem in caught.value.problems] == [
         "other", "train.learning_rate", "train.batch_size", "model.dropout.hihg", "train.epochs", "model.norm",
-        "model.norm"]
+        "model.norm", "train.learning_rte"]
     assert "received low 1.0 and high 0.1; expected low below high" in str(caught.value)
     assert "did you mean 'high'" in str(caught.value)
 

@@ -256,6 +256,7 @@ def _flat_labels(labels: Any) -> np.ndarray:
     """Labels as an array [n]: of tensors, of a column of pandas, or of one-hot rows [n, k]."""
     if not is_array(labels) and not isinstance(labels, list | tuple):
         raise UsageError(f"labels: received {kind_of(labels)}; expected a list or an array, a label for each image")
+    _check_none_is_missing(labels)
     try:
         values = np.asarray(labels)
         values = np.asarray(list(labels)) if values.dtype.kind == "O" else values
@@ -267,6 +268,17 @@ def _flat_labels(labels: Any) -> np.ndarray:
         one_hot = np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all()
         values = values.argmax(axis=1) if one_hot else values
     return values
+
+
+def _check_none_is_missing(labels: Any) -> None:
+    """Raise DataError for None or NaN among labels of any type, which would become the names of classes."""
+    if not isinstance(labels, list | tuple) and np.asarray(labels).dtype.kind != "O":
+        return
+    listed = list(labels)
+    missing = [i for i, label in enumerate(listed) if label is None or (isinstance(label, float) and label != label)]
+    if missing:
+        raise DataError(f"labels: received {listed[missing[0]]} for {len(missing):,} of {len(listed):,} images, first "
+                        f"for image {missing[0]}; expected a label for each image: leave out images without one")
 
 
 def _classes(labels: Sequence[str], names: tuple[str, ...] | None) -> tuple[tuple[str, ...], dict[str, int]]:

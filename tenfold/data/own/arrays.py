@@ -107,9 +107,11 @@ def to_labels(where: str, values: np.ndarray, count: int) -> list[str]:
         if not (np.isfinite(values).all() and (values == np.floor(values)).all()):
             raise DataError(f"{where} holds labels that are no whole numbers; expected whole numbers or texts")
         values = values.astype(np.int64)
-    if values.dtype.kind == "S":
-        return [value.decode("utf-8", "replace") for value in values.tolist()]
-    return [str(value) for value in values.tolist()]
+    labels = [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values.tolist()]
+    if "" in labels:
+        raise DataError(f"{where} has no label for {labels.count(''):,} of {count:,} images, first for image "
+                        f"{labels.index('')}; expected a label for each image")
+    return labels
 
 
 def _classes(path: Path, arrays: Mapping[str, Any], labels: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:

@@ -78,7 +78,9 @@ def _images(files: Iterable[str]) -> tuple[list[str], list[LeftOut]]:
                 hidden.add(outer)
                 left_out.append(LeftOut(printable(outer), "it is hidden or belongs to the operating system"))
         elif posixpath.splitext(name)[1].lower() not in SUFFIXES:
-            left_out.append(LeftOut(printable(name), "it is no image, by its name"))
+            phone = name.lower().endswith((".heic", ".heif"))
+            left_out.append(LeftOut(printable(name), "HEIC photos can't be read; save them as JPEG" if phone else
+                                    "it is no image, by its name"))
         else:
             images.append(name)
     return images, left_out

@@ -16,6 +16,6 @@ def near_duplicate(subject: Subject) -> Iterator[Finding]:
     """Images of one split that are nearly the same: encoded anew, shifted, brighter or darker."""
     for rows, similarity in subject.near:
         if len(set(subject.splits[rows])) == 1:
-            names = subject.named(rows)
-            yield Finding("near_duplicate", names, similarity,
-                          f"{similarity:.1%} alike: {subject.places(rows)}", drop=names[1:])
+            yield Finding("near_duplicate", subject.named(rows), similarity,
+                          f"{similarity:.1%} alike: {subject.places(rows)}",
+                          drop=subject.named(rows[rows != subject.largest(rows)]))

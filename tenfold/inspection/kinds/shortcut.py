@@ -59,7 +59,7 @@ def _cues(subject: Subject, rows: np.ndarray) -> dict[str, np.ndarray]:
     cues: dict[str, np.ndarray] = {"border": subject.looks.border[rows]}
     known = [subject.headers.get(name) for name in names]
     if all(known):
-        cues["size"] = np.array([(each[0].width, each[0].height, each[0].width / each[0].height,
+        cues["size of image and file"] = np.array([(each[0].width, each[0].height, each[0].width / each[0].height,
                                   each[1], each[1] / each[0].width / each[0].height) for each in known if each])
         cues["file name"] = _name_values(names, subject.dataset.classes)
     return cues

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from tenfold.evaluation.metrics import metric
 from tenfold.report.facts import TITLES
@@ -167,6 +167,9 @@ def _slice(axes: Axes, each: Mapping[str, Any], key: str, rows: Sequence[Mapping
         axes.set_xticks(range(len(choices)), [shorten(str(choice), 12) for choice in choices], fontsize=6, rotation=30)
     elif each.get("log"):
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=4))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
     axes.set_title(shorten(heading(key), 26), fontsize=7, color=INK)
     axes.tick_params(labelsize=6)
 

@@ -19,7 +19,9 @@
       figure.classList.toggle("relabel", select.value === "relabel");
     }
   };
+  let saved = true;
   const tell = () => {
+    saved = false;
     const open = [...decisions.values()].filter((made) => made.decision === "relabel" && !classes.has(made.label)).length;
     const count = decisions.size;
     save.disabled = count === 0 || open > 0;
@@ -33,6 +35,7 @@
     show(image);
   };
   const propose = (image, proposed) => {
+    if (decisions.has(image)) return;  // what a person decided stays
     if (proposed === "drop") decide(image, "drop");
     else if (proposed !== "") decide(image, "relabel", proposed.slice("relabel:".length));
   };
@@ -74,5 +77,13 @@
   save.addEventListener("click", () => {
     const rows = [...decisions].map(([image, made]) => [image, made.decision, made.label]);
     saveTable("decisions.csv", [["image", "decision", "label"], ...rows]);
+    saved = true;
+  });
+  const earlier = JSON.parse(save.dataset.decided);
+  for (const [image, decision, label] of earlier) decide(image, decision, label);
+  if (earlier.length > 0) tell();
+  saved = true;
+  addEventListener("beforeunload", (event) => {
+    if (!saved) event.preventDefault();  // the browser asks before it leaves
   });
 })();
