@@ -41,7 +41,7 @@ types: $(VENV)/.installed-dev  ## Run the type checker
 docs: $(VENV)/.installed-dev  ## Write the generated pages of docs/ anew
 	$(BIN)/python scripts/write_docs.py
 
-drill: $(VENV)/.installed  ## Kill, starve and damage trainings and write docs/reliability.md (minutes)
+drill: $(VENV)/.installed-dev  ## Kill, starve and damage trainings and write docs/reliability.md (minutes)
 	$(BIN)/python -m drill
 
 recipes: $(VENV)/.installed  ## Measure every shipped recipe over 3 seeds (hours)

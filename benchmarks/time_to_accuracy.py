@@ -31,7 +31,7 @@ YARDSTICK_IMAGES = 400_000
 PEER = "keras-tensorflow-float32"
 RECIPES = ("mlp", "convnet-a", "convnet-b", "cnn2", "cnn2-dropout", "cnn3-dropout", "cnn3-plateau", "three-class",
            "mnist-cnn", "cifar-cnn")
-SMOKE = {"data.source": '"shapes:train=600,test=60"', "train.batch_size": "50", "train.epochs": "2"}
+SMOKE = {"data.source": "shapes:train=600,test=60", "train.batch_size": "50", "train.epochs": "2"}
 
 
 def measure_speed(recipe: str, seeds: int, sets: Sequence[str], meter: Contender, cache: Path) -> dict[str, Any]:

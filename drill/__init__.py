@@ -51,7 +51,7 @@ class Row:
 
 def rows() -> dict[str, Row]:
     """All rows by name, in the order of the page."""
-    from drill import damage, disk, downloads, kills, overhead, searches, starts, stops
+    from drill import cluster, damage, disk, downloads, kills, overhead, searches, starts, stops
 
     return {
         "kill": Row("SIGKILL at random moments of a training", "all resume bit for bit", 20, kills.anywhere),
@@ -75,6 +75,9 @@ def rows() -> dict[str, Row]:
                            "no trial lost or doubled, the same trials and best as without kills", 10, searches.killed),
         "search-processes": Row("a search by 8 processes on one journal, two of them paused for a minute",
                                 "no trial lost or doubled, no errors", 200, searches.together),
+        "search-cluster": Row("SIGKILL of the worker process of a search on Ray, 3 trials for each kill",
+                              "no trial lost or doubled, the same trials and best as without kills", 3,
+                              cluster.worker_killed),
         "overhead": Row("the fraction of `cifar-cnn`'s training time that goes into checkpoints", "at most 1 %", 1,
                         overhead.of_checkpoints),
     }

@@ -35,14 +35,7 @@ LONG, SHORT = 60.0, 3.0  # seconds for which a process is paused
 def killed(ground: Ground, count: int) -> Tally:
     """Kill one search `count` times at random moments, then let it finish; compare it with an uninterrupted one."""
     trials, tally, draw = TRIALS_PER_KILL * count, Tally(), random.Random(4)
-    whole = ground.place("search-whole")
-    process = start(words(whole, trials), whole / "log")
-    folder = begun(whole)
-    before = time.monotonic()
-    if ended(process, 1800) != 0:
-        tally.add("the uninterrupted search", " ".join(complaint(whole / "log")))
-        return tally
-    seconds, expected = time.monotonic() - before, found(folder)
+    seconds, expected = uninterrupted(ground.place("search-whole"), trials)
     place = ground.place("search-killed")
     for number in range(count):
         process = start(words(place, trials), place / f"log-{number}")
@@ -51,13 +44,11 @@ def killed(ground: Ground, count: int) -> Tally:
         time.sleep(moment)
         process.kill()
         code = ended(process)
-        tally.add(f"kill {number + 1}, after {moment:.2f} s", _lost(found(folder), expected) if code < 0 else
+        tally.add(f"kill {number + 1}, after {moment:.2f} s", lost(found(folder), expected) if code < 0 else
                   f"exit code {code}")
     code = ended(start(words(place, trials), place / "log-last"), 1800)
-    problem = f"exit code {code}: {' '.join(complaint(place / 'log-last'))}" if code else None
-    if problem is None and [_same(row) for row in found(folder)] != [_same(row) for row in expected]:
-        problem = "its trials differ from those of the uninterrupted search"
-    tally.add("the search at last", problem)
+    tally.add("the search at last", f"exit code {code}: {' '.join(complaint(place / 'log-last'))}" if code else
+              differs(found(folder), expected))
     tally.facts.append(f"{trials} trials; best trial {(read(folder) or {})['best']['number']}")
     return tally
 
@@ -109,6 +100,16 @@ def words(place: Path, trials: int) -> list[object]:
             "--workers", 1, "--final-seeds", 1, "--runs", place / "runs"]
 
 
+def uninterrupted(place: Path, trials: int) -> tuple[float, list[dict[str, Any]]]:
+    """(seconds, trials) of a search in a directory that nothing interrupts. Raises RuntimeError if it fails."""
+    process = start(words(place, trials), place / "log")
+    folder = begun(place)
+    before = time.monotonic()
+    if ended(process, 1800) != 0:
+        raise RuntimeError(" ".join(complaint(place / "log")))
+    return time.monotonic() - before, found(folder)
+
+
 def begun(place: Path, timeout: float = 120) -> Path:
     """The directory of the search, as soon as it has one. Raises TimeoutError."""
     deadline = time.monotonic() + timeout
@@ -124,7 +125,13 @@ def found(folder: Path) -> list[dict[str, Any]]:
     return rows(Trials(folder, None, SILENT))
 
 
-def _lost(trials: list[dict[str, Any]], expected: list[dict[str, Any]]) -> str | None:
+def differs(trials: list[dict[str, Any]], expected: list[dict[str, Any]]) -> str | None:
+    """The problem if the trials are others than expected."""
+    same = [_same(row) for row in trials] == [_same(row) for row in expected]
+    return None if same else "its trials differ from those of the uninterrupted search"
+
+
+def lost(trials: list[dict[str, Any]], expected: list[dict[str, Any]]) -> str | None:
     """What a kill spoiled: numbers that are missing or doubled, or ended trials that are others than expected."""
     if [row["number"] for row in trials] != list(range(1, len(trials) + 1)):
         return f"the numbers of the trials are {[row['number'] for row in trials]}"

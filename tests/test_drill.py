@@ -13,7 +13,7 @@ from drill.training import Ground
 from tenfold.recipe import Recipe
 
 COUNTS = {"kill": 1, "kill-checkpoint": 1, "kill-repeatedly": 1, "stop": 3, "damage": 12, "disk-full": 2, "starts": 4,
-          "downloads": 4, "search-kill": 2, "search-processes": 9}
+          "downloads": 4, "search-kill": 2, "search-processes": 9, "search-cluster": 1}
 DOCS = Path(__file__).parent.parent / "docs"
 
 

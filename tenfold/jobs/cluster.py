@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tenfold.errors import EngineError, UsageError, first_line
 from tenfold.extras import needed_for
@@ -40,6 +40,8 @@ def connect(on: str) -> Any:
     check(on)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or Ray reports its use to its makers
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # of calls that were given up
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # or Ray writes of dead nodes to standard output
     with needed_for("--on ray", "scale"):
         import ray
     if not ray.is_initialized():
@@ -59,41 +61,32 @@ def all_workers(on: str) -> int:
     return max(1, int(connect(on).cluster_resources().get("CPU", 1)))
 
 
-def run_on(on: str, calls: Sequence[Call], workers: int, watcher: Watcher,
-           again: int = AGAIN) -> Iterator[tuple[int, Any]]:
+def run_on(on: str, calls: Sequence[Call], workers: int, watcher: Watcher) -> Iterator[tuple[int, Any]]:
     """Call each function on a cluster, `workers` at a time, each with one core; see `executors.run_all`.
 
-    A call whose process or node dies is made again up to `again` times, with `resume=True` if it has that argument.
+    A call whose process or node dies is made again up to `AGAIN` times, with `resume=True` if it has that argument.
     """
-    ray = connect(on)
-    lines = _line_box(ray)
-    work = ray.remote(_work).options(num_cpus=1, max_retries=0)
     waiting = [_Attempt(index, call) for index, call in enumerate(calls)]
     working: dict[Any, _Attempt] = {}
-    try:
-        while waiting or working:
-            while waiting and len(working) < workers:
-                attempt = waiting.pop(0)
-                working[work.remote(attempt.call, os.getcwd(), lines)] = attempt
-            stop_if_asked(watcher)
-            ended, _ = ray.wait(list(working), num_returns=1, timeout=PAUSE)
-            with contextlib.suppress(ray.exceptions.RayError):  # lines of progress are not worth the work
-                for line in ray.get(lines.take.remote()):
-                    watcher.notice(line)
-            for each in ended:
-                attempt = working.pop(each)
-                result = _received(ray, each)
-                if not isinstance(result, _Died):
-                    yield attempt.index, result
-                elif attempt.number < again:
-                    watcher.notice(f"{result.reason}; the work goes on elsewhere")
-                    waiting.insert(0, attempt.again())
-                else:
-                    yield attempt.index, EngineError(f"{result.reason}; repeat the command to continue, with fewer "
-                                                     "--workers if memory is short")
-    finally:
-        _stop(ray, list(working))
-        ray.kill(lines)
+    with Pool(connect(on)) as pool:
+        try:
+            while waiting or working:
+                while waiting and len(working) < workers:
+                    attempt = waiting.pop(0)
+                    working[pool.start(attempt.call)] = attempt
+                for each in pool.ended(list(working), watcher):
+                    attempt = working.pop(each)
+                    result = pool.result(each)
+                    if not isinstance(result, Died):
+                        yield attempt.index, result
+                    elif attempt.number < AGAIN:
+                        watcher.notice(f"{result.reason}; the work goes on elsewhere")
+                        waiting.insert(0, attempt.again())
+                    else:
+                        yield attempt.index, EngineError(f"{result.reason}; repeat the command to continue, with fewer "
+                                                         "--workers if memory is short")
+        finally:
+            pool.stop(list(working))
 
 
 @dataclass(frozen=True)
@@ -110,33 +103,70 @@ class _Attempt:
 
 
 @dataclass(frozen=True)
-class _Died:
+class Died:
+    """How the process of a call died."""
+
     reason: str
 
 
-def _received(ray: Any, reference: Any) -> Any:
-    """The result of a call, or how its process died. Raises KeyboardInterrupt if it was interrupted."""
-    try:
-        return ray.get(reference)
-    except (ray.exceptions.TaskCancelledError, KeyboardInterrupt):
-        raise KeyboardInterrupt from None
-    except ray.exceptions.RayTaskError as error:
-        return EngineError(f"a worker process failed: {first_line(error.cause)}")
-    except ray.exceptions.RayError as error:
-        return _Died(f"a worker process or its node died ({type(error).__name__})")
+class Pool:
+    """Processes of a cluster that make calls, and their lines of progress; a context."""
 
+    def __init__(self, ray: Any) -> None:
+        self._ray = ray
+        self._work = ray.remote(_work)
+        self._lines = _line_box(ray)
+        self._taken: Any = None
 
-def _stop(ray: Any, working: list[Any]) -> None:
-    """Ask calls to save and stop, and wait for them; a further interrupt ends them immediately."""
-    try:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ray.kill(self._lines)
+
+    def start(self, call: Call, **options: Any) -> Any:
+        """Make a call in a process with one core, as soon as one is free; a reference to its result."""
+        return self._work.options(num_cpus=1, max_retries=0, **options).remote(call, os.getcwd(), self._lines)
+
+    def ended(self, working: list[Any], watcher: Watcher) -> list[Any]:
+        """Wait a moment for a result; pass on progress. Raises KeyboardInterrupt if the watcher asks to stop."""
+        stop_if_asked(watcher)
+        ended, _ = self._ray.wait(working, num_returns=1, timeout=PAUSE)
+        self._taken = self._taken or self._lines.take.remote()
+        if self._ray.wait([self._taken], timeout=PAUSE)[0]:
+            taken, self._taken = self._taken, None
+            with contextlib.suppress(self._ray.exceptions.RayError):  # lines of progress are not worth the work
+                for line in self._ray.get(taken):
+                    watcher.notice(line)
+        return list(ended)
+
+    def result(self, reference: Any) -> Any:
+        """What an ended call returned, or how its process died. Raises KeyboardInterrupt if it was interrupted."""
+        errors = self._ray.exceptions
+        try:
+            return self._ray.get(reference)
+        except (errors.TaskCancelledError, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        except errors.RayTaskError as error:
+            return EngineError(f"a worker process failed: {first_line(error.cause)}")
+        except errors.RayError as error:
+            return Died(f"a worker process or its node died ({type(error).__name__})")
+
+    def stop(self, working: list[Any]) -> None:
+        """Ask calls to save and stop, and wait for them; a further interrupt ends them immediately."""
+        try:
+            for each in working:
+                self._ray.cancel(each)
+            while working:
+                _, working = self._ray.wait(working, num_returns=len(working), timeout=PAUSE)
+        except KeyboardInterrupt:
+            self.kill(working)
+            raise
+
+    def kill(self, working: list[Any]) -> None:
+        """End the processes of calls immediately."""
         for each in working:
-            ray.cancel(each)
-        while working:
-            _, working = ray.wait(working, num_returns=len(working), timeout=PAUSE)
-    except KeyboardInterrupt:
-        for each in working:
-            ray.cancel(each, force=True)
-        raise
+            self._ray.cancel(each, force=True)
 
 
 class _Lines:

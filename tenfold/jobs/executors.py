@@ -67,17 +67,18 @@ def run_all(calls: Sequence[Call], workers: int, watcher: Watcher,
     yield from _in_processes(calls, workers, watcher)
 
 
-def run_together(calls: Sequence[Call], watcher: Watcher, on: str | None = None) -> Iterator[tuple[int, Any]]:
-    """Make calls that need each other, all at a time, even a single one in a process of its own; see `run_all`.
+def run_together(most: int, make: Callable[[int], Sequence[Call]], watcher: Watcher,
+                 on: str | None = None) -> Iterator[tuple[int, Any]]:
+    """Make the calls `make(count)`, which need each other, all at a time, each in a process of its own; see `run_all`.
 
-    None is made again if its process dies.
+    The count is `most`; on a cluster, fewer if it has no room for them. None is made again if its process dies.
     """
     if on is None:
-        yield from _in_processes(calls, len(calls), watcher)
+        yield from _in_processes(make(most), most, watcher)
         return
-    from tenfold.jobs import cluster
+    from tenfold.jobs import gang
 
-    yield from cluster.run_on(on, calls, len(calls), watcher, again=0)
+    yield from gang.run_gang(on, most, make, watcher)
 
 
 def result(outcome: Any) -> Any:

@@ -21,7 +21,8 @@ from tenfold.progress.lines import LineWatcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run
 
-AGAIN = 3  # times that the training goes on after a process died
+AGAIN = 3  # times that the training goes on after a process died before an epoch ended
+MEETING = ".meeting-"  # begins the name of the file where the processes meet; without it, they write no more
 
 
 def check(recipe: Recipe, ranks: int, callbacks: object, on: str | None) -> None:
@@ -36,36 +37,41 @@ def check(recipe: Recipe, ranks: int, callbacks: object, on: str | None) -> None
     if callbacks:
         raise UsageError("callbacks: received some with ranks > 1; expected none, because they can't be sent to other "
                          "processes")
+    if on is not None:
+        executors.all_workers(on)  # refuses a cluster that can't be reached before anything is written
 
 
 def fit(job: Job, run: Run) -> None:
     """Train from the last checkpoint, or from the start, and write history, checkpoints and `model.keras`.
 
     Raises KeyboardInterrupt once all have stopped and the first has saved; DivergedError; StorageError; EngineError if
-    processes died again and again.
+    processes died again and again without finishing an epoch.
     """
-    watcher, died = job.watcher, 0
+    watcher, died, epochs = job.watcher, 0, 0
     while True:
-        count = job.ranks if job.on is None else max(1, min(job.ranks, executors.all_workers(job.on)))
-        meeting = run.path / f".meeting-{uuid.uuid4().hex[:12]}"
-        watcher.notice(f"training in {count} process{'es' * (count > 1)}")
-        calls = [partial(fit_rank, rank, count, str(meeting), run.path.absolute(), job.recipe)
-                 for rank in range(count)]
+        run.remove(f"{MEETING}*")  # of processes that were left behind by one that was killed
+        meeting = run.path / f"{MEETING}{uuid.uuid4().hex[:12]}"
         try:
-            ended = dict(executors.run_together(calls, watcher, job.on))
+            ended = dict(executors.run_together(job.ranks, partial(_calls, job, run, meeting), watcher, job.on))
         finally:
-            meeting.unlink(missing_ok=True)
+            run.remove(f"{MEETING}*")
         errors = [outcome for _, outcome in sorted(ended.items()) if isinstance(outcome, Exception)]
         fault = next((error for error in errors if not isinstance(error, EngineError)), None)
         if fault is not None:
             raise fault
         if not errors:
             return
-        died += 1
+        epochs, before = len(run.history()), epochs
+        died = 1 if epochs > before else died + 1
         first = next((error for error in errors if "died" in str(error)), errors[0])  # others only lost the connection
         if died > AGAIN:
             raise first
         watcher.notice(f"{first.args[0].partition(';')[0]}; the training goes on from its last checkpoint")
+
+
+def _calls(job: Job, run: Run, meeting: Path, count: int) -> list[executors.Call]:
+    job.watcher.notice(f"training in {count} process{'es' * (count > 1)}")
+    return [partial(fit_rank, rank, count, str(meeting), run.path.absolute(), job.recipe) for rank in range(count)]
 
 
 def fit_rank(rank: int, count: int, meeting: str, path: Path, recipe: Recipe, *, watcher: Watcher) -> None:
@@ -83,7 +89,7 @@ def fit_rank(rank: int, count: int, meeting: str, path: Path, recipe: Recipe, *,
         with parallel.joined(Path(meeting), rank, count) as ranks:
             snapshot = checkpoint.load(run, "last", watcher) if checkpoint.has(run, "last") else None
             ranks.wait()  # until all have read it, because the first process will replace it
-            written = run if rank == 0 else parallel.Follower(path / f".rank-{rank}")
+            written = parallel.Leader(path, Path(meeting)) if rank == 0 else parallel.Follower(path / f".rank-{rank}")
             training = train(recipe, dataset, written, (), Interruptible(watcher, interrupt), resume=snapshot,
                              ranks=ranks)
             with interrupt.deferred(), contextlib.closing(training) as records:

@@ -20,6 +20,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 
 from tenfold.backend import keras
+from tenfold.errors import RunError
 from tenfold.progress import Event, Watcher
 from tenfold.run import Run
 from tenfold.training import engine
@@ -54,6 +55,29 @@ def joined(meeting: Path, rank: int, count: int, device: str = "cpu") -> Iterato
         yield Ranks(rank, count)
     finally:
         dist.destroy_process_group()
+
+
+class Leader(Run):
+    """The run of the first process: it is written as long as the file exists by which the processes met.
+
+    So a process that was given up, because its node seemed dead, can't write beside the one that has replaced it.
+    """
+
+    def __init__(self, path: Path, meeting: Path) -> None:
+        super().__init__(path)
+        self._meeting = meeting
+
+    def write(self, name: str, content: Any) -> Path:
+        self._check_current()
+        return super().write(name, content)
+
+    def write_directory(self, name: str, fill: Callable[[Path], object]) -> Path:
+        self._check_current()
+        return super().write_directory(name, fill)
+
+    def _check_current(self) -> None:
+        if not self._meeting.exists():
+            raise RunError(f"{self.path}: other processes go on with this training")
 
 
 class Follower(Run):

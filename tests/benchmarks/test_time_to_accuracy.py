@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.programs import tenfold_recipe
-from benchmarks.side_by_side import PROGRAMS
+from benchmarks.side_by_side import PROGRAMS, ROOT
 from benchmarks.time_to_accuracy import PEER, RECIPES, compare_recipe, compare_speed, scaled
 from tenfold.recipe import Recipe, shipped
 
@@ -74,3 +74,14 @@ def test_a_recipe_is_timed_by_epochs(tmp_path: Path) -> None:
     result = tenfold_recipe.train(Recipe.load("mlp", SMALL), tmp_path)
     assert len(result["epoch_seconds"]) == 2
     assert result["accuracy"] == result["single_view_accuracy"]
+
+
+def test_a_small_measurement_of_the_time_to_an_accuracy_runs(tmp_path: Path) -> None:
+    target = tmp_path / "speed.json"
+    command = [sys.executable, "-m", "benchmarks.time_to_accuracy", "speed", "--recipe", "mlp", "--smoke", "--json",
+               str(target)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    result = json.loads(target.read_text())
+    assert result["ratio"]["median"] > 0
+    assert result["tenfold"]["accuracy"]["n"] == 1
+    assert result["pytorch-bfloat16"]["images_per_second"]["n"] == 2

@@ -6,27 +6,15 @@ import json
 import os
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
+from made_clusters import needs_ray, ran
 from PIL import Image
 
 from tenfold.errors import UsageError
-from tenfold.extras import installed
 from tenfold.jobs import cluster
 from tenfold.run import Run, State
-
-needs_ray = pytest.mark.skipif(not installed("ray"), reason="Ray is not installed")
-
-
-def ran(script: str, folder: Path) -> str:
-    """Standard output of a script in a process of its own, because Ray stays in a process until its end."""
-    paths = os.pathsep.join([str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=400,
-                          cwd=folder, env={**os.environ, "PYTHONPATH": paths, "TENFOLD_THREADS": "1"}, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
 
 
 def test_an_address_that_is_none_is_refused() -> None:
