@@ -149,10 +149,13 @@ def _end(run: Run) -> Status:
 
 
 def fit_rules(run: Run, dataset: Dataset, watcher: Watcher) -> None:
-    """Fit and judge the decision rules of a run with a validation split; a run that allows none gets a notice."""
-    from tenfold.evaluation.deciding import decide
+    """Fit and judge the decision rules of a run with a validation split, or of the ensemble of a cross-validation.
 
-    if not run.has("predictions/validation.parquet"):
+    A run that allows none gets a notice.
+    """
+    from tenfold.evaluation.deciding import decide, of_folds
+
+    if not run.has("predictions/validation.parquet") and not of_folds(run):
         return
     try:
         decide(run, dataset, watcher=watcher)
