@@ -22,6 +22,7 @@ from tenfold.errors import RunError
 from tenfold.evaluation.calibration import calibrate
 from tenfold.evaluation.judging import judge
 from tenfold.evaluation.predictions import read_finite
+from tenfold.evaluation.temperature import temperature_of
 from tenfold.progress import SILENT, Watcher
 from tenfold.run import Run
 from tenfold.runtimes import Predictor, open_predictor
@@ -92,9 +93,14 @@ def _by_splits(run: Run, dataset: Dataset, predictor: Predictor, wanted: Wanted,
 def _by_folds(run: Run, wanted: Wanted) -> Rules:
     """The rules of the ensemble of a cross-validation. Its members are calibrated already: its own temperature is 1."""
     folds = []
-    for member in run.ensemble()["members"]:
-        labels, probabilities = read_finite(Run.open(member["run"]), "test")
-        folds.append((labels, at_temperature(probabilities, member["temperature"])))
+    for known in run.ensemble()["members"]:
+        member = Run.open(known["run"])
+        if temperature_of(member) != known["temperature"]:
+            raise RunError(f"{member.path}: has another temperature ({temperature_of(member):.3f}) than in the ensemble "
+                           f"{run.path} ({known['temperature']:.3f}): it was trained further; make the ensemble again "
+                           "with `tenfold ensemble`")
+        labels, probabilities = read_finite(member, "test")
+        folds.append((labels, at_temperature(probabilities, known["temperature"])))
     return fit_over_folds(folds, wanted)
 
 

@@ -93,9 +93,9 @@ def complete(run: Run, data: Data | None, csv: bool, watcher: Watcher, interrupt
 
 def _opened(member: Run | str | Path) -> list[Run]:
     """The run, or the runs in the directory of a cross-validation."""
-    if isinstance(member, Run) or not (Path(member) / FOLDS).is_file():
-        return [Run.open(member)]
-    return Run.list(member)
+    if isinstance(member, str | Path) and (Path(member) / FOLDS).is_file():
+        return Run.list(member)
+    return [Run.open(member)]
 
 
 def _data(first: Run, recipe: Recipe, data: Data | None, watcher: Watcher) -> Dataset:

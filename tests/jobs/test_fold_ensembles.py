@@ -90,6 +90,17 @@ def test_other_levels_and_accuracies_are_fitted_on_the_folds_again(whole: Run, t
     assert "whatever the models; usually of about 90 %." in " ".join(result.output.split())
 
 
+def test_a_member_that_was_trained_further_is_refused(folder: Path, whole: Run, tmp_path: Path) -> None:
+    run = Run.open(shutil.copytree(whole.path, tmp_path / "copy"))
+    members = run.ensemble()
+    members["members"][1]["temperature"] *= 1.5
+    run.write_json("ensemble.json", members)
+    before = run.decisions()
+    with pytest.raises(RunError, match=r"fold-2-1: has another temperature .* make the ensemble again"):
+        jobs.calibrate(run)
+    assert run.decisions() == before
+
+
 def test_only_all_folds_of_one_cross_validation_are_averaged(folder: Path, tmp_path: Path) -> None:
     runs = Run.list(folder)
     for chosen in (runs[:2], [*runs[:2], tenfold.train(SMALL, runs=tmp_path)]):
