@@ -96,9 +96,9 @@ def _by_folds(run: Run, wanted: Wanted) -> Rules:
     for known in run.ensemble()["members"]:
         member = Run.open(known["run"])
         if temperature_of(member) != known["temperature"]:
-            raise RunError(f"{member.path}: has another temperature ({temperature_of(member):.3f}) than in the ensemble "
-                           f"{run.path} ({known['temperature']:.3f}): it was trained further; make the ensemble again "
-                           "with `tenfold ensemble`")
+            raise RunError(f"{member.path}: has another temperature ({temperature_of(member):.3f}) than in the "
+                           f"ensemble {run.path} ({known['temperature']:.3f}), because it was trained further; make "
+                           "the ensemble again with `tenfold ensemble`")
         labels, probabilities = read_finite(member, "test")
         folds.append((labels, at_temperature(probabilities, known["temperature"])))
     return fit_over_folds(folds, wanted)
