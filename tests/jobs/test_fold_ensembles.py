@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -23,8 +22,9 @@ from tenfold.run import Run
 from tenfold.runtimes import open_predictor
 
 SMALL = Recipe.from_dict({
-    "data": {"source": "shapes:train=150,test=30,seed=3"}, "model": {"name": "mlp", "hidden": [8]},
-    "train": {"epochs": 2, "batch_size": 30, "precision": "float32"}}, name="small")
+    "data": {"source": "shapes:train=400,test=100,seed=3", "classes": ["circle", "square", "cross"]},
+    "model": {"name": "cnn", "filters": [8, 8], "dense": [16]},
+    "train": {"epochs": 4, "batch_size": 20, "learning_rate": 3e-3, "precision": "float32"}}, name="small")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_it_learnt_from_all_images_and_is_tested_on_the_split_of_the_source(whol
     assert whole.ensemble()["folds"] == 3
     assert [Path(each["run"]).name for each in whole.ensemble()["members"]] == ["fold-1-1", "fold-2-1", "fold-3-1"]
     splits = whole.environment().splits
-    assert {name: split.count for name, split in splits.items()} == {"train": 150, "test": 30}
+    assert {name: split.count for name, split in splits.items()} == {"train": 120, "test": 30}
     assert whole.metrics()["test"]["count"] == 30
     assert whole.ensemble()["test"] is None
     page = (whole.path / "report.html").read_text(encoding="utf-8")
@@ -51,7 +51,7 @@ def test_it_learnt_from_all_images_and_is_tested_on_the_split_of_the_source(whol
 
 def test_its_sets_are_fitted_on_each_image_by_the_member_without_it(whole: Run) -> None:
     found, scores = whole.decisions(), []
-    assert found["fitted"] == {"split": "folds", "images": 150, "reason": ""}
+    assert found["fitted"] == {"split": "folds", "images": 120, "reason": ""}
     for member in whole.ensemble()["members"]:
         labels, p = read_predictions(Run(Path(member["run"])), "test")
         scores.append(1 - at_temperature(p, member["temperature"])[np.arange(len(labels)), labels])
@@ -60,8 +60,8 @@ def test_its_sets_are_fitted_on_each_image_by_the_member_without_it(whole: Run) 
     assert isinstance(sets, CrossSets)
     for mine, theirs in zip(sets.scores, scores, strict=True):
         np.testing.assert_allclose(mine, np.sort(theirs), atol=1e-6)
-    assert found["folds"]["sets"][0] == {"level": 0.9, "method": "lac", "promised": promised([50, 50, 50], 0.9)}
-    assert "scores" not in json.dumps(found["folds"]["sets"])
+    assert found["folds"]["sets"][0] == {"level": 0.9, "method": "lac", "promised": promised([40, 40, 40], 0.9)}
+    assert found["folds"]["scores"] == {}  # they are in the model
     assert (found["unknown"], found["temperature"]) == (None, 1.0)
     tested, = (each for each in found["tested"]["sets"] if (each["level"], each["method"]) == (0.9, "lac"))
     assert tested["coverage"]["value"] > 0.7
@@ -76,7 +76,7 @@ def test_every_runtime_gives_the_sets_of_its_members(whole: Run) -> None:
     for runtime in ("fast", "keras", "onnx"):
         found = tenfold.predict(whole, images, runtime=runtime)
         np.testing.assert_array_equal([[name in each.set for name in whole.classes()] for each in found], expected)
-        assert "the rules were fitted over folds: sets at 90 % promise " in found.rule_cautions[0]
+        assert "the rules were fitted over folds: sets at 90 % promise " in " ".join(found.rule_cautions)
     assert expected.sum(axis=1).mean() > 1
 
 
