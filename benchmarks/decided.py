@@ -60,6 +60,8 @@ SCENES = (
     Scene("64 % accurate, 2,500 images, asked 90 %", 2500, 0.9, WEAK),
     Scene("93 % accurate, 500 images, asked 97 %", 500, 0.97, GOOD),
     Scene("81 % accurate, too confident, 2,500 images, asked 90 %", 2500, 0.9, MIDDLE, lambda s: 0.97 * s),
+    Scene("93 % accurate, 3,500 images, asked 99 %", 3500, 0.99, GOOD),
+    Scene("93 % accurate, 800 images, asked 97 %", 800, 0.97, GOOD),
 )
 
 
