@@ -118,7 +118,7 @@ def fit_over_folds(folds: Sequence[tuple[np.ndarray, np.ndarray]], wanted: Wante
     correct = p.argmax(axis=1) == labels
     accepting = abstention.fit(p.max(axis=1), correct, wanted.accuracy or _usual_accuracy(correct))
     return Rules({"split": FOLDS, "images": len(labels), "reason": ""}, 1.0, sets, refused, accepting, None,
-                 "its score is chosen on a validation split, which the folds do not have in common")
+                 "their score is chosen on a validation split, and the folds have none in common")
 
 
 def fit(on: Evidence, held: Evidence, train: Evidence, temperature: float, wanted: Wanted, frozen: bool,
