@@ -5,6 +5,7 @@
 CIFAR-10, trained on `--images` images, tested on 10,000 other training images. The teacher is the ensemble of three
 `cnn2` with shifted and mirrored images. Students, `cnn2` as well, learn with as many epochs from the labels alone; from
 the teacher's probabilities of the plain images, computed once; and from those of the augmented images of every step.
+With `--runs`, an interrupted comparison continues from the runs in that directory.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def students(arguments: argparse.Namespace, teacher: Run) -> dict[str, list[Run]
                                                            "augmented": augmented}
             taught = {} if distillation is None else {"distillation": distillation}
             made.setdefault(name, []).append(
-                tenfold.train(recipe(name, arguments, seed, **taught), runs=arguments.runs, name=name))
+                tenfold.train(recipe(name, arguments, seed, **taught), runs=arguments.runs, name=name, resume=True))
             log(f"{name}, seed {seed}: {_accuracy(made[name][-1]):.4f}")
     return made
 
@@ -57,9 +58,10 @@ def _accuracy(run: Run) -> float:
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """The accuracy of the teacher and of each kind of student, the part that is kept, and the paired differences."""
-    members = [tenfold.train(recipe("member", arguments, seed), runs=arguments.runs, name="member")
+    members = [tenfold.train(recipe("member", arguments, seed), runs=arguments.runs, name="member", resume=True)
                for seed in range(MEMBERS)]
-    teacher = tenfold.ensemble(members, runs=arguments.runs)
+    known = [run for run in Run.list(arguments.runs) if run.recipe().model.name == "ensemble"]
+    teacher = known[-1] if known else tenfold.ensemble(members, runs=arguments.runs, name="teacher")
     log(f"teacher: {_accuracy(teacher):.4f}")
     made = students(arguments, teacher)
     found = {}
