@@ -121,6 +121,8 @@ def finish(job: Job, run: Run) -> None:
     if job.dataset.test is not None:
         job.watcher.on(Evaluating("test", modelfile.facts(run.path / "model.keras")["epoch"]))
         score_run(run, job.dataset, ("test",), job.csv, watcher=job.watcher)
+    if not run.has("metrics.json"):  # the ensemble of a cross-validation learnt from all images
+        run.write_json("metrics.json", {})
     measure_speed(run, job.dataset)
     fit_rules(run, job.dataset, job.watcher)
     exporting.keep(run, job.dataset, job.watcher)
