@@ -2,16 +2,18 @@
 
     python -m benchmarks.decisions coverage RUN… [--splits 200] [--json FILE]
     python -m benchmarks.decisions accuracy [--sets 2000] [--json FILE]
+    python -m benchmarks.decisions folds [--sets 1000] [--json FILE]
     python -m benchmarks.decisions unknowns classes|photos [--draws 5] [--runs DIR] [--set KEY=VALUE] [--json FILE]
     python -m benchmarks.decisions unknowns far [RUN] [--json FILE]
     python -m benchmarks.decisions cost RUN [--json FILE]
 
 `coverage` divides the calibration and test images of each run again and again into halves: rules are fitted on one half
 and judged on the other. `accuracy` draws data sets of known truth and counts how often the accepted answers are as
-accurate as guaranteed, and which part it answers of what the best threshold would. `unknowns classes` trains on six
-classes of CIFAR-10; images of the other four are unknown. `photos` does so on the features of a frozen backbone.
-`far` shows a CIFAR-10 run digits, shapes, noise and textures. Each score is compared with the maximum softmax on the
-same images; the rule's own score is chosen on left-out training classes alone.
+accurate as guaranteed, and which part it answers of what the best threshold would. `folds` draws small data sets of
+known truth for cross-validations, and counts how often the sets of their ensembles hold the true class. `unknowns
+classes` trains on six classes of CIFAR-10; images of the other four are unknown. `photos` does so on the features of a
+frozen backbone. `far` shows a CIFAR-10 run digits, shapes, noise and textures. Each score is compared with the maximum
+softmax on the same images; the rule's own score is chosen on left-out training classes alone.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import decided_folds
 from benchmarks.decided import SCENES, simulate, split_again, stranger_images, unknown_areas
 from benchmarks.record import origin, positive, write
 from benchmarks.targets import Target, target
@@ -52,6 +55,12 @@ def coverage(arguments: argparse.Namespace) -> dict[str, Any]:
 def accuracy(arguments: argparse.Namespace) -> dict[str, Any]:
     """scene → fraction of data sets in which the guarantee holds, and the part answered of the best."""
     return {scene.name: simulate(scene, arguments.sets) for scene in SCENES}
+
+
+def folds(arguments: argparse.Namespace) -> dict[str, Any]:
+    """learner and number of images → how the sets and the accepted answers of the ensemble do."""
+    return {f"{learner}, {images} images": decided_folds.simulate(images, learner, arguments.sets)
+            for learner in decided_folds.PENALTIES for images in (60, 100, 300, 1000)}
 
 
 def unknowns(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -146,6 +155,9 @@ def main() -> None:
     each = commands.add_parser("accuracy")
     each.add_argument("--sets", type=positive, default=2000)
     each.set_defaults(measure=accuracy)
+    each = commands.add_parser("folds")
+    each.add_argument("--sets", type=positive, default=1000)
+    each.set_defaults(measure=folds)
     each = commands.add_parser("unknowns")
     each.add_argument("kind", choices=("classes", "photos", "far"))
     each.add_argument("run", nargs="?", type=Path)

@@ -17,6 +17,7 @@ from tenfold.data.given.image import read
 from tenfold.data.given.unlabelled import with_paths
 from tenfold.data.images import check_present, printable
 from tenfold.decisions.conformal import Sets
+from tenfold.decisions.crossconformal import CrossSets
 from tenfold.decisions.rules import LEVEL, Rules
 from tenfold.errors import ImageError, ModelFileError, RunError, UsageError, first_line
 from tenfold.notebooks import data_frame, table
@@ -169,7 +170,7 @@ class _Answering:
 
     predictor: Predictor
     rules: Rules | None
-    sets: Sets | None
+    sets: Sets | CrossSets | None
 
     @classmethod
     def of(cls, model: Run | Path, predictor: Predictor, facts: Mapping[str, Any], level: float | None) -> _Answering:
@@ -192,7 +193,7 @@ class _Answering:
             return
         logits, features = self.predictor.logits_and_features(pixels)
         found = self.rules.probabilities(logits)
-        chosen: Any = [None] * len(found) if self.sets is None else self.sets.shown(found)
+        chosen: Any = [None] * len(found) if self.sets is None else self.rules.shown(self.sets, found, features)
         for p, members, decision in zip(found, chosen, self.rules.decide(found, logits, features), strict=True):
             order = np.argsort(-p, kind="stable").tolist()
             yield p, None if members is None else tuple(i for i in order if members[i]), decision.value

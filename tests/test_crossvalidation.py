@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from watchers import Listen
 
-from tenfold import cross_validate
+from tenfold import cross_validate, ensemble, predict
 from tenfold.comparison import compare
 from tenfold.crossvalidation import CrossValidation
 from tenfold.errors import UsageError
@@ -18,6 +18,7 @@ from tenfold.evaluation.weighted import Predictions
 from tenfold.overview import list_runs
 from tenfold.progress import Event, Step, Training, Watcher
 from tenfold.recipe import Recipe
+from tenfold.terminal import print_decisions
 
 SMALL = Recipe.from_dict({
     "data": {"source": "digits"}, "model": {"name": "mlp", "hidden": [8]},
@@ -59,6 +60,21 @@ def test_the_page_shows_every_fold(found: CrossValidation) -> None:
     assert all(f'href="{run.name}/report.html"' in text for run in found.runs)
     assert "sd over folds" in text
     assert "Most confident errors" in text
+
+
+def test_its_ensemble_needs_no_images_held_out(found: CrossValidation, tmp_path: Path,
+                                               capsys: pytest.CaptureFixture[str]) -> None:
+    run = ensemble([found.path], runs=tmp_path)
+    assert {name: split.count for name, split in run.environment().splits.items()} == {
+        "train": found.results["images"]}
+    decisions = run.decisions()
+    assert (decisions["fitted"]["images"], decisions.get("tested")) == (found.results["images"], None)
+    assert decisions["folds"]["sets"][0]["promised"] > 0.79
+    print_decisions(decisions)
+    assert "usually of about 95 %." in " ".join(capsys.readouterr().out.split())
+    answer, = predict(run, np.zeros((8, 8, 1), np.uint8))
+    assert answer.label in answer.set
+    assert "each predicted by the member that has not seen it" in (run.path / "report.html").read_text("utf-8")
 
 
 def test_folds_are_compared_in_pairs(found: CrossValidation) -> None:

@@ -14,7 +14,8 @@ from tenfold.cli.command import AsJson, Name, RunPath, Runs, app, command, print
 
 @command(app, short="Average runs into one model; is it worth it?")
 def ensemble(
-    members: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Finished runs on the same data, two or more.")],
+    members: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Finished runs on the same data, two or more; "
+                                            "or the directory of a cross-validation.")],
     runs: Runs = Path("runs"),
     name: Name = None,
     csv: Annotated[bool, typer.Option("--csv", help="Also write the predictions as CSV.")] = False,
@@ -22,7 +23,8 @@ def ensemble(
 ) -> None:
     """Make a run whose model averages the calibrated probabilities of others, and test whether that is worth its cost.
 
-    It is compared with its best member, which is chosen on the validation split. Needs the runs' data set.
+    It is compared with its best member, which is chosen on the validation split. Needs the runs' data set. The ensemble
+    of a cross-validation has learnt from all images, and its prediction sets need no images held out.
     """
     from tenfold import jobs, terminal
     from tenfold.report import worth

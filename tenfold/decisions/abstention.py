@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 CERTAINTY = 0.95  # probability over the calibration images that the guarantee holds
-STEPS = 100  # thresholds that are tested, at even distances in the fraction of images answered
+PARTS = 5  # thresholds that are tested between two at which one more error is allowed, the first of these included
 
 
 @dataclass(frozen=True)
@@ -89,15 +89,12 @@ def fit(confidence: np.ndarray, correct: np.ndarray, accuracy: float) -> Accepti
     deviations of the number of errors, and goes on to more and more images: it depends on the confidences alone, never
     on which answers are correct.
     """
-    from scipy.stats import binom
-
     order, _ = _ordered(confidence)
-    falls = confidence[order].astype(np.float64)
-    counts, thresholds = _candidates(falls)
+    falls, count = confidence[order].astype(np.float64), len(confidence)
+    errors = allowed_errors(count, accuracy)
+    counts, thresholds = _candidates(falls, errors)
+    allowed = errors[counts]
     wrong = np.concatenate([[0], np.cumsum(~correct[order])])[counts].astype(np.int64)
-    level, count = 1 - CERTAINTY, len(falls)
-    allowed = binom.ppf(level, counts, 1 - accuracy)
-    allowed -= binom.cdf(allowed, counts, 1 - accuracy) > level  # -1: even no error would prove nothing
     expected = np.concatenate([[0.0], np.cumsum(1 - falls)])[counts]
     margin = np.where(allowed >= 0, (allowed - expected) / np.sqrt(expected + 1), -np.inf)
     chosen = None
@@ -112,10 +109,25 @@ def fit(confidence: np.ndarray, correct: np.ndarray, accuracy: float) -> Accepti
                      fewest(accuracy))
 
 
-def _candidates(falls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(images above each threshold int64 [m], ascending, at least one; thresholds float64 [m], 0 accepts all)."""
+def allowed_errors(count: int, accuracy: float) -> np.ndarray:
+    """How many errors among 0, 1, …, `count` accepted images still prove the accuracy; -1: even none proves nothing."""
+    from scipy.stats import binom
+
+    accepted, level = np.arange(count + 1), 1 - CERTAINTY
+    most = binom.ppf(level, accepted, 1 - accuracy)
+    return np.asarray(most - (binom.cdf(most, accepted, 1 - accuracy) > level), np.int64)
+
+
+def _candidates(falls: np.ndarray, allowed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(images above each threshold int64 [m], ascending, at least one; thresholds float64 [m], 0 accepts all).
+
+    allowed: from `allowed_errors`. A threshold is tested where it has just enough images for one more error, because
+    there the test passes most easily; and a few times between, at even distances.
+    """
     count = len(falls)
-    places = np.unique((np.arange(1, STEPS + 1) * count) // STEPS)
+    just = np.unique(np.append(np.searchsorted(allowed, np.arange(allowed.max() + 1)), count))
+    between = just[:-1, None] + np.diff(just)[:, None] * np.arange(PARTS) // PARTS
+    places = np.unique(np.append(between, count))
     limits = np.append(falls, 0.0)[places[places > 0]]
     thresholds = np.unique(limits)[::-1]
     above = np.searchsorted(-falls, -thresholds, side="left")  # strictly above

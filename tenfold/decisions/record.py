@@ -36,6 +36,22 @@ class SetRule(Part):
     guaranteed: list[bool]
 
 
+class FoldSets(Part):
+    """Prediction sets of one level and method, fitted over folds; promised: what the level is guaranteed to hold."""
+
+    level: Inside
+    method: Literal["lac", "aps"]
+    promised: Fraction
+
+
+class FoldRule(Part):
+    """Prediction sets of the ensemble of a cross-validation; scores: of each method, those of each fold, ascending."""
+
+    images: list[Annotated[int, Field(ge=1)]]
+    sets: list[FoldSets]
+    scores: dict[Literal["lac", "aps"], list[list[Fraction]]] = {}
+
+
 class Refused(Part):
     """A level that too few images can't hold."""
 
@@ -135,6 +151,7 @@ class Decisions(Part):
     fitted: Fitted
     temperature: Annotated[float, Field(gt=0, le=1e300)]
     sets: list[SetRule]
+    folds: FoldRule | None = None
     refused: list[Refused]
     accepted: Accepted
     unknown: UnknownRule | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -12,6 +13,7 @@ import numpy as np
 from tenfold.decisions import record
 from tenfold.decisions.abstention import Accepting
 from tenfold.decisions.conformal import Sets
+from tenfold.decisions.crossconformal import CrossSets, members
 from tenfold.decisions.temperature import calibrated
 from tenfold.decisions.unknowns import Unknowns
 
@@ -19,6 +21,7 @@ VERSION = 1
 KEY = "decisions"  # in the facts of a model and of its exports
 LEVEL, METHOD = 0.9, "lac"  # of the sets that a prediction shows
 LEVELS = (0.9, 0.95)  # that are always fitted
+FOLDS = "folds"  # the "split" of rules that were fitted on all images, each predicted by the model without its fold
 
 
 class Decision(StrEnum):
@@ -33,13 +36,13 @@ class Decision(StrEnum):
 class Rules:
     """The rules that `tenfold calibrate` fits.
 
-    fitted: the split and number of images, and the "reason" why nothing is guaranteed; refused: level → number of
-    images that it needs; unknown_refused: why there is no rule for unknown images.
+    fitted: the split and number of images, and the "reason" why nothing is guaranteed; sets: all of one kind;
+    refused: level → number of images that it needs; unknown_refused: why there is no rule for unknown images.
     """
 
     fitted: Mapping[str, Any]
     temperature: float
-    sets: Sequence[Sets]
+    sets: Sequence[Sets | CrossSets]
     refused: Mapping[float, int]
     accepting: Accepting
     unknowns: Unknowns | None
@@ -54,8 +57,11 @@ class Rules:
         if not facts.get(KEY):
             return None
         found = record.check(facts[KEY], len(facts["classes"]))
-        sets = [Sets(each.level, each.method, each.threshold, np.array(each.by_class), np.array(each.guaranteed))
-                for each in found.sets]
+        sets: list[Sets | CrossSets] = [
+            Sets(each.level, each.method, each.threshold, np.array(each.by_class), np.array(each.guaranteed))
+            for each in found.sets]
+        if found.folds is not None:
+            sets += _over_folds(found.folds, len(facts["classes"]), features)
         return cls(found.fitted.model_dump(), found.temperature, sets,
                    {each.level: each.needed for each in found.refused}, Accepting(**found.accepted.model_dump()),
                    None if found.unknown is None else Unknowns.read(found.unknown, features),
@@ -67,7 +73,8 @@ class Rules:
             "version": VERSION, "fitted": dict(self.fitted), "temperature": self.temperature,
             "sets": [{"level": each.level, "method": each.method, "threshold": each.marginal,
                       "by_class": each.by_class.tolist(), "guaranteed": each.guaranteed.tolist()}
-                     for each in self.sets],
+                     for each in self.sets if isinstance(each, Sets)],
+            **_folds_to_dict([each for each in self.sets if isinstance(each, CrossSets)], arrays),
             "refused": [{"level": level, "needed": needed} for level, needed in self.refused.items()],
             "accepted": asdict(self.accepting),
             "unknown": None if self.unknowns is None else self.unknowns.to_dict(arrays),
@@ -85,18 +92,32 @@ class Rules:
         if rule.threshold is None:
             found.append(f"no answer is accepted: {rule.images:,} calibration images can't support an accuracy of "
                          f"{100 * rule.accuracy:g} %{self._missing()}; lower it with `tenfold calibrate --accuracy`")
+        found += [self._promise()] if self.fitted["split"] == FOLDS else []
         if LEVEL in self.refused:
             found.append(f"there are no prediction sets at {100 * LEVEL:g} %: they need {self.refused[LEVEL]:,} "
                          f"calibration images, and there are {self.fitted['images']:,}")
         return found
 
+    def _promise(self) -> str:
+        """What rules that were fitted over folds promise less than others."""
+        sets = self.sets_at(LEVEL)
+        of_sets = f"sets at {100 * LEVEL:g} % promise {math.floor(100 * sets.promised)} %, and " \
+            if isinstance(sets, CrossSets) else ""
+        return f"the rules were fitted over folds: {of_sets}accepted answers promise nothing"
+
     def _missing(self) -> str:
         more = self.accepting.needed - self.accepting.images
         return f" ({more:,} more are needed, if all their answers are right)" if more > 0 else ""
 
-    def sets_at(self, level: float, method: str = METHOD) -> Sets | None:
+    def sets_at(self, level: float, method: str = METHOD) -> Sets | CrossSets | None:
         """The rule of the sets at a level; None if it was not fitted."""
         return next((each for each in self.sets if each.level == level and each.method == method), None)
+
+    def shown(self, sets: Sets | CrossSets, probabilities: np.ndarray, features: np.ndarray) -> np.ndarray:
+        """The sets of one rule, bool [n, k]; none is empty. probabilities: float [n, k], features: float [n, d]."""
+        if isinstance(sets, Sets):
+            return sets.shown(probabilities)
+        return sets.shown(members(features, len(sets.scores), probabilities.shape[1]))
 
     def decide(self, probabilities: np.ndarray, logits: np.ndarray, features: np.ndarray) -> list[Decision]:
         """The decision for each image: unknown before unsure before accepted.
@@ -108,3 +129,25 @@ class Rules:
         unknown = np.zeros(len(sure), bool) if self.unknowns is None else self.unknowns.found(logits, features)
         return [Decision.UNKNOWN if strange else Decision.ACCEPTED if enough else Decision.UNSURE
                 for strange, enough in zip(unknown, sure, strict=True)]
+
+
+def _over_folds(rule: record.FoldRule, classes: int, features: int | None) -> list[CrossSets]:
+    """The sets of a record. Raises ValueError if scores are missing, or the model has too few features for them."""
+    scores = {method: [np.sort(each) for each in rule.scores[method]] for method in rule.scores}
+    wrong = [each.method for each in rule.sets
+             if [len(found) for found in scores.get(each.method, [])] != rule.images]
+    if wrong:
+        raise ValueError(f"the {wrong[0]} scores are not those of folds with {rule.images} images")
+    if features is not None:
+        members(np.zeros((0, features)), len(rule.images), classes)
+    return [CrossSets.of(each.level, each.method, scores[each.method]) for each in rule.sets]
+
+
+def _folds_to_dict(sets: Sequence[CrossSets], arrays: bool) -> dict[str, Any]:
+    """The entry of sets that were fitted over folds; empty without any."""
+    if not sets:
+        return {}
+    return {"folds": {
+        "images": [len(scores) for scores in sets[0].scores],
+        "sets": [{"level": each.level, "method": each.method, "promised": each.promised} for each in sets],
+        "scores": {each.method: [scores.tolist() for scores in each.scores] for each in sets} if arrays else {}}}

@@ -14,12 +14,15 @@ from tenfold.data.dataset import Dataset, Split
 from tenfold.data.view import blocks
 from tenfold.decisions import abstention, conformal
 from tenfold.decisions.choosing import choose
-from tenfold.decisions.rules import KEY, LEVELS, Rules
-from tenfold.decisions.temperature import calibrated
+from tenfold.decisions.crossconformal import CrossSets
+from tenfold.decisions.rules import FOLDS, KEY, LEVELS, Rules
+from tenfold.decisions.temperature import at_temperature, calibrated
 from tenfold.decisions.unknowns import Evidence, Unknowns
 from tenfold.errors import RunError
 from tenfold.evaluation.calibration import calibrate
 from tenfold.evaluation.judging import judge
+from tenfold.evaluation.predictions import read_finite
+from tenfold.evaluation.temperature import temperature_of
 from tenfold.progress import SILENT, Watcher
 from tenfold.run import Run
 from tenfold.runtimes import Predictor, open_predictor
@@ -51,21 +54,15 @@ def decide(run: Run, dataset: Dataset, wanted: Wanted | None = None, watcher: Wa
 
     dataset: prepared as for the training. The temperature and the score for unknown images are chosen on the validation
     split, which has chosen the epoch too; all thresholds are fitted on the calibration split. Without one, everything
-    is fitted on validation, and the record says that nothing is guaranteed. Writes `calibration.json` and
-    `decisions.json` and puts the rules into `model.keras`. Returns the content of `decisions.json`.
+    is fitted on validation, and the record says that nothing is guaranteed. The rules of the ensemble of a
+    cross-validation are fitted on all its images, each predicted by the member that has not seen it. Writes
+    `calibration.json` (without folds) and `decisions.json` and puts the rules into `model.keras`. Returns the content
+    of `decisions.json`.
 
     Raises RunError without validation images, or if some of their probabilities are NaN.
     """
-    wanted = wanted or Wanted()
-    temperature = float(calibrate(run)["temperature"])
-    predictor, validation = open_predictor(run), dataset.validation
-    assert validation is not None  # it has predictions
-    on = _evidence(run, predictor, validation, watcher)
-    held = on if dataset.calibration is None else _evidence(run, predictor, dataset.calibration, watcher)
-    train = _evidence(run, predictor, _thinned(dataset.train, MOST_TRAINING), watcher)
-    rules = fit(on, held, train, temperature, wanted, frozen(run.recipe().model),
-                {"split": "calibration" if dataset.calibration else "validation", "images": len(held.labels),
-                 "reason": reason(dataset)})
+    wanted, predictor = wanted or Wanted(), open_predictor(run)
+    rules = _by_folds(run, wanted) if of_folds(run) else _by_splits(run, dataset, predictor, wanted, watcher)
     tested = dataset.test
     content = rules.to_dict(arrays=False)
     if tested is not None and len(tested):
@@ -74,6 +71,54 @@ def decide(run: Run, dataset: Dataset, wanted: Wanted | None = None, watcher: Wa
     run.write(MODEL, lambda path: modelfile.copy(run.path / MODEL, path, {KEY: rules.to_dict()}))
     run.write_json(FILE, content)
     return content
+
+
+def of_folds(run: Run) -> bool:
+    """Whether a run is the ensemble of the runs of a cross-validation."""
+    return run.has("ensemble.json") and bool(run.ensemble().get("folds"))
+
+
+def _by_splits(run: Run, dataset: Dataset, predictor: Predictor, wanted: Wanted, watcher: Watcher) -> Rules:
+    """The rules of a run with a validation split."""
+    temperature, validation = float(calibrate(run)["temperature"]), dataset.validation
+    assert validation is not None  # it has predictions
+    on = _evidence(run, predictor, validation, watcher)
+    held = on if dataset.calibration is None else _evidence(run, predictor, dataset.calibration, watcher)
+    train = _evidence(run, predictor, _thinned(dataset.train, MOST_TRAINING), watcher)
+    return fit(on, held, train, temperature, wanted, frozen(run.recipe().model),
+               {"split": "calibration" if dataset.calibration else "validation", "images": len(held.labels),
+                "reason": reason(dataset)})
+
+
+def _by_folds(run: Run, wanted: Wanted) -> Rules:
+    """The rules of the ensemble of a cross-validation. Its members are calibrated already: its own temperature is 1."""
+    folds = []
+    for known in run.ensemble()["members"]:
+        member = Run.open(known["run"])
+        if temperature_of(member) != known["temperature"]:
+            raise RunError(f"{member.path}: has another temperature ({temperature_of(member):.3f}) than in the "
+                           f"ensemble {run.path} ({known['temperature']:.3f}), because it was trained further; make "
+                           "the ensemble again with `tenfold ensemble`")
+        labels, probabilities = read_finite(member, "test")
+        folds.append((labels, at_temperature(probabilities, known["temperature"])))
+    return fit_over_folds(folds, wanted)
+
+
+def fit_over_folds(folds: Sequence[tuple[np.ndarray, np.ndarray]], wanted: Wanted) -> Rules:
+    """The rules from the labels int64 [n] and calibrated probabilities float [n, k] of each fold, by the model without
+    it. Only the sets come with a guarantee, for the ensemble of these models.
+    """
+    labels, p = (np.concatenate(each) for each in zip(*folds, strict=True))
+    sets, refused = [], {}
+    for level in sorted({*LEVELS, *wanted.levels}):
+        if len(labels) < conformal.needed(level):
+            refused[level] = conformal.needed(level)
+        else:
+            sets += [CrossSets.fit(folds, level, method) for method in conformal.METHODS]
+    correct = p.argmax(axis=1) == labels
+    accepting = abstention.fit(p.max(axis=1), correct, wanted.accuracy or _usual_accuracy(correct))
+    return Rules({"split": FOLDS, "images": len(labels), "reason": ""}, 1.0, sets, refused, accepting, None,
+                 "their score is chosen on a validation split, and the folds have none in common")
 
 
 def fit(on: Evidence, held: Evidence, train: Evidence, temperature: float, wanted: Wanted, frozen: bool,
@@ -89,7 +134,8 @@ def fit(on: Evidence, held: Evidence, train: Evidence, temperature: float, wante
     unknowns, unknown_refused = _unknowns(on, held, train, wanted.false_rejects, frozen)
     kept = np.ones(len(labels), bool) if unknowns is None else ~unknowns.found(held.logits, held.features)
     p = probabilities[kept]  # given the threshold for unknown images, those below it are independent draws
-    accepting = abstention.fit(p.max(axis=1), p.argmax(axis=1) == labels[kept], wanted.accuracy or _usual_accuracy(on))
+    accepting = abstention.fit(p.max(axis=1), p.argmax(axis=1) == labels[kept], wanted.accuracy or _usual_accuracy(
+        on.logits.argmax(axis=1) == on.labels))
     return Rules(fitted, temperature, sets, refused, accepting, unknowns, unknown_refused)
 
 
@@ -120,10 +166,9 @@ def _unknowns(on: Evidence, held: Evidence, train: Evidence, false_rejects: floa
     return Unknowns(chosen.name, chosen.arrays, conformal.threshold(scores, level), false_rejects, chosen.auroc), ""
 
 
-def _usual_accuracy(on: Evidence) -> float:
-    """99 %, or the plain accuracy in whole thousandths if that is higher."""
-    plain = float((on.logits.argmax(axis=1) == on.labels).mean())
-    return min(max(ACCURACY, math.floor(1000 * plain) / 1000), HIGHEST)
+def _usual_accuracy(correct: np.ndarray) -> float:
+    """99 %, or the plain accuracy in whole thousandths if that is higher; correct: bool [n]."""
+    return min(max(ACCURACY, math.floor(1000 * float(correct.mean())) / 1000), HIGHEST)
 
 
 def _evidence(run: Run, predictor: Predictor, split: Split, watcher: Watcher) -> Evidence:

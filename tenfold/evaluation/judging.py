@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tenfold.decisions import abstention, conformal
+from tenfold.decisions.crossconformal import CrossSets
 from tenfold.decisions.rules import Decision, Rules
 from tenfold.decisions.unknowns import Evidence
 from tenfold.evaluation.statistics import percentile_interval, resamples, wilson
@@ -23,7 +24,7 @@ def judge(rules: Rules, test: Evidence, numbers: np.ndarray) -> dict[str, Any]:
     decisions = np.array([each.value for each in rules.decide(p, test.logits, test.features)])
     accepted, unknown = decisions == Decision.ACCEPTED, decisions == Decision.UNKNOWN
     return {
-        "images": len(labels), "accuracy": proportion(correct), "sets": _sets(rules, p, labels),
+        "images": len(labels), "accuracy": proportion(correct), "sets": _sets(rules, p, test),
         "curve": curve(confidence, correct), "area": area(confidence, correct, labels),
         "accepted": proportion(accepted),
         "accepted_accuracy": proportion(correct[accepted]) if accepted.any() else None,
@@ -56,17 +57,22 @@ def area(confidence: np.ndarray, correct: np.ndarray, labels: np.ndarray) -> dic
     return {"value": float(abstention.area(confidence, correct)[0]), "low": low, "high": high}
 
 
-def _sets(rules: Rules, p: np.ndarray, labels: np.ndarray) -> list[dict[str, Any]]:
+def _sets(rules: Rules, p: np.ndarray, test: Evidence) -> list[dict[str, Any]]:
     """How the shown sets of each rule do, with the common threshold and with those by class."""
     rows = []
     for rule in rules.sets:
-        for by_class in (False, True) if rule.guaranteed.any() else (False,):
-            chosen = rule.shown(p, by_class)
-            covered = chosen[np.arange(len(labels)), labels]
-            rows.append({"level": rule.level, "method": rule.method, "by_class": by_class,
-                         "coverage": proportion(covered), "size": conformal.coverage(chosen, labels)[1],
-                         "lowest": min(float(covered[labels == label].mean()) for label in np.unique(labels))})
+        rows.append(_row(rule, False, rules.shown(rule, p, test.features), test.labels))
+        if isinstance(rule, conformal.Sets) and rule.guaranteed.any():
+            rows.append(_row(rule, True, rule.shown(p, by_class=True), test.labels))
     return rows
+
+
+def _row(rule: conformal.Sets | CrossSets, by_class: bool, chosen: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """How sets did: which classes they hold is bool [n, k]."""
+    covered = chosen[np.arange(len(labels)), labels]
+    return {"level": rule.level, "method": rule.method, "by_class": by_class, "coverage": proportion(covered),
+            "size": conformal.coverage(chosen, labels)[1],
+            "lowest": min(float(covered[labels == label].mean()) for label in np.unique(labels))}
 
 
 def _examples(rules: Rules, test: Evidence, decisions: np.ndarray, confidence: np.ndarray,

@@ -47,6 +47,8 @@ def calibrate(run: Run | str | Path, *, levels: Sequence[float] = (), accuracy: 
 def fit_rules(run: Run, dataset: Dataset, wanted: Wanted, watcher: Watcher) -> dict[str, Any]:
     """Fit the decision rules of a run whose lock the caller holds, and renew its exports, which hold them too."""
     found = decide(run, dataset, wanted, watcher)
-    watcher.notice(f"decision rules fitted on {found['fitted']['images']:,} {found['fitted']['split']} images")
+    fitted = found["fitted"]
+    images = "images in folds" if fitted["split"] == "folds" else f"{fitted['split']} images"
+    watcher.notice(f"decision rules fitted on {fitted['images']:,} {images}")
     exporting.renew(run, watcher)
     return found

@@ -121,6 +121,8 @@ def finish(job: Job, run: Run) -> None:
     if job.dataset.test is not None:
         job.watcher.on(Evaluating("test", modelfile.facts(run.path / "model.keras")["epoch"]))
         score_run(run, job.dataset, ("test",), job.csv, watcher=job.watcher)
+    if not run.has("metrics.json"):  # the ensemble of a cross-validation learnt from all images
+        run.write_json("metrics.json", {})
     measure_speed(run, job.dataset)
     fit_rules(run, job.dataset, job.watcher)
     exporting.keep(run, job.dataset, job.watcher)
@@ -149,10 +151,13 @@ def _end(run: Run) -> Status:
 
 
 def fit_rules(run: Run, dataset: Dataset, watcher: Watcher) -> None:
-    """Fit and judge the decision rules of a run with a validation split; a run that allows none gets a notice."""
-    from tenfold.evaluation.deciding import decide
+    """Fit and judge the decision rules of a run with a validation split, or of the ensemble of a cross-validation.
 
-    if not run.has("predictions/validation.parquet"):
+    A run that allows none gets a notice.
+    """
+    from tenfold.evaluation.deciding import decide, of_folds
+
+    if not run.has("predictions/validation.parquet") and not of_folds(run):
         return
     try:
         decide(run, dataset, watcher=watcher)

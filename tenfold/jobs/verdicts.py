@@ -19,8 +19,9 @@ def judge(run: Run) -> None:
     """Add the comparison on the test split to an ensemble's `ensemble.json`; write a student's `distillation.json`."""
     if run.has("ensemble.json"):
         found = run.ensemble()
-        best = next(member for member in found["members"] if member["best"])
-        run.write_json("ensemble.json", {**found, "test": compared(run, Run(Path(best["run"])))})
+        best = Run(Path(next(member for member in found["members"] if member["best"])["run"]))
+        test = None if found.get("folds") else compared(run, best)  # the folds were tested on other images
+        run.write_json("ensemble.json", {**found, "test": test})
     environment = run.environment()
     if "teacher" in environment:
         teacher = Run(Path(environment["teacher"]["run"]))

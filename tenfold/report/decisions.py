@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from tenfold.decisions.rules import FOLDS
 from tenfold.evaluation.metrics import metric
 
 FEATURED = "lac"  # the method of the sets that `tenfold predict` shows
@@ -16,7 +18,8 @@ def sentences(decisions: Mapping[str, Any]) -> list[str]:
         return []
     fitted, tested = decisions["fitted"], decisions.get("tested")
     found = [_void(fitted["reason"])] if fitted["reason"] else []
-    found += _answers(decisions["accepted"], tested)
+    found += _over_folds(decisions) if fitted["split"] == FOLDS else []
+    found += _answers(decisions["accepted"], tested, fitted["split"] != FOLDS)
     found += _unknown(decisions, tested)
     found += [f"Prediction sets at {100 * each['level']:g} % need {each['needed']:,} calibration images; there are "
               f"{fitted['images']:,}." for each in decisions["refused"]]
@@ -27,7 +30,17 @@ def _void(reason: str) -> str:
     return f"Nothing below is guaranteed: {reason}."
 
 
-def _answers(rule: Mapping[str, Any], tested: Mapping[str, Any] | None) -> list[str]:
+def _over_folds(decisions: Mapping[str, Any]) -> list[str]:
+    """What the sets of the ensemble of a cross-validation promise."""
+    found = [f"The rules are fitted on {decisions['fitted']['images']:,} images, each predicted by the member that has "
+             "not seen it."]
+    sets = [each for each in (decisions.get("folds") or {}).get("sets", []) if each["method"] == FEATURED]
+    return found + [f"A prediction set at {100 * each['level']:g} % holds the true class of at least "
+                    f"{math.floor(100 * each['promised'])} % of further images of the same kind, whatever the models; "
+                    f"usually of about {100 * each['level']:g} %." for each in sets]
+
+
+def _answers(rule: Mapping[str, Any], tested: Mapping[str, Any] | None, guaranteed: bool) -> list[str]:
     """How many images are answered, how accurately, and what is guaranteed."""
     accuracy, text = f"{100 * rule['accuracy']:g} %", metric("accuracy").text
     if rule["threshold"] is None:
@@ -42,8 +55,12 @@ def _answers(rule: Mapping[str, Any], tested: Mapping[str, Any] | None) -> list[
                      f"{text(tested['accuracy'])}.")
     found.append(f"An answer is accepted if its probability is above {100 * rule['threshold']:.1f} %."
                  if rule["threshold"] else "Every answer is accepted, unless the image is unknown.")
-    found.append(f"Accepted answers to further images of the same kind are at least {accuracy} accurate. This "
-                 f"guarantee, fitted on {rule['images']:,} calibration images, holds for 95 of 100 models.")
+    if guaranteed:
+        found.append(f"Accepted answers to further images of the same kind are at least {accuracy} accurate. This "
+                     f"guarantee, fitted on {rule['images']:,} calibration images, holds for 95 of 100 models.")
+    else:
+        found.append(f"Accepted answers should be {accuracy} accurate, but that is not guaranteed: the threshold suits "
+                     "each member, not their mean.")
     return found
 
 

@@ -22,6 +22,9 @@ def ensemble(found: Mapping[str, Any]) -> str:
     chosen = "its best member on validation" if best["validation"] is not None else (
         "its first member (without a validation split none can be called the best)")
     mean = f"the mean of {len(members)} runs"
+    if found.get("folds"):
+        return (f"{mean.capitalize()}, one without each fold, takes {cost:.1f} times the computation of one. The page "
+                "of the cross-validation says how accurate one alone is on images that it has not seen.")
     if test is None:
         return (f"{mean.capitalize()} takes {cost:.1f} times the computation of {name}, {chosen}. Without a test split "
                 "nothing tells whether that is worth it.")

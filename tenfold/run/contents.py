@@ -227,6 +227,7 @@ class Ensemble(Content):
     """`ensemble.json`."""
 
     members: Annotated[list[Member], Field(min_length=2)]
+    folds: Count = 0
     cost: Number
     seconds: Number
     test: Compared | None

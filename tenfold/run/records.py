@@ -167,7 +167,10 @@ class Distilled(Record):
 
 
 class Ensemble(Record):
-    """`ensemble.json`: the "members", their "cost" as a multiple of the best one's, and the "test" against that one."""
+    """`ensemble.json`: the "members", their "cost" as a multiple of the best one's, and the "test" against that one.
+
+    "folds": how many, if the members are the runs of one cross-validation, in the order of their folds; else 0.
+    """
 
     content = contents.Ensemble
 

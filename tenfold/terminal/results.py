@@ -98,7 +98,9 @@ def print_decisions(decisions: Mapping[str, Any]) -> None:
 
     for sentence in sentences(decisions):
         show(escape(sentence))
-    show_fitted(*set_rows(decisions))
+    header, rows = set_rows(decisions)
+    if rows:  # none without a test split
+        show_fitted(header, rows)
 
 
 def print_corruptions(corruptions: Mapping[str, Any]) -> None:

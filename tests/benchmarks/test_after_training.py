@@ -1,10 +1,11 @@
-"""The benchmarks of what comes after a training: labels saved, accuracy without labels."""
+"""The benchmarks of what comes after a training: labels saved, accuracy without labels, decisions."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from benchmarks import decided, decided_folds
 from benchmarks.active_learning import needed
 from benchmarks.drift import cases, summary
 from tenfold.data import open_dataset
@@ -34,3 +35,17 @@ def test_the_summary_leaves_out_the_cases_without_an_estimate() -> None:
     assert found["covers"] == 0.5
     assert found["width"] == pytest.approx(15.0)
     assert summary([{**row, "tells": False}]) == {"cases": 1, "tells": 0.0}
+
+
+def test_an_accepting_rule_stays_below_what_can_be_proved() -> None:
+    scene = decided.SCENES[5]  # few images
+    found = decided.simulate(scene, 60)
+    assert 0.4 < found["of_best"] < found["at_most"] < 1
+    assert found["last"] >= found["of_best"] - 0.02  # measured on other images
+    assert found["holds"] > 0.9
+
+
+def test_sets_over_folds_hold_more_than_they_promise() -> None:
+    found = decided_folds.simulate(60, "erratic", 8)
+    assert found["promised"] < 0.8 < found["raw"] <= found["shown"]
+    assert 1 < found["size"] < 3

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from tenfold.decisions.abstention import CERTAINTY, area, curve, fewest, fit
+from tenfold.decisions.abstention import CERTAINTY, allowed_errors, area, curve, fewest, fit
 
 
 def drawn(rng: np.random.Generator, count: int, honest: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -71,6 +71,14 @@ def test_too_few_images_support_nothing_and_say_how_many_would():
     assert fit(np.linspace(0.9, 1, 299), np.ones(299, bool), 0.99).threshold == 0.0
     assert fit(np.zeros(0), np.zeros(0, bool), 0.9).threshold is None
     assert fit(np.full(500, 0.7), np.arange(500) % 2 == 0, 0.9).threshold is None  # one tie, half of it wrong
+
+
+def test_a_threshold_is_tested_where_one_more_error_is_allowed():
+    right = np.ones(600, bool)
+    right[[10, 473]] = False  # 473 images with one error prove 99 %; 498, the next ones tested, hold two
+    found = fit(np.linspace(1, 0.9999, 600), right, 0.99)
+    assert (found.answered, found.wrong) == (473, 1)
+    assert allowed_errors(473, 0.99)[[298, 299, 472, 473]].tolist() == [-1, 0, 0, 1]
 
 
 def test_ties_are_accepted_together_or_not_at_all():

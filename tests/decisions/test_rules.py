@@ -9,6 +9,7 @@ import pytest
 
 from tenfold.decisions.abstention import Accepting
 from tenfold.decisions.conformal import Sets
+from tenfold.decisions.crossconformal import CrossSets
 from tenfold.decisions.rules import Rules
 from tenfold.decisions.temperature import at_temperature
 from tenfold.decisions.unknowns import Unknowns
@@ -68,6 +69,39 @@ def test_damaged_rules_are_refused(key, value):
     damaged["decisions"][key] = value
     with pytest.raises(ValueError, match=r"."):
         Rules.read(damaged, 2)
+
+
+def over_folds() -> Rules:
+    scores = (np.linspace(0.1, 0.5, 10), np.linspace(0.2, 0.6, 9))
+    sets = [CrossSets(level, method, scores) for level in (0.9, 0.8) for method in ("lac", "aps")]
+    return Rules({"split": "folds", "images": 19, "reason": ""}, 1.0, sets, {0.99: 99},
+                 Accepting(0.95, 0.8, 19, 19, 0, 59), None, "no score")
+
+
+def test_rules_over_folds_come_back_and_read_the_members_in_the_features():
+    again = Rules.read(facts(over_folds()), 9)
+    assert again.to_dict() == over_folds().to_dict()
+    assert again.to_dict(arrays=False)["folds"]["scores"] == {}
+    p = np.array([[[0.5, 0.3, 0.2], [0.7, 0.2, 0.1]]])
+    features = np.hstack([np.log(p).reshape(1, 6), np.log(p.mean(axis=1))])
+    for sets in again.sets:
+        np.testing.assert_array_equal(again.shown(sets, p.mean(axis=1), features), sets.shown(p))
+    assert again.cautions() == [
+        "the rules were fitted over folds: sets at 90 % promise 71 %, and accepted answers promise nothing"]
+
+
+@pytest.mark.parametrize(("change", "reason"), [
+    ({"images": [10, 8]}, "lac scores are not those of folds"), ({"scores": {}}, "lac scores are not those of folds"),
+    ({"images": [0]}, "images"), ({"sets": [{"level": 0.99, "method": "lac", "promised": 0.9}]}, "can't hold 0.99"),
+    ({"sets": [{"level": 0.9, "method": "magic", "promised": 0.9}]}, "lac"),
+])
+def test_damaged_rules_over_folds_are_refused(change, reason):
+    damaged = facts(over_folds())
+    damaged["decisions"]["folds"] |= change
+    with pytest.raises(ValueError, match=reason):
+        Rules.read(damaged, 9)
+    with pytest.raises(ValueError, match="8 features"):
+        Rules.read(facts(over_folds()), 8)
 
 
 def test_an_unknown_method_of_sets_is_refused():
