@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import lzma
+import gzip
 
 import numpy as np
 import pytest
@@ -24,12 +24,12 @@ def test_no_character_ends_a_script_or_is_changed_by_html() -> None:
     assert len(text.encode()) / 10_000 == pytest.approx(8 / 7 * (1 + 3 / 128), rel=0.005)
 
 
-def test_weights_take_less_room_than_in_gzip_or_plain_xz() -> None:
+def test_weights_take_less_room_than_in_gzip_alone() -> None:
     weights = np.random.default_rng(0).normal(0, 0.05, 20_000).astype(np.float32).tobytes()
-    assert len(bytes_of(pack_model(weights))) < 0.9 * len(weights) < len(lzma.compress(weights))
+    assert len(bytes_of(pack_model(weights))) < 0.9 * len(weights) < len(gzip.compress(weights))
 
 
 def test_damage_is_found() -> None:
     text = pack_model(bytes(range(256)) * 100)
-    with pytest.raises(lzma.LZMAError):
+    with pytest.raises(EOFError):
         unpack_model(text[: len(text) // 2])

@@ -48,8 +48,8 @@ PACKAGES = (
          WASM: "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2"}),
     Package(
         "xz-decompress", "0.2.3", "b590b7ea774bd82e812d74c572d6c9fcd4abef4da752c974e8d335439f63e69c", 14_444,
-        "Copyright (c) Tim Perry. Based on xzwasm, copyright (c) Steve Sanderson. Contains walloc, copyright (c) 2020 "
-        "Igalia, S.L.,\nand XZ Embedded by Lasse Collin and Igor Pavlov, which is in the public domain.",
+        "Copyright (c) Tim Perry. Based on xzwasm, Copyright (c) Steve Sanderson.\nContains walloc, Copyright (c) 2020 "
+        "Igalia, S.L., and XZ Embedded by Lasse Collin and Igor Pavlov (public domain).",
         {f"package/{DECODER}": "d83649874b6198df07340a88377613ccd2267aebb9f18b3be26c6904a81bac52"}),
 )
 

@@ -10,12 +10,13 @@ const answers = [];
 let session, ort, busy = Promise.resolve();
 
 async function start() {
-  const [script, wasm, model] = await Promise.all(["runtime", "wasm", "model"].map(unpacked));
+  const [script, wasm, model] = await Promise.all([
+    unpacked("runtime", xz), unpacked("wasm", xz), unpacked("model", gzip).then(ungrouped)]);
   ort = await import(URL.createObjectURL(new Blob([script], {type: "text/javascript"})));
   ort.env.wasm.wasmBinary = wasm.buffer;
   ort.env.wasm.numThreads = 1;
   ort.env.logLevel = "error";
-  session = await ort.InferenceSession.create(ungrouped(model));
+  session = await ort.InferenceSession.create(model);
   await run(new Uint8Array(height * width * channels), 1);
   document.body.dataset.ready = Math.round(performance.now()); // milliseconds since the page was opened
   element("status").textContent = "The model is ready.";
@@ -124,12 +125,12 @@ function bars(probabilities) {
   });
 }
 
-// An answer as elements: bars, the prediction set and what to do.
+// An answer as elements: bars, then the prediction set and the decision in words.
 function shown({probabilities, set, decision}) {
-  const found = bars(probabilities);
-  if (set) found.push(made("p", "set", `Probably ${set.length > 1 ? "one of " : ""}${namesIn(set)}.`));
-  if (decision) found.push(made("p", decision === "accepted" ? "accepted" : "caution", ADVICE[decision]));
-  return found;
+  const words = made("p", "words");
+  if (set) words.append(`Probably ${set.length > 1 ? "one of " : ""}${namesIn(set)}. `);
+  if (decision) words.append(made("span", decision, ADVICE[decision]));
+  return words.hasChildNodes() ? [...bars(probabilities), words] : bars(probabilities);
 }
 
 function namesIn(set) {

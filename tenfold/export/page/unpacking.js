@@ -1,4 +1,4 @@
-// Bytes that the page holds as text: compressed with xz, 7 bits a character, as `tenfold.export.page.packing` writes them.
+// What the page holds as text: compressed with xz or gzip, 7 bits a character, as `tenfold.export.page.packing` writes it.
 
 const {XzReadableStream} = window["xz-decompress"];
 const WORD = 4; // bytes of a float32
@@ -14,11 +14,14 @@ function bytesIn(text) {
   return bytes;
 }
 
+const xz = stream => new XzReadableStream(stream);
+const gzip = stream => stream.pipeThrough(new DecompressionStream("gzip"));
+
 // Takes the text out of the page, so that its memory can be used again.
-async function unpacked(id) {
+async function unpacked(id, decompressed) {
   const holder = element(id), bytes = bytesIn(holder.textContent);
   holder.remove();
-  return new Uint8Array(await new Response(new XzReadableStream(new Blob([bytes]).stream())).arrayBuffer());
+  return new Uint8Array(await new Response(decompressed(new Blob([bytes]).stream())).arrayBuffer());
 }
 
 // The bytes of a model, from all first bytes of its 4-byte words, then all second bytes and so on.
