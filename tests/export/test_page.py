@@ -74,8 +74,12 @@ def check_answers(found: list[dict[str, str]], expected: list[Prediction]) -> No
 def test_the_page_answers_as_tenfold_does_without_a_request(page: Path, runs: dict[str, Run], photos, browser) -> None:
     with browser.page(page) as tab:
         tab.wait_for_selector("body[data-ready]")
-        found = answers(tab, photos)
-    check_answers(found, predict(runs["cnn"], photos))
+        found, words = answers(tab, photos), tab.locator("#answers .words").all_inner_texts()
+    expected = predict(runs["cnn"], photos)
+    check_answers(found, expected)
+    for text, known in zip(words, expected, strict=True):
+        assert text.startswith(f"Probably one of {known.set[0]}, ")
+        assert known.decision in text.lower()
     assert browser.errors == []
     assert not [url for url in browser.requests if not url.startswith(("blob:", "data:", page.as_uri()))]
 
