@@ -78,7 +78,7 @@ def test_the_page_answers_as_tenfold_does_without_a_request(page: Path, runs: di
     expected = predict(runs["cnn"], photos)
     check_answers(found, expected)
     for text, known in zip(words, expected, strict=True):
-        assert text.startswith(f"Probably one of {known.set[0]}, ")
+        assert f"one of {known.set[0]}, " in text
         assert known.decision in text.lower()
     assert browser.errors == []
     assert not [url for url in browser.requests if not url.startswith(("blob:", "data:", page.as_uri()))]

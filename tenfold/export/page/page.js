@@ -127,9 +127,9 @@ function bars(probabilities) {
 
 // An answer as elements: bars, then the prediction set and the decision in words.
 function shown({probabilities, set, decision}) {
-  const words = made("p", "words");
-  if (set) words.append(`Probably ${set.length > 1 ? "one of " : ""}${namesIn(set)}. `);
-  if (decision) words.append(made("span", decision, ADVICE[decision]));
+  const words = made("p", "words"), strange = decision === "unknown";
+  if (set) words.append(`${strange ? "Otherwise" : "Probably"} ${set.length > 1 ? "one of " : ""}${namesIn(set)}. `);
+  if (decision) words[strange ? "prepend" : "append"](made("span", decision, ADVICE[decision]), " ");
   return words.hasChildNodes() ? [...bars(probabilities), words] : bars(probabilities);
 }
 
