@@ -50,7 +50,7 @@ def test_another_archive_or_file_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("content", [b"", b"no xz", lzma.compress(b"of another version")])
+@pytest.mark.parametrize("content", [b"", b"no xz", lzma.compress(b"of another version")], ids=["empty", "bad", "old"])
 def test_a_damaged_or_older_file_counts_as_missing(tmp_path: Path, content: bytes) -> None:
     packed = archive(SCRIPT)
     store(package(packed), packed, tmp_path)
