@@ -16,7 +16,7 @@ from tenfold import jobs
 from tenfold.data.images import read_image
 from tenfold.errors import MissingExtraError
 from tenfold.export.page import runtime
-from tenfold.prediction import predict
+from tenfold.prediction import Prediction, predict
 from tenfold.recipe import Recipe
 from tenfold.run import Run
 
@@ -60,16 +60,26 @@ def answers(tab, paths: list[Path]) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8"))))
 
 
+def check_answers(found: list[dict[str, str]], expected: list[Prediction]) -> None:
+    """The rows are those of `tenfold predict`; browsers decode JPEGs a little differently."""
+    assert [row["path"] for row in found] == [known.path.name for known in expected]
+    for row, known in zip(found, expected, strict=True):
+        jpeg = row["path"].endswith("jpeg")
+        assert (row["label"], row["decision"]) == (known.label, known.decision)
+        assert jpeg or row["set"] == "; ".join(known.set)
+        for name, value in known.probabilities.items():
+            assert float(row[f"p_{name}"]) == pytest.approx(value, abs=0.02 if jpeg else 2e-3)
+
+
 def test_the_page_answers_as_tenfold_does_without_a_request(page: Path, runs: dict[str, Run], photos, browser) -> None:
-    expected = predict(runs["cnn"], photos)
     with browser.page(page) as tab:
         tab.wait_for_selector("body[data-ready]")
-        found = answers(tab, photos)
-    assert [row["path"] for row in found] == [path.name for path in photos]
-    for row, known in zip(found, expected, strict=True):
-        assert row["label"] == known.label
-        for name, value in known.probabilities.items():
-            assert float(row[f"p_{name}"]) == pytest.approx(value, abs=0.02 if row["path"].endswith("jpeg") else 2e-3)
+        found, words = answers(tab, photos), tab.locator("#answers .words").all_inner_texts()
+    expected = predict(runs["cnn"], photos)
+    check_answers(found, expected)
+    for text, known in zip(words, expected, strict=True):
+        assert f"one of {known.set[0]}, " in text
+        assert known.decision in text.lower()
     assert browser.errors == []
     assert not [url for url in browser.requests if not url.startswith(("blob:", "data:", page.as_uri()))]
 
@@ -96,11 +106,7 @@ def test_the_page_answers_in_firefox_too(page: Path, runs: dict[str, Run], photo
     saved, deadline = firefox.downloads / "answers.csv", time.monotonic() + 60
     while not (saved.is_file() and saved.read_bytes().count(b"\n") > len(photos)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    for row, known in zip(csv.DictReader(io.StringIO(saved.read_text(encoding="utf-8"))), predict(runs["cnn"], photos),
-                          strict=True):
-        assert row["label"] == known.label
-        for name, value in known.probabilities.items():
-            assert float(row[f"p_{name}"]) == pytest.approx(value, abs=0.02 if row["path"].endswith("jpeg") else 2e-3)
+    check_answers(list(csv.DictReader(io.StringIO(saved.read_text(encoding="utf-8")))), predict(runs["cnn"], photos))
     assert firefox.complaints() == []
 
 

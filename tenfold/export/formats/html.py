@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
 import json
+import lzma
 import tempfile
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,13 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from tenfold.errors import RunError
+from tenfold.decisions.rules import KEY, LEVEL, Rules
+from tenfold.errors import RunError, first_line
 from tenfold.evaluation.metrics import metric
 from tenfold.export.formats import Answer, Format, onnx
-from tenfold.export.page.runtime import VERSION, runtime_files
+from tenfold.export.page.packages import DECODER, PACKAGES, SCRIPT, WASM
+from tenfold.export.page.packing import pack_model, text_of, unpack_model
+from tenfold.export.page.runtime import runtime_files
 from tenfold.export.source import Source
 from tenfold.registry import FORMATS
 from tenfold.run import Run
@@ -25,83 +29,86 @@ from tenfold.run import Run
 DRAWN = 64  # pixels: an image with one channel up to this size can be drawn
 DARK = 96  # mean grey level below which drawings are light on black
 
-LICENCES = f"""ONNX Runtime Web {VERSION}
-Copyright (c) Microsoft Corporation. All rights reserved.
-
-MIT License
-
-Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
-documentation files (the "Software"), to deal in the Software without restriction, including without
-limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the
-Software, and to permit persons to whom the Software is furnished to do so, subject to the following
-conditions:
-
-The above copyright notice and this permission notice shall be included in all copies or substantial portions
-of the Software.
-
-THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED
-TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL
-THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF
-CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER
-DEALINGS IN THE SOFTWARE.
-
-The page itself comes from Tenfold, under the Apache License, Version 2.0.
-"""
+SCRIPTS = ("unpacking.js", "pixels.js", "decisions.js", "page.js")
 
 
 def page(source: Source, model: bytes) -> str:
-    """The page of a model, given as ONNX bytes. Raises MissingExtraError without the runtime."""
-    script, wasm = runtime_files()
-    code = "\n".join(_text(name) for name in ("pixels.js", "page.js"))
-    style = _text("page.css")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    """The page of a model, given as ONNX bytes. Raises MissingExtraError without the runtime, RunError."""
+    files, rules = runtime_files(), _rules(source)
+    decoder = lzma.decompress(files[DECODER]).decode()
+    code, style = "\n".join(map(_text, SCRIPTS)), _text("page.css")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     return environment.from_string(_text("page.html")).render(
-        title=source.run.name, verdict=_verdict(source.run), about=_about(source), caution=source.caution,
-        card=_card(source.run), licences=LICENCES, facts=_in_script(source.brief),
-        drawing=_can_draw(source.facts), ground=_ground(source.facts),
+        title=source.run.name, verdict=_verdict(source.run), about=_about(source), meaning=_meaning(rules),
+        cautions=_cautions(source, rules), card=_card(source.run),
+        licences=environment.from_string(_text("licences.txt")).render(packages=PACKAGES),
+        facts=_in_script(_facts(source, rules)), drawing=_can_draw(source.facts), ground=_ground(source.facts),
         style=style, style_digest=_digest(style), script=code, digest=_digest(code),
-        runtime=_packed(script), wasm=_packed(wasm), model=_packed(model))
+        decoder=decoder, decoder_digest=_digest(decoder),
+        runtime=text_of(files[SCRIPT]), wasm=text_of(files[WASM]), model=pack_model(model))
 
 
 def write(source: Source, path: Path) -> None:
-    path.write_text(page(source, onnx.model(source).SerializeToString()), encoding="utf-8")
+    path.write_text(page(source, onnx.model(_lean(source)).SerializeToString()), encoding="utf-8")
 
 
 def quantize(source: Source, path: Path, images: np.ndarray) -> None:
     """Write the page with the 8-bit ONNX model inside."""
     with tempfile.TemporaryDirectory(prefix="tenfold-export-") as folder:
         narrow = Path(folder) / "model.onnx"
-        onnx.quantize(source, narrow, images)
+        onnx.quantize(_lean(source), narrow, images)
         path.write_text(page(source, narrow.read_bytes()), encoding="utf-8")
 
 
 def read(path: Path) -> Answer:
     """Compute the ONNX model inside a page, for the check; the runtime of the browser is tested elsewhere."""
     text = path.read_text(encoding="utf-8")
-    start = text.index('id="model">') + len('id="model">')
-    content = gzip.decompress(base64.b64decode(text[start : text.index("</script>", start)]))
     inside = path.with_suffix(".onnx")
     try:
-        inside.write_bytes(content)
+        inside.write_bytes(unpack_model(_element(text, "model")))
         answer = onnx.read(inside)
-        answer(np.zeros((1, *_shape(text)), np.uint8))
+        answer(np.zeros((1, *json.loads(_element(text, "facts"))["shape"]), np.uint8))
     finally:
         inside.unlink(missing_ok=True)
     return answer
 
 
-def _shape(text: str) -> tuple[int, int, int]:
-    start = text.index('id="facts">') + len('id="facts">')
-    height, width, channels = json.loads(text[start : text.index("</script>", start)])["shape"]
-    return height, width, channels
+def _element(text: str, name: str) -> str:
+    """The text of a script element of a page."""
+    start = text.index(f'id="{name}">') + len(f'id="{name}">')
+    return text[start : text.index("</script>", start)]
+
+
+def _lean(source: Source) -> Source:
+    """The same source, whose facts need little room: the page holds the decision rules only once."""
+    return replace(source, facts=source.brief)
+
+
+def _rules(source: Source) -> Rules | None:
+    try:
+        return Rules.read(source.facts, source.facts["features"])
+    except ValueError as error:
+        run = source.run.path
+        raise RunError(f"{run}: its decision rules are damaged ({first_line(error)}); fit them again with `tenfold "
+                       f"calibrate {run}`") from None
+
+
+def _facts(source: Source, rules: Rules | None) -> dict[str, Any]:
+    """What the scripts of the page need to know of the model."""
+    facts = {key: source.facts[key] for key in ("classes", "shape", "resize", "pixels", "temperature")}
+    return facts if rules is None else {**facts, KEY: script_rules(rules)}
+
+
+def script_rules(rules: Rules) -> dict[str, Any]:
+    """The rules for the scripts: the thresholds of sets and of accepted answers, the rule for unknown images, or None.
+    """
+    sets = rules.sets_at(LEVEL)
+    return {"set": None if sets is None else sets.marginal, "accepted": rules.accepting.threshold,
+            "unknown": None if rules.unknowns is None else rules.unknowns.to_dict()}
 
 
 def _text(name: str) -> str:
     return (resources.files("tenfold.export.page") / name).read_text(encoding="utf-8")
-
-
-def _packed(content: bytes) -> str:
-    return base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
 
 
 def _digest(text: str) -> str:
@@ -138,6 +145,24 @@ def _about(source: Source) -> str:
     return (f"It tells {len(facts['classes']):,} classes apart: {', '.join(facts['classes'][:20])}"
             f"{' and more' if len(facts['classes']) > 20 else ''}. Images become {height}×{width} pixels, "
             f"{'grey' if channels == 1 else 'in colour'}. The bars are probabilities.{scaled}")
+
+
+def _meaning(rules: Rules | None) -> str:
+    """What the page says beside the bars; empty without rules."""
+    if rules is None:
+        return ""
+    found = []
+    if rules.sets_at(LEVEL):
+        found.append(f"“Probably” names the classes that may be the true one: for {100 * LEVEL:g} of 100 images, it is "
+                     "among them.")
+    if rules.accepting.threshold is not None:
+        found.append(f"Of the accepted answers, at least {100 * rules.accepting.accuracy:g} % are right.")
+    return " ".join([*found, "This holds only for images like those of the training."] if found else [])
+
+
+def _cautions(source: Source, rules: Rules | None) -> list[str]:
+    found = [] if rules is None else [f"{each[0].upper()}{each[1:]}." for each in rules.cautions()]
+    return [source.caution, *found] if source.caution else found
 
 
 def _card(run: Run) -> str:

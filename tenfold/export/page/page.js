@@ -1,28 +1,17 @@
 // The page: unpacks the model, reads images as Tenfold does, answers, and shows the answers.
 
-const MOST_SHOWN = 5, BATCH = 16, MOST_PIXELS = 89478485, HEATED = 7;
+const MOST_SHOWN = 5, MOST_NAMED = 10, BATCH = 16, MOST_PIXELS = 89478485, HEATED = 7;
+const ADVICE = {accepted: "Accepted.", unsure: "Unsure: let a person look.",
+                unknown: "Unknown: probably none of the classes."};
 const element = id => document.getElementById(id);
 const facts = JSON.parse(element("facts").textContent);
 const [height, width, channels] = facts.shape;
 const answers = [];
 let session, ort, busy = Promise.resolve();
 
-function bytesIn(text) {
-  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text); // browsers since 2025
-  const characters = atob(text), bytes = new Uint8Array(characters.length);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
-  return bytes;
-}
-
-async function unpacked(id) {
-  const bytes = bytesIn(element(id).textContent.trim());
-  element(id).remove();
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
-
 async function start() {
-  const [script, wasm, model] = await Promise.all(["runtime", "wasm", "model"].map(unpacked));
+  const [script, wasm, model] = await Promise.all([
+    unpacked("runtime", xz), unpacked("wasm", xz), unpacked("model", gzip).then(ungrouped)]);
   ort = await import(URL.createObjectURL(new Blob([script], {type: "text/javascript"})));
   ort.env.wasm.wasmBinary = wasm.buffer;
   ort.env.wasm.numThreads = 1;
@@ -33,13 +22,16 @@ async function start() {
   element("status").textContent = "The model is ready.";
 }
 
-// Probabilities of `count` images, bytes [count, height, width, channels]: {probabilities, calibrated}, arrays of rows.
+// Answers to `count` images, bytes [count, height, width, channels]: {probabilities, set, decision} of each.
 async function run(bytes, count) {
   const input = new ort.Tensor("uint8", bytes, [count, height, width, channels]);
-  const found = await session.run({[session.inputNames[0]]: input});
-  const rows = name => Array.from({length: count}, (_, i) =>
-    Array.from(found[name].data.subarray(i * facts.classes.length, (i + 1) * facts.classes.length)));
-  return {probabilities: rows("probabilities"), calibrated: rows("calibrated")};
+  const found = await session.run({[session.inputNames[0]]: input}, ["logits", "features"]);
+  const row = ({data}, i) => Array.from(data.subarray(i * data.length / count, (i + 1) * data.length / count));
+  return Array.from({length: count}, (_, i) => {
+    const logits = row(found.logits, i), probabilities = softmax(logits, facts.temperature);
+    return {probabilities, set: predictionSet(probabilities, facts.decisions),
+            decision: decision(probabilities, logits, row(found.features, i), facts.decisions)};
+  });
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -91,8 +83,7 @@ async function answer(named) {
       const size = height * width * channels, bytes = new Uint8Array(size * good.length);
       good.forEach((each, i) => bytes.set(each.bytes, i * size));
       const found = await run(bytes, good.length);
-      good.forEach((each, i) => show({...each, probabilities: found.probabilities[i], calibrated: found.calibrated[i],
-                                      unlike: unlike(each.bytes)}));
+      good.forEach((each, i) => show({...each, ...found[i], unlike: unlike(each.bytes)}));
     }
     element("status").textContent = `${answers.length.toLocaleString("en")} images answered`;
     await new Promise(resolve => setTimeout(resolve));
@@ -122,8 +113,8 @@ function ranked(values) {
   return values.map((value, i) => [value, facts.classes[i]]).sort((a, b) => b[0] - a[0]).slice(0, MOST_SHOWN);
 }
 
-function bars(values) {
-  return ranked(values).map(([value, label]) => {
+function bars(probabilities) {
+  return ranked(probabilities).map(([value, label]) => {
     const row = made("div", "row"), meter = made("meter");
     const shown = made("span", "label", label);
     shown.title = label;
@@ -132,6 +123,19 @@ function bars(values) {
     row.append(shown, meter, made("span", "number", `${(100 * value).toFixed(1)} %`));
     return row;
   });
+}
+
+// An answer as elements: bars, then the prediction set and the decision in words.
+function shown({probabilities, set, decision}) {
+  const words = made("p", "words"), strange = decision === "unknown";
+  if (set) words.append(`${strange ? "Otherwise" : "Probably"} ${set.length > 1 ? "one of " : ""}${namesIn(set)}. `);
+  if (decision) words[strange ? "prepend" : "append"](made("span", decision, ADVICE[decision]), " ");
+  return words.hasChildNodes() ? [...bars(probabilities), words] : bars(probabilities);
+}
+
+function namesIn(set) {
+  const more = set.length - MOST_NAMED;
+  return set.slice(0, MOST_NAMED).map(i => facts.classes[i]).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }
 
 function show(each) {
@@ -144,7 +148,7 @@ function show(each) {
     picture.alt = each.name;
     picture.src = URL.createObjectURL(each.blob);
     item.append(picture);
-    text.append(made("div", "name", each.name), ...bars(each.calibrated));
+    text.append(made("div", "name", each.name), ...shown(each));
     if (each.unlike) text.append(made("p", "caution", "Unlike the training images in brightness or contrast."));
     text.append(heatButton(each, picture));
   }
@@ -161,7 +165,7 @@ function heatButton(each, picture) {
   button.title = "Show which parts of the image matter for the answer";
   button.onclick = async () => {
     button.disabled = true;
-    const size = height * width * channels, best = each.calibrated.indexOf(Math.max(...each.calibrated));
+    const size = height * width * channels, best = each.probabilities.indexOf(Math.max(...each.probabilities));
     const mean = Math.round(each.bytes.reduce((sum, value) => sum + value, 0) / size), falls = [];
     for (let y = 0; y < HEATED; y++) {
       const bytes = new Uint8Array(size * HEATED);
@@ -173,7 +177,7 @@ function heatButton(each, picture) {
         }
       }
       const found = await run(bytes, HEATED);
-      found.calibrated.forEach(row => falls.push(Math.max(0, each.calibrated[best] - row[best])));
+      for (const {probabilities} of found) falls.push(Math.max(0, each.probabilities[best] - probabilities[best]));
     }
     picture.src = await heated(each, falls);
     picture.alt = `${each.name}: the parts that matter for ${facts.classes[best]} are red`;
@@ -204,11 +208,13 @@ function csvCell(value) {
 }
 
 function saveCsv() {
-  const header = ["path", "label", "probability", "unlike", "error", ...facts.classes.map(name => `p_${name}`)];
+  const header = ["path", "label", "probability", "set", "decision", "unlike", "error",
+                  ...facts.classes.map(name => `p_${name}`)];
   const rows = answers.map(each => {
-    if (each.error) return [each.name, "", "", "", each.error, ...facts.classes.map(() => "")];
-    const best = Math.max(...each.calibrated);
-    return [each.name, facts.classes[each.calibrated.indexOf(best)], best, each.unlike, "", ...each.calibrated];
+    if (each.error) return [each.name, "", "", "", "", "", each.error, ...facts.classes.map(() => "")];
+    const {probabilities, set, decision} = each, best = Math.max(...probabilities);
+    return [each.name, facts.classes[probabilities.indexOf(best)], best,
+            set ? set.map(i => facts.classes[i]).join("; ") : "", decision ?? "", each.unlike, "", ...probabilities];
   });
   const text = [header, ...rows].map(row => row.map(csvCell).join(",")).join("\r\n") + "\r\n";
   const link = made("a");
@@ -268,9 +274,9 @@ async function watch(video) {
     if (video.videoWidth) {
       const began = performance.now();
       const bytes = bytesOf(drawn(video, video.videoWidth, video.videoHeight));
-      const {calibrated: [row]} = await run(bytes, 1);
+      const [found] = await run(bytes, 1);
       const milliseconds = Math.round(performance.now() - began);
-      element("live-answer").replaceChildren(...bars(row), made("p", "name", `${milliseconds} ms an image`));
+      element("live-answer").replaceChildren(...shown(found), made("p", "name", `${milliseconds} ms an image`));
     }
     await new Promise(resolve => requestAnimationFrame(resolve));
   }
@@ -307,8 +313,8 @@ function sketching() {
   canvas.onpointerup = canvas.onpointerleave = async () => {
     if (!down) return;
     down = false;
-    const {calibrated: [row]} = await run(bytesOf(drawn(canvas, canvas.width, canvas.height)), 1);
-    element("sketch-answer").replaceChildren(...bars(row));
+    const [found] = await run(bytesOf(drawn(canvas, canvas.width, canvas.height)), 1);
+    element("sketch-answer").replaceChildren(...shown(found));
   };
   element("clear").onclick = clear;
   element("pencil").onclick = () => { element("board").hidden = !element("board").hidden; clear(); };

@@ -1,0 +1,89 @@
+"""The decision rules in the scripts of a page give what the rules of Tenfold give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tenfold.decisions.abstention import Accepting
+from tenfold.decisions.conformal import Sets
+from tenfold.decisions.record import UnknownRule
+from tenfold.decisions.rules import Rules
+from tenfold.decisions.unknowns import SCORES, Evidence, Unknowns, principal
+from tenfold.export.formats.html import script_rules
+from tenfold.export.page import runtime
+
+SCRIPT = Path(runtime.__file__).with_name("decisions.js")
+CLASSES, COUNT = 5, 60
+
+
+@pytest.fixture
+def tab(tmp_path: Path, browser: Any) -> Iterator[Any]:
+    blank = tmp_path / "blank.html"
+    blank.write_text("<!doctype html><title>x</title>")
+    with browser.page(blank) as tab:
+        tab.add_script_tag(content=SCRIPT.read_text(encoding="utf-8"))
+        yield tab
+    assert browser.errors == []
+
+
+@pytest.fixture
+def evidence() -> Evidence:
+    rng, labels = np.random.default_rng(0), np.arange(COUNT) % CLASSES
+    features = (3 * np.eye(CLASSES, 12)[labels] + rng.normal(size=(COUNT, 12))).astype(np.float32)
+    return Evidence(features[:, :CLASSES], features, labels)
+
+
+def unknown_rule(name: str, evidence: Evidence) -> Unknowns:
+    """A rule as it comes out of a model file, which calls every tenth image unknown."""
+    arrays = SCORES[name].fit(evidence, principal(evidence.features))
+    fitted = Unknowns(name, arrays, 0.0, 0.1, {})
+    read = Unknowns.read(UnknownRule.model_validate(fitted.to_dict()))
+    scores = np.sort(read.scores(evidence.logits, evidence.features))
+    return Unknowns(name, read.arrays, float(scores[-7:-5].mean()), 0.1, {})
+
+
+def test_every_score_for_unknown_images_is_the_same(tab: Any, evidence: Evidence) -> None:
+    for name in SCORES:
+        rule = unknown_rule(name, evidence)
+        found = tab.evaluate("([rule, images]) => images.map(image => unknownScore(rule, ...image))",
+                             [rule.to_dict(), images(evidence)])
+        assert found == pytest.approx(rule.scores(evidence.logits, evidence.features), rel=1e-4, abs=1e-4), name
+
+
+@pytest.mark.parametrize("accepted", [0.6, None])
+@pytest.mark.parametrize("limit", [0.9, 0.2, None])
+def test_sets_and_decisions_are_the_same(tab: Any, evidence: Evidence, accepted: float | None, limit: float | None,
+                                         ) -> None:
+    sets = [] if limit is None else [Sets(0.9, "lac", limit, np.full(CLASSES, limit), np.ones(CLASSES, bool))]
+    rules = Rules({}, 1.7, sets, {}, Accepting(0.9, accepted, COUNT, 0, 0, 9), unknown_rule("angle", evidence))
+    probabilities = rules.probabilities(evidence.logits)
+    found = tab.evaluate(
+        """([rules, temperature, images]) => images.map(([logits, features]) => {
+             const p = softmax(logits, temperature);
+             return [p, predictionSet(p, rules), decision(p, logits, features, rules)];
+           })""", [script_rules(rules), rules.temperature, images(evidence)])
+    decided = rules.decide(probabilities, evidence.logits, evidence.features)
+    assert {*decided} == {"unknown", "unsure", *(["accepted"] if accepted else [])}
+    for (p, chosen, decision), expected, wanted in zip(found, probabilities, decided, strict=True):
+        assert p == pytest.approx(expected, rel=1e-12)
+        assert decision == wanted
+        if limit is None:
+            assert chosen is None
+        else:
+            members = sets[0].shown(expected[None])[0]
+            assert chosen == [i for i in np.argsort(-expected, kind="stable") if members[i]]
+
+
+def test_without_rules_there_is_no_set_and_no_decision(tab: Any) -> None:
+    assert tab.evaluate("[predictionSet([1, 0], undefined), decision([1, 0], [9, 0], [1], undefined)]") == [None, None]
+
+
+def images(evidence: Evidence) -> list[list[list[float]]]:
+    """Logits and features of each image."""
+    return [[logits, features] for logits, features in
+            zip(evidence.logits.tolist(), evidence.features.tolist(), strict=True)]
