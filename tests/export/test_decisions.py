@@ -11,6 +11,7 @@ import pytest
 
 from tenfold.decisions.abstention import Accepting
 from tenfold.decisions.conformal import Sets
+from tenfold.decisions.crossconformal import CrossSets
 from tenfold.decisions.record import UnknownRule
 from tenfold.decisions.rules import Rules
 from tenfold.decisions.unknowns import SCORES, Evidence, Unknowns, principal
@@ -81,6 +82,13 @@ def test_sets_and_decisions_are_the_same(tab: Any, evidence: Evidence, accepted:
 
 def test_without_rules_there_is_no_set_and_no_decision(tab: Any) -> None:
     assert tab.evaluate("[predictionSet([1, 0], undefined), decision([1, 0], [9, 0], [1], undefined)]") == [None, None]
+
+
+def test_sets_over_folds_are_not_shown() -> None:
+    rng = np.random.default_rng(0)
+    folds = [(np.arange(30) % CLASSES, rng.dirichlet(np.ones(CLASSES), 30)) for _ in range(3)]
+    rules = Rules({}, 1.0, [CrossSets.fit(folds, 0.9, "lac")], {}, Accepting(0.99, None, 90, 0, 0, 299), None)
+    assert script_rules(rules)["set"] is None
 
 
 def images(evidence: Evidence) -> list[list[list[float]]]:

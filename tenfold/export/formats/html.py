@@ -15,6 +15,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
+from tenfold.decisions.conformal import Sets
 from tenfold.decisions.rules import KEY, LEVEL, Rules
 from tenfold.errors import RunError, first_line
 from tenfold.evaluation.metrics import metric
@@ -101,9 +102,11 @@ def _facts(source: Source, rules: Rules | None) -> dict[str, Any]:
 
 def script_rules(rules: Rules) -> dict[str, Any]:
     """The rules for the scripts: the thresholds of sets and of accepted answers, the rule for unknown images, or None.
+
+    Sets over folds need the answer of each member, which a page does not have: it shows none.
     """
     sets = rules.sets_at(LEVEL)
-    return {"set": None if sets is None else sets.marginal, "accepted": rules.accepting.threshold,
+    return {"set": sets.marginal if isinstance(sets, Sets) else None, "accepted": rules.accepting.threshold,
             "unknown": None if rules.unknowns is None else rules.unknowns.to_dict()}
 
 
