@@ -13,7 +13,7 @@ import numpy as np
 from tenfold import machine
 from tenfold.data import open_dataset
 from tenfold.data.dataset import Split
-from tenfold.data.images import check_present, printable
+from tenfold.data.images import check_given, printable
 from tenfold.data.splits import stratified
 from tenfold.decisions.temperature import at_temperature, fit_temperature
 from tenfold.errors import RunError, UsageError
@@ -67,9 +67,7 @@ def drift(run: Run | str | Path, images: Any, *, reference: str | Path | None = 
     watcher = chosen_watcher(watcher)
     machine.configure("float32")
     run = Run.open(run)
-    for each in images if isinstance(images, list | tuple) else [images]:
-        if isinstance(each, str | Path):
-            check_present(each)  # a wrong path is told before anything is computed
+    check_given(images)
     with run.writing():
         known = reference_of(run, watcher) if reference is None else _given(run, str(reference), watcher)
         if len(known.images) < FEWEST:

@@ -16,7 +16,7 @@ from tenfold.data.dataset import Dataset
 from tenfold.data.exclusion import file_names, image_names
 from tenfold.data.given.image import each_image, read
 from tenfold.data.given.values import Data
-from tenfold.data.images import check_present, printable
+from tenfold.data.images import check_given, printable
 from tenfold.data.view import Images
 from tenfold.errors import ImageError, MissingExtraError, RunError, UsageError
 from tenfold.evaluation import misclassified
@@ -77,6 +77,8 @@ def explain(run: Run | str | Path, images: Any = (), *, most: int = 12,
     watcher, most, neighbours = chosen_watcher(watcher), whole("most", most, 1), whole("neighbours", neighbours, 0)
     machine.configure("float32")
     run, given = Run.open(run), not (images is None or (isinstance(images, list | tuple) and not images))
+    if given:
+        check_given(images)
     with run.writing():  # first: a run that another process writes is refused before any data are read
         return _explain_images(run, images) if given else _explain_errors(run, most, neighbours, watcher, data)
 
@@ -86,9 +88,6 @@ def _explain_images(run: Run, images: Any) -> Explanation:
     from tenfold.evaluation.explain import grad_cam
     from tenfold.runtimes import open_predictor
 
-    for each in images if isinstance(images, list | tuple) else [images]:
-        if isinstance(each, str | Path):
-            check_present(each)  # a wrong path is told before a runtime is imported
     if not modelfile.has_convolution(run.path / "model.keras"):
         raise UsageError(f"{run.path}: its model has no convolution, so there is no Grad-CAM of images; expected a "
                          "model such as cnn2; `tenfold predict` classifies images")

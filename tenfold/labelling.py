@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tenfold import csvfile, machine
-from tenfold.data.images import printable
+from tenfold.data.images import check_given, printable
 from tenfold.errors import UsageError
 from tenfold.evaluation.looking import Looked, look
 from tenfold.evaluation.selection import choose, margins
@@ -26,7 +26,7 @@ SHOWN = 200  # pictures on the page
 
 @dataclass(frozen=True)
 class Chosen:
-    """The images to label next, most useful first, written to the directory `path`.
+    """The images to label next, in the order of their draw, written to the directory `path`.
 
     rows: a dictionary for each with its place, path, the two most probable classes and their probabilities; unread:
     reasons why files could not be read; given: the number of images to choose from.
@@ -63,6 +63,7 @@ def next_images(run: Run | str | Path, images: Any, *, count: int = COUNT, seed:
         raise UsageError(f"--count: received {count}; expected at least 1")
     machine.configure("float32")
     run = Run.open(run)
+    check_given(images)
     with run.writing():
         seen = look(run, images, temperature_of(run), watcher)
         chosen = choose(seen.probabilities, seen.features, min(count, len(seen)), seed)

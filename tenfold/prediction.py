@@ -15,7 +15,7 @@ from tenfold import modelfile
 from tenfold.data.familiar import unlike
 from tenfold.data.given.image import read
 from tenfold.data.given.unlabelled import with_paths
-from tenfold.data.images import check_present, printable
+from tenfold.data.images import check_given, printable
 from tenfold.decisions.conformal import Sets
 from tenfold.decisions.crossconformal import CrossSets
 from tenfold.decisions.rules import LEVEL, Rules
@@ -102,9 +102,7 @@ def predict(model: Run | str | Path, images: Any, batch_size: int = BATCH, runti
     exported model is damaged, MissingExtraError if its runtime is not installed.
     """
     model = model_at(model) if isinstance(model, str | Path) else Run.open(model)
-    for each in images if isinstance(images, list | tuple) else [images]:
-        if isinstance(each, str | Path):
-            check_present(each)  # a wrong path is told before a runtime is imported
+    check_given(images)
     classifier = Classifier(model, runtime, level)
     found = list(with_paths(images, classifier.shape[2]))
     results = Predictions()

@@ -122,6 +122,13 @@ def file_bytes(path: str | Path, most: int) -> bytes:
     return content
 
 
+def check_given(images: Any) -> None:
+    """Raise UsageError if a path among given images does not exist: told before anything is opened or computed."""
+    for each in images if isinstance(images, list | tuple) else [images]:
+        if isinstance(each, str | Path):
+            check_present(each)
+
+
 def image_files(paths: Iterable[str | Path]) -> Iterator[Path]:
     """The given files, and the images in the given folders and their subfolders.
 

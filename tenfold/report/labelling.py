@@ -15,8 +15,10 @@ from tenfold.report.thumbnails import Sheet
 
 def summary(rows: Sequence[Mapping[str, Any]], given: int) -> str:
     """What was chosen, in a sentence."""
+    if len(rows) == given:
+        return f"All {given:,} images, because not more were given; with a smaller --count the most useful are chosen."
     return (f"{len(rows):,} of {given:,} images to label next: those of which the model is unsure, and which are "
-            "unlike one another; the most useful first.")
+            "unlike one another, in the order of their draw.")
 
 
 def page(run: str, rows: Sequence[Mapping[str, Any]], pictures: Sequence[np.ndarray], given: int,
