@@ -1,4 +1,4 @@
-"""Values in notebooks: tables in HTML, and data frames of pandas."""
+"""Values in notebooks and as text: tables in HTML and in columns, and data frames of pandas."""
 
 from __future__ import annotations
 
@@ -21,6 +21,14 @@ def table(header: Sequence[str], body: Iterable[Sequence[Any]], caption: str = "
     title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     head = f"<thead>{_row(header, 'th')}</thead>" if any(header) else ""
     return f"<table>{title}{head}<tbody>{''.join(_row(row, 'td') for row in rows)}</tbody></table>"
+
+
+def aligned(header: Sequence[str], body: Iterable[Sequence[Any]]) -> str:
+    """A table as lines of text with aligned columns."""
+    rows = [[str(cell) for cell in row] for row in (header, *body)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+                     for row in rows)
 
 
 def preformatted(text: str) -> str:

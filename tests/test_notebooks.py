@@ -65,6 +65,7 @@ def test_a_damaged_run_is_shown_as_far_as_it_goes(runs: list[Run]) -> None:
 def test_a_leaderboard_shows_its_models_and_pairs(runs: list[Run]) -> None:
     board = tenfold.compare(runs)
     cells = Text(board._repr_html_()).cells
+    assert [line.split()[0] for line in str(board).splitlines()[:3]] == ["model", *(row.model for row in board)]
     assert {"cnn", "mlp", "tied", "better"} <= set(cells)
 
 

@@ -102,6 +102,12 @@ class Leaderboard(Sequence[Row]):
         names = ", ".join(row.model for row in self.rows if len(row.runs) == 2)
         return (FEW_SEEDS.format(names=names),) if names else ()
 
+    def __str__(self) -> str:
+        from tenfold.comparison import tables
+
+        header, body = tables.table(self)
+        return "\n".join([notebooks.aligned(header, body), *self.notes, *self.left_out])
+
     def _repr_html_(self) -> str:
         from tenfold.comparison import tables
 
