@@ -21,6 +21,19 @@ class Later(ModuleType):
         return getattr(importlib.import_module(self.__name__), name)
 
 
+class _Unseen(type):
+    """A class of a module that may not be imported. Until it is, nothing is an instance of the class."""
+
+    def __instancecheck__(cls, value: object) -> bool:
+        module = sys.modules.get(cls.__module__)
+        return module is not None and isinstance(value, getattr(module, cls.__name__))
+
+
+def unseen(module: str, name: str) -> type:
+    """A stand-in for a class, which can only be asked for its instances."""
+    return _Unseen(name, (), {"__module__": module})
+
+
 @contextmanager
 def importing_later(*modules: ModuleType | str) -> Iterator[None]:
     """Within the block, an import of one of these modules gives a stand-in, unless it is already imported.
