@@ -58,8 +58,8 @@ def _pandas() -> Later:
 
 
 # What Keras needs for plots, tables, notebooks, remote servers and scikit-learn's estimators.
-with importing_later(compiler(), _jax(), _pandas(), "IPython", "requests", "matplotlib.pyplot", "fontTools.agl",
-                     "keras.wrappers", "keras._tf_keras.keras.wrappers"):
+with importing_later(compiler(), _jax(), _pandas(), "IPython", "requests", "matplotlib", "matplotlib.pyplot",
+                     "matplotlib.patches", "keras.wrappers", "keras._tf_keras.keras.wrappers"):
     import keras
 
 if keras.backend.backend() != "torch":

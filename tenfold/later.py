@@ -43,6 +43,10 @@ def importing_later(*modules: ModuleType | str) -> Iterator[None]:
     stand_ins = [Later(each) if isinstance(each, str) else each for each in modules]
     stand_ins = [each for each in stand_ins if each.__name__ not in sys.modules]
     sys.modules.update((each.__name__, each) for each in stand_ins)
+    for each in stand_ins:
+        package, _, name = each.__name__.rpartition(".")
+        if isinstance(sys.modules.get(package), Later):
+            setattr(sys.modules[package], name, each)
     try:
         yield
     finally:

@@ -12,6 +12,8 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+ROWS = 32  # in a block of running sums
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -30,11 +32,6 @@ class Ranking:
         values, group = np.unique(scores[positive], return_inverse=True)
         places = sum(np.searchsorted(values, scores[~positive], side) for side in ("left", "right"))
         return cls(_rows(group, positive, len(values)), _rows(places, ~positive, 2 * len(values) + 1))
-
-    def others_up_to(self, weights: np.ndarray) -> np.ndarray:
-        """The weights [n, b] of the other images up to each row of `others`: [2g + 1, b]. The last one has them all."""
-        sums = self.others @ weights
-        return np.cumsum(sums, axis=0, out=sums)
 
 
 def _rows(places: np.ndarray, images: np.ndarray, count: int) -> sparse.csr_array:
@@ -151,26 +148,49 @@ class Weighted:
         """
         scale = np.nan_to_num(quotient(np.ones_like(self.true), self.true))
         balanced = self.weights * scale[self.predictions.labels]
-        return np.stack([_area((ranking.own @ self.weights).astype(np.float64), ranking.others_up_to(balanced))
-                         for ranking in self.predictions.rankings])
+        areas = []
+        for ranking in self.predictions.rankings:
+            own = (ranking.own @ self.weights).astype(np.float64)
+            areas.append(_area(own, _at_least(own), ranking.others @ balanced))
+        return np.stack(areas)
 
 
 def _curves(weights: np.ndarray, ranking: Ranking) -> tuple[np.ndarray, np.ndarray]:
     """(area under the ROC curve, average precision) of one class with weights [n, b]: [b] each; NaN without images."""
-    own, others = (ranking.own @ weights).astype(np.float64), ranking.others_up_to(weights).astype(np.float64)
-    at_least = np.cumsum(own[::-1], axis=0)[::-1]  # images of the class with at least the probability of each group
-    seen = at_least + (others[-1] - others[:-1:2])
-    precision = at_least / np.maximum(seen, np.finfo(np.float64).tiny)  # 0 without any
-    return _area(own, others), quotient((own * precision).sum(axis=0), own.sum(axis=0))
+    own, others = ((rows @ weights).astype(np.float64) for rows in (ranking.own, ranking.others))
+    right, seen = _at_least(own), _at_least(own + others[1::2] + others[2::2])
+    precision = right / np.maximum(seen, np.finfo(np.float64).tiny)  # 0 without any
+    return _area(own, right, others), quotient(_products(own, precision), own.sum(axis=0))
 
 
-def _area(own: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The area under a ROC curve [b], the fraction of other images below each image of the class; ties count half.
+def _area(own: np.ndarray, at_least: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The area under a ROC curve [b]: how often an image of the class has a higher probability than another one.
 
-    own: float64 [g, b], the weights of each group; others: as from `Ranking.others_up_to`.
+    own, at_least: float64 [g, b], the weights of each group, and of it and all above; others: float64 [2g + 1, b], as
+    `Ranking` has them.
     """
-    lower = (others[:-1:2] + others[1::2]) / 2
-    return quotient((own * lower).sum(axis=0), own.sum(axis=0) * others[-1])
+    higher = _products(others[:-1:2], at_least) + _products(others[1::2], at_least - own / 2)
+    return quotient(higher, own.sum(axis=0) * others.sum(axis=0))
+
+
+def _products(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The sums of the products of [g, b] and [g, b]: [b]."""
+    return np.asarray(np.einsum("gb,gb->b", first, second))
+
+
+def _at_least(values: np.ndarray) -> np.ndarray:
+    """The sum of each row of [g, b] and all rows after it: [g, b].
+
+    NumPy's `cumsum` along the first axis takes longer than all other steps of a metric, so many rows are added at once.
+    """
+    count, columns = values.shape
+    blocks = np.zeros((-(-count // ROWS), ROWS, columns), values.dtype)
+    sums = blocks.reshape(-1, columns)[:count]
+    sums[:] = values[::-1]
+    for row in range(1, ROWS):
+        blocks[:, row] += blocks[:, row - 1]
+    blocks[1:] += np.cumsum(blocks[:-1, -1], axis=0)[:, np.newaxis]
+    return sums[::-1]
 
 
 def quotient(over: np.ndarray, under: np.ndarray) -> np.ndarray:
