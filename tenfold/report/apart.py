@@ -2,7 +2,7 @@
 
 It imports the libraries for plots and pages while this process imports those for training, and draws while this one
 still works. It only computes: it asks this process for images and answers with the contents of files, so it may be
-killed at any moment. If it can't answer, the report is made in this process. It takes about 100 MB.
+killed at any moment. If it can't answer, the report is made in this process. It takes about 130 MB.
 """
 
 from __future__ import annotations
