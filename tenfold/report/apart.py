@@ -116,7 +116,8 @@ class Apart:
                     part, rows = content
                     self._send(np.asarray(getattr(material, part)[0][rows]))
                 elif kind == "advance":
-                    watcher.advance("report", *content, "pictures")
+                    done, total = content
+                    watcher.advance("report", done, total, "pictures")
                 else:
                     return content
         except Exception:  # what is wrong with the material or the images is told by making the report here
