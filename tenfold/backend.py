@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from tenfold.errors import EngineError
-from tenfold.later import Later, importing_later
+from tenfold.later import Later, importing_later, unseen
 
 if "keras" not in sys.modules:
     os.environ["KERAS_BACKEND"] = "torch"
@@ -49,9 +49,17 @@ def _jax() -> Later:
     return jax
 
 
-# What Keras needs for plots, notebooks and scikit-learn's estimators.
-with importing_later(compiler(), _jax(), "IPython", "matplotlib.pyplot", "fontTools.agl", "keras.wrappers",
-                     "keras._tf_keras.keras.wrappers"):
+def _pandas() -> Later:
+    """A stand-in for pandas: Keras only looks whether it was given one of its tables."""
+    pandas = Later("pandas")
+    for name in ("Series", "DataFrame"):
+        setattr(pandas, name, unseen("pandas", name))
+    return pandas
+
+
+# What Keras needs for plots, tables, notebooks, remote servers and scikit-learn's estimators.
+with importing_later(compiler(), _jax(), _pandas(), "IPython", "requests", "matplotlib", "matplotlib.pyplot",
+                     "matplotlib.patches", "keras.wrappers", "keras._tf_keras.keras.wrappers"):
     import keras
 
 if keras.backend.backend() != "torch":

@@ -30,7 +30,7 @@ from tenfold.progress import Watcher
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.report import explanations
 from tenfold.report.explanations import Shown, explained_picture, gallery_picture
-from tenfold.report.plots.plot import Predicted
+from tenfold.report.material import Predicted
 from tenfold.run import Run
 
 ERRORS, IMAGES = "explanations/errors", "explanations/images"

@@ -21,6 +21,19 @@ class Later(ModuleType):
         return getattr(importlib.import_module(self.__name__), name)
 
 
+class _Unseen(type):
+    """A class of a module that may not be imported. Until it is, nothing is an instance of the class."""
+
+    def __instancecheck__(cls, value: object) -> bool:
+        module = sys.modules.get(cls.__module__)
+        return module is not None and isinstance(value, getattr(module, cls.__name__))
+
+
+def unseen(module: str, name: str) -> type:
+    """A stand-in for a class, which can only be asked for its instances."""
+    return _Unseen(name, (), {"__module__": module})
+
+
 @contextmanager
 def importing_later(*modules: ModuleType | str) -> Iterator[None]:
     """Within the block, an import of one of these modules gives a stand-in, unless it is already imported.
@@ -30,6 +43,10 @@ def importing_later(*modules: ModuleType | str) -> Iterator[None]:
     stand_ins = [Later(each) if isinstance(each, str) else each for each in modules]
     stand_ins = [each for each in stand_ins if each.__name__ not in sys.modules]
     sys.modules.update((each.__name__, each) for each in stand_ins)
+    for each in stand_ins:
+        package, _, name = each.__name__.rpartition(".")
+        if isinstance(sys.modules.get(package), Later):
+            setattr(sys.modules[package], name, each)
     try:
         yield
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,25 +10,23 @@ from tenfold import modelfile
 from tenfold.data.dataset import Dataset
 from tenfold.evaluation.misclassified import Explained, most_confident, named
 from tenfold.evaluation.predictions import read_predictions
+from tenfold.report.material import Material, Predicted
 from tenfold.run import Run
-
-if TYPE_CHECKING:
-    from tenfold.report import Material
-    from tenfold.report.plots.plot import Predicted
 
 EXPLAINED_ERRORS = 24  # in the report
 
 
-def gather(run: Run, dataset: Dataset) -> Material:
-    """The contents of the report; dataset: prepared as for the training. Raises RunError for a damaged file."""
-    from tenfold.report import Material
+def gather(run: Run, dataset: Dataset, explain: bool = True) -> Material:
+    """The contents of the report; dataset: prepared as for the training. Raises RunError for a damaged file.
 
+    explain: also explain errors, which takes longest.
+    """
     splits = {name: predicted(run, dataset, name) for name in ("validation", "test")}
     return Material(
         history=run.history(), classes=dataset.classes, metrics=run.metrics(),
         samples=(dataset.train.images, dataset.train.labels), validation=splits["validation"],
         test=splits["test"], best_epoch=modelfile.facts(run.path / "model.keras")["epoch"],
-        explained=_explained_errors(run, dataset, splits),
+        explained=_explained_errors(run, dataset, splits) if explain else (),
         calibration=run.calibration() if run.has("calibration.json") else {},
         decisions=run.decisions() if run.has("decisions.json") else {},
         corruptions=run.corruptions() if run.has("corruptions.json") else {},

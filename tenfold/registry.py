@@ -59,6 +59,10 @@ class Registry(Generic[T]):
         self._discover()
         return list(self._entries)
 
+    def registered(self) -> list[str]:
+        """The names registered so far, in order; imports nothing."""
+        return list(self._entries)
+
     def __contains__(self, name: object) -> bool:
         return name in self.names()
 

@@ -36,7 +36,7 @@ FLOORS: dict[str, set[str]] = {
     "later": set(),
     "training": {
         "errors", "machine", "registry", "storage", "recipe", "progress", "backend", "modelfile", "run", "data",
-        "models",
+        "models", "later",
     },
     "prediction": {"decisions", "errors", "notebooks", "modelfile", "run", "data", "runtimes"},
     "evaluation": {
@@ -47,10 +47,11 @@ FLOORS: dict[str, set[str]] = {
         "decisions", "errors", "extras", "machine", "registry", "storage", "progress", "backend", "modelfile", "run",
         "data", "models", "runtimes", "evaluation",
     },
-    "report": {"decisions", "registry", "recipe", "progress", "run", "later", "evaluation"},
+    "report": {"decisions", "machine", "registry", "recipe", "progress", "run", "later", "evaluation"},
     "comparison": {"csvfile", "errors", "notebooks", "registry", "storage", "run", "evaluation", "report"},
     "inspection": {
         "errors", "extras", "machine", "registry", "storage", "recipe", "progress", "data", "training", "report",
+        "later",
     },
     "environment": {"errors", "machine", "data"},
     "crossvalidation": {

@@ -106,7 +106,7 @@ def data_check(
     """
     from tenfold import jobs, terminal
     from tenfold.data.exclusion import decided
-    from tenfold.inspection import write_page
+    from tenfold.inspection.page import write_page
     from tenfold.recipe import text
     from tenfold.storage.paths import check_file_name
 

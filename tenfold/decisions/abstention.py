@@ -111,11 +111,15 @@ def fit(confidence: np.ndarray, correct: np.ndarray, accuracy: float) -> Accepti
 
 def allowed_errors(count: int, accuracy: float) -> np.ndarray:
     """How many errors among 0, 1, …, `count` accepted images still prove the accuracy; -1: even none proves nothing."""
-    from scipy.stats import binom
+    from scipy.special import bdtr  # the binomial distribution function; importing scipy.stats takes long
 
-    accepted, level = np.arange(count + 1), 1 - CERTAINTY
-    most = binom.ppf(level, accepted, 1 - accuracy)
-    return np.asarray(most - (binom.cdf(most, accepted, 1 - accuracy) > level), np.int64)
+    accepted = np.arange(count + 1)
+    proves, many = np.full(count + 1, -1), accepted
+    while (many - proves > 1).any():
+        between = np.maximum((proves + many) // 2, 0)
+        rare = bdtr(between, accepted, 1 - accuracy) <= 1 - CERTAINTY
+        proves, many = np.where(rare, between, proves), np.where(rare, many, between)
+    return proves
 
 
 def _candidates(falls: np.ndarray, allowed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ easily. Scores of features therefore compete only if the features come from a fr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +38,8 @@ def choose(train: Evidence, held: Evidence, frozen: bool) -> Chosen:
     scores = {name: score for name, score in (SCORES if frozen else LOGIT_SCORES).items() if _varies(score, train)}
     found = left_out(train, held, scores)
     name = max(found, key=lambda name: found[name]) if found else USUAL
-    return Chosen(name, SCORES[name], SCORES[name].fit(train, principal(train.features)), found)
+    score = SCORES[name]
+    return Chosen(name, score, score.fit(train, _space(train, [score])), found)
 
 
 def left_out(train: Evidence, held: Evidence, scores: Mapping[str, Score] = SCORES) -> dict[str, float]:
@@ -51,12 +52,17 @@ def left_out(train: Evidence, held: Evidence, scores: Mapping[str, Score] = SCOR
     for away in turns:
         rest = np.setdiff1d(np.arange(train.logits.shape[1]), away)
         known, familiar = _without(train, away, rest), ~np.isin(held.labels, away)
-        space = principal(known.features)
+        space = _space(known, list(scores.values()))
         images = Evidence(held.logits[:, rest], held.features, held.labels)
         for name, score in scores.items():
             values = score.score(score.fit(known, space), images.logits, images.features)
             areas[name].append(area(values[familiar], values[~familiar]))
     return {name: float(np.mean(values)) for name, values in areas.items()}
+
+
+def _space(train: Evidence, scores: Sequence[Score]) -> Arrays:
+    """The principal directions of the features, which take long; empty if none of the scores reads features."""
+    return principal(train.features) if any(score.shapes for score in scores) else {}
 
 
 def _varies(score: Score, train: Evidence) -> bool:
@@ -66,10 +72,9 @@ def _varies(score: Score, train: Evidence) -> bool:
 
 def area(known: np.ndarray, unknown: np.ndarray) -> float:
     """The probability that an unknown image scores higher than a known one; ties count half."""
-    from scipy.stats import rankdata
-
-    ranks = rankdata(np.concatenate([known, unknown]))[len(known):]
-    return float((ranks.sum() - len(unknown) * (len(unknown) + 1) / 2) / (len(known) * len(unknown)))
+    ascending = np.sort(known)
+    lower, not_higher = (np.searchsorted(ascending, unknown, side) for side in ("left", "right"))
+    return float((lower + not_higher).sum() / 2 / (len(known) * len(unknown)))
 
 
 def _without(evidence: Evidence, away: np.ndarray, rest: np.ndarray) -> Evidence:

@@ -25,12 +25,15 @@ def calibrate(run: Run) -> dict[str, Any]:
     labels, probabilities = read_finite(run, "validation")
     temperature = fit_temperature(labels, probabilities)
     before, after = {}, {}
+    scored = run.metrics() if run.has("metrics.json") else {}
     for split in ("validation", "test"):
         if run.has(f"predictions/{split}.parquet"):
             labels, probabilities = read_predictions(run, split)
             # The same dtype, so that the loss clips both alike.
             scaled = at_temperature(probabilities, temperature).astype(probabilities.dtype)
-            before[split], after[split] = (entries(labels, p, NAMES) for p in (probabilities, scaled))
+            known = scored.get(split)
+            before[split] = {name: known[name] for name in NAMES} if known else entries(labels, probabilities, NAMES)
+            after[split] = entries(labels, scaled, NAMES)
     result = {"temperature": temperature, "fitted_on": "validation", "before": before, "after": after}
     run.write_json("calibration.json", result)
     return result

@@ -83,10 +83,14 @@ def bootstrap(predictions: Predictions, measures: Sequence[Measure], count: int 
         return [known * measure(weighted) for measure in measures]
 
     with ThreadPoolExecutor(current().threads) as threads:
-        for weights in resamples(predictions.labels, count, seed):
+        measuring: Iterator[list[np.ndarray]] = iter(())
+        for weights in resamples(predictions.labels, count, seed):  # the next ones are drawn while these are measured
             watcher.advance("bootstrap", done, count, "resamples")
             done += weights.shape[1]
-            found += threads.map(measured, (weights[:, i : i + together] for i in range(0, weights.shape[1], together)))
+            found += measuring
+            measuring = threads.map(measured, [weights[:, i : i + together]
+                                               for i in range(0, weights.shape[1], together)])
+        found += measuring
     watcher.advance("bootstrap", count, count, "resamples")
     return [np.concatenate(parts, axis=-1) for parts in zip(*found, strict=True)]
 

@@ -12,39 +12,32 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+ROWS = 32  # in a block of running sums
+
 
 @dataclass(frozen=True)
 class Ranking:
-    """The images sorted by the probability of one class. The areas under its curves are computed from it.
+    """The images of one class in groups of equal probability, ascending, and where all other images lie among them.
 
-    positives: int64 [p], the images of the class, by ascending probability; steps: sparse [s, n], the images whose
-    probabilities lie between two neighbouring limits, with s limits; below, above: int64 [p], the number of the limit
-    with the images of a lower (above: lower or equal) probability; lower_positives: int64 [p], the number of images
-    of the class with a lower probability.
+    own: sparse [g, n], the images of each group; others: sparse [2g + 1, n], in turn the other images with a
+    probability below a group (but not below one before it), and those with that of the group.
     """
 
-    positives: np.ndarray
-    steps: sparse.csr_array
-    below: np.ndarray
-    above: np.ndarray
-    lower_positives: np.ndarray
+    own: sparse.csr_array
+    others: sparse.csr_array
 
     @classmethod
     def of(cls, scores: np.ndarray, positive: np.ndarray) -> Ranking:
         """scores: float [n], the probabilities of the class; positive: bool [n], whether an image belongs to it."""
-        order = np.argsort(scores, kind="stable")
-        positives = order[positive[order]]
-        ascending = scores[order]
-        below = np.searchsorted(ascending, scores[positives], side="left")
-        above = np.searchsorted(ascending, scores[positives], side="right")
-        lower = np.searchsorted(scores[positives], scores[positives], side="left")
-        limits = np.unique(np.concatenate([[0], below, above, [len(order)]]))
-        steps = sparse.csr_array((np.ones(len(order), np.float32), order, limits), (len(limits) - 1, len(order)))
-        return cls(positives, steps, np.searchsorted(limits, below), np.searchsorted(limits, above), lower)
+        values, group = np.unique(scores[positive], return_inverse=True)
+        places = sum(np.searchsorted(values, scores[~positive], side) for side in ("left", "right"))
+        return cls(_rows(group, positive, len(values)), _rows(places, ~positive, 2 * len(values) + 1))
 
-    def sums(self, weights: np.ndarray) -> np.ndarray:
-        """The weights [n, b] of all images up to each limit: [s + 1, b]. The last limit has all images."""
-        return running_sums(self.steps @ weights)
+
+def _rows(places: np.ndarray, images: np.ndarray, count: int) -> sparse.csr_array:
+    """A matrix [count, n] that adds up the chosen images (bool [n]) in rows; places: int [chosen], the row of each."""
+    columns = np.flatnonzero(images)
+    return sparse.csr_array((np.ones(len(columns), np.float32), (places, columns)), (count, len(images)))
 
 
 @dataclass(frozen=True)
@@ -132,7 +125,7 @@ class Weighted:
     def areas(self) -> np.ndarray:
         """Area under the ROC curve of each class against all others: [k, b].
 
-        Computed from rank sums (Hanley & McNeil 1982); ties count half. NaN if all images or no images belong to
+        Computed by counting pairs (Hanley & McNeil 1982); ties count half. NaN if all images or no images belong to
         the class.
         """
         return self._under_curves[0]
@@ -155,30 +148,49 @@ class Weighted:
         """
         scale = np.nan_to_num(quotient(np.ones_like(self.true), self.true))
         balanced = self.weights * scale[self.predictions.labels]
-        return np.stack([_curves(balanced, ranking)[0] for ranking in self.predictions.rankings])
+        areas = []
+        for ranking in self.predictions.rankings:
+            own = (ranking.own @ self.weights).astype(np.float64)
+            areas.append(_area(own, _at_least(own), ranking.others @ balanced))
+        return np.stack(areas)
 
 
 def _curves(weights: np.ndarray, ranking: Ranking) -> tuple[np.ndarray, np.ndarray]:
-    """(area under the ROC curve, average precision) of one class with weights [n, b]: [b] each."""
-    b = weights.shape[1]
-    if not len(ranking.positives):
-        return np.full(b, np.nan), np.full(b, np.nan)
-    sums, own = ranking.sums(weights), weights[ranking.positives]
-    own_sums = running_sums(own)
-    positives, total = own_sums[-1].astype(np.float64), sums[-1].astype(np.float64)
-    below = sums[ranking.below]
-    ranks = np.einsum("pb,pb->b", own, below + sums[ranking.above], dtype=np.float64) / 2
-    area = quotient(ranks - positives**2 / 2, positives * (total - positives))
-    at_least = positives - own_sums[ranking.lower_positives]
-    precision = np.divide(at_least, total - below, out=np.zeros(at_least.shape), where=own > 0)
-    return area, quotient(np.einsum("pb,pb->b", own, precision, dtype=np.float64), positives)
+    """(area under the ROC curve, average precision) of one class with weights [n, b]: [b] each; NaN without images."""
+    own, others = ((rows @ weights).astype(np.float64) for rows in (ranking.own, ranking.others))
+    right, seen = _at_least(own), _at_least(own + others[1::2] + others[2::2])
+    precision = right / np.maximum(seen, np.finfo(np.float64).tiny)  # 0 without any
+    return _area(own, right, others), quotient(_products(own, precision), own.sum(axis=0))
 
 
-def running_sums(values: np.ndarray) -> np.ndarray:
-    """Sums of the first 0, 1, …, n rows of values [n, b]: [n + 1, b]."""
-    sums = np.zeros((len(values) + 1, values.shape[1]), values.dtype)
-    np.cumsum(values, axis=0, out=sums[1:])
-    return sums
+def _area(own: np.ndarray, at_least: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The area under a ROC curve [b]: how often an image of the class has a higher probability than another one.
+
+    own, at_least: float64 [g, b], the weights of each group, and of it and all above; others: float64 [2g + 1, b], as
+    `Ranking` has them.
+    """
+    higher = _products(others[:-1:2], at_least) + _products(others[1::2], at_least - own / 2)
+    return quotient(higher, own.sum(axis=0) * others.sum(axis=0))
+
+
+def _products(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The sums of the products of [g, b] and [g, b]: [b]."""
+    return np.asarray(np.einsum("gb,gb->b", first, second))
+
+
+def _at_least(values: np.ndarray) -> np.ndarray:
+    """The sum of each row of [g, b] and all rows after it: [g, b].
+
+    NumPy's `cumsum` along the first axis takes longer than all other steps of a metric, so many rows are added at once.
+    """
+    count, columns = values.shape
+    blocks = np.zeros((-(-count // ROWS), ROWS, columns), values.dtype)
+    sums = blocks.reshape(-1, columns)[:count]
+    sums[:] = values[::-1]
+    for row in range(1, ROWS):
+        blocks[:, row] += blocks[:, row - 1]
+    blocks[1:] += np.cumsum(blocks[:-1, -1], axis=0)[:, np.newaxis]
+    return sums[::-1]
 
 
 def quotient(over: np.ndarray, under: np.ndarray) -> np.ndarray:

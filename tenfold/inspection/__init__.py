@@ -7,7 +7,5 @@ expensive ones.
 from tenfold.inspection.evidence import backbone_features, judged_by
 from tenfold.inspection.finding import ALL, CHEAP, Finding, Needs, known_kinds
 from tenfold.inspection.inspecting import Inspection, inspect
-from tenfold.inspection.page import write_page
 
-__all__ = ["ALL", "CHEAP", "Finding", "Inspection", "Needs", "backbone_features", "inspect", "judged_by", "known_kinds",
-           "write_page"]
+__all__ = ["ALL", "CHEAP", "Finding", "Inspection", "Needs", "backbone_features", "inspect", "judged_by", "known_kinds"]

@@ -8,12 +8,10 @@ from typing import Any
 
 from tenfold import machine
 from tenfold.inspection import CHEAP, inspect
-from tenfold.inspection.exploring import explore as look_at
 from tenfold.jobs.checking import whole_data
 from tenfold.progress import Watcher
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.recipe import Recipe
-from tenfold.report import explore as pages
 from tenfold.report.explored import Explored
 from tenfold.storage.files import write_whole
 from tenfold.storage.paths import check_file_name
@@ -41,8 +39,10 @@ class ExploredPage:
 
     def to_dict(self) -> dict[str, Any]:
         """The page and what it shows as plain values for JSON."""
+        from tenfold.report.explore import summary
+
         return {"page": str(self.page), "bytes": self.size, "plots": [str(path) for path in self.plots],
-                **pages.summary(self.explored)}
+                **summary(self.explored)}
 
 
 def explore(data: str | Path, recipe: Recipe | None = None, *, out: str | Path = "explore.html",
@@ -53,6 +53,9 @@ def explore(data: str | Path, recipe: Recipe | None = None, *, out: str | Path =
     Findings that take seconds are looked for; those that `check` found before are included. Raises the errors of
     `open_dataset`, UsageError for an unsuitable file name, StorageError.
     """
+    from tenfold.inspection.exploring import explore as look_at  # imports the libraries for plots and pages
+    from tenfold.report import explore as pages
+
     watcher = chosen_watcher(watcher)
     machine.check(watcher.notice)
     page = Path(out)

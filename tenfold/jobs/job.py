@@ -16,6 +16,7 @@ from tenfold.recipe import Recipe
 
 if TYPE_CHECKING:
     from tenfold.models.summary import Summary
+    from tenfold.report.apart import Apart
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Job:
     predictions as CSV; h5: also write the model as HDF5; learning_curve: also measure what more images would bring;
     tested: False ends the run after validation, without its test score and report, because the run only serves to
     choose a recipe; keep: the images that the run has to keep; ranks: the number of processes that fit the model
-    together, each on a share of every batch; on: the Ray cluster where they do so (see `executors`), None: here.
+    together, each on a share of every batch; on: the Ray cluster where they do so (see `executors`), None: here; apart:
+    a second process that makes the report, None: this one makes it.
     """
 
     recipe: Recipe
@@ -41,6 +43,7 @@ class Job:
     keep: Dataset | None = None
     ranks: int = 1
     on: str | None = None
+    apart: Apart | None = None
 
 
 class Pruned(Exception):  # noqa: N818  (a decision, not an error)

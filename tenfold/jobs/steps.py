@@ -17,6 +17,7 @@ from tenfold.progress.journal import NAME, Journal
 from tenfold.run import Run, State, Status, stale_after
 
 if TYPE_CHECKING:
+    from tenfold.report.apart import Apart
     from tenfold.training.checkpoint import Snapshot
 
 
@@ -117,6 +118,7 @@ def finish(job: Job, run: Run) -> None:
     from tenfold import modelfile
     from tenfold.evaluation import score_run
     from tenfold.jobs import exporting, verdicts
+    from tenfold.material import gather
 
     if job.dataset.test is not None:
         job.watcher.on(Evaluating("test", modelfile.facts(run.path / "model.keras")["epoch"]))
@@ -125,6 +127,8 @@ def finish(job: Job, run: Run) -> None:
         run.write_json("metrics.json", {})
     measure_speed(run, job.dataset)
     fit_rules(run, job.dataset, job.watcher)
+    if job.apart is not None:  # after the speed was measured, which needs all cores
+        job.apart.prepare(gather(run, job.dataset, explain=False))
     exporting.keep(run, job.dataset, job.watcher)
     if job.learning_curve:
         from tenfold.jobs.learning_curve import measure
@@ -134,7 +138,7 @@ def finish(job: Job, run: Run) -> None:
     if job.h5:
         run.write("model.h5", modelfile.save_h5(run.model()))
     end = _end(run)
-    write_report(run, job.dataset, end, job.watcher)
+    write_report(run, job.dataset, end, job.watcher, job.apart)
     run.write_json("status.json", end)  # written last, so that a finished run is always complete
 
 
@@ -174,13 +178,14 @@ def measure_speed(run: Run, dataset: Dataset) -> None:
         run.write_json("inference.json", time_run(run, split.images))
 
 
-def write_report(run: Run, dataset: Dataset, status: Status | None = None,
-                 watcher: Watcher = SILENT) -> Path:
+def write_report(run: Run, dataset: Dataset, status: Status | None = None, watcher: Watcher = SILENT,
+                 apart: Apart | None = None) -> Path:
     """Draw the plots of a run and write its `report.html` and `MODEL_CARD.md`. `dataset` must be prepared.
 
     `status` is the status to show, for a run whose status is not written yet; default: the run's current status.
+    `apart` is the second process that makes the report, if there is one.
     """
     from tenfold.material import gather
     from tenfold.report import report
 
-    return report(run, gather(run, dataset), status, watcher)
+    return report(run, gather(run, dataset), status, watcher, apart)

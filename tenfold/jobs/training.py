@@ -25,6 +25,7 @@ from tenfold.jobs.resuming import continue_run
 from tenfold.progress import SILENT, Watcher
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.recipe import Recipe
+from tenfold.report.apart import second_process
 from tenfold.run import Run, State, check_name, check_root
 
 
@@ -64,11 +65,11 @@ def train(
     if learning_curve:
         check(recipe)
     check_ranks(recipe, ranks, callbacks, on)
-    with Interrupt() as interrupt:
+    with Interrupt() as interrupt, second_process() as apart:
         watcher = Interruptible(watcher, interrupt)
         chosen = choose(recipe, data, watcher)
         job = Job(chosen.recipe, chosen.dataset, callbacks, watcher, interrupt, csv, h5, learning_curve,
-                  keep=chosen.keep, ranks=ranks, on=on)
+                  keep=chosen.keep, ranks=ranks, on=on, apart=apart)
         name = name or f"{recipe.name}-{job.dataset.name}"
         found = _newest_run(runs, name, job.recipe) if resume else None
         if found is None:

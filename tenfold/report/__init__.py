@@ -7,24 +7,27 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.progress import SILENT, Watcher
-from tenfold.report import html
-from tenfold.report.card import card
-from tenfold.report.plots import Material, draw_all
+from tenfold.report.apart import Apart
+from tenfold.report.material import Material
 from tenfold.run import Run
 
 __all__ = ["Material", "report"]
 
 
 def report(run: Run, material: Material, status: Mapping[str, Any] | None = None,
-           watcher: Watcher = SILENT) -> Path:
+           watcher: Watcher = SILENT, apart: Apart | None = None) -> Path:
     """Write `plots/<name>.png`, `MODEL_CARD.md` and `report.html`; return the path of the page.
 
-    Works for runs of any state, and leaves out missing parts. The page shows `status` (default: the run's own).
+    Works for runs of any state, and leaves out missing parts. The page shows `status` (default: the run's own). `apart`
+    makes the contents of the files in a second process, if it can.
     Raises StorageError if a file cannot be written; RunError if the recipe or the status is unreadable.
     """
-    plots = draw_all(material, watcher)
-    for name, content in plots.items():
-        run.write(f"plots/{name}.png", content)
     status = status or run.status()
-    run.write("MODEL_CARD.md", card(run, material, status))
-    return run.write("report.html", html.report(run, material, plots, status))
+    made = None if apart is None else apart.files(run, material, status, watcher)
+    if made is None:
+        from tenfold.report.files import files  # imports the libraries for plots and pages
+
+        made = files(run, material, status, watcher)
+    for name, content in made.items():
+        run.write(name, content)
+    return run.path / "report.html"

@@ -17,7 +17,7 @@ import jinja2
 from tenfold.evaluation.confusion import confused_pairs, confusion_of
 from tenfold.evaluation.metrics import metric
 from tenfold.report import facts
-from tenfold.report.plots import Material
+from tenfold.report.material import Material
 from tenfold.run import Run
 
 # Tenfold's metrics and their names on the Hub (https://huggingface.co/metrics).

@@ -9,8 +9,8 @@ import numpy as np
 
 from tenfold.evaluation.confusion import Pair, by_true_class, confused_pairs, confusion_of
 from tenfold.evaluation.misclassified import cell
+from tenfold.report.material import Material, Predicted, evaluated
 from tenfold.report.plots.confusion import MAX_NUMBERED
-from tenfold.report.plots.plot import Material, Predicted, evaluated
 from tenfold.report.thumbnails import Sheet, Thumbnail
 
 PAIRS = {True: 12, False: 40}  # listed pairs, with and without an HTML matrix

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from tenfold.evaluation.confusion import Pair
 from tenfold.evaluation.misclassified import Explained, Gallery, Guess
 from tenfold.report import html
+from tenfold.report.material import Samples
 from tenfold.report.plots.heat import draw_explained, draw_gallery
-from tenfold.report.plots.plot import Samples
 from tenfold.report.plots.style import png
 from tenfold.run import Run
 

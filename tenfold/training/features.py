@@ -12,11 +12,10 @@ import importlib.metadata
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from sklearn.preprocessing import StandardScaler
 
 from tenfold.data.dataset import Dataset, Split
 from tenfold.data.location import feature_root
@@ -30,6 +29,9 @@ from tenfold.storage.arrays import StoredArray
 from tenfold.training import engine
 from tenfold.training.augment import Batch, augmented
 
+if TYPE_CHECKING:
+    from sklearn.preprocessing import StandardScaler
+
 BLOCK = 20  # batches between two saves of the progress
 
 
@@ -42,6 +44,8 @@ class Features:
 
     def scaler(self) -> StandardScaler:
         """A scaler fitted to the features block by block, because they may be larger than memory."""
+        from sklearn.preprocessing import StandardScaler  # takes longer to import than a short training
+
         scaler = StandardScaler()
         for start in range(0, len(self.images), BATCH * BLOCK):
             scaler.partial_fit(self.images[start:start + BATCH * BLOCK])

@@ -8,15 +8,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
 
 from tenfold.data.dataset import Dataset
+from tenfold.later import importing_later
 from tenfold.models import weights
 from tenfold.progress import Watcher, stop_if_asked
 from tenfold.recipe import Recipe
 from tenfold.training import features
 from tenfold.training.transfer import feature_network, for_raw_features
+
+with importing_later("pandas"):
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import log_loss
 
 STRENGTHS = tuple(10.0**power for power in (-4, -3, -2, -1, 0, 1))  # C, the inverse of the regularisation
 ITERATIONS = 300

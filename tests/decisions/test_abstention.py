@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import beta
+from scipy.stats import beta, binom
 
 from tenfold.decisions.abstention import CERTAINTY, allowed_errors, area, curve, fewest, fit
 
@@ -79,6 +79,14 @@ def test_a_threshold_is_tested_where_one_more_error_is_allowed():
     found = fit(np.linspace(1, 0.9999, 600), right, 0.99)
     assert (found.answered, found.wrong) == (473, 1)
     assert allowed_errors(473, 0.99)[[298, 299, 472, 473]].tolist() == [-1, 0, 0, 1]
+
+
+@pytest.mark.parametrize("accuracy", [0.999, 0.95, 0.7])
+def test_the_allowed_errors_are_a_quantile_of_the_binomial_distribution(accuracy):
+    counts, level = np.arange(3000), 1 - CERTAINTY
+    most = binom.ppf(level, counts, 1 - accuracy)
+    most -= binom.cdf(most, counts, 1 - accuracy) > level
+    assert allowed_errors(2999, accuracy).tolist() == most.tolist()
 
 
 def test_ties_are_accepted_together_or_not_at_all():

@@ -13,7 +13,8 @@ from made_images import by_name, drawn, encoded, plant
 
 from tenfold.data import Dataset, open_dataset
 from tenfold.data.exclusion import decided, exclude, identified
-from tenfold.inspection import inspect, write_page
+from tenfold.inspection import inspect
+from tenfold.inspection.page import write_page
 from tenfold.recipe import DataSection
 
 ODD = "b/=1+1, \"<b>&.png"

@@ -5,6 +5,8 @@ To add a plot, add a function with `@plot(…)` to a module of this package.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tenfold.progress import SILENT, Watcher
 from tenfold.registry import PLOTS
 from tenfold.report.plots.grid import class_grid
@@ -23,18 +25,26 @@ from tenfold.report.plots.plot import (
 from tenfold.report.plots.style import png
 
 __all__ = [
-    "CONFUSION", "CURVES", "DECISIONS", "FURTHER", "IMAGES", "RANKING", "ROBUSTNESS", "Material", "Plot", "class_grid",
-    "draw_all", "plot_named",
+    "CONFUSION", "CURVES", "DECISIONS", "FURTHER", "IMAGES", "RANKING", "ROBUSTNESS", "Drawn", "Material", "Plot",
+    "class_grid", "draw_all", "drawn", "plot_named",
 ]
 
+Drawn = Callable[[str, Material], bytes | None]
 
-def draw_all(material: Material, watcher: Watcher = SILENT) -> dict[str, bytes]:
+
+def drawn(name: str, material: Material) -> bytes | None:
+    """A registered plot as PNG bytes; None if the material lacks its data."""
+    figure = plot_named(name).draw(material)
+    return None if figure is None else png(figure)
+
+
+def draw_all(material: Material, watcher: Watcher = SILENT, draw: Drawn = drawn) -> dict[str, bytes]:
     """Each registered plot that the material suffices for, as PNG bytes by name, in order of registration."""
-    names, drawn = PLOTS.names(), {}
+    names, found = PLOTS.names(), {}
     for number, name in enumerate(names):
         watcher.advance("report", number, len(names), "pictures")
-        figure = plot_named(name).draw(material)
-        if figure is not None:
-            drawn[name] = png(figure)
+        content = draw(name, material)
+        if content is not None:
+            found[name] = content
     watcher.advance("report", len(names), len(names), "pictures")
-    return drawn
+    return found

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tenfold.evaluation.misclassified import Explained, Gallery, Guess
+from tenfold.report.material import Samples
 from tenfold.report.plots.grid import Cell, draw_cells, rgb
-from tenfold.report.plots.plot import Samples
 from tenfold.report.plots.samples import guess_cell
 from tenfold.report.plots.style import shorten, styled
 

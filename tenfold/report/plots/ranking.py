@@ -11,7 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tenfold.report.plots.plot import RANKING, Material, evaluated, plot
+from tenfold.report.material import evaluated
+from tenfold.report.plots.plot import RANKING, Material, plot
 from tenfold.report.plots.style import GREY, INK, shorten
 
 SIZE = 4.4, 6.0  # inches of the plots that stand side by side: their text is equally large

@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tenfold.evaluation.misclassified import Guess, guesses, most_confident
+from tenfold.report.material import evaluated
 from tenfold.report.plots.grid import Cell, draw_cells
-from tenfold.report.plots.plot import IMAGES, Material, evaluated, plot
+from tenfold.report.plots.plot import IMAGES, Material, plot
 from tenfold.report.plots.style import shorten
 
 SEED = 0
