@@ -68,7 +68,8 @@ def write(path: Path | None, result: dict[str, Any]) -> None:
 def source(result: dict[str, Any]) -> str:
     """A sentence that says where a result comes from."""
     machine = result["machine"]
-    return f"Measured by `{result['command']}` on {machine['threads']} threads of {machine['processor']}."
+    threads = machine["threads"]
+    return f"Measured by `{result['command']}` on {threads} thread{'s' * (threads > 1)} of {machine['processor']}."
 
 
 def save(path: Path | None, arguments: argparse.Namespace, found: dict[str, Any]) -> None:
