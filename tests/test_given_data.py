@@ -16,6 +16,7 @@ from watchers import After, Listen, at_once
 import tenfold
 from tenfold.cli import app
 from tenfold.data import kept
+from tenfold.data.given.values import dataset_of
 from tenfold.errors import DataError, RunError, TenfoldError, UsageError
 from tenfold.jobs.own_data import own_data
 from tenfold.progress import SILENT
@@ -110,6 +111,17 @@ def test_other_images_are_scored_elsewhere(copy: Run) -> None:
     x, y = load_digits().images[300:400] / 16, load_digits().target[300:400]
     found = tenfold.evaluate(copy, data={"train": (x, y), "test": (x, y)})
     assert found["arrays-test"]["count"] == 100
+
+
+def test_a_test_split_alone_is_scored(copy: Run, data: Arrays) -> None:
+    found = tenfold.evaluate(copy, data={"test": (data[0][:50][:, ::-1], data[1][:50])})
+    assert found["arrays-train"]["count"] == 50
+
+
+def test_classes_without_training_images_are_told(data: Arrays) -> None:
+    x, y = data[0], [f"digit {label}" for label in data[1]]
+    given = dataset_of((x, y, x[:3], ["other", *y[1:3]]))
+    assert given.notes == ("no training images of other: the model can't learn what is not there",)
 
 
 def test_large_images_are_not_kept(data: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from tenfold.data.fitting import fitted
 from tenfold.data.given.image import is_array, kind_of, read
 from tenfold.data.own.arrays import PAIRS, to_bytes, to_labels
 from tenfold.data.own.build import SIDE, SMALLEST
-from tenfold.data.own.listing import ROLES, class_names
+from tenfold.data.own.listing import ROLES, class_names, some
 from tenfold.data.source import PLAIN, Shape
 from tenfold.errors import DataError, ImageError, UsageError
 from tenfold.progress import SILENT, Watcher
@@ -80,7 +80,9 @@ def dataset_of(data: Any, section: DataSection = PLAIN, *, side: int | None = No
         name: Split(images, np.array([number[label] for label in labels], np.int64),
                     Provenance(f"{given[name].name}, given in Python"))
         for name, (images, labels) in read_splits.items()}
-    return Dataset(_name(data), "", classes, **splits, resize=section.resize)
+    unseen = [each for i, each in enumerate(classes) if i not in splits["train"].labels]
+    notes = (f"no training images of {some(unseen)}: the model can't learn what is not there",) if unseen else ()
+    return Dataset(_name(data), "", classes, **splits, resize=section.resize, notes=notes)
 
 
 # ----------------------------------------------------------------------------------------------------
