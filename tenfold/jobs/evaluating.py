@@ -64,8 +64,9 @@ def _given(run: Run, data: Data | None, watcher: Watcher) -> tuple[Dataset | Non
     if isinstance(data, str | Path):
         return None, open_dataset(str(data), fetch=True, watcher=watcher,
                                   section=recipe.replace({"data.group": "none"}).data, shape=shape)
-    only_test = isinstance(data, Mapping) and list(data) == ["test"]  # other images need not be split
-    given = value(recipe, data["test"] if only_test else data, watcher, shape=shape)
+    if isinstance(data, Mapping) and list(data) == ["test"]:
+        data = data["test"]  # other images need not be split
+    given = value(recipe, data, watcher, shape=shape)
     with contextlib.suppress(UsageError):  # other data need not have the run's classes, or enough images for its splits
         again = prepare(given, recipe.data)
         if is_data_of(run, again):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
 import json
 import subprocess
 import tempfile
@@ -18,6 +16,7 @@ import pytest
 from tenfold import jobs
 from tenfold.errors import MissingExtraError
 from tenfold.export import Export, savedmodel
+from tenfold.export.page.packing import unpack_model
 from tenfold.export.source import Source
 from tenfold.registry import FORMATS
 from tenfold.run import Run
@@ -59,10 +58,15 @@ def with_keras(path: Path, images: np.ndarray) -> Outputs:
 
 def with_html(path: Path, images: np.ndarray) -> Outputs:
     """The model inside a page; what a browser computes is in test_page."""
+    return with_onnx(inside_page(path), images)
+
+
+def inside_page(path: Path) -> Path:
+    """The ONNX model inside a page, as a file beside it."""
     text = path.read_text(encoding="utf-8").partition('id="model">')[2]
     inside = path.with_suffix(".onnx")
-    inside.write_bytes(gzip.decompress(base64.b64decode(text.partition("</script>")[0])))
-    return with_onnx(inside, images)
+    inside.write_bytes(unpack_model(text.partition("</script>")[0]))
+    return inside
 
 
 def with_tf(path: Path, images: np.ndarray) -> Outputs:
@@ -94,9 +98,7 @@ READERS: dict[str, Callable[[Path, np.ndarray], Outputs]] = {
 
 def facts_inside(path: Path) -> dict[str, Any]:
     """The facts in an exported file, read with the libraries of its format alone."""
-    if path.suffix == ".html":
-        text = path.read_text(encoding="utf-8").partition('id="facts">')[2]
-        return json.loads(text.partition("</script>")[0])
+    path = inside_page(path) if path.suffix == ".html" else path
     if path.suffix == ".onnx":
         import onnx
 
