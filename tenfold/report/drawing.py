@@ -88,8 +88,7 @@ class Drawing:
     def answer(self, request: Request) -> Files | None:
         """The files of the report; None for a request without, and if they can't be made here."""
         for registry in (PLOTS, METRICS):
-            known = request.registered[registry.kind]
-            if registry.names()[:len(known)] != known:  # the other process has some of its own
+            if not set(request.registered[registry.kind]) <= set(registry.names()):  # the other process has its own
                 return None
         self._digests = request.digests()
         parts = {name: self._part(name, pickle.loads(content)) for name, content in request.parts.items()}
