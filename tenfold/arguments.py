@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tenfold.errors import UsageError
+from tenfold.errors import UsageError, type_of
 
 
 def whole(name: str, value: Any, least: int) -> int:
@@ -31,6 +31,6 @@ def by_key(name: str, value: Any) -> Mapping[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise UsageError(f"{name}: received a {type(value).__name__}; expected a dictionary of values by key, as in "
+        raise UsageError(f"{name}: received {type_of(value)}; expected a dictionary of values by key, as in "
                          '{"train.epochs": 3}')
     return value

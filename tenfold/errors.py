@@ -148,3 +148,9 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5) if len(name) <= SHORT.maxstring else []
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"unknown {kind} {shown(name)}; {hint}choose from: {', '.join(known)}"
+
+
+def type_of(value: object) -> str:
+    """The type of a value in words, never its content: "an int", "a list", "None"."""
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

@@ -26,11 +26,11 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "a number as name": (lambda: tenfold.train("mlp", (X, Y), name=5), "run name 5 is invalid"),  # type: ignore[arg-type]
     "a word as seeds": (lambda: tenfold.seeds("mlp", "3"), "count: received '3'; expected a whole"),  # type: ignore[arg-type]
     "no seeds": (lambda: tenfold.seeds("mlp", 0), "count: received 0; expected at least 1"),
-    "a number to compare": (lambda: tenfold.compare(5), "runs: received a int; expected Runs"),  # type: ignore[arg-type]
+    "a number to compare": (lambda: tenfold.compare(5), "runs: received an int; expected Runs"),  # type: ignore[arg-type]
     "a word as trials": (lambda: tenfold.tune("mlp", (X, Y), trials="3"),  # type: ignore[arg-type]
                          "trials: received '3'; expected a whole number of at least 1"),
     "a number as study": (lambda: tenfold.conduct(5), "study: received 5; expected a path"),  # type: ignore[arg-type]
-    "a number as data set": (lambda: tenfold.open_dataset(5), "data set: received a int"),  # type: ignore[arg-type]
+    "a number as data set": (lambda: tenfold.open_dataset(5), "data set: received an int"),  # type: ignore[arg-type]
 }
 
 

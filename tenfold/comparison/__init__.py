@@ -9,7 +9,7 @@ from tenfold.comparison.groups import comparable, eligible, found_at, grouped, r
 from tenfold.comparison.leaderboard import Groups, Leaderboard, Pair, Row
 from tenfold.comparison.pairs import Spread, compare_pairs, row_of, tied_with_best
 from tenfold.comparison.tables import csv_text, markdown, table
-from tenfold.errors import UsageError
+from tenfold.errors import UsageError, type_of
 from tenfold.evaluation.metrics import Metric, metric
 from tenfold.run import Run
 from tenfold.storage.files import write_whole
@@ -29,7 +29,7 @@ def compare(runs: Run | str | Path | Sequence[Run | str | Path], by: str = "roc_
     classes or images than the first, with the reason for each.
     """
     if not isinstance(runs, Run | str | Path | Iterable):
-        raise UsageError(f"runs: received a {type(runs).__name__}; expected Runs or paths of directories of runs")
+        raise UsageError(f"runs: received {type_of(runs)}; expected Runs or paths of directories of runs")
     found, unfit = found_at([runs] if isinstance(runs, Run | str | Path) else list(runs))
     chosen, left_out = _chosen(found, by, unfit)
     require_comparable(chosen)

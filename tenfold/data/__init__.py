@@ -19,7 +19,7 @@ from tenfold.data.kept import GIVEN
 from tenfold.data.location import data_root
 from tenfold.data.own.places import absolute, data_name, recognise
 from tenfold.data.source import PLAIN, Access, Shape, Source, Visit
-from tenfold.errors import DataError, UnknownNameError, UsageError
+from tenfold.errors import DataError, UnknownNameError, UsageError, type_of
 from tenfold.progress import SILENT, Watcher
 from tenfold.recipe import DataSection
 from tenfold.registry import DATASETS
@@ -43,7 +43,7 @@ def open_dataset(
     unsuitable files, FetchError for a failed download, StorageError if a download can't be written.
     """
     if not isinstance(uri, str | Path):
-        raise UsageError(f"data set: received a {type(uri).__name__}; expected its name, URI or path")
+        raise UsageError(f"data set: received {type_of(uri)}; expected its name, URI or path")
     uri = str(uri)
     if uri.startswith(GIVEN):
         raise DataError(f"data set {uri}: it was given in Python; expected the directory of a run that keeps it, as in "

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from tenfold.data.view import Images, View, blocks
-from tenfold.errors import DataError
+from tenfold.errors import DataError, type_of
 from tenfold.recipe.sections import Resize
 
 SPLITS = ("train", "validation", "calibration", "test")
@@ -71,7 +71,7 @@ class Split:
     def __post_init__(self) -> None:
         for name, values in (("images", self.images), ("labels", self.labels)):
             if not hasattr(values, "dtype") or not hasattr(values, "shape"):
-                raise DataError(f"{name}: received a {type(values).__name__}; expected an array (numpy.asarray)")
+                raise DataError(f"{name}: received {type_of(values)}; expected an array (numpy.asarray)")
         if self.images.dtype != np.uint8 or len(self.images.shape) != 4:
             raise DataError(f"images are {self.images.dtype} {list(self.images.shape)}; "
                             "expected uint8 [n, height, width, channels]")

@@ -12,7 +12,7 @@ from tenfold.data import open_dataset
 from tenfold.data.dataset import Dataset
 from tenfold.data.given.values import Data
 from tenfold.data.splits import prepare
-from tenfold.errors import UsageError
+from tenfold.errors import UsageError, type_of
 from tenfold.jobs.calibrating import Wanted, fit_rules
 from tenfold.jobs.own_data import is_data_of, own_data, value
 from tenfold.jobs.steps import measure_speed, write_report
@@ -38,7 +38,7 @@ def evaluate(run: Run | str | Path, watcher: Watcher | None = None, csv: bool = 
     """
     run, splits = Run.open(run), (splits,) if isinstance(splits, str) else splits
     if not isinstance(splits, list | tuple):
-        raise UsageError(f"splits: received a {type(splits).__name__}; expected a list of names, such as [\"test\"]")
+        raise UsageError(f"splits: received {type_of(splits)}; expected a list of names, such as [\"test\"]")
     how = run.recipe().replace({} if tta is None else {"evaluate.tta": tta}).evaluate
     watcher = chosen_watcher(watcher)
     machine.check(watcher.notice)

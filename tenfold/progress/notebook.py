@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any
 
-from tenfold.errors import UsageError
+from tenfold.errors import UsageError, type_of
 from tenfold.progress.events import Advance, Ended, Epoch, Event, Step, Training
 from tenfold.progress.lines import LABELS, LineWatcher
 from tenfold.progress.watchers import SILENT, Watcher
@@ -69,6 +69,6 @@ def chosen_watcher(watcher: Watcher | None) -> Watcher:
         shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
         return NotebookWatcher() if type(shell).__name__ == "ZMQInteractiveShell" else SILENT
     if not isinstance(watcher, Watcher):
-        raise UsageError(f"watcher: received a {type(watcher).__name__}; expected a tenfold.Watcher: make a subclass "
+        raise UsageError(f"watcher: received {type_of(watcher)}; expected a tenfold.Watcher: make a subclass "
                          "that overrides `on`")
     return watcher

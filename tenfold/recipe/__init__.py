@@ -16,7 +16,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from tenfold.arguments import by_key
-from tenfold.errors import RecipeError, UsageError
+from tenfold.errors import RecipeError, UsageError, type_of
 from tenfold.notebooks import preformatted
 from tenfold.recipe.contradictions import contradictions
 from tenfold.recipe.options import complete, options_of
@@ -62,7 +62,7 @@ class Recipe(Sections):
         if isinstance(recipe, Mapping):
             return cls.from_dict(recipe, overrides=overrides)
         if not isinstance(recipe, str | Path):
-            raise UsageError(f"recipe: received a {type(recipe).__name__}; expected a Recipe, the name of a shipped "
+            raise UsageError(f"recipe: received {type_of(recipe)}; expected a Recipe, the name of a shipped "
                              "recipe, a TOML file or a dictionary of sections")
         name, text = read(recipe)
         return cls.loads(text, name=name, overrides=overrides)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from tenfold.errors import MissingRunError, RecipeError, RunError, StorageError, UsageError
+from tenfold.errors import MissingRunError, RecipeError, RunError, StorageError, UsageError, type_of
 from tenfold.notebooks import table
 from tenfold.run import history
 from tenfold.run.artifacts import ARTIFACTS
@@ -53,7 +53,7 @@ class Run:
 
     def __init__(self, path: str | Path) -> None:
         if not isinstance(path, str | Path):
-            raise UsageError(f"run: received a {type(path).__name__}; expected the path of a run directory")
+            raise UsageError(f"run: received {type_of(path)}; expected the path of a run directory")
         self.path = Path(path)
 
     def __repr__(self) -> str:
@@ -120,7 +120,7 @@ class Run:
         if isinstance(path, cls):
             return path
         if not isinstance(path, str | Path):
-            raise UsageError(f"run: received a {type(path).__name__}; expected a Run or the path of a run directory")
+            raise UsageError(f"run: received {type_of(path)}; expected a Run or the path of a run directory")
         path = Path(path)
         reason = absent(path, "directory") or (None if path.is_dir() else "is a file")
         if reason:

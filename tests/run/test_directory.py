@@ -206,7 +206,7 @@ def test_a_run_never_reuses_an_existing_empty_directory(tmp_path: Path, monkeypa
 def test_a_run_is_named_by_its_path(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "a-run", Recipe.load("mlp"))
     assert eval(repr(run), {"Run": Run}).status() == run.status()
-    with pytest.raises(UsageError, match=r"^run: received a int; expected the path of a run directory$"):
+    with pytest.raises(UsageError, match=r"^run: received an int; expected the path of a run directory$"):
         Run(3)  # type: ignore[arg-type]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from tenfold.data.fitting import fitted
 from tenfold.data.images import image_files, pillow_pixels, read_image
 from tenfold.data.source import Shape
-from tenfold.errors import ImageError, UsageError
+from tenfold.errors import ImageError, UsageError, type_of
 from tenfold.recipe.sections import Resize
 
 CHANNELS = (1, 3, 4)
@@ -101,5 +101,4 @@ def kind_of(value: Any) -> str:
     if isinstance(value, list | tuple):
         first = f" (the first: {kind_of(value[0])})" if value else ""
         return f"a {type(value).__name__} of {len(value):,} values{first}"
-    name = type(value).__name__
-    return "None" if value is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+    return type_of(value)

@@ -14,7 +14,7 @@ from tenfold.data.own.build import own_dataset
 from tenfold.data.own.places import existing
 from tenfold.data.source import Access, own_files, source
 from tenfold.data.unpickle import unpickle_arrays
-from tenfold.errors import DataError
+from tenfold.errors import DataError, type_of
 from tenfold.registry import DATASETS
 
 MOST_BYTES = 4 << 30  # CIFAR-10 as decimals of 8 bytes has 1.5 GB
@@ -31,7 +31,7 @@ def pickle(options: str, access: Access) -> Dataset:
     path = existing(options, "pickle")
     content = unpickle_arrays(path, MOST_BYTES)
     if not isinstance(content, Mapping):
-        raise DataError(f"{path}: received a {type(content).__name__}; expected a dictionary of arrays")
+        raise DataError(f"{path}: received {type_of(content)}; expected a dictionary of arrays")
     return own_dataset(list_arrays(path, "pickle", _batch(path, _texts(content))), access)
 
 
