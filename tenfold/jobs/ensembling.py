@@ -23,9 +23,8 @@ from tenfold.progress import Watcher
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.recipe import Recipe
 from tenfold.recipe.sections import ENSEMBLE
-from tenfold.run import Run, State, check_name, check_root, stale_after
+from tenfold.run import FOLDS, Run, State, check_name, check_root, stale_after
 
-FOLDS = "folds.json"  # in the directory of a cross-validation
 WHOLE = {"data.folds": None, "data.fold": 1, "data.validation": 0, "data.train_size": None}  # all images of the folds
 
 
