@@ -25,7 +25,7 @@ from tenfold.recipe import Recipe
 from tenfold.recipe.sections import ENSEMBLE
 from tenfold.run import FOLDS, Run, State, check_name, check_root, stale_after
 
-WHOLE = {"data.folds": None, "data.fold": 1, "data.validation": 0, "data.train_size": None}  # all images of the folds
+WHOLE = {"folds": None, "fold": 1, "validation": 0, "train_size": None}  # in [data]: all images of the folds
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,10 @@ def _data(first: Run, recipe: Recipe, data: Data | None, watcher: Watcher) -> Da
 
 def _recipe(members: Sequence[Run]) -> Recipe:
     """The recipe of an ensemble: the data, all of what folds divide, and the evaluation of its first member."""
-    recipe = members[0].recipe()
-    first = (recipe if recipe.data.folds is None else recipe.replace(WHOLE)).to_dict()
+    first = members[0].recipe().to_dict()
+    data = first["data"] if first["data"].get("folds") is None else {**first["data"], **WHOLE}
     paths = [str(run.path.absolute()) for run in members]
-    return Recipe.from_dict({"data": first["data"], "evaluate": first["evaluate"],
+    return Recipe.from_dict({"data": data, "evaluate": first["evaluate"],
                              "model": {"name": ENSEMBLE, "members": paths}}, name=ENSEMBLE, unknown_model=True)
 
 

@@ -33,7 +33,8 @@ def print_results(run: Run) -> None:
         entries = [scored.get(name, {}) for scored in metrics.values()]
         if any(entry.get("value") is not None for entry in entries):
             table.add_row(metric(name).title, *map(metric(name).text, entries))
-    show(table)
+    if metrics:
+        show(table)
     described = run.environment().splits
     inspection = run.read_json("inspection.json") if run.has("inspection.json") else {}
     for split, scored in metrics.items():
