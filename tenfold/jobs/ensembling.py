@@ -107,8 +107,9 @@ def _data(first: Run, recipe: Recipe, data: Data | None, watcher: Watcher) -> Da
 
 def _recipe(members: Sequence[Run]) -> Recipe:
     """The recipe of an ensemble: the data, all of what folds divide, and the evaluation of its first member."""
-    first = members[0].recipe().to_dict()
-    data = first["data"] if first["data"].get("folds") is None else {**first["data"], **WHOLE}
+    recipe = members[0].recipe()
+    first = recipe.to_dict()
+    data = first["data"] if recipe.data.folds is None else {**first["data"], **WHOLE}
     paths = [str(run.path.absolute()) for run in members]
     return Recipe.from_dict({"data": data, "evaluate": first["evaluate"],
                              "model": {"name": ENSEMBLE, "members": paths}}, name=ENSEMBLE, unknown_model=True)
