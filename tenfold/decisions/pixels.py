@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 SCALES = 3  # differences of neighbours, of means of two, and of means of four
 LARGEST = 128  # pixels of a side; of a larger image, only its middle is read
 AT_ONCE = 1 << 16  # numbers, which stay in the cache of a processor
-FLAT = 1  # grey levels: smaller differences can't be seen
+FLAT = 0.9  # grey levels: smaller differences can't be seen; none is equal, so that rounding does not matter
 GREY_LEVELS = 32  # of a mean that count as one
 SMALLEST_SPREAD = 0.05  # of a statistic, so that one that is always the same allows a little
 SMALLEST_VARIANCE = 1e-3  # of a combination of statistics
 LIMIT = 0.99  # the fraction of validation images that stay within the limit
-WEIGHT = 4.0  # standard deviations of the score for each unit of distance beyond it
+WEIGHT = 32.0  # standard deviations of the score for each unit of distance beyond it
 
 
 def statistics(images: np.ndarray) -> np.ndarray:
