@@ -177,7 +177,8 @@ def _areas(path: Path, images: np.ndarray) -> tuple[dict[str, float], np.ndarray
     for name, score in SCORES.items():
         arrays = score.fit(of_train, space)
         values[name] = score.score(arrays, *known), score.score(arrays, *strange)
-    values["chosen"] = rules.unknowns.scores(*known), rules.unknowns.scores(*strange)
+    values["chosen"] = (rules.unknowns.scores(*known, rules.statistics(np.asarray(dataset.test.images))),
+                        rules.unknowns.scores(*strange, rules.statistics(images)))
     rng, spread = np.random.default_rng(0), np.empty((2, RESAMPLES))
     for r in range(RESAMPLES):
         of_known, of_strange = (rng.integers(0, len(each), len(each)) for each in values["chosen"])

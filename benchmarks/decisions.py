@@ -103,7 +103,7 @@ def cost(arguments: argparse.Namespace) -> dict[str, Any]:
 
     def decide() -> None:
         p = rules.probabilities(logits)
-        rules.decide(p, logits, features)
+        rules.decide(p, logits, features, rules.statistics(images))
         for each in rules.sets:
             each.shown(p)
 

@@ -192,7 +192,8 @@ class _Answering:
         logits, features = self.predictor.logits_and_features(pixels)
         found = self.rules.probabilities(logits)
         chosen: Any = [None] * len(found) if self.sets is None else self.rules.shown(self.sets, found, features)
-        for p, members, decision in zip(found, chosen, self.rules.decide(found, logits, features), strict=True):
+        decisions = self.rules.decide(found, logits, features, self.rules.statistics(pixels))
+        for p, members, decision in zip(found, chosen, decisions, strict=True):
             order = np.argsort(-p, kind="stable").tolist()
             yield p, None if members is None else tuple(i for i in order if members[i]), decision.value
 

@@ -78,8 +78,17 @@ class PackedArray(Part):
     float16: str
 
 
+class PixelRule(Part):
+    """Which pixels are usual; see `pixels.Usual`."""
+
+    limit: Annotated[float, Field(ge=0, le=1e300)]
+    weight: Annotated[float, Field(ge=0, le=1e300)]
+    arrays: dict[str, PackedArray] = {}
+
+
 class UnknownRule(Part):
-    """The rule that finds unknown images; auroc: how well each score found left-out classes, empty if it was not tried.
+    """The rule that finds unknown images; auroc: how well each score found left-out classes, empty if it was not tried;
+    pixels: None in rules of earlier versions.
     """
 
     score: str
@@ -87,6 +96,7 @@ class UnknownRule(Part):
     false_rejects: Inside
     auroc: dict[str, Number] = {}
     arrays: dict[str, PackedArray] = {}
+    pixels: PixelRule | None = None
 
 
 class Interval(Part):

@@ -14,6 +14,7 @@ from tenfold.decisions import record
 from tenfold.decisions.abstention import Accepting
 from tenfold.decisions.conformal import Sets
 from tenfold.decisions.crossconformal import CrossSets, members
+from tenfold.decisions.pixels import statistics
 from tenfold.decisions.temperature import calibrated
 from tenfold.decisions.unknowns import Unknowns
 
@@ -50,7 +51,8 @@ class Rules:
 
     @classmethod
     def read(cls, facts: Mapping[str, Any], features: int | None = None) -> Rules | None:
-        """The rules in the facts of a model; None if it has none. features: how many the model has, to check the rules.
+        """The rules in the facts of a model; None if it has none. features: how many the model has, to check the rules,
+        as they are checked by the facts' "shape".
 
         Raises ValueError if they are damaged.
         """
@@ -64,8 +66,8 @@ class Rules:
             sets += _over_folds(found.folds, len(facts["classes"]), features)
         return cls(found.fitted.model_dump(), found.temperature, sets,
                    {each.level: each.needed for each in found.refused}, Accepting(**found.accepted.model_dump()),
-                   None if found.unknown is None else Unknowns.read(found.unknown, features),
-                   found.unknown_refused)
+                   None if found.unknown is None else Unknowns.read(
+                       found.unknown, features, _count(facts.get("shape"))), found.unknown_refused)
 
     def to_dict(self, arrays: bool = True) -> dict[str, Any]:
         """The rules as plain JSON values, as `read` takes them; `arrays` False leaves out those for unknown images."""
@@ -119,16 +121,27 @@ class Rules:
             return sets.shown(probabilities)
         return sets.shown(members(features, len(sets.scores), probabilities.shape[1]))
 
-    def decide(self, probabilities: np.ndarray, logits: np.ndarray, features: np.ndarray) -> list[Decision]:
-        """The decision for each image: unknown before unsure before accepted.
+    def statistics(self, images: np.ndarray) -> np.ndarray | None:
+        """What `decide` must know of the pixels of images uint8 [n, h, w, c]: float32 [n, s], or None for nothing."""
+        return statistics(images) if self.unknowns is not None and self.unknowns.usual is not None else None
+
+    def decide(self, probabilities: np.ndarray, logits: np.ndarray, features: np.ndarray,
+               statistics: np.ndarray | None) -> list[Decision]:
+        """The decision for each image: unknown before unsure before accepted. statistics: of the pixels of the images.
 
         Nothing is accepted if the images support no threshold.
         """
         limit = self.accepting.threshold
         sure = probabilities.max(axis=1) > (np.inf if limit is None else limit)
-        unknown = np.zeros(len(sure), bool) if self.unknowns is None else self.unknowns.found(logits, features)
+        unknown = np.zeros(len(sure), bool) if self.unknowns is None else self.unknowns.found(
+            logits, features, statistics)
         return [Decision.UNKNOWN if strange else Decision.ACCEPTED if enough else Decision.UNSURE
                 for strange, enough in zip(unknown, sure, strict=True)]
+
+
+def _count(shape: Sequence[int] | None) -> int | None:
+    """How many statistics the pixels of a model's images have."""
+    return None if shape is None else statistics(np.zeros((0, *shape), np.uint8)).shape[1]
 
 
 def _over_folds(rule: record.FoldRule, classes: int, features: int | None) -> list[CrossSets]:

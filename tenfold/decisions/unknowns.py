@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tenfold.decisions.packed import pack, unpack
+from tenfold.decisions.pixels import Usual
 
 if TYPE_CHECKING:
     from tenfold.decisions.record import UnknownRule
@@ -29,15 +30,19 @@ Arrays = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a model says of n labelled images: logits float [n, k], features float [n, d], labels int64 [n]."""
+    """What a model says of n labelled images: logits float [n, k], features float [n, d], labels int64 [n]; and what
+    their pixels are like: `pixels.statistics` float32 [n, s], None if nothing is known of them.
+    """
 
     logits: np.ndarray
     features: np.ndarray
     labels: np.ndarray
+    statistics: np.ndarray | None = None
 
     def take(self, chosen: np.ndarray) -> Evidence:
         """The images at these indices, or where a mask is true."""
-        return Evidence(self.logits[chosen], self.features[chosen], self.labels[chosen])
+        return Evidence(self.logits[chosen], self.features[chosen], self.labels[chosen],
+                        None if self.statistics is None else self.statistics[chosen])
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,8 @@ class Unknowns:
     """The rule that finds unknown images: those whose score is above the threshold.
 
     score: a name in `SCORES`; false_rejects: the fraction of images of the classes that it finds too; auroc: score →
-    how well it found left-out classes, by which it was chosen, empty if none was tried.
+    how well it found left-out classes, by which it was chosen, empty if none was tried; usual: adds to the score of
+    images with unusual pixels, None in rules of earlier versions.
     """
 
     score: str
@@ -148,24 +154,32 @@ class Unknowns:
     threshold: float
     false_rejects: float
     auroc: Mapping[str, float]
+    usual: Usual | None = None
 
-    def scores(self, logits: np.ndarray, features: np.ndarray) -> np.ndarray:
-        """logits: float [n, k], features: float [n, d] → float64 [n]."""
-        return SCORES[self.score].score(self.arrays, logits, features)
+    def scores(self, logits: np.ndarray, features: np.ndarray, statistics: np.ndarray | None) -> np.ndarray:
+        """logits: float [n, k], features: float [n, d], statistics of the pixels: float [n, s], which only rules with
+        `usual` read → float64 [n].
+        """
+        scores = SCORES[self.score].score(self.arrays, logits, features)
+        if self.usual is None:
+            return scores
+        assert statistics is not None
+        return scores + self.usual.beyond(statistics)
 
-    def found(self, logits: np.ndarray, features: np.ndarray) -> np.ndarray:
+    def found(self, logits: np.ndarray, features: np.ndarray, statistics: np.ndarray | None) -> np.ndarray:
         """Which images are unknown: bool [n]."""
-        return self.scores(logits, features) > self.threshold
+        return self.scores(logits, features, statistics) > self.threshold
 
     def to_dict(self, arrays: bool = True) -> dict[str, Any]:
         """The rule as plain JSON values, as `read` takes them if they have the arrays."""
         packed = {name: pack(each) for name, each in self.arrays.items()} if arrays else {}
         return {"score": self.score, "threshold": self.threshold, "false_rejects": self.false_rejects,
-                "auroc": dict(self.auroc), "arrays": packed}
+                "auroc": dict(self.auroc), "arrays": packed,
+                "pixels": None if self.usual is None else self.usual.to_dict(arrays)}
 
     @classmethod
-    def read(cls, rule: UnknownRule, features: int | None = None) -> Unknowns:
-        """The rule of a record, for a model with that many features (None: any).
+    def read(cls, rule: UnknownRule, features: int | None = None, statistics: int | None = None) -> Unknowns:
+        """The rule of a record, for a model with so many features and statistics of its pixels (None: any).
 
         Raises ValueError for a score that this version does not know, or damaged arrays.
         """
@@ -178,7 +192,8 @@ class Unknowns:
             if len(shape) != len(axes) or any(lengths.setdefault(axis, n) != n or not n for axis, n in
                                               zip(axes, shape, strict=True)):
                 raise ValueError(f"an array {name} of shape {shape} does not fit the others and {features} features")
-        return cls(rule.score, arrays, rule.threshold, rule.false_rejects, rule.auroc)
+        usual = None if rule.pixels is None else Usual.read(rule.pixels, statistics)
+        return cls(rule.score, arrays, rule.threshold, rule.false_rejects, rule.auroc, usual)
 
 
 def principal(features: np.ndarray) -> dict[str, np.ndarray]:

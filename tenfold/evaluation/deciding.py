@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from tenfold.data.view import blocks
 from tenfold.decisions import abstention, conformal
 from tenfold.decisions.choosing import choose
 from tenfold.decisions.crossconformal import CrossSets
+from tenfold.decisions.pixels import Usual, statistics
 from tenfold.decisions.rules import FOLDS, KEY, LEVELS, Rules
 from tenfold.decisions.temperature import at_temperature, calibrated
 from tenfold.decisions.unknowns import Evidence, Unknowns
@@ -132,7 +133,8 @@ def fit(on: Evidence, held: Evidence, train: Evidence, temperature: float, wante
         else:
             sets += [conformal.Sets.fit(labels, probabilities, level, method) for method in conformal.METHODS]
     unknowns, unknown_refused = _unknowns(on, held, train, wanted.false_rejects, frozen)
-    kept = np.ones(len(labels), bool) if unknowns is None else ~unknowns.found(held.logits, held.features)
+    kept = np.ones(len(labels), bool) if unknowns is None else ~unknowns.found(
+        held.logits, held.features, held.statistics)
     p = probabilities[kept]  # given the threshold for unknown images, those below it are independent draws
     accepting = abstention.fit(p.max(axis=1), p.argmax(axis=1) == labels[kept], wanted.accuracy or _usual_accuracy(
         on.logits.argmax(axis=1) == on.labels))
@@ -162,8 +164,13 @@ def _unknowns(on: Evidence, held: Evidence, train: Evidence, false_rejects: floa
         return None, (f"{count:,} images can't tell which score {100 * false_rejects:g} % of images of the classes "
                       f"exceed; it needs {conformal.needed(level) - count:,} more")
     chosen = choose(train, on, frozen)
-    scores = chosen.score.score(chosen.arrays, held.logits, held.features)
-    return Unknowns(chosen.name, chosen.arrays, conformal.threshold(scores, level), false_rejects, chosen.auroc), ""
+    usual = None
+    if train.statistics is not None and on.statistics is not None:
+        spread = float(chosen.score.score(chosen.arrays, on.logits, on.features).std())
+        usual = Usual.fit(train.statistics, on.statistics, spread)
+    rule = Unknowns(chosen.name, chosen.arrays, 0.0, false_rejects, chosen.auroc, usual)
+    scores = rule.scores(held.logits, held.features, held.statistics)
+    return replace(rule, threshold=conformal.threshold(scores, level)), ""
 
 
 def _usual_accuracy(correct: np.ndarray) -> float:
@@ -176,14 +183,14 @@ def _evidence(run: Run, predictor: Predictor, split: Split, watcher: Watcher) ->
     parts, done = [], 0
     for block in blocks(split.images) if len(split) else [np.asarray(split.images[:0])]:
         watcher.advance("decide", done, len(split), "images")
-        parts.append(predictor.logits_and_features(block))
+        parts.append((*predictor.logits_and_features(block), statistics(block)))
         done += len(block)
     watcher.advance("decide", done, len(split), "images")
-    logits, features = (np.concatenate(each) for each in zip(*parts, strict=True))
+    logits, features, of_pixels = (np.concatenate(each) for each in zip(*parts, strict=True))
     if not (np.isfinite(logits).all() and np.isfinite(features).all()):
         raise RunError(f"{run.path}: some logits or features are NaN or infinite; expected finite ones; train again "
                        "with a lower learning rate")
-    return Evidence(logits, features, split.labels)
+    return Evidence(logits, features, split.labels, of_pixels)
 
 
 def _numbers(split: Split, most: int) -> np.ndarray:

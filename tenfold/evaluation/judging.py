@@ -21,7 +21,7 @@ def judge(rules: Rules, test: Evidence, numbers: np.ndarray) -> dict[str, Any]:
     """How the rules do on n > 0 test images, as `record.Tested` describes; numbers: their places in the split."""
     p, labels = rules.probabilities(test.logits), test.labels
     confidence, correct = p.max(axis=1), p.argmax(axis=1) == labels
-    decisions = np.array([each.value for each in rules.decide(p, test.logits, test.features)])
+    decisions = np.array([each.value for each in rules.decide(p, test.logits, test.features, test.statistics)])
     accepted, unknown = decisions == Decision.ACCEPTED, decisions == Decision.UNKNOWN
     return {
         "images": len(labels), "accuracy": proportion(correct), "sets": _sets(rules, p, test),
@@ -78,7 +78,8 @@ def _row(rule: conformal.Sets | CrossSets, by_class: bool, chosen: np.ndarray, l
 def _examples(rules: Rules, test: Evidence, decisions: np.ndarray, confidence: np.ndarray,
               numbers: np.ndarray) -> list[dict[str, Any]]:
     """The least sure images, and those most unlike the classes."""
-    strange = confidence if rules.unknowns is None else -rules.unknowns.scores(test.logits, test.features)
+    strange = confidence if rules.unknowns is None else -rules.unknowns.scores(
+        test.logits, test.features, test.statistics)
     rows = []
     for decision, order in ((Decision.UNSURE, confidence), (Decision.UNKNOWN, strange)):
         chosen = np.flatnonzero(decisions == decision)

@@ -71,6 +71,8 @@ def _unknown(decisions: Mapping[str, Any], tested: Mapping[str, Any] | None) -> 
         return [f"No image is called unknown: {decisions['unknown_refused']}."]
     found = [f"An image is called unknown if its score ({rule['score']}) is higher than that of "
              f"{100 * (1 - rule['false_rejects']):g} % of images of the classes."]
+    if rule.get("pixels"):
+        found.append("The score is raised for pixels unlike those of the training images, as of drawings or noise.")
     if rule["auroc"]:
         others = "; ".join(f"{name} {value:.3f}" for name, value in
                            sorted(rule["auroc"].items(), key=lambda item: -item[1]))

@@ -32,10 +32,10 @@ def facts(of: Rules) -> dict:
 def test_the_decision_is_unknown_before_unsure_before_accepted():
     p = at_temperature(np.exp(LOGITS), 2.0)
     np.testing.assert_allclose(rules().probabilities(LOGITS), p)
-    assert rules().decide(p, LOGITS, FEATURES) == ["unsure", "unsure", "accepted", "unknown"]
-    assert rules(unknowns=False).decide(p, LOGITS, FEATURES) == ["unsure", "unsure", "accepted", "unsure"]
-    assert rules(None).decide(p, LOGITS, FEATURES) == ["unsure", "unsure", "unsure", "unknown"]
-    assert rules(0.0, unknowns=False).decide(p, LOGITS, FEATURES) == ["accepted"] * 4
+    assert rules().decide(p, LOGITS, FEATURES, None) == ["unsure", "unsure", "accepted", "unknown"]
+    assert rules(unknowns=False).decide(p, LOGITS, FEATURES, None) == ["unsure", "unsure", "accepted", "unsure"]
+    assert rules(None).decide(p, LOGITS, FEATURES, None) == ["unsure", "unsure", "unsure", "unknown"]
+    assert rules(0.0, unknowns=False).decide(p, LOGITS, FEATURES, None) == ["accepted"] * 4
 
 
 @pytest.mark.parametrize("unknowns", [True, False])

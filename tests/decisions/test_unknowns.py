@@ -58,8 +58,8 @@ def test_a_rule_comes_back_from_json_with_the_same_answers(name):
     scores = SCORES[name].score(arrays, HELD.logits, HELD.features)
     rule = Unknowns(name, arrays, float(np.quantile(scores, 0.95)), 0.05, {name: 0.9})
     again = Unknowns.read(UnknownRule.model_validate(json.loads(json.dumps(rule.to_dict()))), 20)
-    np.testing.assert_allclose(again.scores(HELD.logits, HELD.features), scores, rtol=0.01, atol=0.02)
-    assert again.found(HELD.logits, HELD.features).mean() == pytest.approx(0.05, abs=0.01)
+    np.testing.assert_allclose(again.scores(HELD.logits, HELD.features, None), scores, rtol=0.01, atol=0.02)
+    assert again.found(HELD.logits, HELD.features, None).mean() == pytest.approx(0.05, abs=0.01)
 
 
 @pytest.mark.parametrize("name", [name for name, score in SCORES.items() if score.shapes])

@@ -12,13 +12,14 @@ import pytest
 from tenfold.decisions.abstention import Accepting
 from tenfold.decisions.conformal import Sets
 from tenfold.decisions.crossconformal import CrossSets
+from tenfold.decisions.pixels import Usual, statistics
 from tenfold.decisions.record import UnknownRule
 from tenfold.decisions.rules import Rules
 from tenfold.decisions.unknowns import SCORES, Evidence, Unknowns, principal
 from tenfold.export.formats.html import script_rules
 from tenfold.export.page import runtime
 
-SCRIPT = Path(runtime.__file__).with_name("decisions.js")
+SCRIPTS = [Path(runtime.__file__).with_name(name) for name in ("decisions.js", "statistics.js")]
 CLASSES, COUNT = 5, 60
 
 
@@ -27,7 +28,8 @@ def tab(tmp_path: Path, browser: Any) -> Iterator[Any]:
     blank = tmp_path / "blank.html"
     blank.write_text("<!doctype html><title>x</title>")
     with browser.page(blank) as tab:
-        tab.add_script_tag(content=SCRIPT.read_text(encoding="utf-8"))
+        for script in SCRIPTS:
+            tab.add_script_tag(content=script.read_text(encoding="utf-8"))
         yield tab
     assert browser.errors == []
 
@@ -44,7 +46,7 @@ def unknown_rule(name: str, evidence: Evidence) -> Unknowns:
     arrays = SCORES[name].fit(evidence, principal(evidence.features))
     fitted = Unknowns(name, arrays, 0.0, 0.1, {})
     read = Unknowns.read(UnknownRule.model_validate(fitted.to_dict()))
-    scores = np.sort(read.scores(evidence.logits, evidence.features))
+    scores = np.sort(read.scores(evidence.logits, evidence.features, None))
     return Unknowns(name, read.arrays, float(scores[-7:-5].mean()), 0.1, {})
 
 
@@ -53,7 +55,19 @@ def test_every_score_for_unknown_images_is_the_same(tab: Any, evidence: Evidence
         rule = unknown_rule(name, evidence)
         found = tab.evaluate("([rule, images]) => images.map(image => unknownScore(rule, ...image))",
                              [rule.to_dict(), images(evidence)])
-        assert found == pytest.approx(rule.scores(evidence.logits, evidence.features), rel=1e-4, abs=1e-4), name
+        assert found == pytest.approx(rule.scores(evidence.logits, evidence.features, None), rel=1e-4, abs=1e-4), name
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 3), (8, 8, 1), (5, 3, 1), (2, 200, 3)])
+def test_what_pixels_add_to_the_score_is_the_same(tab: Any, shape: tuple[int, int, int]) -> None:
+    rng = np.random.default_rng(0)
+    soft, noise = rng.normal(120, 3, (200, *shape)).astype(np.uint8), rng.integers(0, 256, (5, *shape), np.uint8)
+    usual = Usual.fit(statistics(soft), statistics(soft), 1.0)
+    rule = Unknowns("maximum logit", {}, 0.0, 0.1, {}, usual)
+    found = tab.evaluate("([rule, images, shape]) => images.map(each => unknownScore(rule, [3, 1], [], each, shape))",
+                         [rule.to_dict(), [each.ravel().tolist() for each in noise], list(shape)])
+    assert found == pytest.approx(usual.beyond(statistics(noise)) - 3, rel=1e-3)
+    assert min(found) > -3
 
 
 @pytest.mark.parametrize("accepted", [0.6, None])
@@ -66,9 +80,9 @@ def test_sets_and_decisions_are_the_same(tab: Any, evidence: Evidence, accepted:
     found = tab.evaluate(
         """([rules, temperature, images]) => images.map(([logits, features]) => {
              const p = softmax(logits, temperature);
-             return [p, predictionSet(p, rules), decision(p, logits, features, rules)];
+             return [p, predictionSet(p, rules), decision(p, logits, features, null, null, rules)];
            })""", [script_rules(rules), rules.temperature, images(evidence)])
-    decided = rules.decide(probabilities, evidence.logits, evidence.features)
+    decided = rules.decide(probabilities, evidence.logits, evidence.features, None)
     assert {*decided} == {"unknown", "unsure", *(["accepted"] if accepted else [])}
     for (p, chosen, decision), expected, wanted in zip(found, probabilities, decided, strict=True):
         assert p == pytest.approx(expected, rel=1e-12)
@@ -81,7 +95,8 @@ def test_sets_and_decisions_are_the_same(tab: Any, evidence: Evidence, accepted:
 
 
 def test_without_rules_there_is_no_set_and_no_decision(tab: Any) -> None:
-    assert tab.evaluate("[predictionSet([1, 0], undefined), decision([1, 0], [9, 0], [1], undefined)]") == [None, None]
+    found = tab.evaluate("[predictionSet([1, 0]), decision([1, 0], [9, 0], [1], [7], [1, 1, 1])]")
+    assert found == [None, None]
 
 
 def test_sets_over_folds_are_not_shown() -> None:

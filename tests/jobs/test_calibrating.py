@@ -54,11 +54,13 @@ def test_the_thresholds_are_those_of_the_calibration_split_and_tested_on_test(tr
     p = rules.probabilities(logits)
     scores = np.sort(1 - p[np.arange(300), dataset.calibration.labels])
     assert rules.sets_at(0.9).marginal == pytest.approx(scores[271 - 1], abs=1e-6)  # ceil(301 × 0.9)
-    assert rules.unknowns.found(logits, features).sum() <= 300 - 286  # ceil(301 × 0.95)
+    found = rules.unknowns.found(logits, features, rules.statistics(np.asarray(dataset.calibration.images)))
+    assert found.sum() <= 300 - 286  # ceil(301 × 0.95)
     tested = trained.decisions()["tested"]
     logits, features = predictor.logits_and_features(dataset.test.images)
     p, labels = rules.probabilities(logits), dataset.test.labels
-    accepted = np.array(rules.decide(p, logits, features)) == "accepted"
+    statistics = rules.statistics(np.asarray(dataset.test.images))
+    accepted = np.array(rules.decide(p, logits, features, statistics)) == "accepted"
     assert tested["accepted"]["value"] == pytest.approx(accepted.mean())
     assert tested["accuracy"]["value"] == pytest.approx(trained.metrics()["test"]["accuracy"]["value"])
     shown = rules.sets_at(0.95).shown(p)[np.arange(len(labels)), labels]
@@ -66,6 +68,12 @@ def test_the_thresholds_are_those_of_the_calibration_split_and_tested_on_test(tr
             if (each["level"], each["method"], each["by_class"]) == (0.95, "lac", False))
     assert row["coverage"]["value"] == pytest.approx(shown.mean())
     assert {each["decision"] for each in tested["examples"]} <= {"unsure", "unknown"}
+
+
+def test_noise_is_unknown_to_a_run_and_to_its_exports(trained: Run) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1), np.uint8)
+    for model in (trained, trained.path / "exports" / "model.onnx"):
+        assert {each.decision for each in tenfold.predict(model, noise)} == {"unknown"}
 
 
 def test_levels_and_accuracy_are_fitted_on_request(run: Run) -> None:

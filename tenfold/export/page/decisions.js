@@ -16,16 +16,18 @@ function predictionSet(probabilities, rules) {
   return order.filter((label, place) => place === 0 || 1 - probabilities[label] <= rules.set);
 }
 
-// "accepted", "unsure" or "unknown"; null without rules.
-function decision(probabilities, logits, features, rules) {
+// "accepted", "unsure" or "unknown"; null without rules. bytes: of the image, [height, width, channels].
+function decision(probabilities, logits, features, bytes, shape, rules) {
   if (!rules) return null;
-  if (rules.unknown && unknownScore(rules.unknown, logits, features) > rules.unknown.threshold) return "unknown";
+  const rule = rules.unknown;
+  if (rule && unknownScore(rule, logits, features, bytes, shape) > rule.threshold) return "unknown";
   return rules.accepted !== null && Math.max(...probabilities) > rules.accepted ? "accepted" : "unsure";
 }
 
-function unknownScore(rule, logits, features) {
+function unknownScore(rule, logits, features, bytes, shape) {
   rule.unpacked ??= Object.fromEntries(Object.entries(rule.arrays).map(([name, packed]) => [name, rowsOf(packed)]));
-  return SCORES[rule.score](rule.unpacked, logits, features);
+  const score = SCORES[rule.score](rule.unpacked, logits, features);
+  return rule.pixels ? score + beyond(rule.pixels, statisticsOf(bytes, shape)) : score;
 }
 
 // Higher for images of none of the classes.

@@ -26,11 +26,13 @@ async function start() {
 async function run(bytes, count) {
   const input = new ort.Tensor("uint8", bytes, [count, height, width, channels]);
   const found = await session.run({[session.inputNames[0]]: input}, ["logits", "features"]);
+  const size = height * width * channels;
   const row = ({data}, i) => Array.from(data.subarray(i * data.length / count, (i + 1) * data.length / count));
   return Array.from({length: count}, (_, i) => {
     const logits = row(found.logits, i), probabilities = softmax(logits, facts.temperature);
     return {probabilities, set: predictionSet(probabilities, facts.decisions),
-            decision: decision(probabilities, logits, row(found.features, i), facts.decisions)};
+            decision: decision(probabilities, logits, row(found.features, i), bytes.subarray(i * size, (i + 1) * size),
+                               facts.shape, facts.decisions)};
   });
 }
 
