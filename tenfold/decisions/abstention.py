@@ -77,6 +77,11 @@ def fewest(accuracy: float) -> int:
     return math.ceil(round(math.log(1 - CERTAINTY) / math.log(accuracy), 9))
 
 
+def most(images: int) -> float:
+    """The highest accuracy, rounded down to 0.001, that accepted images without any error support: 0.99 for 299."""
+    return math.floor(1000 * (1 - CERTAINTY) ** (1 / images)) / 1000 if images else 0.0
+
+
 def fit(confidence: np.ndarray, correct: np.ndarray, accuracy: float) -> Accepting:
     """The threshold that answers the most images with a guaranteed accuracy, 0 < `accuracy` < 1.
 

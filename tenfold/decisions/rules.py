@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tenfold.decisions import record
-from tenfold.decisions.abstention import Accepting
+from tenfold.decisions.abstention import Accepting, most
 from tenfold.decisions.conformal import Sets
 from tenfold.decisions.crossconformal import CrossSets, members
 from tenfold.decisions.pixels import statistics
@@ -109,7 +109,8 @@ class Rules:
 
     def _missing(self) -> str:
         more = self.accepting.needed - self.accepting.images
-        return f" ({more:,} more are needed, if all their answers are right)" if more > 0 else ""
+        return (f" (at most {100 * most(self.accepting.images):g} %, if all their answers are right; {more:,} more are "
+                "needed)") if more > 0 else ""
 
     def sets_at(self, level: float, method: str = METHOD) -> Sets | CrossSets | None:
         """The rule of the sets at a level; None if it was not fitted."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from tenfold.decisions.abstention import most
 from tenfold.decisions.rules import FOLDS
 from tenfold.evaluation.metrics import metric
 
@@ -45,7 +46,8 @@ def _answers(rule: Mapping[str, Any], tested: Mapping[str, Any] | None, guarante
     accuracy, text = f"{100 * rule['accuracy']:g} %", metric("accuracy").text
     if rule["threshold"] is None:
         more = rule["needed"] - rule["images"]
-        missing = f" At least {more:,} more are needed." if more > 0 else ""
+        missing = (f" At least {more:,} more are needed; these support {100 * most(rule['images']):g} % at most."
+                   if more > 0 else "")
         return [f"No answer is accepted: {rule['images']:,} calibration images can't support an accuracy of "
                 f"{accuracy}.{missing} `tenfold calibrate RUN --accuracy` fits a lower one."]
     found = []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta, binom
 
-from tenfold.decisions.abstention import CERTAINTY, allowed_errors, area, curve, fewest, fit
+from tenfold.decisions.abstention import CERTAINTY, allowed_errors, area, curve, fewest, fit, most
 
 
 def drawn(rng: np.random.Generator, count: int, honest: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -65,6 +65,7 @@ def test_the_rule_counts_what_it_accepts(rng):
 
 def test_too_few_images_support_nothing_and_say_how_many_would():
     assert [fewest(accuracy) for accuracy in (0.5, 0.9, 0.99, 0.999)] == [5, 29, 299, 2995]
+    assert [most(images) for images in (0, 5, 29, 299, 2995)] == [0, 0.549, 0.901, 0.99, 0.999]
     sure = np.linspace(0.9, 1, 298)
     found = fit(sure, np.ones(298, bool), 0.99)
     assert (found.threshold, found.needed) == (None, 299)

@@ -51,8 +51,8 @@ def test_rules_come_back_from_the_facts_of_a_model(unknowns):
 def test_rules_say_what_they_lack():
     assert rules().cautions() == []
     caution, = rules(None).cautions()
-    assert caution.startswith("no answer is accepted: 40 calibration images can't support an accuracy of 95 % (19 more "
-                              "are needed, if all their answers are right); ")
+    assert caution.startswith("no answer is accepted: 40 calibration images can't support an accuracy of 95 % (at most "
+                              "92.7 %, if all their answers are right; 19 more are needed); ")
     fitted = {"split": "validation", "images": 5, "reason": "it is void"}
     void, sets = Rules(fitted, 1.0, [], {0.9: 9}, rules().accepting, None).cautions()
     assert void == "it is void"
