@@ -105,7 +105,7 @@ class Rules:
         sets = self.sets_at(LEVEL)
         of_sets = f"sets at {100 * LEVEL:g} % promise {math.floor(100 * sets.promised)} %, and " \
             if isinstance(sets, CrossSets) else ""
-        return f"the rules were fitted over folds: {of_sets}accepted answers promise nothing"
+        return f"the rules were fitted over folds: {of_sets}accepted answers are not guaranteed"
 
     def _missing(self) -> str:
         more = self.accepting.needed - self.accepting.images

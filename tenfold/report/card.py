@@ -34,7 +34,7 @@ def card(run: Run, material: Material, status: Mapping[str, Any]) -> str:
     class_split, class_columns, class_rows = facts.class_rows(material.metrics)
     settings = facts.settings(recipe)
     parameters = environment.get("model", {}).get("parameters")
-    seconds = sum(record.get("seconds", 0.0) for record in material.history)
+    seconds = facts.training_seconds(material.history, material.ensemble)
     machine, versions = environment.get("machine", {}), environment.get("versions", {})
     name = dataset.get("name", recipe.data.source)
     content = {
@@ -45,7 +45,7 @@ def card(run: Run, material: Material, status: Mapping[str, Any]) -> str:
         "shape": dataset.get("shape", ["?"]), "classes": material.classes,
         "limitations": _limitations(material), "path": shlex.quote(str(run.path)), "settings": settings,
         "split_rows": facts.split_rows(dataset.get("splits", {})), "repeat": facts.repeat(run, environment),
-        "cards": facts.cards(material.history, environment, material.metrics), "splits": splits,
+        "cards": facts.cards(material, environment), "splits": splits,
         "metric_rows": metric_rows, "class_split": class_split, "class_columns": class_columns,
         "class_rows": class_rows, "undefined": facts.undefined(material.metrics),
         "scored": facts.scored(material.metrics),

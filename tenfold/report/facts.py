@@ -14,6 +14,7 @@ from tenfold.evaluation.metrics import metric
 from tenfold.recipe import Recipe
 from tenfold.recipe.sections import ENSEMBLE
 from tenfold.registry import METRICS
+from tenfold.report.material import Material
 from tenfold.run import Run, SplitRecord
 
 SCORED = ("validation", "test")
@@ -58,19 +59,21 @@ def headline(metrics: Mapping[str, Any]) -> Headline:
     return Headline("Test accuracy", DASH, "", "not scored", scored=False)
 
 
-def cards(
-    history: Sequence[Mapping[str, float]], environment: Mapping[str, Any], metrics: Mapping[str, Any]
-) -> list[tuple[str, str]]:
+def training_seconds(history: Sequence[Mapping[str, float]], ensemble: Mapping[str, Any]) -> float:
+    """How long a run was trained, or the members of an ensemble (`ensemble.json`)."""
+    return float(ensemble.get("seconds", sum(record.get("seconds", 0.0) for record in history)))
+
+
+def cards(material: Material, environment: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The other facts at the top of the page: (name, value)."""
-    test = metrics.get("test", {})
-    seconds = sum(record.get("seconds", 0.0) for record in history)
+    test, history = material.metrics.get("test", {}), material.history
     parameters = environment.get("model", {}).get("parameters")
     seed = environment.get("seed")
     return [
         ("ROC-AUC (test)", metric("roc_auc").text(test.get("roc_auc")) if test else DASH),
         ("F1 (test, macro)", metric("f1_macro").text(test.get("f1_macro")) if test else DASH),
-        ("Epochs", f"{len(history):,}"),
-        ("Training time", duration(seconds)),
+        ("Epochs", DASH if material.ensemble else f"{len(history):,}"),
+        ("Training time", duration(training_seconds(history, material.ensemble))),
         ("Parameters", DASH if parameters is None else f"{parameters:,}"),
         ("Seed", DASH if seed is None else str(seed)),
     ]

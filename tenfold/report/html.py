@@ -98,7 +98,7 @@ def report(run: Run, material: Material, plots: Mapping[str, bytes], status: Map
     return render(
         "report.html", title=run.name, recipe=recipe.name, status=status.get("status", "unknown"),
         dataset=dataset.get("name", recipe.data.source), headline=facts.headline(material.metrics),
-        cards=facts.cards(material.history, environment, material.metrics),
+        cards=facts.cards(material, environment),
         cautions=facts.cautions(status, dataset.get("splits", {}), material.metrics, material.inspection),
         settings=facts.settings(recipe),
         split_rows=facts.split_rows(dataset.get("splits", {})), left_out=left_out, left_out_rows=left_out_rows,

@@ -87,7 +87,7 @@ def test_rules_over_folds_come_back_and_read_the_members_in_the_features():
     for sets in again.sets:
         np.testing.assert_array_equal(again.shown(sets, p.mean(axis=1), features), sets.shown(p))
     assert again.cautions() == [
-        "the rules were fitted over folds: sets at 90 % promise 71 %, and accepted answers promise nothing"]
+        "the rules were fitted over folds: sets at 90 % promise 71 %, and accepted answers are not guaranteed"]
 
 
 @pytest.mark.parametrize(("change", "reason"), [

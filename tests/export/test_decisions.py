@@ -14,9 +14,9 @@ from tenfold.decisions.conformal import Sets
 from tenfold.decisions.crossconformal import CrossSets
 from tenfold.decisions.pixels import Usual, statistics
 from tenfold.decisions.record import UnknownRule
-from tenfold.decisions.rules import Rules
+from tenfold.decisions.rules import FOLDS, Rules
 from tenfold.decisions.unknowns import SCORES, Evidence, Unknowns, principal
-from tenfold.export.formats.html import script_rules
+from tenfold.export.formats.html import meaning, script_rules
 from tenfold.export.page import runtime
 
 SCRIPTS = [Path(runtime.__file__).with_name(name) for name in ("decisions.js", "statistics.js")]
@@ -102,8 +102,11 @@ def test_without_rules_there_is_no_set_and_no_decision(tab: Any) -> None:
 def test_sets_over_folds_are_not_shown() -> None:
     rng = np.random.default_rng(0)
     folds = [(np.arange(30) % CLASSES, rng.dirichlet(np.ones(CLASSES), 30)) for _ in range(3)]
-    rules = Rules({}, 1.0, [CrossSets.fit(folds, 0.9, "lac")], {}, Accepting(0.99, None, 90, 0, 0, 299), None)
+    accepting = Accepting(0.95, 0.7, 90, 60, 0, 59)
+    rules = Rules({"split": FOLDS}, 1.0, [CrossSets.fit(folds, 0.9, "lac")], {}, accepting, None)
     assert script_rules(rules)["set"] is None
+    assert meaning(rules) == ("Of the accepted answers, about 95 % are right. This holds only for images like those of "
+                              "the training.")
 
 
 def images(evidence: Evidence) -> list[list[list[float]]]:

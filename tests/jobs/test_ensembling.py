@@ -70,6 +70,8 @@ def test_it_is_compared_with_the_member_that_is_best_on_validation(whole: Run, m
     page = (whole.path / "report.html").read_text(encoding="utf-8")
     assert "Is it worth it?" in page
     assert all(member.name in page for member in members)
+    assert "None: the model is the mean of other runs." in page
+    assert found["seconds"] == pytest.approx(sum(member.status().seconds for member in members))
 
 
 def test_predict_evaluate_explain_compare_and_export_take_it(whole: Run, members: list[Run], tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import jinja2
 import numpy as np
 
 from tenfold.decisions.conformal import Sets
-from tenfold.decisions.rules import KEY, LEVEL, Rules
+from tenfold.decisions.rules import FOLDS, KEY, LEVEL, Rules
 from tenfold.errors import RunError, first_line
 from tenfold.evaluation.metrics import metric
 from tenfold.export.formats import Answer, Format, onnx
@@ -40,7 +40,7 @@ def page(source: Source, model: bytes) -> str:
     code, style = "\n".join(map(_text, SCRIPTS)), _text("page.css")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     return environment.from_string(_text("page.html")).render(
-        title=source.run.name, verdict=_verdict(source.run), about=_about(source), meaning=_meaning(rules),
+        title=source.run.name, verdict=_verdict(source.run), about=_about(source), meaning=meaning(rules),
         cautions=_cautions(source, rules), card=_card(source.run),
         licences=environment.from_string(_text("licences.txt")).render(packages=PACKAGES),
         facts=_in_script(_facts(source, rules)), drawing=_can_draw(source.facts), ground=_ground(source.facts),
@@ -150,16 +150,17 @@ def _about(source: Source) -> str:
             f"{'grey' if channels == 1 else 'in colour'}. The bars are probabilities.{scaled}")
 
 
-def _meaning(rules: Rules | None) -> str:
+def meaning(rules: Rules | None) -> str:
     """What the page says beside the bars; empty without rules."""
     if rules is None:
         return ""
     found = []
-    if rules.sets_at(LEVEL):
+    if isinstance(rules.sets_at(LEVEL), Sets):
         found.append(f"“Probably” names the classes that may be the true one: for {100 * LEVEL:g} of 100 images, it is "
                      "among them.")
     if rules.accepting.threshold is not None:
-        found.append(f"Of the accepted answers, at least {100 * rules.accepting.accuracy:g} % are right.")
+        least = "about" if rules.fitted["split"] == FOLDS else "at least"
+        found.append(f"Of the accepted answers, {least} {100 * rules.accepting.accuracy:g} % are right.")
     return " ".join([*found, "This holds only for images like those of the training."] if found else [])
 
 
