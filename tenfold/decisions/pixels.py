@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tenfold.decisions.covariance import shrunk
 from tenfold.decisions.packed import pack, unpack
 
 if TYPE_CHECKING:
@@ -58,10 +59,8 @@ class Usual:
 
         spread: the standard deviation of the score of these validation images, to which `beyond` is added.
         """
-        from sklearn.covariance import ledoit_wolf
-
         centre, scale = train.mean(axis=0, dtype=np.float64), np.maximum(train.std(axis=0), SMALLEST_SPREAD)
-        values, vectors = np.linalg.eigh(ledoit_wolf((train - centre) / scale, assume_centered=True)[0])
+        values, vectors = np.linalg.eigh(shrunk((train - centre) / scale))
         whitening = vectors / np.sqrt(np.maximum(values, SMALLEST_VARIANCE)) / scale[:, None]
         packed = unpack(pack(centre)), unpack(pack(whitening))  # rounded, as the model will have them
         limit = np.quantile(cls(*packed, limit=0, weight=0).distance(on), LIMIT)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tenfold.decisions.covariance import shrunk
 from tenfold.decisions.packed import pack, unpack
 from tenfold.decisions.pixels import Usual
 
@@ -76,13 +77,11 @@ def energy(arrays: Arrays, logits: np.ndarray, features: np.ndarray) -> np.ndarr
 
 def fit_mahalanobis(train: Evidence, space: Arrays) -> dict[str, np.ndarray]:
     """The mean of each class, and directions in which the classes have unit covariance."""
-    from sklearn.covariance import ledoit_wolf
-
     projected = _project(space, train.features)
     present = np.unique(train.labels)
     means = np.stack([projected[train.labels == label].mean(axis=0) for label in present])
     within = projected - means[np.searchsorted(present, train.labels)]
-    values, vectors = np.linalg.eigh(ledoit_wolf(within, assume_centered=True)[0])
+    values, vectors = np.linalg.eigh(shrunk(within))
     whiten = vectors / np.sqrt(np.maximum(values, values.max() * 1e-6 + 1e-12))
     return {"centre": space["centre"], "directions": space["directions"] @ whiten, "means": means @ whiten}
 
