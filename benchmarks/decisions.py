@@ -12,8 +12,9 @@ and judged on the other. `accuracy` draws data sets of known truth and counts ho
 accurate as guaranteed, and which part it answers of what the best threshold would. `folds` draws small data sets of
 known truth for cross-validations, and counts how often the sets of their ensembles hold the true class. `unknowns
 classes` trains on six classes of CIFAR-10; images of the other four are unknown. `photos` does so on the features of a
-frozen backbone. `far` shows a CIFAR-10 run digits, shapes, noise and textures. Each score is compared with the maximum
-softmax on the same images; the rule's own score is chosen on left-out training classes alone.
+frozen backbone; with `--runs`, both go on from the runs there. `far` shows a CIFAR-10 run digits, shapes, noise and
+textures. Each score is compared with the maximum softmax on the same images; the rule's own score is chosen on left-out
+training classes alone.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def unknowns(arguments: argparse.Namespace) -> dict[str, Any]:
         values = {"data.classes": [dataset.classes[i] for i in chosen], "train.seed": draw, "data.source": "cifar10"}
         recipe = (text.recipe(jobs.probe_sections("EfficientNetLite0"), arguments.set, {**BACKBONE, **values})
                   if arguments.kind == "photos" else text.load("cifar-cnn", arguments.set, values))
-        run = jobs.train(recipe, runs=arguments.runs, name=arguments.kind)
+        run = jobs.train(recipe, runs=arguments.runs, name=arguments.kind, resume=True)
         assert dataset.test is not None
         others = np.flatnonzero(~np.isin(dataset.test.labels, chosen))
         drawn.append((run.path, {"other classes": np.asarray(dataset.test.images[others])}))

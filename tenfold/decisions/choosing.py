@@ -1,22 +1,25 @@
 """Chooses the score for unknown images: the one that best finds classes that were left out of it.
 
-Classes are left out by turns: their logits are ignored, and the arrays of a score are fitted without their training
-images. Then validation images of these classes are the unknown ones. Images of truly unknown classes are never used.
+Classes are left out by turns: the arrays of a score are fitted without their training images. Then validation images
+of these classes are the unknown ones. Images of truly unknown classes are never used.
 
 A network that was trained on a class has features in which this class stands apart, so distances would find it far too
-easily. Scores of features therefore compete only if the features come from a frozen backbone.
+easily: its scores are those of logits, without the logits of the left-out classes. The features of a frozen backbone
+know no class. But its logits layer has learnt to give images of the left-out classes low logits, so it is fitted again
+without them; then all scores compete.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tenfold.decisions.unknowns import LEAST, LOGIT_SCORES, SCORES, Arrays, Evidence, Score, principal
+from tenfold.decisions.unknowns import LEAST, LOGIT_SCORES, SCORES, Arrays, Evidence, Score, principal, project
 
 TURNS = 5
+ITERATIONS = 300  # of a logistic regression
 USUAL = "maximum logit"  # of a model with too few classes to leave some out
 
 
@@ -35,15 +38,15 @@ def choose(train: Evidence, held: Evidence, frozen: bool) -> Chosen:
 
     frozen: whether the features come from a frozen backbone.
     """
-    scores = {name: score for name, score in (SCORES if frozen else LOGIT_SCORES).items() if _varies(score, train)}
-    found = left_out(train, held, scores)
+    found = left_out(train, held, frozen)
     name = max(found, key=lambda name: found[name]) if found else USUAL
     score = SCORES[name]
     return Chosen(name, score, score.fit(train, _space(train, [score])), found)
 
 
-def left_out(train: Evidence, held: Evidence, scores: Mapping[str, Score] = SCORES) -> dict[str, float]:
+def left_out(train: Evidence, held: Evidence, frozen: bool) -> dict[str, float]:
     """Score → mean area under the ROC curve of left-out classes against the others; empty with too few classes."""
+    scores = {name: score for name, score in (SCORES if frozen else LOGIT_SCORES).items() if _varies(score, train)}
     present = np.intersect1d(train.labels, held.labels)
     if len(present) < 3:
         return {}
@@ -54,10 +57,24 @@ def left_out(train: Evidence, held: Evidence, scores: Mapping[str, Score] = SCOR
         known, familiar = _without(train, away, rest), ~np.isin(held.labels, away)
         space = _space(known, list(scores.values()))
         images = Evidence(held.logits[:, rest], held.features, held.labels)
+        if frozen:
+            known, images = _fitted_again(known, images, space)
         for name, score in scores.items():
             values = score.score(score.fit(known, space), images.logits, images.features)
             areas[name].append(area(values[familiar], values[~familiar]))
     return {name: float(np.mean(values)) for name, values in areas.items()}
+
+
+def _fitted_again(known: Evidence, images: Evidence, space: Arrays) -> tuple[Evidence, Evidence]:
+    """Both with the logits of a logistic regression that is fitted to `known`, on its principal directions."""
+    from sklearn.linear_model import LogisticRegression
+
+    x, x_images = (project(space, each.features) for each in (known, images))
+    scale = max(float(x.std(axis=0).max()), LEAST)
+    fitted = LogisticRegression(max_iter=ITERATIONS).fit(x / scale, known.labels)
+    margins = [fitted.decision_function(each / scale) for each in (x, x_images)]
+    logits = [each if each.ndim == 2 else np.stack([-each / 2, each / 2], axis=1) for each in margins]
+    return replace(known, logits=logits[0]), replace(images, logits=logits[1])
 
 
 def _space(train: Evidence, scores: Sequence[Score]) -> Arrays:

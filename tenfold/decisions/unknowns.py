@@ -77,7 +77,7 @@ def energy(arrays: Arrays, logits: np.ndarray, features: np.ndarray) -> np.ndarr
 
 def fit_mahalanobis(train: Evidence, space: Arrays) -> dict[str, np.ndarray]:
     """The mean of each class, and directions in which the classes have unit covariance."""
-    projected = _project(space, train.features)
+    projected = project(space, train.features)
     present = np.unique(train.labels)
     means = np.stack([projected[train.labels == label].mean(axis=0) for label in present])
     within = projected - means[np.searchsorted(present, train.labels)]
@@ -88,23 +88,23 @@ def fit_mahalanobis(train: Evidence, space: Arrays) -> dict[str, np.ndarray]:
 
 def mahalanobis(arrays: Arrays, logits: np.ndarray, features: np.ndarray) -> np.ndarray:
     """The squared distance to the nearest class mean, in units of the classes' common covariance (Lee et al. 2018)."""
-    return _distances(_project(arrays, features), arrays["means"]).min(axis=1)
+    return _distances(project(arrays, features), arrays["means"]).min(axis=1)
 
 
 def angle(arrays: Arrays, logits: np.ndarray, features: np.ndarray) -> np.ndarray:
     """The same distance after both were brought to length 1: only directions from the centre count."""
-    return _distances(_unit(_project(arrays, features)), _unit(arrays["means"])).min(axis=1)
+    return _distances(_unit(project(arrays, features)), _unit(arrays["means"])).min(axis=1)
 
 
 def fit_neighbours(train: Evidence, space: Arrays) -> dict[str, np.ndarray]:
     """Training images as prototypes, on the unit sphere of the principal directions."""
     chosen = np.linspace(0, len(train.labels) - 1, min(PROTOTYPES, len(train.labels))).astype(np.int64)
-    return {**space, "prototypes": _unit(_project(space, train.features[chosen]))}
+    return {**space, "prototypes": _unit(project(space, train.features[chosen]))}
 
 
 def neighbours(arrays: Arrays, logits: np.ndarray, features: np.ndarray) -> np.ndarray:
     """The distance to the fifth nearest prototype on the unit sphere (Sun et al. 2022)."""
-    found = _distances(_unit(_project(arrays, features)), arrays["prototypes"])
+    found = _distances(_unit(project(arrays, features)), arrays["prototypes"])
     nth = min(NEAREST, found.shape[1]) - 1
     return np.partition(found, nth, axis=1)[:, nth]
 
@@ -211,7 +211,8 @@ def principal(features: np.ndarray) -> dict[str, np.ndarray]:
     return {"centre": centre, "directions": directions / np.maximum(np.linalg.norm(directions, axis=0), 1e-12)}
 
 
-def _project(arrays: Arrays, features: np.ndarray) -> np.ndarray:
+def project(arrays: Arrays, features: np.ndarray) -> np.ndarray:
+    """Features [n, d] along the directions of `principal`, from its centre: float64 [n, m]."""
     return np.asarray((features - arrays["centre"]) @ arrays["directions"], np.float64)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -78,6 +79,17 @@ def test_the_choice_looks_only_at_left_out_classes():
     assert min(found.auroc.values()) > 0.7
     few = choosing.choose(TRAIN.take(TRAIN.labels < 2), HELD.take(HELD.labels < 2), frozen=True)
     assert (few.name, few.auroc) == (choosing.USUAL, {})
+
+
+def test_the_logits_of_a_frozen_backbone_are_fitted_again_without_the_left_out_classes():
+    rng = np.random.default_rng(3)
+    mixed = [replace(each, logits=rng.normal(size=each.logits.shape)) for each in (TRAIN, HELD)]
+    found = choosing.choose(TRAIN, HELD, frozen=True).auroc
+    assert choosing.choose(*mixed, frozen=True).auroc == found
+    # Classes that the logits have never known are found about as well as truly unknown images.
+    for name in LOGIT_SCORES:
+        known, unknown = (LOGIT_SCORES[name].score({}, each.logits, each.features) for each in (HELD, UNKNOWN))
+        assert found[name] == pytest.approx(choosing.area(known, unknown), abs=0.06)
 
 
 def test_a_score_that_is_always_the_same_does_not_compete():
