@@ -33,7 +33,7 @@ from tenfold.recipe import DataSection, Recipe
 from tenfold.registry import METRICS
 from tenfold.report.folds import page
 from tenfold.report.plots import Material
-from tenfold.run import ELSEWHERE, FOLDS, Run, check_name, check_root, make_numbered, numbers
+from tenfold.run import ELSEWHERE, FOLDS_FILE, Run, check_name, check_root, make_numbered, numbers
 from tenfold.storage.files import write_whole
 
 PAGE = "folds.html"
@@ -121,7 +121,7 @@ def _written(folder: Path, runs: Sequence[Run], row: Row, dataset: Dataset) -> C
     results = {"name": folder.name, "recipe": row.recipe, "data": row.dataset, "folds": len(runs),
                "images": len(whole.labels), "seed": runs[0].recipe().data.seed, **scores, "runs": each}
     text = json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_whole(folder / FOLDS, text, ELSEWHERE)
+    write_whole(folder / FOLDS_FILE, text, ELSEWHERE)
     train, section = dataset.train, runs[0].recipe().data
     order = np.argsort(fold_numbers(train.labels, train.groups, len(runs), section.seed), kind="stable")
     material = Material(classes=classes, metrics={"test": scores},

@@ -23,7 +23,7 @@ from tenfold.progress import Watcher
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.recipe import Recipe
 from tenfold.recipe.sections import ENSEMBLE
-from tenfold.run import FOLDS, Run, State, check_name, check_root, stale_after
+from tenfold.run import FOLDS_FILE, Run, State, check_name, check_root, stale_after
 
 WHOLE = {"folds": None, "fold": 1, "validation": 0, "train_size": None}  # in [data]: all images of the folds
 
@@ -92,7 +92,7 @@ def complete(run: Run, data: Data | None, csv: bool, watcher: Watcher, interrupt
 
 def _opened(member: Run | str | Path) -> list[Run]:
     """The run, or the runs in the directory of a cross-validation."""
-    if isinstance(member, str | Path) and (Path(member) / FOLDS).is_file():
+    if isinstance(member, str | Path) and (Path(member) / FOLDS_FILE).is_file():
         return Run.list(member)
     return [Run.open(member)]
 

@@ -12,7 +12,7 @@ from tenfold.storage.files import TEMPORARY, storing, temporary_name
 from tenfold.storage.locks import locked
 from tenfold.storage.paths import absent
 
-FOLDS = "folds.json"  # in the directory of the runs of a cross-validation
+FOLDS_FILE = "folds.json"  # in the directory of the runs of a cross-validation
 LONGEST = 200  # bytes of a name: file systems take 255, and numbers and temporary names need some
 ELSEWHERE = "write elsewhere (--runs DIR for runs)"  # advice if a run can't be written
 WRITABLE = "make the run directory writable, or copy it"  # for a run that is there
