@@ -1,8 +1,8 @@
 """Networks for prediction: a graph as a list of calls, with batch normalisation inside the convolutions.
 
 In a network that is no longer trained, batch normalisation is a scale and a shift of each channel. Both go into the
-kernel and the bias of the convolution before it, which saves a pass over memory; ReLU works in place. Images are
-computed in parts, so that feature maps fit into the cache and memory does not depend on the size of a batch.
+kernel and the bias of the convolution before it, which saves a pass over memory. Images are computed in parts, so that
+feature maps fit into the cache and memory does not depend on the size of a batch.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import torch
 import torch.nn.functional as F
 
 from tenfold.backend import keras
+from tenfold.models import fused
 from tenfold.models.layers import BatchNormalization, Convolution, ReLU6, activate
 
-LARGEST_MAP = 1 << 23  # numbers in the largest feature map of a part of the images
+LARGEST_MAP = 1 << 25  # numbers in the largest feature map of a part of the images
 
 Compute = Callable[[torch.Tensor], torch.Tensor]
 
@@ -108,15 +109,15 @@ class _Convolution:
 
     def __init__(self, layer: Convolution) -> None:
         own: Any = layer
-        self.layer, self.dtype = layer, own.compute_dtype
+        self.layer, self.dtype = layer, getattr(torch, own.compute_dtype)
         self.kernel, self.bias = own.torch_kernel().detach(), own.bias._value.detach() if own.use_bias else None
-        self.activations: list[Compute] = []
-        if own.activation.__name__ != "linear":
-            self.activations.append(lambda y: activate(own, y))
+        self.activations: list[tuple[str, Compute]] = []
+        self._passes: dict[torch.Size, Compute] = {}  # by height and width
+        self._activate(own)
 
     def take(self, layer: Any) -> bool:
         """Take in a layer that is called on the output; false if that is impossible."""
-        if not isinstance(layer, keras.layers.Layer) or layer.compute_dtype != self.dtype:
+        if not isinstance(layer, keras.layers.Layer) or getattr(torch, layer.compute_dtype) != self.dtype:
             return False
         if isinstance(layer, BatchNormalization) and not self.activations:
             scale = torch.rsqrt(layer.moving_variance._value + layer.epsilon)
@@ -125,18 +126,30 @@ class _Convolution:
             self.kernel = (self.kernel * scale[:, None, None, None]).detach()
             self.bias = (shift if self.bias is None else self.bias * scale + shift).detach()
         elif isinstance(layer, ReLU6):
-            self.activations.append(lambda y: F.relu6(y, inplace=True))
+            self.activations.append(("relu6", lambda y: F.relu6(y, inplace=True)))
         elif isinstance(layer, keras.layers.Activation):
-            self.activations.append(lambda y: activate(layer, y))
+            self._activate(layer)
         else:
             return False
         return True
 
+    def _activate(self, layer: Any) -> None:
+        if layer.activation.__name__ != "linear":
+            self.activations.append((layer.activation.__name__, lambda y: activate(layer, y)))
+
     def __call__(self, x: torch.Tensor, **_: bool) -> torch.Tensor:
-        dtype = getattr(torch, self.dtype)
-        if self.kernel.dtype != dtype:
-            self.kernel, self.bias = self.kernel.to(dtype), None if self.bias is None else self.bias.to(dtype)
-        y = self.layer.convolve(x.to(dtype), self.kernel, self.bias)
-        for activation in self.activations:
+        x = x.to(self.dtype)
+        if self.kernel.dtype != x.dtype:
+            self.kernel, self.bias = self.kernel.to(x.dtype), None if self.bias is None else self.bias.to(x.dtype)
+        activations = self.activations
+        if fused.possible(x):
+            if x.shape[2:] not in self._passes:
+                known = activations[0][0] if activations else "linear"
+                self._passes[x.shape[2:]] = fused.convolution(self.layer, self.kernel, self.bias, known, x)
+            y = self._passes[x.shape[2:]](x)
+            activations = [each for each in activations[:1] if each[0] not in fused.ACTIVATIONS] + activations[1:]
+        else:
+            y = self.layer.convolve(x, self.kernel, self.bias)
+        for _name, activation in activations:
             y = activation(y)
         return y

@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 
 from tenfold.backend import keras
-from tenfold.models import depthwise
+from tenfold.models import depthwise, masks
 from tenfold.models.options import Activation, Initial
 
 CHANNELS = {"fast": "channels_first", "plain": "channels_last"}
@@ -221,15 +221,20 @@ class Convolution(Direct):
 
     def convolve(self, x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         """The convolution with this kernel and bias, without activation."""
-        x, layer = _channels_last(x), cast("Any", self)
-        rows = columns = (0, 0)
-        if layer.padding == "same":
-            rows, columns = map(_zeros, x.shape[2:], layer.kernel_size, layer.strides, layer.dilation_rate)
+        x, layer = channels_last(x), cast("Any", self)
+        rows, columns = self.zeros(x.shape[2:])
         if rows[0] != rows[1] or columns[0] != columns[1]:
             x, rows, columns = F.pad(x, [*columns, *rows]), (0, 0), (0, 0)
         weights = kernel.to(x.dtype), None if bias is None else bias.to(x.dtype)
         groups = x.shape[1] // kernel.shape[1]
         return depthwise.convolve(x, *weights, layer.strides, (rows[0], columns[0]), layer.dilation_rate, groups)
+
+    def zeros(self, sides: Sequence[int]) -> list[tuple[int, int]]:
+        """The zeros before and after the rows and the columns of images with these sides (height, width)."""
+        layer: Any = self
+        if layer.padding != "same":
+            return [(0, 0), (0, 0)]
+        return list(map(_zeros, sides, layer.kernel_size, layer.strides, layer.dilation_rate))
 
 
 class Conv2D(Convolution, keras.layers.Conv2D):
@@ -242,7 +247,7 @@ class DepthwiseConv2D(Convolution, keras.layers.DepthwiseConv2D):
         return self.kernel._value.flatten(2).permute(2, 0, 1)[:, None]  # Keras: height, width, in, multiplier
 
 
-def _channels_last(x: torch.Tensor) -> torch.Tensor:
+def channels_last(x: torch.Tensor) -> torch.Tensor:
     """Give images of one channel the strides of `channels_last`; their order in memory is the same either way.
 
     PyTorch decides by the strides. Otherwise it treats these images and all later feature maps as channels-first, and
@@ -383,17 +388,4 @@ class Dropout(Direct, keras.layers.Dropout):
         threshold = min(max(round(256 * self.rate), 1), 255)
         if x.device.type != "cpu":
             return F.dropout(x, threshold / 256)
-        return x * dropout_mask(x, threshold)
-
-
-def dropout_mask(x: torch.Tensor, threshold: int) -> torch.Tensor:
-    """0 with probability threshold/256, else 256/(256 - threshold); shape, dtype and layout of `x`."""
-    seed = int(torch.empty((), dtype=torch.int64).random_())
-    words = np.random.SFC64(seed).random_raw(-(-x.numel() // 8))
-    bits = torch.from_numpy(words.view(np.uint8)[: x.numel()])
-    mask = bits.ge(threshold).to(x.dtype).mul_(256 / (256 - threshold))
-    return mask.as_strided(x.shape, x.stride()) if _dense(x) else mask.view(x.shape)
-
-
-def _dense(x: torch.Tensor) -> bool:
-    return x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)
+        return x * masks.dropout_mask(x, threshold)
