@@ -10,7 +10,7 @@ from tenfold.models import depthwise
 
 
 @pytest.mark.parametrize("trained", [(True, True), (True, False), (False, True)], ids=["both", "input", "kernel"])
-@pytest.mark.parametrize(("size", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2)])
+@pytest.mark.parametrize(("size", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2), (7, 1), (9, 2)])
 def test_values_and_gradients_are_those_of_float32(size: int, stride: int, trained: tuple[bool, bool]) -> None:
     torch.manual_seed(0)
     shapes = [(4, 6, 11, 8), (6, 1, size, size), (6,)]
