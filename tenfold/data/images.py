@@ -114,7 +114,7 @@ def file_bytes(path: str | Path, most: int) -> bytes:
     """The content of an image file. Raises ImageError if it can't be read, is no regular file or is larger."""
     try:
         with _stream(path) as stream:
-            content = stream.read(most + 1)
+            content = _rest(stream, most + 1)
     except (OSError, ValueError) as error:
         raise ImageError(f"it can't be read: {_reason(error)}") from None
     if len(content) > most:
@@ -168,9 +168,18 @@ def _jpeg_bytes(stream: BinaryIO) -> bytes:
     start = stream.tell()
     content = stream.read(len(START))
     if content == START:
-        content += stream.read(MAX_JPEG_BYTES)
+        stream.seek(start)
+        content = _rest(stream, MAX_JPEG_BYTES)
     stream.seek(start)
     return content if len(START) < len(content) < MAX_JPEG_BYTES else b""
+
+
+def _rest(stream: BinaryIO, most: int) -> bytes:
+    """At most so many of the next bytes: `read` takes memory for as many as it is asked for, even if fewer are there."""
+    start = stream.tell()
+    there = stream.seek(0, os.SEEK_END) - start
+    stream.seek(start)
+    return stream.read(min(there, most))
 
 
 def _reason(error: Exception) -> str:

@@ -10,7 +10,7 @@ from tenfold.recipe.sections import Resize
 MOST_PIXELS = 1 << 24  # larger images go to Pillow, strip by strip
 ENOUGH = 1.25  # a large image is decoded at no less than this many times its final size, then interpolated
 START, EXIF, ORIENTATION = b"\xff\xd8\xff", b"Exif\x00\x00", 0x112
-NEAR = 1 << 16  # bytes at the start of a file in which EXIF stands
+APP1, SCAN = 0xE1, 0xDA  # the segment that holds EXIF, and the one after which pixels come
 
 
 def decode_jpeg(content: bytes, shape: tuple[int, int, int] | None, resize: Resize | None) -> np.ndarray | None:
@@ -67,20 +67,34 @@ def _header(content: bytes) -> tuple[int, int, int, int] | None:
 
 def orientation(content: bytes) -> int:
     """How the EXIF data of a JPEG say that the image is turned, 1 to 8; 1 if they do not say it or can't be read."""
-    start = content.find(EXIF, 0, NEAR)
-    if start < 0:
+    found = exif_data(content)
+    if not found:
         return 1
     from PIL import Image
 
     exif = Image.Exif()
     try:
-        exif.load(content[start : start + NEAR])
-        found = exif.get(ORIENTATION, 1)
+        exif.load(found)
+        turn = exif.get(ORIENTATION, 1)
     except MemoryError:
         raise
     except Exception:  # odd tags must not lose the pixels
         return 1
-    return found if found in range(1, 9) else 1
+    return turn if turn in range(1, 9) else 1
+
+
+def exif_data(content: bytes) -> bytes:
+    """The EXIF data of a JPEG, from the segments before its pixels; nothing if there are none."""
+    at = 2
+    while content[at : at + 1] == b"\xff" and len(content) > at + 3 and content[at + 1] != SCAN:
+        if content[at + 1] == 0xFF:  # a filling byte
+            at += 1
+            continue
+        end = at + 2 + max(2, int.from_bytes(content[at + 2 : at + 4], "big"))
+        if content[at + 1] == APP1 and content.startswith(EXIF, at + 4):
+            return content[at + 4 : end]
+        at = end
+    return b""
 
 
 def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:

@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -378,3 +379,15 @@ def test_folders_are_searched_in_order_and_only_for_regular_files(tmp_path: Path
 def test_damaged_images_of_all_formats_are_read_or_refused() -> None:
     """`python -m drill.images 20000` tries more of them."""
     assert set(outcomes(600, seed=1)) == {"read", "refused"}
+
+
+def test_a_small_file_is_not_read_with_memory_for_the_largest(tmp_path: Path) -> None:
+    path = tmp_path / "image.jpg"
+    Image.fromarray(np.full((8, 8, 3), 90, np.uint8)).save(path)
+    tracemalloc.start()
+    try:
+        assert len(images.file_bytes(path, 1 << 28)) == path.stat().st_size
+        read_image(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()

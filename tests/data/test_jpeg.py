@@ -62,6 +62,23 @@ def test_odd_exif_data_do_not_lose_the_pixels() -> None:
         assert decode_jpeg(damaged, None, None).shape == (24, 32, 3)
 
 
+def test_exif_data_stand_in_a_segment_before_the_pixels() -> None:
+    """Those of a thumbnail or of other bytes that look alike turn nothing; other segments may come before them."""
+    turned, plain = with_orientation(drawn(2), 6), encoded(drawn(2), "JPEG")
+    segment = exif_segment(turned)
+    comment = b"\xff\xfe\x00\x05abc"
+    for before in (b"", comment, comment + b"\xff\xff"):
+        assert orientation(plain[:2] + before + segment + plain[2:]) == 6
+    held = b"\xff\xe4" + (len(segment) + 2).to_bytes(2, "big") + segment
+    for content in (plain + segment, plain[:2] + held + plain[2:], plain[:2] + b"\xff\xe1", plain[:2] + segment[:9]):
+        assert orientation(content) == 1
+
+
+def exif_segment(content: bytes) -> bytes:
+    at = content.find(b"Exif\0\0") - 4
+    return content[at : at + 2 + int.from_bytes(content[at + 2 : at + 4], "big")]
+
+
 def test_what_is_no_ordinary_jpeg_is_left_to_pillow() -> None:
     whole = encoded(drawn(0), "JPEG")
     cmyk = io.BytesIO()
