@@ -175,7 +175,7 @@ def _jpeg_bytes(stream: BinaryIO) -> bytes:
 
 
 def _rest(stream: BinaryIO, most: int) -> bytes:
-    """At most so many of the next bytes: `read` takes memory for as many as it is asked for, even if fewer are there."""
+    """At most so many of the next bytes: `read` takes memory for what it is asked for, even if less is there."""
     start = stream.tell()
     there = stream.seek(0, os.SEEK_END) - start
     stream.seek(start)
