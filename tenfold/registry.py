@@ -29,15 +29,20 @@ class Registry(Generic[T]):
         self.kind = kind
         self._home, self._without, self._by_file = home, without, by_file
         self._entries: dict[str, T] = {}
+        self._modules: dict[str, str] = {}  # in which the entries are
         self._complete = False
 
-    def add(self, name: str) -> Callable[[T], T]:
-        """Decorator: register the function or class under `name`. Raises ValueError if the name is taken."""
+    def add(self, name: str, module: str | None = None) -> Callable[[T], T]:
+        """Decorator: register the function or class under `name`. Raises ValueError if the name is taken.
+
+        module: the one that the entry belongs to, by default that of the function or class.
+        """
 
         def register(entry: T) -> T:
             if name in self._entries:
                 raise ValueError(f"two {self.kind}s are named {name!r}")
             self._entries[name] = entry
+            self._modules[name] = module or entry.__module__
             return entry
 
         return register
@@ -72,9 +77,14 @@ class Registry(Generic[T]):
         self._complete = True  # the modules may ask for names themselves
         try:
             home = importlib.import_module(self._home)
+            places = {self._home: 0}
             for module in pkgutil.walk_packages(getattr(home, "__path__", []), f"{self._home}."):
                 if module.name.rpartition(".")[2] not in self._without:
                     importlib.import_module(module.name)
+                    places[module.name] = len(places)
+            # Whatever was imported first, the order is that of the modules, and theirs.
+            self._entries = dict(sorted(self._entries.items(),
+                                        key=lambda each: places.get(self._modules[each[0]], len(places))))
             load_installed()
             load_named()
         except BaseException:

@@ -11,7 +11,7 @@ from tenfold.data.splits import prepare
 from tenfold.errors import TenfoldError
 from tenfold.models import build
 from tenfold.recipe import DataSection, ModelSection, Recipe, options_of, shipped
-from tenfold.registry import AUGMENTATIONS, DATASETS, METRICS, MODELS, OPTIMIZERS, PLOTS, RUNTIMES, Registry
+from tenfold.registry import AUGMENTATIONS, DATASETS, FINDINGS, METRICS, MODELS, OPTIMIZERS, PLOTS, RUNTIMES, Registry
 from tenfold.training import engine, optimizers
 from tenfold.training.augment import Batch, augmented
 from tenfold.training.loader import Loader
@@ -27,6 +27,20 @@ def test_everything_registered_has_a_plain_name(registry: Registry) -> None:
     for name in registry.names():
         assert name == name.lower()
         assert " " not in name
+
+
+@pytest.mark.parametrize("registry", [METRICS, PLOTS, FINDINGS], ids=lambda r: r.kind)
+def test_the_order_does_not_depend_on_what_was_imported_first(registry: Registry, monkeypatch: pytest.MonkeyPatch,
+                                                              ) -> None:
+    names = registry.names()
+    by_module: dict[str, list[str]] = {}
+    for name in names:
+        by_module.setdefault(registry._modules[name], []).append(name)
+    last_first = [name for module in reversed(by_module) for name in by_module[module]]
+    assert last_first != names or len(by_module) == 1
+    monkeypatch.setattr(registry, "_entries", {name: registry._entries[name] for name in last_first})
+    monkeypatch.setattr(registry, "_complete", False)
+    assert registry.names() == names
 
 
 @pytest.mark.parametrize("name", DATASETS.names())

@@ -61,7 +61,7 @@ def _add(name: str, title: str, *levels: Any) -> Callable[[Function], Function]:
     """Decorator: register a function as a corruption, with its parameter at each severity from 1 to 5."""
 
     def register(function: Function) -> Function:
-        CORRUPTIONS.add(name)(Corruption(name, title, function, levels))
+        CORRUPTIONS.add(name, function.__module__)(Corruption(name, title, function, levels))
         return function
 
     return register

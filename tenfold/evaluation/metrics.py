@@ -89,7 +89,7 @@ def _add(name: str, title: str, short: str, **more: Any) -> Callable[[Function],
     """Decorator: register a function as a metric."""
 
     def register(function: Function) -> Function:
-        METRICS.add(name)(Metric(name, function, title, short, **more))
+        METRICS.add(name, function.__module__)(Metric(name, function, title, short, **more))
         return function
 
     return register

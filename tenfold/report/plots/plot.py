@@ -41,7 +41,7 @@ def plot(name: str, title: str, caption: str, section: str = FURTHER) -> Callabl
     """Decorator: register a function as a plot."""
 
     def register(function: Draw) -> Draw:
-        PLOTS.add(name)(Plot(name, title, caption, function, section))
+        PLOTS.add(name, function.__module__)(Plot(name, title, caption, function, section))
         return function
 
     return register
