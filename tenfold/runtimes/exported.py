@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tenfold.run import Run
 
 KEY = "tenfold"  # of the facts, in the metadata of every format
+PART = 64  # images of a large batch that one thread computes: threads that share an image wait for each other
 OUTPUTS = ("probabilities", "calibrated", "features", "logits")  # of every exported model, in this order
 
 
@@ -58,6 +59,16 @@ class Exported:
     def outputs(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         """All outputs for one batch, uint8 [b, *shape], computed once."""
         return dict(zip(OUTPUTS, self._compute(batch, OUTPUTS), strict=True))
+
+
+def parts(batch: np.ndarray) -> list[np.ndarray]:
+    """A batch in parts of at most PART images."""
+    return [batch[start : start + PART] for start in range(0, len(batch), PART)]
+
+
+def joined(found: Iterable[Sequence[np.ndarray]]) -> list[np.ndarray]:
+    """The outputs of a batch from those of its parts, in their order."""
+    return [np.concatenate(each) for each in zip(*found, strict=True)]
 
 
 def read_facts(path: Path, text: str | None) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from tenfold import machine
 from tenfold.errors import ModelFileError, first_line
 from tenfold.extras import needed_for
 from tenfold.registry import RUNTIMES
-from tenfold.runtimes.exported import KEY, Exported, check_source, of_run, read_facts
+from tenfold.runtimes.exported import KEY, PART, Exported, check_source, joined, of_run, parts, read_facts
 
 if TYPE_CHECKING:
     from tenfold.run import Run
@@ -34,19 +36,27 @@ def open_file(path: Path) -> Exported:
     """An exported ONNX file. Raises ModelFileError if it is damaged or not from Tenfold, MissingExtraError."""
     with needed_for("the runtime onnx", "export"):
         import onnxruntime
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = machine.current("float32").threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # errors are raised as well
+    threads = machine.current("float32").threads
+
+    @cache
+    def session(of_threads: int) -> Any:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = of_threads, 1
+        options.log_severity_level = 4  # errors are raised as well
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        content = path.read_bytes()
+        facts = session(threads).get_modelmeta().custom_metadata_map.get(KEY)
     except Exception as error:  # ONNX Runtime's errors have no common class
         raise ModelFileError(f"{path}: can't be opened as an ONNX model: {first_line(error)}; export it again with "
                              "`tenfold export RUN onnx`") from None
-    facts = read_facts(path, session.get_modelmeta().custom_metadata_map.get(KEY))
 
     def compute(batch: np.ndarray, outputs: Sequence[str]) -> list[np.ndarray]:
-        found: list[np.ndarray] = session.run(outputs, {"pixels": batch})
-        return found
+        if threads == 1 or len(batch) <= PART:
+            return list(session(threads).run(outputs, {"pixels": batch}))
+        single = session(1)
+        with ThreadPoolExecutor(threads) as pool:
+            return joined(pool.map(lambda part: single.run(outputs, {"pixels": part}), parts(batch)))
 
-    return Exported(facts, compute)
+    return Exported(read_facts(path, facts), compute)

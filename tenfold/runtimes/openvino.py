@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from tenfold import machine
 from tenfold.errors import ModelFileError, first_line
 from tenfold.extras import needed_for
 from tenfold.registry import RUNTIMES
-from tenfold.runtimes.exported import KEY, Exported, check_source, of_run, read_facts
+from tenfold.runtimes.exported import KEY, PART, Exported, check_source, joined, of_run, parts, read_facts
 
 if TYPE_CHECKING:
     from tenfold.run import Run
@@ -36,15 +37,14 @@ def open_file(path: Path) -> Exported:
     with needed_for("the runtime openvino", "export"):
         import openvino
     core = openvino.Core()
-    settings = {
-        "INFERENCE_PRECISION_HINT": "f32",  # by default it computes in bfloat16 where the processor can
-        "INFERENCE_NUM_THREADS": machine.current("float32").threads, "PERFORMANCE_HINT": "LATENCY",
-    }
+    threads = machine.current("float32").threads
+    settings = {  # by default it computes in bfloat16 where the processor can
+        "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
     try:
         model = core.read_model(path / GRAPH)
         text = model.get_rt_info([KEY]).astype(str) if model.has_rt_info([KEY]) else None
         facts = read_facts(path, text)
-        compiled = core.compile_model(model, "CPU", settings)
+        compiled = core.compile_model(model, "CPU", {**settings, "PERFORMANCE_HINT": "LATENCY"})
     except ModelFileError:
         raise
     except Exception as error:  # OpenVINO raises RuntimeErrors of many lines
@@ -52,8 +52,23 @@ def open_file(path: Path) -> Exported:
                              "with `tenfold export RUN openvino`") from None
     request = compiled.create_infer_request()
 
+    @cache
+    def queue() -> Any:
+        return openvino.AsyncInferQueue(core.compile_model(model, "CPU", {**settings, "NUM_STREAMS": threads}), threads)
+
     def compute(batch: np.ndarray, outputs: Sequence[str]) -> list[np.ndarray]:
-        request.infer({"pixels": batch})
-        return [np.array(request.get_tensor(output).data) for output in outputs]
+        def read(request: Any) -> list[np.ndarray]:
+            return [np.array(request.get_tensor(output).data) for output in outputs]
+
+        if threads == 1 or len(batch) <= PART:
+            request.infer({"pixels": batch})
+            return read(request)
+        found: dict[int, list[np.ndarray]] = {}
+        side_by_side = queue()
+        side_by_side.set_callback(lambda request, number: found.update({number: read(request)}))
+        for number, part in enumerate(parts(batch)):
+            side_by_side.start_async({"pixels": part}, number)
+        side_by_side.wait_all()
+        return joined(found[number] for number in sorted(found))
 
     return Exported(facts, compute)

@@ -22,6 +22,7 @@ from tenfold.recipe import Recipe
 from tenfold.registry import FORMATS, RUNTIMES
 from tenfold.run import Run, State
 from tenfold.runtimes import Predictor, choose, open_export, open_predictor
+from tenfold.runtimes.exported import PART
 from tenfold.training import fit
 
 MODELS: dict[str, dict[str, Any]] = {
@@ -110,6 +111,21 @@ def test_predictions_are_the_same_for_any_batch_size(kind: str, predictor: Predi
         np.testing.assert_allclose(answer(images, batch_size=size), whole, rtol=1e-4, atol=1e-5)
     none = answer(images[:0])
     assert (none.shape, none.dtype) == ((0, whole.shape[1]), np.float32)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+def test_the_parts_of_a_large_batch_come_back_in_order(runtime: str, threads: int, trained: dict[str, Run],
+                                                       rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch,
+                                                       ) -> None:
+    monkeypatch.setenv("TENFOLD_THREADS", str(threads))
+    predictor = open_predictor(trained["cnn"], runtime)
+    images = rng.integers(0, 256, (3 * PART + 5, 32, 32, 3), np.uint8)
+    for _ in range(2):
+        logits, features = predictor.logits_and_features(images, batch_size=len(images))
+        expected = predictor.logits_and_features(images, batch_size=PART)
+        np.testing.assert_allclose(logits, expected[0], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(features, expected[1], rtol=1e-4, atol=1e-5)
 
 
 class Gathered:
