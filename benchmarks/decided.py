@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,7 +137,8 @@ def unknown_areas(drawn: Sequence[tuple[Path, Mapping[str, np.ndarray]]]) -> dic
     """The area under the ROC curve of each score in each run, and the mean over all with its interval.
 
     drawn: the path of each run, and images that are unknown to it by name. "chosen" is the score of the run's rules;
-    "difference" is its gain over the maximum softmax on the same images, with its paired interval and p-value.
+    "difference" is its gain over the maximum softmax on the same images, with its paired interval and p-value for these
+    draws; "over_draws" has the gain of each, and Student's interval for further draws.
     """
     rows, spreads = [], []
     for path, strangers in drawn:
@@ -144,13 +146,25 @@ def unknown_areas(drawn: Sequence[tuple[Path, Mapping[str, np.ndarray]]]) -> dic
             areas, spread, chosen, others = _areas(path, images)
             rows.append({"run": path.name, "unknown": name, "chosen": chosen, "left_out": others, "areas": areas})
             spreads.append(spread)
+    gains = np.array([row["areas"]["chosen"] - row["areas"]["maximum softmax"] for row in rows])
     mean = np.mean([[row["areas"]["chosen"], row["areas"]["maximum softmax"]] for row in rows], axis=0)
     resampled = np.mean(spreads, axis=0)
     interval, p = verdict(resampled[0] - resampled[1])
     return {"rows": rows, "chosen": {"mean": float(mean[0]), "interval": percentile_interval(resampled[0])},
             "maximum softmax": {"mean": float(mean[1]), "interval": percentile_interval(resampled[1])},
             "difference": {"mean": float(mean[0] - mean[1]), "interval": interval, "p": p},
+            "over_draws": {"gains": gains.tolist(), "interval": _over_draws(gains)},
             "means": {name: float(np.mean([row["areas"][name] for row in rows])) for name in rows[0]["areas"]}}
+
+
+def _over_draws(gains: np.ndarray) -> list[float] | None:
+    """Student's 95 % interval of the mean gain; None for a single draw."""
+    from scipy.special import stdtrit
+
+    if len(gains) < 2:
+        return None
+    half = float(stdtrit(len(gains) - 1, 0.975)) * float(gains.std(ddof=1)) / math.sqrt(len(gains))
+    return [float(gains.mean()) - half, float(gains.mean()) + half]
 
 
 def _areas(path: Path, images: np.ndarray) -> tuple[dict[str, float], np.ndarray, str, dict[str, float]]:

@@ -21,7 +21,7 @@ from benchmarks import record
 from benchmarks.side_by_side import log
 from tenfold import comparison
 from tenfold.recipe import Recipe
-from tenfold.run import Run
+from tenfold.run import Run, State
 
 IMAGES = "cifar10/plain_text/train-*.parquet"  # in TENFOLD_DATA
 MEMBERS, TEST, VALIDATION = 3, 10_000, 1000
@@ -60,7 +60,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """The accuracy of the teacher and of each kind of student, the part that is kept, and the paired differences."""
     members = [tenfold.train(recipe("member", arguments, seed), runs=arguments.runs, name="member", resume=True)
                for seed in range(MEMBERS)]
-    known = [run for run in Run.list(arguments.runs) if run.recipe().model.name == "ensemble"]
+    known = [run for run in Run.list(arguments.runs)
+             if run.recipe().model.name == "ensemble" and run.status().state == State.FINISHED]
     teacher = known[-1] if known else tenfold.ensemble(members, runs=arguments.runs, name="teacher")
     log(f"teacher: {_accuracy(teacher):.4f}")
     made = students(arguments, teacher)

@@ -11,6 +11,7 @@ without them; then all scores compete.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,7 +20,7 @@ import numpy as np
 from tenfold.decisions.unknowns import LEAST, LOGIT_SCORES, SCORES, Arrays, Evidence, Score, principal, project
 
 TURNS = 5
-ITERATIONS = 300  # of a logistic regression
+ITERATIONS, TOLERANCE = 300, 1e-3  # of a logistic regression
 USUAL = "maximum logit"  # of a model with too few classes to leave some out
 
 
@@ -67,11 +68,14 @@ def left_out(train: Evidence, held: Evidence, frozen: bool) -> dict[str, float]:
 
 def _fitted_again(known: Evidence, images: Evidence, space: Arrays) -> tuple[Evidence, Evidence]:
     """Both with the logits of a logistic regression that is fitted to `known`, on its principal directions."""
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     x, x_images = (project(space, each.features) for each in (known, images))
     scale = max(float(x.std(axis=0).max()), LEAST)
-    fitted = LogisticRegression(max_iter=ITERATIONS).fit(x / scale, known.labels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # nearly fitted is enough to choose a score
+        fitted = LogisticRegression(max_iter=ITERATIONS, tol=TOLERANCE).fit(x / scale, known.labels)
     margins = [fitted.decision_function(each / scale) for each in (x, x_images)]
     logits = [each if each.ndim == 2 else np.stack([-each / 2, each / 2], axis=1) for each in margins]
     return replace(known, logits=logits[0]), replace(images, logits=logits[1])

@@ -25,6 +25,14 @@ LEVELS = (0.9, 0.95)  # that are always fitted
 FOLDS = "folds"  # the "split" of rules that were fitted on all images, each predicted by the model without its fold
 
 
+def guaranteed(fitted: Mapping[str, Any]) -> bool:
+    """Whether the rules keep what they say of sets and accepted answers; fitted: what they were fitted on.
+
+    Over folds, only the sets promise something, and less than their level; rules with a reason promise nothing.
+    """
+    return fitted["split"] != FOLDS and not fitted["reason"]
+
+
 class Decision(StrEnum):
     """What to do with an answer."""
 

@@ -153,7 +153,7 @@ def reason(dataset: Dataset) -> str:
     if dataset.calibration is not None:
         return ""
     return ("no images were held out for calibration: the rules are fitted on the validation images, which have also "
-            "chosen the epoch, so they may promise too much")
+            "chosen the epoch and the score for unknown images, so they may promise too much")
 
 
 def _unknowns(on: Evidence, held: Evidence, train: Evidence, false_rejects: float, frozen: bool,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+BLOCK = 10_000  # images whose features are read at a time
 CANDIDATES = 3  # times as many of the least sure images as are chosen
 
 
@@ -24,7 +25,7 @@ def choose(probabilities: np.ndarray, features: np.ndarray, count: int, seed: in
     rng, margin = np.random.default_rng(seed), margins(probabilities)
     order = rng.permutation(len(margin))  # equal margins in random order
     candidates = order[np.argsort(margin[order], kind="stable")][: CANDIDATES * count]
-    rows, weights = _unit(features)[candidates], np.maximum(1 - margin[candidates], 1e-6)
+    rows, weights = _unit(features, candidates), np.maximum(1 - margin[candidates], 1e-6)
     nearest, left = np.full(len(rows), 2.0), np.ones(len(rows), bool)
     chosen = np.empty(count, np.int64)
     for number in range(count):
@@ -37,8 +38,12 @@ def choose(probabilities: np.ndarray, features: np.ndarray, count: int, seed: in
     return candidates[chosen]
 
 
-def _unit(features: np.ndarray) -> np.ndarray:
-    """Standardised features of length 1, float32 [n, d]."""
-    deviation = features.std(axis=0, dtype=np.float64)
-    rows = ((features - features.mean(axis=0, dtype=np.float64)) / np.where(deviation > 0, deviation, 1))
+def _unit(features: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """The features of the chosen images, standardised over all images, of length 1: float32 [chosen, d]."""
+    mean = features.mean(axis=0, dtype=np.float64)
+    squares = np.zeros_like(mean)
+    for start in range(0, len(features), BLOCK):  # the features of all images in float64 may not fit into memory
+        squares += np.square(features[start : start + BLOCK] - mean).sum(axis=0)
+    deviation = np.sqrt(squares / len(features))
+    rows = (features[chosen] - mean) / np.where(deviation > 0, deviation, 1)
     return (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)).astype(np.float32)

@@ -68,7 +68,7 @@ def estimate(labels: np.ndarray, known: np.ndarray, unlabelled: np.ndarray, chan
     loss = accuracy - value
     value = min(max(value, 0.0), 1.0)
     spread = max(value * (1 - value), FLOOR * (1 - FLOOR))
-    sampling = NORMAL * math.sqrt(spread * (1 / len(unlabelled) + 1 / len(labels)))
+    sampling = NORMAL * math.sqrt(spread * (1 / matched(len(unlabelled), batch) + 1 / len(labels)))
     half = math.hypot(float(np.quantile(errors, LEVEL)) * (max(loss, 0) + FLOOR), sampling)
     low, high = max(value - half, 0.0), min(value + half, 1.0)
     if shares_changed:
@@ -97,10 +97,15 @@ def match(probabilities: np.ndarray, shares: np.ndarray, batch: int) -> float:
     classes = np.repeat(np.arange(len(shares)), counts)
     order = np.random.default_rng(0).permutation(len(probabilities))
     values = []
-    for number in range(min(len(order) // batch, MOST_BATCHES)):
+    for number in range(matched(len(order), batch) // batch):
         table = probabilities[order[number * batch : (number + 1) * batch]][:, classes]
         values.append(table[linear_sum_assignment(table, maximize=True)].mean())
     return float(np.mean(values))
+
+
+def matched(count: int, batch: int) -> int:
+    """How many of `count` images are matched: whole batches, and not more of them than needed for a steady mean."""
+    return batch * min(count // batch, MOST_BATCHES)
 
 
 def difference_of_confidences(right: np.ndarray, known: np.ndarray, unlabelled: np.ndarray) -> float:

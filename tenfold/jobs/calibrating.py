@@ -18,6 +18,8 @@ from tenfold.progress import Watcher
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.run import Run
 
+LEAST = 1e-6  # of a fraction that is asked for, and of what it leaves
+
 
 def calibrate(run: Run | str | Path, *, levels: Sequence[float] = (), accuracy: float | None = None,
               false_rejects: float = FALSE_REJECTS, data: Data | None = None,
@@ -32,9 +34,9 @@ def calibrate(run: Run | str | Path, *, levels: Sequence[float] = (), accuracy: 
     the run has no validation split, if its data set has changed, or if another process is writing it.
     """
     for name, values in (("levels", levels), ("accuracy", [accuracy]), ("false_rejects", [false_rejects])):
-        wrong = [value for value in values if value is not None and not 0 < value < 1]
+        wrong = [value for value in values if value is not None and not LEAST <= value <= 1 - LEAST]
         if wrong:
-            raise UsageError(f"{name}: received {wrong[0]:g}; expected a fraction between 0 and 1, as in 0.99")
+            raise UsageError(f"{name}: received {wrong[0]!r}; expected a fraction between 0 and 1, as in 0.99")
     run, watcher = Run.open(run), chosen_watcher(watcher)
     machine.check(watcher.notice)
     with run.writing():
@@ -50,5 +52,7 @@ def fit_rules(run: Run, dataset: Dataset, wanted: Wanted, watcher: Watcher) -> d
     fitted = found["fitted"]
     images = "images in folds" if fitted["split"] == "folds" else f"{fitted['split']} images"
     watcher.notice(f"decision rules fitted on {fitted['images']:,} {images}")
+    if found["unknown"] is None:
+        watcher.notice(f"no image is called unknown: {found['unknown_refused']}")
     exporting.renew(run, watcher)
     return found

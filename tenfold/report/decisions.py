@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tenfold.decisions.abstention import most
-from tenfold.decisions.rules import FOLDS
+from tenfold.decisions.rules import FOLDS, guaranteed
 from tenfold.evaluation.metrics import metric
 
 FEATURED = "lac"  # the method of the sets that `tenfold predict` shows
@@ -20,7 +20,7 @@ def sentences(decisions: Mapping[str, Any]) -> list[str]:
     fitted, tested = decisions["fitted"], decisions.get("tested")
     found = [_void(fitted["reason"])] if fitted["reason"] else []
     found += _over_folds(decisions) if fitted["split"] == FOLDS else []
-    found += _answers(decisions["accepted"], tested, fitted["split"] != FOLDS)
+    found += _answers(decisions["accepted"], tested, fitted)
     found += _unknown(decisions, tested)
     found += [f"Prediction sets at {100 * each['level']:g} % need {each['needed']:,} calibration images; there are "
               f"{fitted['images']:,}." for each in decisions["refused"]]
@@ -41,7 +41,7 @@ def _over_folds(decisions: Mapping[str, Any]) -> list[str]:
                     f"usually of about {100 * each['level']:g} %." for each in sets]
 
 
-def _answers(rule: Mapping[str, Any], tested: Mapping[str, Any] | None, guaranteed: bool) -> list[str]:
+def _answers(rule: Mapping[str, Any], tested: Mapping[str, Any] | None, fitted: Mapping[str, Any]) -> list[str]:
     """How many images are answered, how accurately, and what is guaranteed."""
     accuracy, text = f"{100 * rule['accuracy']:g} %", metric("accuracy").text
     if rule["threshold"] is None:
@@ -57,12 +57,12 @@ def _answers(rule: Mapping[str, Any], tested: Mapping[str, Any] | None, guarante
                      f"{text(tested['accuracy'])}.")
     found.append(f"An answer is accepted if its probability is above {100 * rule['threshold']:.1f} %."
                  if rule["threshold"] else "Every answer is accepted, unless the image is unknown.")
-    if guaranteed:
+    if guaranteed(fitted):
         found.append(f"Accepted answers to further images of the same kind are at least {accuracy} accurate. This "
                      f"guarantee, fitted on {rule['images']:,} calibration images, holds for 95 of 100 models.")
     else:
-        found.append(f"Accepted answers should be {accuracy} accurate, but that is not guaranteed: the threshold suits "
-                     "each member, not their mean.")
+        why = ": the threshold suits each member, not their mean" if fitted["split"] == FOLDS else ""
+        found.append(f"Accepted answers should be {accuracy} accurate, but that is not guaranteed{why}.")
     return found
 
 

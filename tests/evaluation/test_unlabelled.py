@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tenfold.evaluation.unlabelled import Changed, difference_of_confidences, estimate, match
+from tenfold.evaluation.unlabelled import Changed, difference_of_confidences, estimate, match, matched
 
 K = 5
 
@@ -82,3 +82,8 @@ def test_few_images_strange_ones_and_wide_intervals_are_refused(reference, chang
     assert "after any of the known changes" in estimate(*reference, p, changed, 0.1, False).reasons[0]
     wrong = [Changed(each.kind, each.accuracy / 3, each.probabilities, each.new) for each in changed]
     assert "the interval would go from" in estimate(*reference, p[:300] * 0 + 0.2, wrong, 0.1, False).reasons[-1]
+
+
+def test_images_are_matched_in_whole_batches_and_not_more_than_six() -> None:
+    """The sampling error is that of so many images."""
+    assert [matched(count, 500) for count in (500, 999, 1000, 10_000)] == [500, 500, 1000, 3000]

@@ -90,7 +90,8 @@ def test_levels_and_accuracy_are_fitted_on_request(run: Run) -> None:
 
 
 @pytest.mark.parametrize(("values", "reason"), [
-    ({"accuracy": 1.0}, "accuracy: received 1"), ({"levels": [0.9, 0]}, "levels: received 0"),
+    ({"accuracy": 1.0}, "accuracy: received 1.0"), ({"accuracy": 1 - 1e-16}, "accuracy: received 0.9999999999999999"),
+    ({"false_rejects": 1e-17}, "false_rejects: received 1e-17"), ({"levels": [0.9, 0]}, "levels: received 0"),
     ({"false_rejects": 2}, "false_rejects: received 2"),
 ])
 def test_a_value_outside_its_range_is_one_line_and_changes_nothing(run: Run, values: dict, reason: str) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 from made_runs import DIGITS, decided, digits, material, run_of
 
+from tenfold.decisions.unknowns import Evidence
+from tenfold.evaluation import deciding
+from tenfold.export.formats.html import meaning
 from tenfold.report import Material, html
 from tenfold.report.decisions import sentences, set_rows
 from tenfold.report.plots import plot_named
@@ -43,6 +47,28 @@ def test_the_sentences_say_what_is_void_or_refused(made):
         "Prediction sets at 95 % need 19 calibration images; there are 12."]
     assert sentences({}) == []
     assert set_rows(weak)[1] == set_rows({})[1] == []
+
+
+def test_rules_without_calibration_images_promise_nothing(made):
+    """Neither the report nor the web page says what holds only with them."""
+    fitted = {"split": "validation", "images": 300, "reason": "it is void"}
+    assert made.decisions["accepted"]["threshold"] is not None
+    said = sentences({**made.decisions, "fitted": fitted})
+    assert said[0] == "Nothing below is guaranteed: it is void."
+    assert "Accepted answers should be 90 % accurate, but that is not guaranteed." in said
+    rules = deciding.fit(*[evidence()] * 3, 1.0, deciding.Wanted(accuracy=0.5), False, fitted)
+    assert "that may be the true one: for about 90 of 100 images" in meaning(rules)
+    assert "about 50 % are right" in meaning(rules)
+    sure = dataclasses.replace(rules, fitted={**fitted, "split": "calibration", "reason": ""})
+    assert "for 90 of 100 images" in meaning(sure)
+    assert "at least 50 % are right" in meaning(sure)
+
+
+def evidence() -> Evidence:
+    rng = np.random.default_rng(0)
+    labels = np.arange(300) % 3
+    logits = (3 * np.eye(3)[labels] + rng.normal(size=(300, 3))).astype(np.float32)
+    return Evidence(logits, logits, labels)
 
 
 def test_the_curve_and_the_refused_images_are_drawn(made, tmp_path):

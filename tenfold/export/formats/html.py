@@ -16,7 +16,7 @@ import jinja2
 import numpy as np
 
 from tenfold.decisions.conformal import Sets
-from tenfold.decisions.rules import FOLDS, KEY, LEVEL, Rules
+from tenfold.decisions.rules import KEY, LEVEL, Rules, guaranteed
 from tenfold.errors import RunError, first_line
 from tenfold.evaluation.metrics import metric
 from tenfold.export.formats import Answer, Format, onnx
@@ -155,11 +155,12 @@ def meaning(rules: Rules | None) -> str:
     if rules is None:
         return ""
     found = []
+    sure = guaranteed(rules.fitted)
     if isinstance(rules.sets_at(LEVEL), Sets):
-        found.append(f"“Probably” names the classes that may be the true one: for {100 * LEVEL:g} of 100 images, it is "
-                     "among them.")
+        found.append(f"“Probably” names the classes that may be the true one: for {'' if sure else 'about '}"
+                     f"{100 * LEVEL:g} of 100 images, it is among them.")
     if rules.accepting.threshold is not None:
-        least = "about" if rules.fitted["split"] == FOLDS else "at least"
+        least = "at least" if sure else "about"
         found.append(f"Of the accepted answers, {least} {100 * rules.accepting.accuracy:g} % are right.")
     return " ".join([*found, "This holds only for images like those of the training."] if found else [])
 
