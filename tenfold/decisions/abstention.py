@@ -24,14 +24,13 @@ class Curve:
 
     fraction: np.ndarray
     accuracy: np.ndarray
-    confidence: np.ndarray
 
 
 def curve(confidence: np.ndarray, correct: np.ndarray) -> Curve:
     """The risk–coverage curve (El-Yaniv & Wiener 2010) of n > 0 images; confidence: float [n], correct: bool [n]."""
     order, ends = _ordered(confidence)
     answered = ends + 1
-    return Curve(answered / len(order), np.cumsum(correct[order])[ends] / answered, confidence[order][ends])
+    return Curve(answered / len(order), np.cumsum(correct[order])[ends] / answered)
 
 
 def area(confidence: np.ndarray, correct: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:

@@ -41,7 +41,9 @@ class Estimate:
     reasons: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "reasons": list(self.reasons), "tells": not self.reasons}
+        """As JSON has it; without accuracy and interval, if there are reasons for not trusting them."""
+        hidden = dict.fromkeys(("value", "low", "high")) if self.reasons else {}
+        return {**asdict(self), **hidden, "reasons": list(self.reasons), "tells": not self.reasons}
 
 
 def estimate(labels: np.ndarray, known: np.ndarray, unlabelled: np.ndarray, changed: Sequence[Changed], new: float,

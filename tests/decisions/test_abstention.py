@@ -25,7 +25,6 @@ def test_the_curve_counts_the_surest_images_first():
     found = curve(np.array([0.9, 0.5, 0.7, 0.7]), np.array([True, False, True, False]))
     assert found.fraction.tolist() == [0.25, 0.75, 1.0]
     assert found.accuracy.tolist() == pytest.approx([1, 2 / 3, 1 / 2])
-    assert found.confidence.tolist() == [0.9, 0.7, 0.5]
 
 
 def test_the_area_is_the_mean_error_over_all_fractions(rng):

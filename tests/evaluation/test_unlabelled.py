@@ -76,6 +76,8 @@ def test_changed_shares_widen_the_interval_upwards(reference, changed) -> None:
 def test_few_images_strange_ones_and_wide_intervals_are_refused(reference, changed) -> None:
     few = estimate(*reference, reference[1][:9], changed, 0.05, False)
     assert "only 9 images" in few.reasons[0]
+    assert few.to_dict() == {"value": None, "low": None, "high": None, "loss": few.loss, "reasons": list(few.reasons),
+                             "tells": False}
     strange = estimate(*reference, reference[1], changed, 0.9, False)
     assert "after any of the known changes" in strange.reasons[0]
     _, p = images(np.random.default_rng(2), 600, 0.0, 12.0)
