@@ -138,7 +138,7 @@ def unknown_areas(drawn: Sequence[tuple[Path, Mapping[str, np.ndarray]]]) -> dic
 
     drawn: the path of each run, and images that are unknown to it by name. "chosen" is the score of the run's rules;
     "difference" is its gain over the maximum softmax on the same images, with its paired interval and p-value for these
-    draws; "over_draws" has the gain of each, and Student's interval for further draws.
+    draws of classes (`over_draws` tells of others).
     """
     rows, spreads = [], []
     for path, strangers in drawn:
@@ -146,25 +146,22 @@ def unknown_areas(drawn: Sequence[tuple[Path, Mapping[str, np.ndarray]]]) -> dic
             areas, spread, chosen, others = _areas(path, images)
             rows.append({"run": path.name, "unknown": name, "chosen": chosen, "left_out": others, "areas": areas})
             spreads.append(spread)
-    gains = np.array([row["areas"]["chosen"] - row["areas"]["maximum softmax"] for row in rows])
     mean = np.mean([[row["areas"]["chosen"], row["areas"]["maximum softmax"]] for row in rows], axis=0)
     resampled = np.mean(spreads, axis=0)
     interval, p = verdict(resampled[0] - resampled[1])
     return {"rows": rows, "chosen": {"mean": float(mean[0]), "interval": percentile_interval(resampled[0])},
             "maximum softmax": {"mean": float(mean[1]), "interval": percentile_interval(resampled[1])},
             "difference": {"mean": float(mean[0] - mean[1]), "interval": interval, "p": p},
-            "over_draws": {"gains": gains.tolist(), "interval": _over_draws(gains)},
             "means": {name: float(np.mean([row["areas"][name] for row in rows])) for name in rows[0]["areas"]}}
 
 
-def _over_draws(gains: np.ndarray) -> list[float] | None:
-    """Student's 95 % interval of the mean gain; None for a single draw."""
+def over_draws(found: Mapping[str, Any]) -> tuple[list[float], float]:
+    """(gain over the maximum softmax in each draw, half of Student's 95 % interval of the mean of further draws)."""
     from scipy.special import stdtrit
 
-    if len(gains) < 2:
-        return None
-    half = float(stdtrit(len(gains) - 1, 0.975)) * float(gains.std(ddof=1)) / math.sqrt(len(gains))
-    return [float(gains.mean()) - half, float(gains.mean()) + half]
+    gains = [row["areas"]["chosen"] - row["areas"]["maximum softmax"] for row in found["rows"]]
+    half = float(stdtrit(len(gains) - 1, 0.975)) * float(np.std(gains, ddof=1)) / math.sqrt(len(gains))
+    return gains, half
 
 
 def _areas(path: Path, images: np.ndarray) -> tuple[dict[str, float], np.ndarray, str, dict[str, float]]:

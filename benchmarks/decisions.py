@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import decided_folds
-from benchmarks.decided import SCENES, simulate, split_again, stranger_images, unknown_areas
+from benchmarks.decided import SCENES, over_draws, simulate, split_again, stranger_images, unknown_areas
 from benchmarks.record import origin, positive, write
 from benchmarks.targets import Target, target
 
@@ -135,12 +135,11 @@ def targets(result: dict[str, Any]) -> list[Target]:
     if " far" in result["command"]:
         return [target("mean area under the ROC curve, points", mean, least=95)]
     low, high = (100 * end for end in difference["interval"])
-    over = found["over_draws"]
-    gains = ", ".join(f"{100 * gain:+.1f}" for gain in over["gains"])
-    further = "" if over["interval"] is None else "; further draws [{:.1f}, {:.1f}]".format(
-        *(100 * end for end in over["interval"]))
+    gains, half = over_draws(found)
+    value, listed = 100 * difference["mean"], ", ".join(f"{100 * gain:+.1f}" for gain in gains)
+    further = f"{value - 100 * half:.1f}, {value + 100 * half:.1f}"
     return [target(f"mean area under the ROC curve, {mean:.1f} points, minus that of the maximum softmax: these draws "
-                   f"[{low:.1f}, {high:.1f}]{further}; by draw {gains}", 100 * difference["mean"], least=3)]
+                   f"[{low:.1f}, {high:.1f}], further draws [{further}]; by draw {listed}", value, least=3)]
 
 
 def coverage_table(result: dict[str, Any]) -> str:
