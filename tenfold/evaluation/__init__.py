@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 EVALUATED = ("validation", "test")
 COUNTS_FILE = "scored.json"
 TIMED_IMAGES, TIMED_SECONDS = 2000, 0.5  # either suffices to measure the speed of prediction
+WARM_UP = 32  # images
 
 
 def score_run(run: Run, dataset: Dataset, splits: Sequence[str] = EVALUATED, csv: bool = False,
@@ -166,11 +167,18 @@ def time_run(run: Run, images: Images) -> dict[str, Any]:
     """How many images per second the run's model classifies in float32, without decoding and loading.
 
     images: uint8 [n, h, w, c], n > 0. Predicts batches of them repeatedly, two at least, up to 2,000 images or half a
-    second.
+    second. A model that takes longer for a batch gets smaller ones.
     Returns "images_per_second" (the median batch; the first only warms up), "images", "batch_size", "precision",
     "threads" and "processor".
     """
-    predictor, size, count = open_predictor(run), run.recipe().evaluate.batch_size, min(len(images), TIMED_IMAGES)
+    predictor, count = open_predictor(run), min(len(images), TIMED_IMAGES)
+    size = min(run.recipe().evaluate.batch_size, count)
+    first = np.asarray(images[np.arange(min(WARM_UP, count))])
+    predictor.predict(first)
+    started = time.perf_counter()
+    predictor.predict(first)
+    taken = (time.perf_counter() - started) / len(first)
+    size = max(len(first), min(size, int(TIMED_SECONDS / 2 / max(taken, 1e-9))))
     batches = itertools.cycle([np.asarray(images[np.arange(i, min(i + size, len(images)))])
                                for i in range(0, count, size)])
     rates: list[float] = []
