@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tenfold.evaluation.metrics import metric
@@ -34,11 +34,13 @@ def verdict(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     if judged is None:
         return [*facts, (f"{known.short}, {_chosen_on(results)}",
                          f"{known.value_text(best)}, trial {best['number']}")]
-    seeds = sum(name.startswith(f"final/{results['recipe']}-tuned-") for name in judged["runs"])
+    seeds = len(_chosen(results, judged["runs"]))
+    tested = f"{known.text(judged['test'])}, {seeds} new seed{'s' * (seeds > 1)}" if seeds else \
+        "unknown: it diverged with every new seed"
     facts += [
         (f"{known.short}, {_chosen_on(results)}", f"{known.text(judged['selection'])}, trial {judged['trial']}, the "
                                                   f"best of {judged['trials']}"),
-        (f"{known.short}, test", f"{known.text(judged['test'])}, {seeds} new seed{'s' * (seeds > 1)}"),
+        (f"{known.short}, test", tested),
         ("optimism", f"{_signed(results['by'], judged['optimism'])}: validation score of the best trial, minus "
                      "test score"),
     ]
@@ -49,11 +51,23 @@ def _chosen_on(results: Mapping[str, Any]) -> str:
     return f"mean over {results['folds']} folds" if results.get("folds") else "validation"
 
 
+def _chosen(results: Mapping[str, Any], runs: Iterable[str]) -> list[str]:
+    """The final runs of the chosen recipe; the others are those of the start."""
+    return [name for name in runs if name.startswith(f"final/{results['recipe']}-tuned-")]
+
+
 def _difference(results: Mapping[str, Any]) -> str:
-    found = results["winner"]["difference"]
+    found, runs = results["winner"]["difference"], [*results["winner"]["runs"], *_diverged(results)]
+    if found is None and len(_chosen(results, runs)) < len(runs):
+        return "unknown: one of the two has no test score"
     if found is None:
         return "no trial was better than the recipe that the search began from"
     return f"{_signed(results['by'], found)} on the same test images, p = {p_text(found['p'])}"
+
+
+def _diverged(results: Mapping[str, Any]) -> Mapping[str, str]:
+    """The final runs that diverged, with the reasons; searches of earlier versions have none."""
+    return dict(results["winner"].get("diverged", {}))
 
 
 def _signed(by: str, entry: Mapping[str, Any]) -> str:
@@ -104,6 +118,8 @@ def cautions(results: Mapping[str, Any]) -> list[str]:
         said.append("The search is not finished: its winner has no test score yet.")
     elif judged["optimism"]["low"] is not None and judged["optimism"]["low"] > 0:
         said.append("The score that chose the best trial is clearly too good: report the test score.")
+    if judged is not None:
+        said += [f"{name} diverged and has no test score: {reason}" for name, reason in _diverged(results).items()]
     found = judged and judged["difference"]
     if found and found["p"] is not None and found["p"] < 0.05:
         if (found["value"] > 0) != metric(results["by"]).higher_is_better:

@@ -6,15 +6,18 @@ the recipe that the search began from are trained with seeds that no trial used.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tenfold import jobs
 from tenfold.comparison import Leaderboard, compare, over_seeds
+from tenfold.errors import DivergedError, RunError
 from tenfold.evaluation import statistics
 from tenfold.evaluation.folds import pooled
 from tenfold.evaluation.metrics import metric
@@ -24,11 +27,12 @@ from tenfold.evaluation.weighted import Predictions
 from tenfold.jobs import executors
 from tenfold.progress import Watcher
 from tenfold.recipe import Recipe
-from tenfold.run import Run
+from tenfold.run import Run, State
 from tenfold.search.results import tuned
 from tenfold.search.trials import Trials
 
 FOLDER = "final"  # the directory of these runs
+EMPTY = {"value": None, "low": None, "high": None}
 STREAM = 1  # of the resamples of the validation images, independent of those of the test images
 
 
@@ -43,11 +47,32 @@ def finalists(trials: Trials, best: Mapping[str, Any], seeds: int) -> list[Recip
 
 def train(trials: Trials, recipes: Sequence[Recipe], workers: int, watcher: Watcher,
           on: str | None = None) -> list[Run]:
-    """Train the finalists, or continue them; finished ones are kept."""
-    calls = [partial(jobs.train, recipe, trials.data, runs=trials.folder / FOLDER, name=recipe.name, resume=True)
-             for recipe in recipes]
-    runs = {index: executors.result(outcome) for index, outcome in executors.run_all(calls, workers, watcher, on)}
-    return [runs[index] for index in sorted(runs)]
+    """Train the finalists, or continue them: their runs, each of which finished or diverged; those that did are kept.
+    """
+    folder = trials.folder / FOLDER
+    ended = {number: run for number, recipe in enumerate(recipes) if (run := _diverged(folder, recipe)) is not None}
+    left = [number for number in range(len(recipes)) if number not in ended]
+    calls = [partial(jobs.train, recipes[number], trials.data, runs=folder, name=recipes[number].name, resume=True)
+             for number in left]
+    for place, outcome in executors.run_all(calls, workers, watcher, on):
+        run = _diverged(folder, recipes[left[place]]) if isinstance(outcome, DivergedError) else None
+        ended[left[place]] = run or executors.result(outcome)
+    return [ended[number] for number in sorted(ended)]
+
+
+def _diverged(folder: Path, recipe: Recipe) -> Run | None:
+    """The run of a finalist that diverged; trained again, it would only diverge again."""
+    for run in Run.list(folder):
+        with contextlib.suppress(RunError):
+            if run.status().state is State.DIVERGED and _but_source(run.recipe()) == _but_source(recipe):
+                return run
+    return None
+
+
+def _but_source(recipe: Recipe) -> dict[str, Any]:
+    """A recipe without the name of its data set, which a run writes in full."""
+    tree = recipe.to_dict()
+    return tree | {"data": {**tree["data"], "source": None}}
 
 
 def judge(trials: Trials, best: Mapping[str, Any], runs: Sequence[Run], looked_at: int) -> dict[str, Any]:
@@ -56,18 +81,22 @@ def judge(trials: Trials, best: Mapping[str, Any], runs: Sequence[Run], looked_a
     "selection": the validation score of the best trial, or its score over all folds; "test": the mean over the final
     runs, with its interval over images and seeds; "optimism": how much better the former looks, with its interval;
     "difference": the chosen recipe minus the start, with its interval and the p-value of the paired test (None if they
-    are the same recipe); "trials": the number of trials that were looked at; "leaderboard": both recipes.
+    are the same recipe, or if all runs of one of them diverged); "trials": the number of trials that were looked at;
+    "leaderboard": both recipes; "diverged": the reason of each final run that has no score because it diverged.
     """
-    by = trials.plan.by
-    chosen = [run for run in runs if run.recipe().name == tuned(trials, best).name]
-    board = compare(runs, by)
-    row = next(row for row in board if set(row.runs) == {run.name for run in chosen})
+    by, name = trials.plan.by, tuned(trials, best).name
+    finished = [run for run in runs if run.status().state is State.FINISHED]
     selection, resampled = _selection(trials, best, by)
-    return {"trial": best["number"], "changes": best["changes"], "trials": looked_at,
-            "selection": selection,
-            "test": dict(row.metrics[by]), "optimism": _optimism(selection["value"], resampled, chosen, by),
-            "difference": _difference(board, row.model, by), "runs": [f"{FOLDER}/{run.name}" for run in runs],
-            "leaderboard": board.to_dict()["rows"]}
+    found = {"trial": best["number"], "changes": best["changes"], "trials": looked_at, "selection": selection,
+             "test": EMPTY, "optimism": EMPTY, "difference": None, "runs": [f"{FOLDER}/{run.name}" for run in finished],
+             "leaderboard": [],
+             "diverged": {f"{FOLDER}/{run.name}": run.status().reason for run in runs if run not in finished}}
+    if chosen := [run for run in finished if run.recipe().name == name]:
+        board = compare(finished, by)
+        row = next(row for row in board if set(row.runs) == {run.name for run in chosen})
+        found |= {"test": dict(row.metrics[by]), "optimism": _optimism(selection["value"], resampled, chosen, by),
+                  "difference": _difference(board, row.model, by), "leaderboard": board.to_dict()["rows"]}
+    return found
 
 
 def _selection(trials: Trials, best: Mapping[str, Any], by: str) -> tuple[dict[str, Any], np.ndarray]:
