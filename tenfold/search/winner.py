@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from tenfold import jobs
-from tenfold.comparison import Leaderboard, compare, over_seeds
+from tenfold.comparison import Leaderboard, compare
 from tenfold.errors import DivergedError, RunError
 from tenfold.evaluation import statistics
-from tenfold.evaluation.folds import pooled
+from tenfold.evaluation.folds import OverFolds
 from tenfold.evaluation.metrics import metric
 from tenfold.evaluation.predictions import read_predictions
 from tenfold.evaluation.statistics import OverSeeds
@@ -33,7 +33,7 @@ from tenfold.search.trials import Trials
 
 FOLDER = "final"  # the directory of these runs
 EMPTY = {"value": None, "low": None, "high": None}
-STREAM = 1  # of the resamples of the validation images, independent of those of the test images
+STREAM = 1  # of the resamples of the validation images, or of the first fold, independent of those of the test images
 
 
 def finalists(trials: Trials, best: Mapping[str, Any], seeds: int) -> list[Recipe]:
@@ -105,17 +105,28 @@ def _selection(trials: Trials, best: Mapping[str, Any], by: str) -> tuple[dict[s
     if folds is None:
         selected = Run(path)
         entry = {key: selected.metrics()["validation"][by][key] for key in ("value", "low", "high")}
-        return entry, _resampled([selected], "validation", by, STREAM)[1]
-    runs = [Run(path / f"fold-{number}") for number in range(1, folds + 1)]
-    row = over_seeds(runs)
-    assert row is not None  # its folds are finished, and of one recipe
-    return {**row.metrics[by], "value": best["value"]}, _resampled(runs, "test", by, STREAM)[1]
+        return entry, _resampled(_read(selected, "validation"), by, STREAM)[1]
+    over = over_folds([_read(Run(path / f"fold-{number}"), "test") for number in range(1, folds + 1)], by)
+    low, high = metric(by).within(over.uncertain.interval()) or (None, None)
+    return {"value": best["value"], "low": low, "high": high}, over.mean
+
+
+def over_folds(folds: Sequence[Predictions], by: str) -> OverFolds:
+    """The mean of a metric over folds, each on resamples of its own images.
+
+    Of all images together it would be another measure: a lower ROC-AUC, because the networks of the folds differ in how
+    high their probabilities are.
+    """
+    found = [_resampled(fold, by, STREAM + number) for number, fold in enumerate(folds)]
+    count = min(len(values) for _, values in found)
+    by_fold = np.array([values[:count] for _, values in found])
+    return OverFolds.over(by_fold.mean(axis=0), by_fold, np.array([value for value, _ in found]))
 
 
 def _optimism(selection: float, resampled: np.ndarray, chosen: Sequence[Run], by: str) -> dict[str, Any]:
     """By how much the score that chose the best trial is better than the test score, with its 95 % interval."""
     known = metric(by)
-    tests = [_resampled([run], "test", by, 0) for run in chosen]
+    tests = [_resampled(_read(run, "test"), by, 0) for run in chosen]
     observed = np.array([value for value, _ in tests])
     count = min(len(resampled), len(tests[0][1]))
     tested = OverSeeds.of(np.array([values[:count] for _, values in tests]), observed)
@@ -126,9 +137,13 @@ def _optimism(selection: float, resampled: np.ndarray, chosen: Sequence[Run], by
     return {"value": value if math.isfinite(value) else None, "low": low, "high": high}
 
 
-def _resampled(runs: Sequence[Run], split: str, by: str, stream: int) -> tuple[float, np.ndarray]:
-    """(the metric on a split of a run or of all folds, the metric on resamples of its images: float64 [r])."""
-    known, predictions = metric(by), pooled([Predictions(*read_predictions(run, split)) for run in runs])
+def _read(run: Run, split: str) -> Predictions:
+    return Predictions(*read_predictions(run, split))
+
+
+def _resampled(predictions: Predictions, by: str, stream: int) -> tuple[float, np.ndarray]:
+    """(the metric, the metric on resamples of the images: float64 [r])."""
+    known = metric(by)
     value = known(predictions.labels, predictions.probabilities)
     values, = statistics.bootstrap(predictions, [known.function], seed=stream)
     return value, statistics.deflated(values, value) if known.inflated else values

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_searches import OPTIONS, START
 from watchers import Listen
 
+from tenfold.evaluation.folds import pooled
+from tenfold.evaluation.metrics import metric
+from tenfold.evaluation.weighted import Predictions
 from tenfold.progress import SILENT
 from tenfold.report.search import verdict
 from tenfold.run import Run
@@ -52,3 +56,18 @@ def test_a_chosen_recipe_that_diverges_with_new_seeds_has_no_score(found: Found)
     said = dict(verdict({**found.results, "winner": judged}))
     assert said["accuracy, test"] == "unknown: it diverged with every new seed"
     assert said["optimism"].startswith("unknown")
+
+
+def test_the_interval_of_a_mean_over_folds_lies_around_it_however_high_their_probabilities_are() -> None:
+    rng, folds = np.random.default_rng(0), list[Predictions]()
+    for least in (0.0, 0.5):  # the networks of the folds give their classes probabilities of other heights
+        labels = np.repeat([0, 1], 100)
+        second = least + 0.5 / (1 + np.exp(-rng.normal(3 * labels, 1)))
+        folds.append(Predictions(labels, np.stack([1 - second, second], axis=1)))
+    over = winner.over_folds(folds, "roc_auc")
+    mean = np.mean([metric("roc_auc")(fold.labels, fold.probabilities) for fold in folds])
+    together = pooled(folds)
+    assert metric("roc_auc")(together.labels, together.probabilities) < mean - 0.1
+    assert over.mean.mean() == pytest.approx(mean, abs=0.003)
+    low, high = over.uncertain.interval() or (1.0, 0.0)
+    assert low < mean < high
