@@ -29,7 +29,17 @@ from tenfold.report.search import shown
 from tenfold.run import check_name
 from tenfold.search import pruners, samplers, winner
 from tenfold.search.plan import SearchPlan, directory
-from tenfold.search.results import BEST, PAGE, best_of, commonest_reason, read, refresh_page, write, write_page
+from tenfold.search.results import (
+    BEST,
+    PAGE,
+    best_of,
+    commonest_reason,
+    page_is_current,
+    read,
+    refresh_page,
+    write,
+    write_page,
+)
 from tenfold.search.space import Space
 from tenfold.search.storage import check_url, without_password
 from tenfold.search.trials import Trials
@@ -96,7 +106,7 @@ def tune(
     folder = directory(Path(runs), name, plan, new)
     if (before := read(folder)) and before["winner"]:
         watcher.notice(f"{folder} is finished after {len(before['trials'])} trials; --new begins another search")
-        if not (folder / PAGE).exists():  # the process was killed before it wrote the page
+        if not page_is_current(folder):  # the process was killed before it wrote the page
             write_page(folder, before)
         return Found(folder, before, folder / BEST, folder / PAGE)
     if given is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -187,6 +189,17 @@ def test_the_page_can_be_read_while_the_search_runs(found: Found, tmp_path: Path
     assert '<td class="number">2</td>' in text
     assert '<meta http-equiv="refresh" content="60">' in text
     assert "refresh" not in found.page.read_text("utf-8")
+
+
+def test_the_page_of_a_finished_search_is_written_again_if_the_process_was_killed_before(
+        found: Found, tmp_path: Path) -> None:
+    folder = shutil.copytree(found.path, tmp_path / found.path.name)
+    page, results = folder / "search.html", folder / "search.json"
+    page.write_text("The search is not finished", "utf-8")
+    os.utime(page, ns=(0, results.stat().st_mtime_ns - 1))  # of the running search
+    again = tune(START, runs=tmp_path, **OPTIONS)
+    assert again.results == found.results
+    assert "against small" in again.page.read_text("utf-8")
 
 
 def test_a_trial_that_is_killed_every_time_fails(tmp_path: Path) -> None:
