@@ -114,7 +114,7 @@ def tune(
     if sampler == "grid":
         trials = min(trials, len(samplers.combinations(space, recipe)))
     workers = min(workers or available, trials)
-    seconds = None if minutes is None else 60 * minutes * workers
+    seconds = None if minutes is None else 60 * minutes
     try:
         with Trials(folder, storage, watcher) as search:
             _work_together(search, storage, trials, seconds, workers, on)
@@ -139,17 +139,18 @@ def _work_together(search: Trials, storage: str | None, limit: int, seconds: flo
                    on: str | None) -> None:
     """Work on a search: alone in this process, or several processes side by side."""
     if workers == 1 and on is None:
-        work(search, limit, seconds, search.watcher)
+        work(search, limit, seconds, workers, search.watcher)
         return
-    calls = [partial(work_alone, search.folder, storage, limit, seconds)] * workers
+    calls = [partial(work_alone, search.folder, storage, limit, seconds, workers)] * workers
     for _, outcome in executors.run_all(calls, workers, search.watcher, on):
         executors.result(outcome)
 
 
-def work_alone(folder: Path, storage: str | None, limit: int, seconds: float | None, *, watcher: Watcher) -> None:
+def work_alone(folder: Path, storage: str | None, limit: int, seconds: float | None, workers: int, *,
+               watcher: Watcher) -> None:
     """`work` in a process of its own."""
     with Trials(folder, storage, watcher) as search:
-        work(search, limit, seconds, watcher)
+        work(search, limit, seconds, workers, watcher)
 
 
 class Datasets:
@@ -173,10 +174,10 @@ class Datasets:
         return self._prepared[size, fold]
 
 
-def work(search: Trials, limit: int, seconds: float | None, watcher: Watcher) -> None:
+def work(search: Trials, limit: int, seconds: float | None, workers: int, watcher: Watcher) -> None:
     """Train trials until `limit` trials have ended; wait for those of other processes.
 
-    seconds: none begins after all trials together have taken so long.
+    seconds: none begins after the search has taken so long; workers: processes that train side by side.
     """
     datasets = Datasets(search.data)
     with Interrupt() as interrupt:
@@ -184,7 +185,7 @@ def work(search: Trials, limit: int, seconds: float | None, watcher: Watcher) ->
         while True:
             with search.claimed(limit if _in_time(search, seconds) else 0) as claim:
                 if claim is not None:
-                    search.attempt(claim, datasets.of, interrupt)
+                    search.attempt(claim, datasets.of, interrupt, workers)
                     _told(search, claim.trial.number, watcher)
                     continue
             if not any(search.is_running(trial) for trial in search.all()):
@@ -195,7 +196,7 @@ def work(search: Trials, limit: int, seconds: float | None, watcher: Watcher) ->
 
 def _in_time(search: Trials, seconds: float | None) -> bool:
     """Whether further trials may begin."""
-    return seconds is None or sum(trial.user_attrs.get("seconds", 0.0) for trial in search.all()) < seconds
+    return seconds is None or search.spent() < seconds
 
 
 def _told(search: Trials, number: int, watcher: Watcher) -> None:
