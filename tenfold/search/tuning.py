@@ -96,6 +96,9 @@ def tune(
         raise UsageError("a search with folds needs --folds; received data.folds in the recipe: leave it out")
     dataset = _dataset(recipe, given, watcher)
     _check_sizes(recipe, space, dataset)
+    if (count := len(dataset.classes)) < metric(by).classes:
+        raise UsageError(f"--by: received {by} for {count} classes; expected a metric that is defined for them; it "
+                         f"needs {metric(by).needs}")
     if folds is not None:
         prepare(given or open_data(recipe), in_folds(recipe, folds)[0].data)  # raises errors before anything is written
     name = name or f"search-{recipe.name}-{dataset.name}"

@@ -136,6 +136,9 @@ def test_bad_input_leaves_nothing(tmp_path: Path) -> None:
             tune(START, runs=tmp_path / "runs", **OPTIONS | options)
     with pytest.raises(UsageError, match="chooses by the validation split, and there is none"):
         tune(START.replace({"data.validation": 0}), runs=tmp_path / "runs", **OPTIONS)
+    five = START.replace({"data.classes": list("01234")})
+    with pytest.raises(UsageError, match=r"top_5_accuracy for 5 classes; .*; it needs more than 5 classes"):
+        tune(five, runs=tmp_path / "runs", **OPTIONS | {"by": "top_5_accuracy"})
     assert not (tmp_path / "runs").exists()
 
 
