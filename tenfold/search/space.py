@@ -76,6 +76,11 @@ class Range(Section):
         return bool(self.low <= value <= self.high) and (value == int(value) or not self.whole) and (
             abs(steps - round(steps)) < 1e-9)
 
+    def holds(self, chosen: Mapping[str, Any], start: Mapping[str, Any]) -> bool:
+        """Whether its conditions hold for the values chosen so far, and else those in the sections of a recipe."""
+        return all(text(chosen[other] if other in chosen else value_of(start, other)) in map(text, values)
+                   for other, values in self.when.items())
+
     def mistakes(self) -> list[str]:
         """What is wrong with the range, one line each, without its key."""
         if self.choices is not None:
@@ -158,8 +163,7 @@ class Space:
         """A value for each key whose conditions hold, by `choose`: key → value."""
         start, found = recipe.to_dict(), dict[str, Any]()
         for key, each in self.ranges.items():
-            if all(text(found[other] if other in found else value_of(start, other)) in map(text, values)
-                   for other, values in each.when.items()):
+            if each.holds(found, start):
                 found[key] = choose(key, each)
         return found
 
@@ -242,7 +246,7 @@ def _misfits(ranges: Mapping[str, Range], recipe: Recipe) -> list[str]:
         if impossible or each.mistakes():
             continue  # which values it would have, and beside which others, is unknown
         searched = {other: values for other, values in each.when.items() if other in ranges}
-        if not searched and not _holds(each, recipe):
+        if not searched and not each.holds({}, recipe.to_dict()):
             continue  # never searched with this recipe
         first = {other: values[0] for other, values in searched.items()}
         beside = [{**first, other: value} for other, values in searched.items() for value in values] or [first]
@@ -271,9 +275,3 @@ def _invalid(recipe: Recipe, key: str, values: Sequence[Any], beside: Sequence[M
         except RecipeError as error:
             problems += error.problems
     return problems
-
-
-def _holds(each: Range, recipe: Recipe) -> bool:
-    """Whether the recipe itself fulfils the conditions of a range."""
-    tree = recipe.to_dict()
-    return all(text(value_of(tree, key)) in map(text, values) for key, values in each.when.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -115,7 +116,7 @@ def tune(
     if given is not None:
         hand_over(given, folder)
     if sampler == "grid":
-        trials = min(trials, len(samplers.combinations(space, recipe)))
+        trials = len(list(itertools.islice(samplers.combinations(space, recipe), trials)))
     workers = min(workers or available, trials)
     seconds = None if minutes is None else 60 * minutes
     try:
