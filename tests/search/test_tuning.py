@@ -131,6 +131,7 @@ def test_another_search_under_the_same_name_is_refused_with_the_difference(found
 def test_bad_input_leaves_nothing(tmp_path: Path) -> None:
     for options, words in (({"by": "acuracy"}, "did you mean 'accuracy'"), ({"sampler": "tpee"}, "did you mean 'tpe'"),
                            ({"pruner": "half"}, "--pruner"), ({"name": "a b"}, "run name 'a b'"),
+                           ({"minutes": 0}, "--minutes: received 0; expected more than 0"),
                            ({"storage": "mysql://user:secret@host/x"}, "received 'mysql://user@host/x'")):
         with pytest.raises((UsageError, UnknownNameError), match=words):
             tune(START, runs=tmp_path / "runs", **OPTIONS | options)
