@@ -10,10 +10,9 @@ from tenfold.evaluation.metrics import metric
 from tenfold.report.facts import DASH, TITLES, p_text
 from tenfold.report.html import pictures, render
 from tenfold.report.plots import Material, draw_all
-from tenfold.report.plots.search import heading, position
+from tenfold.report.plots.search import chosen_on, heading, position
 
 EDGE = 0.03  # of a range; a best value nearer to its end asks for a wider range
-COLUMNS = 6  # of the table of trials before the keys
 STATUSES = ("finished", "pruned", "diverged", "failed", "running", "waiting")
 
 
@@ -32,23 +31,19 @@ def verdict(results: Mapping[str, Any]) -> list[tuple[str, str]]:
         return facts
     facts.append(("changes", ", ".join(f"{key} {shown(value)}" for key, value in best["changes"].items()) or "none"))
     if judged is None:
-        return [*facts, (f"{known.short}, {_chosen_on(results)}",
+        return [*facts, (f"{known.short}, {chosen_on(results)}",
                          f"{known.value_text(best)}, trial {best['number']}")]
     seeds = len(_chosen(results, judged["runs"]))
     tested = f"{known.text(judged['test'])}, {seeds} new seed{'s' * (seeds > 1)}" if seeds else \
         "unknown: it diverged with every new seed"
     facts += [
-        (f"{known.short}, {_chosen_on(results)}", f"{known.text(judged['selection'])}, trial {judged['trial']}, the "
+        (f"{known.short}, {chosen_on(results)}", f"{known.text(judged['selection'])}, trial {judged['trial']}, the "
                                                   f"best of {judged['trials']}"),
         (f"{known.short}, test", tested),
-        ("optimism", f"{_signed(results['by'], judged['optimism'])}: validation score of the best trial, minus "
+        ("optimism", f"{_signed(results['by'], judged['optimism'])}: score that chose the best trial, minus "
                      "test score"),
     ]
     return [*facts, (f"against {results['recipe']}", _difference(results))]
-
-
-def _chosen_on(results: Mapping[str, Any]) -> str:
-    return f"mean over {results['folds']} folds" if results.get("folds") else "validation"
 
 
 def _chosen(results: Mapping[str, Any], runs: Iterable[str]) -> list[str]:
@@ -91,23 +86,34 @@ def page(results: Mapping[str, Any], recipe: str) -> str:
     header, body = table(results)
     # A search that is not finished has its page load itself again every minute.
     return render("search.html", title=results["name"], about=about, running=results["winner"] is None,
-                  facts=verdict(results), cautions=cautions(results), header=header, body=body, numbers=COLUMNS - 1,
-                  monitor=TITLES[results["monitor"]].capitalize(), recipe=recipe, pictures=pictures(plots))
+                  facts=verdict(results), cautions=cautions(results), header=header, body=body,
+                  numbers=header.index("status"), per_minute=_per_minute(results), recipe=recipe,
+                  pictures=pictures(plots))
 
 
 def table(results: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """(header, body) of the trials as text: number, value, cost, status, and a column for each key."""
-    known, keys = metric(results["by"]), list(results["space"])
-    header = ["trial", known.short, "seconds", "epochs", f"{TITLES[results['monitor']]} per minute", "status",
-              *map(heading, keys), "reason"]
+    known, keys, rate = metric(results["by"]), list(results["space"]), _per_minute(results)
+    header = ["trial", known.short, "seconds", "epochs", *([rate] if rate else []), "status", *map(heading, keys),
+              "reason"]
     return header, [
         [str(row["number"]), known.value_text(row), DASH if row["seconds"] is None else f"{row['seconds']:.1f}",
-         str(row["epochs"]), _per_minute(row), str(row["status"]),
+         str(row["epochs"]), *([_best_per_minute(row)] if rate else []), str(row["status"]),
          *(shown(row["changes"][key]) if key in row["changes"] else DASH for key in keys), row["reason"]]
         for row in results["trials"]]
 
 
-def _per_minute(row: Mapping[str, Any]) -> str:
+def _per_minute(results: Mapping[str, Any]) -> str | None:
+    """The title of the column with the best record per minute; None if that says nothing.
+
+    A loss is to be low, so a loss per minute says nothing. With folds, records are of the first fold, seconds of all.
+    """
+    if results["monitor"] != "val_accuracy" or results.get("folds"):
+        return None
+    return f"{TITLES[results['monitor']]} per minute"
+
+
+def _best_per_minute(row: Mapping[str, Any]) -> str:
     return f"{60 * max(row['curve']) / row['seconds']:.2f}" if row["curve"] and row["seconds"] else DASH
 
 
