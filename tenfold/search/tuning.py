@@ -126,7 +126,7 @@ def tune(
             _work_together(search, storage, trials, seconds, workers, on)
             return _finished(search, final_seeds, workers, watcher, on)
     except KeyboardInterrupt:
-        watcher.notice(f"repeat the command to continue {folder}")
+        watcher.notice(f"repeat the command{' without --new' * new} to continue {folder}")
         raise
 
 

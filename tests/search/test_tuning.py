@@ -13,7 +13,7 @@ from watchers import Listen
 
 from tenfold.errors import TenfoldError, UnknownNameError, UsageError
 from tenfold.overview import list_runs
-from tenfold.progress import Event, Step, Training, Watcher
+from tenfold.progress import Event, Step, Together, Training, Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run, State
 from tenfold.search import tune, tuning
@@ -108,8 +108,10 @@ def test_a_finished_search_is_shown_and_new_begins_another(found: Found) -> None
     assert content(found.path) == before
     assert listen.trained == []
     assert any("is finished after 8 trials; --new begins another search" in said for said in listen.said)
+    listen = Listen()
     with pytest.raises(KeyboardInterrupt):
-        tune(START, runs=found.path.parent, new=True, watcher=Interrupt(1), **OPTIONS)
+        tune(START, runs=found.path.parent, new=True, watcher=Together([listen, Interrupt(1)]), **OPTIONS)
+    assert f"repeat the command without --new to continue {found.path.parent / 'search-small-digits-2'}" in listen.said
     assert (found.path.parent / "search-small-digits-2" / "plan.json").is_file()
 
 
