@@ -88,6 +88,7 @@ def tune(
     machine.check(watcher.notice)
     metric(by)
     trials, final_seeds = whole("trials", trials, 1), whole("final_seeds", final_seeds, 1)
+    seed, workers = whole("seed", seed, 0), None if workers is None else whole("workers", workers, 1)
     if minutes is not None and not minutes > 0:
         raise UsageError(f"--minutes: received {minutes}; expected more than 0")
     check_url(storage)
