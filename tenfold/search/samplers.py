@@ -57,7 +57,8 @@ def suggest(trial: Trial, key: str, each: Range) -> Any:
 
 
 def sampler(name: str, seed: int, space: Space, recipe: Recipe) -> BaseSampler:
-    """The sampler `name` of `NAMES`. Its first trial is the recipe itself, if the space contains it."""
+    """The sampler `name` of `NAMES`. Its first trial is the recipe itself, if the space contains it; a grid's is not.
+    """
     start = {key: stored(space.ranges[key], value) for key, value in (space.start(recipe) or {}).items()}
     if name == "grid":
         return Grid(combinations(space, recipe))
