@@ -250,7 +250,7 @@ def _misfits(ranges: Mapping[str, Range], recipe: Recipe) -> list[str]:
             continue  # never searched with this recipe
         first = {other: values[0] for other, values in searched.items()}
         beside = [{**first, other: value} for other, values in searched.items() for value in values] or [first]
-        problems += (_invalid(recipe, key, each.ends(), beside) or _invalid(recipe, key, each.within(), beside))
+        problems += _invalid(recipe, key, each.ends(), beside) or _invalid(recipe, key, each.within(), beside)
     return list(dict.fromkeys(problems))
 
 
