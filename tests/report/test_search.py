@@ -78,7 +78,7 @@ def test_the_verdict_says_what_was_chosen_and_how_honest_its_score_is() -> None:
     assert facts["optimism"].startswith("+5.0 points [+1.0, +9.0]")
     assert facts["against cnn"] == "+2.0 points [-1.0, +5.0] on the same test images, p = 0.200"
     same = results()
-    same["winner"] = same["winner"] | {"difference": None}
+    same["winner"] = same["winner"] | {"difference": None, "runs": ["final/cnn-tuned-1", "final/cnn-tuned-2"]}
     assert "no trial was better" in dict(verdict(same))["against cnn"]
     assert list(dict(verdict(results() | {"best": None, "winner": None}))) == ["trials"]
     assert "accuracy, test" not in dict(verdict(results() | {"winner": None}))
