@@ -21,9 +21,9 @@ def pooled(folds: Sequence[Predictions]) -> Predictions:
 class OverFolds(OverSeeds):
     """A measure of a recipe that was trained once for each fold, without it.
 
-    mean: float64 [r], the measure over all images on each resample of them; by_fold: float64 [k, r], the measure of
-    each fold on resamples of its images; observed: float64 [k], the measure of each fold. Measures of two recipes on
-    the same folds are paired: the same resamples, the same folds.
+    mean: float64 [r], the measure over all images on each resample of them, or its mean over the folds; by_fold:
+    float64 [k, r], the measure of each fold on resamples of its images; observed: float64 [k], the measure of each
+    fold. Measures of two recipes on the same folds are paired: the same resamples, the same folds.
     """
 
     by_fold: np.ndarray
@@ -31,7 +31,7 @@ class OverFolds(OverSeeds):
 
     @classmethod
     def over(cls, mean: np.ndarray, by_fold: np.ndarray, observed: np.ndarray) -> OverFolds:
-        """The measure over all images (mean) and of each fold; see the class."""
+        """The measure over all images, or its mean, and of each fold; see the class."""
         return cls(mean, _variance_of_training(by_fold, observed), len(observed), by_fold, observed)
 
     @property

@@ -27,9 +27,9 @@ BINS = 15  # for the expected calibration error, as in Guo et al. 2017
 class Metric:
     """A named metric: its function, its direction and its format.
 
-    needs: the condition under which the metric is defined; proportion: it is a fraction of all images, so its
-    interval is Wilson's; inflated: noise can only increase it, as in a sum of absolute values, and resampling
-    increases it once more; least and most: its bounds.
+    needs: the condition under which the metric is defined; classes: the fewest for which it is; proportion: it is a
+    fraction of all images, so its interval is Wilson's; inflated: noise can only increase it, as in a sum of absolute
+    values, and resampling increases it once more; least and most: its bounds.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Metric:
     higher_is_better: bool = True
     percent: bool = True
     needs: str = "finite probabilities of at least one image"
+    classes: int = 2
     proportion: bool = False
     inflated: bool = False
     least: float = 0.0
@@ -112,13 +113,13 @@ def accuracy(x: Weighted) -> np.ndarray:
     return x.mean(x.predictions.correct)
 
 
-@_add("top_3_accuracy", "Top-3 accuracy", "top-3", proportion=True, needs="more than 3 classes")
+@_add("top_3_accuracy", "Top-3 accuracy", "top-3", proportion=True, needs="more than 3 classes", classes=4)
 def top_3_accuracy(x: Weighted) -> np.ndarray:
     """Fraction of images whose true class is among the 3 most probable; undefined if it is always 1."""
     return _top_k_accuracy(x, 3)
 
 
-@_add("top_5_accuracy", "Top-5 accuracy", "top-5", proportion=True, needs="more than 5 classes")
+@_add("top_5_accuracy", "Top-5 accuracy", "top-5", proportion=True, needs="more than 5 classes", classes=6)
 def top_5_accuracy(x: Weighted) -> np.ndarray:
     """Fraction of images whose true class is among the 5 most probable; undefined if it is always 1."""
     return _top_k_accuracy(x, 5)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tenfold.evaluation.metrics import metric
 from tenfold.report.facts import DASH, TITLES, p_text
 from tenfold.report.html import pictures, render
 from tenfold.report.plots import Material, draw_all
-from tenfold.report.plots.search import heading, position
+from tenfold.report.plots.search import chosen_on, heading, position
 
 EDGE = 0.03  # of a range; a best value nearer to its end asks for a wider range
-COLUMNS = 6  # of the table of trials before the keys
 STATUSES = ("finished", "pruned", "diverged", "failed", "running", "waiting")
 
 
@@ -32,28 +31,38 @@ def verdict(results: Mapping[str, Any]) -> list[tuple[str, str]]:
         return facts
     facts.append(("changes", ", ".join(f"{key} {shown(value)}" for key, value in best["changes"].items()) or "none"))
     if judged is None:
-        return [*facts, (f"{known.short}, {_chosen_on(results)}",
+        return [*facts, (f"{known.short}, {chosen_on(results)}",
                          f"{known.value_text(best)}, trial {best['number']}")]
-    seeds = sum(name.startswith(f"final/{results['recipe']}-tuned-") for name in judged["runs"])
+    seeds = len(_chosen(results, judged["runs"]))
+    tested = f"{known.text(judged['test'])}, {seeds} new seed{'s' * (seeds > 1)}" if seeds else \
+        "unknown: it diverged with every new seed"
     facts += [
-        (f"{known.short}, {_chosen_on(results)}", f"{known.text(judged['selection'])}, trial {judged['trial']}, the "
+        (f"{known.short}, {chosen_on(results)}", f"{known.text(judged['selection'])}, trial {judged['trial']}, the "
                                                   f"best of {judged['trials']}"),
-        (f"{known.short}, test", f"{known.text(judged['test'])}, {seeds} new seed{'s' * (seeds > 1)}"),
-        ("optimism", f"{_signed(results['by'], judged['optimism'])}: validation score of the best trial, minus "
+        (f"{known.short}, test", tested),
+        ("optimism", f"{_signed(results['by'], judged['optimism'])}: score that chose the best trial, minus "
                      "test score"),
     ]
     return [*facts, (f"against {results['recipe']}", _difference(results))]
 
 
-def _chosen_on(results: Mapping[str, Any]) -> str:
-    return f"mean over {results['folds']} folds" if results.get("folds") else "validation"
+def _chosen(results: Mapping[str, Any], runs: Iterable[str]) -> list[str]:
+    """The final runs of the chosen recipe; the others are those of the start."""
+    return [name for name in runs if name.startswith(f"final/{results['recipe']}-tuned-")]
 
 
 def _difference(results: Mapping[str, Any]) -> str:
-    found = results["winner"]["difference"]
+    found, runs = results["winner"]["difference"], [*results["winner"]["runs"], *_diverged(results)]
+    if found is None and len(_chosen(results, runs)) < len(runs):
+        return "unknown: one of the two has no test score"
     if found is None:
         return "no trial was better than the recipe that the search began from"
     return f"{_signed(results['by'], found)} on the same test images, p = {p_text(found['p'])}"
+
+
+def _diverged(results: Mapping[str, Any]) -> Mapping[str, str]:
+    """The final runs that diverged, with the reasons; searches of earlier versions have none."""
+    return dict(results["winner"].get("diverged", {}))
 
 
 def _signed(by: str, entry: Mapping[str, Any]) -> str:
@@ -77,23 +86,34 @@ def page(results: Mapping[str, Any], recipe: str) -> str:
     header, body = table(results)
     # A search that is not finished has its page load itself again every minute.
     return render("search.html", title=results["name"], about=about, running=results["winner"] is None,
-                  facts=verdict(results), cautions=cautions(results), header=header, body=body, numbers=COLUMNS - 1,
-                  monitor=TITLES[results["monitor"]].capitalize(), recipe=recipe, pictures=pictures(plots))
+                  facts=verdict(results), cautions=cautions(results), header=header, body=body,
+                  numbers=header.index("status"), per_minute=_per_minute(results), recipe=recipe,
+                  pictures=pictures(plots))
 
 
 def table(results: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """(header, body) of the trials as text: number, value, cost, status, and a column for each key."""
-    known, keys = metric(results["by"]), list(results["space"])
-    header = ["trial", known.short, "seconds", "epochs", f"{TITLES[results['monitor']]} per minute", "status",
-              *map(heading, keys), "reason"]
+    known, keys, rate = metric(results["by"]), list(results["space"]), _per_minute(results)
+    header = ["trial", known.short, "seconds", "epochs", *([rate] if rate else []), "status", *map(heading, keys),
+              "reason"]
     return header, [
         [str(row["number"]), known.value_text(row), DASH if row["seconds"] is None else f"{row['seconds']:.1f}",
-         str(row["epochs"]), _per_minute(row), str(row["status"]),
+         str(row["epochs"]), *([_best_per_minute(row)] if rate else []), str(row["status"]),
          *(shown(row["changes"][key]) if key in row["changes"] else DASH for key in keys), row["reason"]]
         for row in results["trials"]]
 
 
-def _per_minute(row: Mapping[str, Any]) -> str:
+def _per_minute(results: Mapping[str, Any]) -> str | None:
+    """The title of the column with the best record per minute; None if that says nothing.
+
+    A loss is to be low, so a loss per minute says nothing. With folds, records are of the first fold, seconds of all.
+    """
+    if results["monitor"] != "val_accuracy" or results.get("folds"):
+        return None
+    return f"{TITLES[results['monitor']]} per minute"
+
+
+def _best_per_minute(row: Mapping[str, Any]) -> str:
     return f"{60 * max(row['curve']) / row['seconds']:.2f}" if row["curve"] and row["seconds"] else DASH
 
 
@@ -104,6 +124,8 @@ def cautions(results: Mapping[str, Any]) -> list[str]:
         said.append("The search is not finished: its winner has no test score yet.")
     elif judged["optimism"]["low"] is not None and judged["optimism"]["low"] > 0:
         said.append("The score that chose the best trial is clearly too good: report the test score.")
+    if judged is not None:
+        said += [f"{name} diverged and has no test score: {reason}" for name, reason in _diverged(results).items()]
     found = judged and judged["difference"]
     if found and found["p"] is not None and found["p"] < 0.05:
         if (found["value"] > 0) != metric(results["by"]).higher_is_better:

@@ -98,6 +98,12 @@ def refresh_page(folder: Path, results: Mapping[str, Any], seconds: float) -> No
         write_page(folder, results)
 
 
+def page_is_current(folder: Path) -> bool:
+    """Whether the page of a search is there, and not older than its results."""
+    page, results = folder / PAGE, folder / FILE
+    return page.is_file() and page.stat().st_mtime_ns >= results.stat().st_mtime_ns
+
+
 def write_page(folder: Path, results: Mapping[str, Any]) -> None:
     """Write the page of a search. While it runs, the page loads itself again and again."""
     recipe = (folder / BEST).read_text(encoding="utf-8") if (folder / BEST).is_file() else ""

@@ -12,7 +12,7 @@ import json
 import math
 import warnings
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,8 @@ def suggest(trial: Trial, key: str, each: Range) -> Any:
 
 
 def sampler(name: str, seed: int, space: Space, recipe: Recipe) -> BaseSampler:
-    """The sampler `name` of `NAMES`. Its first trial is the recipe itself, if the space contains it."""
+    """The sampler `name` of `NAMES`. Its first trial is the recipe itself, if the space contains it; a grid's is not.
+    """
     start = {key: stored(space.ranges[key], value) for key, value in (space.start(recipe) or {}).items()}
     if name == "grid":
         return Grid(combinations(space, recipe))
@@ -119,8 +120,8 @@ class Seeded(BaseSampler):
 class Grid(BaseSampler):
     """The combination with the trial's number; after the last one, the first again."""
 
-    def __init__(self, combinations: list[dict[str, Any]]) -> None:
-        self._combinations = combinations
+    def __init__(self, combinations: Iterator[dict[str, Any]]) -> None:
+        self._further, self._known = combinations, list[dict[str, Any]]()
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return {}
@@ -131,18 +132,27 @@ class Grid(BaseSampler):
 
     def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str,
                            param_distribution: BaseDistribution) -> Any:
-        return self._combinations[trial.number % len(self._combinations)][param_name]
+        missing = max(trial.number + 1 - len(self._known), 0)
+        self._known += itertools.islice(self._further, missing)  # of millions of combinations, only those of the trials
+        return self._known[trial.number % len(self._known)][param_name]
 
 
-def combinations(space: Space, recipe: Recipe) -> list[dict[str, Any]]:
-    """The stored values of every combination of a grid, without keys whose conditions don't hold."""
-    columns = {key: values(each) for key, each in space.ranges.items()}
-    found: dict[str, dict[str, Any]] = {}
-    for row in itertools.product(*columns.values()):
-        chosen = dict(zip(columns, row, strict=True))
-        active = space.changes(recipe, lambda key, _, row=chosen: row[key])  # type: ignore[misc]
-        found[text(active)] = {key: stored(space.ranges[key], value) for key, value in active.items()}
-    return list(found.values())
+def combinations(space: Space, recipe: Recipe) -> Iterator[dict[str, Any]]:
+    """The stored values of every combination of a grid, one at a time, without keys whose conditions don't hold."""
+    start, ranges = recipe.to_dict(), list(space.ranges.items())
+
+    def from_key(place: int, chosen: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        if place == len(ranges):
+            yield {key: stored(space.ranges[key], value) for key, value in chosen.items()}
+            return
+        key, each = ranges[place]
+        if not each.holds(chosen, start):
+            yield from from_key(place + 1, chosen)
+            return
+        for value in values(each):
+            yield from from_key(place + 1, chosen | {key: value})
+
+    return from_key(0, {})
 
 
 def values(each: Range) -> list[Any]:

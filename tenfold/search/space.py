@@ -13,9 +13,10 @@ One space for each kind of model comes with Tenfold, in `tenfold/spaces/`.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ from tenfold.shipped import text_of, texts
 
 KINDS = {"low", "high", "choices"}  # a table with one of these is a range, not a table of keys
 FIXED = ("data.", "name")  # trials on other images could not be ranked
+WITHIN = 0.38  # of a range: where it is tried out, a fraction even between whole numbers
 
 
 def _number(value: object) -> object:
@@ -74,6 +76,11 @@ class Range(Section):
         return bool(self.low <= value <= self.high) and (value == int(value) or not self.whole) and (
             abs(steps - round(steps)) < 1e-9)
 
+    def holds(self, chosen: Mapping[str, Any], start: Mapping[str, Any]) -> bool:
+        """Whether its conditions hold for the values chosen so far, and else those in the sections of a recipe."""
+        return all(text(chosen[other] if other in chosen else value_of(start, other)) in map(text, values)
+                   for other, values in self.when.items())
+
     def mistakes(self) -> list[str]:
         """What is wrong with the range, one line each, without its key."""
         if self.choices is not None:
@@ -99,6 +106,12 @@ class Range(Section):
     def ends(self) -> list[Any]:
         """The values that must be valid in a recipe: all choices, or low and high."""
         return [self.low, self.high] if self.choices is None else list(self.choices)
+
+    def within(self) -> list[Any]:
+        """A value between low and high that must be valid too, if they are not whole: 1.0 is an epoch, 2.1 is none."""
+        if self.whole or self.low is None or self.high is None:
+            return []
+        return [self.low + (self.step or WITHIN * (self.high - self.low))]
 
 
 def text(value: Any) -> str:
@@ -150,8 +163,7 @@ class Space:
         """A value for each key whose conditions hold, by `choose`: key → value."""
         start, found = recipe.to_dict(), dict[str, Any]()
         for key, each in self.ranges.items():
-            if all(text(found[other] if other in found else value_of(start, other)) in map(text, values)
-                   for other, values in each.when.items()):
+            if each.holds(found, start):
                 found[key] = choose(key, each)
         return found
 
@@ -225,20 +237,41 @@ def _misfits(ranges: Mapping[str, Range], recipe: Recipe) -> list[str]:
         if key.startswith(FIXED):
             problems.append(f"{key}: can't be searched, because trials on other images can't be ranked; leave it out")
             continue
-        if each.mistakes():
-            continue  # which values it would give is unknown
-        given = {other: values[0] for other, values in each.when.items() if values and other in ranges}
-        if not given and not _holds(each, recipe):
+        if key == "train.seed":
+            problems.append(f"{key}: can't be searched: the verdict needs seeds that no trial used; leave it out")
+            continue
+        impossible = [f"{key}: its condition on {problem}" for other, values in each.when.items()
+                      for problem in _impossible(other, values, ranges, recipe)]
+        problems += impossible
+        if impossible or each.mistakes():
+            continue  # which values it would have, and beside which others, is unknown
+        searched = {other: values for other, values in each.when.items() if other in ranges}
+        if not searched and not each.holds({}, recipe.to_dict()):
             continue  # never searched with this recipe
-        for value in each.ends():
-            try:
-                recipe.replace({**given, key: value})
-            except RecipeError as error:
-                problems += error.problems
+        first = {other: values[0] for other, values in searched.items()}
+        beside = [{**first, other: value} for other, values in searched.items() for value in values] or [first]
+        problems += _invalid(recipe, key, each.ends(), beside) or _invalid(recipe, key, each.within(), beside)
     return list(dict.fromkeys(problems))
 
 
-def _holds(each: Range, recipe: Recipe) -> bool:
-    """Whether the recipe itself fulfils the conditions of a range."""
-    tree = recipe.to_dict()
-    return all(text(value_of(tree, key)) in map(text, values) for key, values in each.when.items())
+def _impossible(other: str, values: Sequence[Any], ranges: Mapping[str, Range], recipe: Recipe) -> list[str]:
+    """One line for each value of a condition that its key can't have."""
+    if not values:
+        return [f"{other}: received no values; expected at least one"]
+    if other not in ranges:
+        return [problem for value in values for problem in _invalid(recipe, other, [value], [{}])
+                if problem.partition(":")[0] in other]  # not of other keys, which contradict it in this recipe
+    own = text(value_of(recipe.to_dict(), other))  # where its own condition does not hold
+    return [f"{other}: received {value!r}; expected values that it has in this search" for value in values
+            if not ranges[other].mistakes() and not ranges[other].contains(value) and text(value) != own]
+
+
+def _invalid(recipe: Recipe, key: str, values: Sequence[Any], beside: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is wrong with the values of a key, beside each of these values of other keys."""
+    problems = list[str]()
+    for value, others in itertools.product(values, beside):
+        try:
+            recipe.replace({**others, key: value})
+        except RecipeError as error:
+            problems += error.problems
+    return problems

@@ -12,7 +12,7 @@ import contextlib
 import shutil
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -95,6 +95,16 @@ class Trials:
         """Whether a living process trains the trial."""
         return trial.state is TrialState.RUNNING and self.runs_of(trial)[0].is_locked()
 
+    def spent(self) -> float:
+        """The seconds that the search has taken: of N trials that are trained side by side, each takes an Nth."""
+        found = 0.0
+        for trial in self.all():
+            found += trial.user_attrs.get("spent", 0.0)
+            if "began" in trial.user_attrs and self.is_running(trial):
+                began, workers = trial.user_attrs["began"]
+                found += (time.time() - began) / workers
+        return found
+
     @contextlib.contextmanager
     def claimed(self, limit: int) -> Iterator[Claim | None]:
         """A trial for this process, an interrupted one first; None if all `limit` trials have begun.
@@ -150,13 +160,26 @@ class Trials:
                 run.write_status(State.FAILED, reason, epochs=_epochs(run))
         return reason
 
-    def attempt(self, claim: Claim, data_of: Callable[[Recipe], Dataset], interrupt: Interrupt) -> None:
+    def attempt(self, claim: Claim, data_of: Callable[[Recipe], Dataset], interrupt: Interrupt, workers: int) -> None:
         """Train a claimed trial, or continue it, and tell the storage how it ended.
 
-        data_of: gives the prepared data set of a recipe. Raises KeyboardInterrupt and StorageError; the trial is then
-        continued later. Other errors are its result.
+        data_of: gives the prepared data set of a recipe; workers: trials that are trained side by side. Raises
+        KeyboardInterrupt and StorageError; the trial is then continued later. Other errors are its result.
         """
         before, runs = time.monotonic(), self.runs_of(claim.trial)
+        patiently(lambda: claim.trial.set_user_attr("began", [time.time(), workers]), self.watcher)
+        try:
+            self._train_all(claim, runs, data_of, interrupt)
+        except BaseException:
+            with contextlib.suppress(Exception):  # the storage may be what failed
+                for key, seconds in _taken(claim.trial, before, workers).items():
+                    claim.trial.set_user_attr(key, seconds)
+            raise
+        self._settle(claim, runs, _taken(claim.trial, before, workers))
+
+    def _train_all(self, claim: Claim, runs: Sequence[Run], data_of: Callable[[Recipe], Dataset],
+                   interrupt: Interrupt) -> None:
+        """Train or continue the runs of a trial one after the other, until one of them does not finish."""
         reports = Reports(claim.trial, self.plan.monitor, self.watcher)
         for run, recipe in zip(runs, self.plan.in_folds(claim.recipe), strict=True):
             with contextlib.ExitStack() as held:
@@ -168,7 +191,6 @@ class Trials:
                 shutil.rmtree(run.path / "checkpoints", ignore_errors=True)  # of many they would fill the disk
                 if _recorded(run) is not State.FINISHED:
                     break
-        self._settle(claim, runs, time.monotonic() - before)
 
     def _train(self, run: Run, data_of: Callable[[Recipe], Dataset], reports: Reports | None,
                interrupt: Interrupt) -> None:
@@ -190,8 +212,8 @@ class Trials:
         except Exception as error:  # of this recipe: the search goes on with others
             _end(run, State.FAILED, first_line(error))
 
-    def _settle(self, claim: Claim, runs: list[Run], seconds: float) -> None:
-        """Tell the storage what the runs say."""
+    def _settle(self, claim: Claim, runs: list[Run], taken: Mapping[str, float]) -> None:
+        """Tell the storage what the runs say, and how long they took."""
         ended = [run for run in runs if run.path.is_dir()][-1]
         state, reason = _recorded(ended), ended.status().reason
         told, value = TOLD.get(state, TrialState.FAIL), None
@@ -205,8 +227,7 @@ class Trials:
                 told, state, reason = TrialState.FAIL, State.FAILED, f"{self.plan.by} is undefined: {undefined[0]}"
             else:
                 value = statistics.mean(entry["value"] for entry in entries)
-        self._tell(claim.trial, told, value, status=state.value, reason=reason,
-                   seconds=seconds + claim.trial.user_attrs.get("seconds", 0.0))
+        self._tell(claim.trial, told, value, status=state.value, reason=reason, **taken)
 
     def _tell(self, trial: Trial, state: TrialState, value: float | None, **facts: Any) -> None:
         for key, fact in facts.items():
@@ -217,6 +238,13 @@ class Trials:
 def _recorded(run: Run) -> State:
     """The state in the file, while this process holds the run's lock."""
     return State(run.read_json("status.json")["status"])
+
+
+def _taken(trial: Trial, since: float, workers: int) -> dict[str, float]:
+    """The seconds of a trial, with those before an interruption, and those that the search took for it (`spent`)."""
+    seconds = time.monotonic() - since
+    return {key: trial.user_attrs.get(key, 0.0) + more for key, more in (("seconds", seconds),
+                                                                         ("spent", seconds / workers))}
 
 
 def _epochs(run: Run) -> int:

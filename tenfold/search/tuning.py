@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from tenfold import machine
 from tenfold.arguments import whole
 from tenfold.data.dataset import Dataset
 from tenfold.data.given.values import Data
+from tenfold.data.kept import GIVEN
 from tenfold.data.splits import prepare
 from tenfold.errors import TenfoldError, UsageError, unknown
 from tenfold.evaluation.metrics import metric
@@ -28,7 +30,17 @@ from tenfold.report.search import shown
 from tenfold.run import check_name
 from tenfold.search import pruners, samplers, winner
 from tenfold.search.plan import SearchPlan, directory
-from tenfold.search.results import BEST, PAGE, best_of, commonest_reason, read, refresh_page, write, write_page
+from tenfold.search.results import (
+    BEST,
+    PAGE,
+    best_of,
+    commonest_reason,
+    page_is_current,
+    read,
+    refresh_page,
+    write,
+    write_page,
+)
 from tenfold.search.space import Space
 from tenfold.search.storage import check_url, without_password
 from tenfold.search.trials import Trials
@@ -76,6 +88,9 @@ def tune(
     machine.check(watcher.notice)
     metric(by)
     trials, final_seeds = whole("trials", trials, 1), whole("final_seeds", final_seeds, 1)
+    seed, workers = whole("seed", seed, 0), None if workers is None else whole("workers", workers, 1)
+    if minutes is not None and not minutes > 0:
+        raise UsageError(f"--minutes: received {minutes}; expected more than 0")
     check_url(storage)
     _check_choice("--sampler", sampler, samplers.NAMES)
     _check_choice("--pruner", pruner, pruners.NAMES)
@@ -84,6 +99,10 @@ def tune(
     if recipe.data.folds is not None:
         raise UsageError("a search with folds needs --folds; received data.folds in the recipe: leave it out")
     dataset = _dataset(recipe, given, watcher)
+    _check_sizes(recipe, space, dataset)
+    if (count := len(dataset.classes)) < metric(by).classes:
+        raise UsageError(f"--by: received {by} for {count} classes; expected a metric that is defined for them; it "
+                         f"needs {metric(by).needs}")
     if folds is not None:
         prepare(given or open_data(recipe), in_folds(recipe, folds)[0].data)  # raises errors before anything is written
     name = name or f"search-{recipe.name}-{dataset.name}"
@@ -94,21 +113,21 @@ def tune(
     folder = directory(Path(runs), name, plan, new)
     if (before := read(folder)) and before["winner"]:
         watcher.notice(f"{folder} is finished after {len(before['trials'])} trials; --new begins another search")
-        if not (folder / PAGE).exists():  # the process was killed before it wrote the page
+        if not page_is_current(folder):  # the process was killed before it wrote the page
             write_page(folder, before)
         return Found(folder, before, folder / BEST, folder / PAGE)
     if given is not None:
         hand_over(given, folder)
     if sampler == "grid":
-        trials = min(trials, len(samplers.combinations(space, recipe)))
+        trials = len(list(itertools.islice(samplers.combinations(space, recipe), trials)))
     workers = min(workers or available, trials)
-    seconds = None if minutes is None else 60 * minutes * workers
+    seconds = None if minutes is None else 60 * minutes
     try:
         with Trials(folder, storage, watcher) as search:
             _work_together(search, storage, trials, seconds, workers, on)
             return _finished(search, final_seeds, workers, watcher, on)
     except KeyboardInterrupt:
-        watcher.notice(f"repeat the command to continue {folder}")
+        watcher.notice(f"repeat the command{' without --new' * new} to continue {folder}")
         raise
 
 
@@ -127,17 +146,18 @@ def _work_together(search: Trials, storage: str | None, limit: int, seconds: flo
                    on: str | None) -> None:
     """Work on a search: alone in this process, or several processes side by side."""
     if workers == 1 and on is None:
-        work(search, limit, seconds, search.watcher)
+        work(search, limit, seconds, workers, search.watcher)
         return
-    calls = [partial(work_alone, search.folder, storage, limit, seconds)] * workers
+    calls = [partial(work_alone, search.folder, storage, limit, seconds, workers)] * workers
     for _, outcome in executors.run_all(calls, workers, search.watcher, on):
         executors.result(outcome)
 
 
-def work_alone(folder: Path, storage: str | None, limit: int, seconds: float | None, *, watcher: Watcher) -> None:
+def work_alone(folder: Path, storage: str | None, limit: int, seconds: float | None, workers: int, *,
+               watcher: Watcher) -> None:
     """`work` in a process of its own."""
     with Trials(folder, storage, watcher) as search:
-        work(search, limit, seconds, watcher)
+        work(search, limit, seconds, workers, watcher)
 
 
 class Datasets:
@@ -161,10 +181,10 @@ class Datasets:
         return self._prepared[size, fold]
 
 
-def work(search: Trials, limit: int, seconds: float | None, watcher: Watcher) -> None:
+def work(search: Trials, limit: int, seconds: float | None, workers: int, watcher: Watcher) -> None:
     """Train trials until `limit` trials have ended; wait for those of other processes.
 
-    seconds: none begins after all trials together have taken so long.
+    seconds: none begins after the search has taken so long; workers: processes that train side by side.
     """
     datasets = Datasets(search.data)
     with Interrupt() as interrupt:
@@ -172,7 +192,7 @@ def work(search: Trials, limit: int, seconds: float | None, watcher: Watcher) ->
         while True:
             with search.claimed(limit if _in_time(search, seconds) else 0) as claim:
                 if claim is not None:
-                    search.attempt(claim, datasets.of, interrupt)
+                    search.attempt(claim, datasets.of, interrupt, workers)
                     _told(search, claim.trial.number, watcher)
                     continue
             if not any(search.is_running(trial) for trial in search.all()):
@@ -183,7 +203,7 @@ def work(search: Trials, limit: int, seconds: float | None, watcher: Watcher) ->
 
 def _in_time(search: Trials, seconds: float | None) -> bool:
     """Whether further trials may begin."""
-    return seconds is None or sum(trial.user_attrs.get("seconds", 0.0) for trial in search.all()) < seconds
+    return seconds is None or search.spent() < seconds
 
 
 def _told(search: Trials, number: int, watcher: Watcher) -> None:
@@ -228,6 +248,23 @@ def _dataset(recipe: Recipe, given: Dataset | None, watcher: Watcher) -> Dataset
                          "data.test=0.2")
     check(recipe, dataset, watcher)
     return dataset
+
+
+def _check_sizes(recipe: Recipe, space: Space, dataset: Dataset) -> None:
+    """Raise UsageError if own images are read at a size that depends on a searched `model.image_size`."""
+    searched = space.ranges.get("model.image_size")
+    if searched is None or dataset.uri.startswith(GIVEN):  # the search keeps those at one size
+        return
+    for size in searched.ends():
+        other = open_data(recipe.replace({"model.image_size": size})).shape
+        if other != dataset.shape:
+            raise UsageError(f"model.image_size: can't be searched, because own images are read at {_sides(other)} for "
+                             f"{size} and {_sides(dataset.shape)} for the recipe, and trials on other images can't be "
+                             f"ranked; leave it out, or read them at one size, as with data.size={dataset.shape[0]}")
+
+
+def _sides(shape: tuple[int, int, int]) -> str:
+    return f"{shape[0]}×{shape[1]} pixels"
 
 
 def _check_choice(option: str, value: str, known: Sequence[str]) -> None:

@@ -6,17 +6,20 @@ the recipe that the search began from are trained with seeds that no trial used.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tenfold import jobs
-from tenfold.comparison import Leaderboard, compare, over_seeds
+from tenfold.comparison import Leaderboard, compare
+from tenfold.errors import DivergedError, RunError
 from tenfold.evaluation import statistics
-from tenfold.evaluation.folds import pooled
+from tenfold.evaluation.folds import OverFolds
 from tenfold.evaluation.metrics import metric
 from tenfold.evaluation.predictions import read_predictions
 from tenfold.evaluation.statistics import OverSeeds
@@ -24,12 +27,13 @@ from tenfold.evaluation.weighted import Predictions
 from tenfold.jobs import executors
 from tenfold.progress import Watcher
 from tenfold.recipe import Recipe
-from tenfold.run import Run
+from tenfold.run import Run, State
 from tenfold.search.results import tuned
 from tenfold.search.trials import Trials
 
 FOLDER = "final"  # the directory of these runs
-STREAM = 1  # of the resamples of the validation images, independent of those of the test images
+EMPTY = {"value": None, "low": None, "high": None}
+STREAM = 1  # of the resamples of the validation images, or of the first fold, independent of those of the test images
 
 
 def finalists(trials: Trials, best: Mapping[str, Any], seeds: int) -> list[Recipe]:
@@ -43,11 +47,32 @@ def finalists(trials: Trials, best: Mapping[str, Any], seeds: int) -> list[Recip
 
 def train(trials: Trials, recipes: Sequence[Recipe], workers: int, watcher: Watcher,
           on: str | None = None) -> list[Run]:
-    """Train the finalists, or continue them; finished ones are kept."""
-    calls = [partial(jobs.train, recipe, trials.data, runs=trials.folder / FOLDER, name=recipe.name, resume=True)
-             for recipe in recipes]
-    runs = {index: executors.result(outcome) for index, outcome in executors.run_all(calls, workers, watcher, on)}
-    return [runs[index] for index in sorted(runs)]
+    """Train the finalists, or continue them: their runs, each of which finished or diverged; those that did are kept.
+    """
+    folder = trials.folder / FOLDER
+    ended = {number: run for number, recipe in enumerate(recipes) if (run := _diverged(folder, recipe)) is not None}
+    left = [number for number in range(len(recipes)) if number not in ended]
+    calls = [partial(jobs.train, recipes[number], trials.data, runs=folder, name=recipes[number].name, resume=True)
+             for number in left]
+    for place, outcome in executors.run_all(calls, workers, watcher, on):
+        run = _diverged(folder, recipes[left[place]]) if isinstance(outcome, DivergedError) else None
+        ended[left[place]] = run or executors.result(outcome)
+    return [ended[number] for number in sorted(ended)]
+
+
+def _diverged(folder: Path, recipe: Recipe) -> Run | None:
+    """The run of a finalist that diverged; trained again, it would only diverge again."""
+    for run in Run.list(folder):
+        with contextlib.suppress(RunError):
+            if run.status().state is State.DIVERGED and _but_source(run.recipe()) == _but_source(recipe):
+                return run
+    return None
+
+
+def _but_source(recipe: Recipe) -> dict[str, Any]:
+    """A recipe without the name of its data set, which a run writes in full."""
+    tree = recipe.to_dict()
+    return tree | {"data": {**tree["data"], "source": None}}
 
 
 def judge(trials: Trials, best: Mapping[str, Any], runs: Sequence[Run], looked_at: int) -> dict[str, Any]:
@@ -56,18 +81,22 @@ def judge(trials: Trials, best: Mapping[str, Any], runs: Sequence[Run], looked_a
     "selection": the validation score of the best trial, or its score over all folds; "test": the mean over the final
     runs, with its interval over images and seeds; "optimism": how much better the former looks, with its interval;
     "difference": the chosen recipe minus the start, with its interval and the p-value of the paired test (None if they
-    are the same recipe); "trials": the number of trials that were looked at; "leaderboard": both recipes.
+    are the same recipe, or if all runs of one of them diverged); "trials": the number of trials that were looked at;
+    "leaderboard": both recipes; "diverged": the reason of each final run that has no score because it diverged.
     """
-    by = trials.plan.by
-    chosen = [run for run in runs if run.recipe().name == tuned(trials, best).name]
-    board = compare(runs, by)
-    row = next(row for row in board if set(row.runs) == {run.name for run in chosen})
+    by, name = trials.plan.by, tuned(trials, best).name
+    finished = [run for run in runs if run.status().state is State.FINISHED]
     selection, resampled = _selection(trials, best, by)
-    return {"trial": best["number"], "changes": best["changes"], "trials": looked_at,
-            "selection": selection,
-            "test": dict(row.metrics[by]), "optimism": _optimism(selection["value"], resampled, chosen, by),
-            "difference": _difference(board, row.model, by), "runs": [f"{FOLDER}/{run.name}" for run in runs],
-            "leaderboard": board.to_dict()["rows"]}
+    found = {"trial": best["number"], "changes": best["changes"], "trials": looked_at, "selection": selection,
+             "test": EMPTY, "optimism": EMPTY, "difference": None, "runs": [f"{FOLDER}/{run.name}" for run in finished],
+             "leaderboard": [],
+             "diverged": {f"{FOLDER}/{run.name}": run.status().reason for run in runs if run not in finished}}
+    if chosen := [run for run in finished if run.recipe().name == name]:
+        board = compare(finished, by)
+        row = next(row for row in board if set(row.runs) == {run.name for run in chosen})
+        found |= {"test": dict(row.metrics[by]), "optimism": _optimism(selection["value"], resampled, chosen, by),
+                  "difference": _difference(board, row.model, by), "leaderboard": board.to_dict()["rows"]}
+    return found
 
 
 def _selection(trials: Trials, best: Mapping[str, Any], by: str) -> tuple[dict[str, Any], np.ndarray]:
@@ -76,17 +105,28 @@ def _selection(trials: Trials, best: Mapping[str, Any], by: str) -> tuple[dict[s
     if folds is None:
         selected = Run(path)
         entry = {key: selected.metrics()["validation"][by][key] for key in ("value", "low", "high")}
-        return entry, _resampled([selected], "validation", by, STREAM)[1]
-    runs = [Run(path / f"fold-{number}") for number in range(1, folds + 1)]
-    row = over_seeds(runs)
-    assert row is not None  # its folds are finished, and of one recipe
-    return {**row.metrics[by], "value": best["value"]}, _resampled(runs, "test", by, STREAM)[1]
+        return entry, _resampled(_read(selected, "validation"), by, STREAM)[1]
+    over = over_folds([_read(Run(path / f"fold-{number}"), "test") for number in range(1, folds + 1)], by)
+    low, high = metric(by).within(over.uncertain.interval()) or (None, None)
+    return {"value": best["value"], "low": low, "high": high}, over.mean
+
+
+def over_folds(folds: Sequence[Predictions], by: str) -> OverFolds:
+    """The mean of a metric over folds, each on resamples of its own images.
+
+    Of all images together it would be another measure: a lower ROC-AUC, because the networks of the folds differ in how
+    high their probabilities are.
+    """
+    found = [_resampled(fold, by, STREAM + number) for number, fold in enumerate(folds)]
+    count = min(len(values) for _, values in found)
+    by_fold = np.array([values[:count] for _, values in found])
+    return OverFolds.over(by_fold.mean(axis=0), by_fold, np.array([value for value, _ in found]))
 
 
 def _optimism(selection: float, resampled: np.ndarray, chosen: Sequence[Run], by: str) -> dict[str, Any]:
     """By how much the score that chose the best trial is better than the test score, with its 95 % interval."""
     known = metric(by)
-    tests = [_resampled([run], "test", by, 0) for run in chosen]
+    tests = [_resampled(_read(run, "test"), by, 0) for run in chosen]
     observed = np.array([value for value, _ in tests])
     count = min(len(resampled), len(tests[0][1]))
     tested = OverSeeds.of(np.array([values[:count] for _, values in tests]), observed)
@@ -97,9 +137,13 @@ def _optimism(selection: float, resampled: np.ndarray, chosen: Sequence[Run], by
     return {"value": value if math.isfinite(value) else None, "low": low, "high": high}
 
 
-def _resampled(runs: Sequence[Run], split: str, by: str, stream: int) -> tuple[float, np.ndarray]:
-    """(the metric on a split of a run or of all folds, the metric on resamples of its images: float64 [r])."""
-    known, predictions = metric(by), pooled([Predictions(*read_predictions(run, split)) for run in runs])
+def _read(run: Run, split: str) -> Predictions:
+    return Predictions(*read_predictions(run, split))
+
+
+def _resampled(predictions: Predictions, by: str, stream: int) -> tuple[float, np.ndarray]:
+    """(the metric, the metric on resamples of the images: float64 [r])."""
+    known = metric(by)
     value = known(predictions.labels, predictions.probabilities)
     values, = statistics.bootstrap(predictions, [known.function], seed=stream)
     return value, statistics.deflated(values, value) if known.inflated else values

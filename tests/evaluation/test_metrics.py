@@ -57,6 +57,13 @@ def test_metrics_are_those_of_scikit_learn(n, k, dtype):
             reference.roc_auc_score(labels, p, multi_class="ovo", average="macro"), rel=1e-9)
 
 
+@pytest.mark.parametrize("name", METRICS.names())
+def test_a_metric_is_defined_from_its_fewest_classes_on(name):
+    fewest = metric(name).classes
+    assert np.isfinite(metric(name)(*probabilities(20, fewest, seed=0)))
+    assert fewest == 2 or np.isnan(metric(name)(*probabilities(20, fewest - 1, seed=0)))
+
+
 @pytest.mark.parametrize("labels", [[0, 1, 1, 2], [1, 1, 1, 1], [0, 0, 0, 0]])
 @pytest.mark.parametrize("predicted", [[1, 1, 1, 1], [0, 1, 2, 1]])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning", "ignore:A single label was found")

@@ -9,7 +9,7 @@ import pytest
 
 from tenfold.registry import PLOTS
 from tenfold.report.plots import Material, draw_all
-from tenfold.report.plots.search import best_so_far, position
+from tenfold.report.plots.search import best_so_far, position, search_history
 from tenfold.report.search import cautions, counted, page, table, verdict
 from tenfold.search.importance import importance
 
@@ -78,7 +78,7 @@ def test_the_verdict_says_what_was_chosen_and_how_honest_its_score_is() -> None:
     assert facts["optimism"].startswith("+5.0 points [+1.0, +9.0]")
     assert facts["against cnn"] == "+2.0 points [-1.0, +5.0] on the same test images, p = 0.200"
     same = results()
-    same["winner"] = same["winner"] | {"difference": None}
+    same["winner"] = same["winner"] | {"difference": None, "runs": ["final/cnn-tuned-1", "final/cnn-tuned-2"]}
     assert "no trial was better" in dict(verdict(same))["against cnn"]
     assert list(dict(verdict(results() | {"best": None, "winner": None}))) == ["trials"]
     assert "accuracy, test" not in dict(verdict(results() | {"winner": None}))
@@ -101,6 +101,22 @@ def test_the_table_has_the_cost_of_each_trial() -> None:
     assert row["validation accuracy per minute"] == "1.60"
     assert row["hidden"] == "[16, 16]"
     assert dict(zip(header, body[1], strict=True))["dropout"] == "–"
+
+
+def test_records_per_minute_are_shown_only_where_they_say_something() -> None:
+    losses, folded = results() | {"by": "loss", "monitor": "val_loss"}, results() | {"folds": 5}
+    for each in (losses, folded):
+        header, body = table(each)
+        assert not [name for name in header if "per minute" in name]
+        assert {len(row) for row in body} == {len(header)}
+        assert "per minute" not in page(each, "")
+    assert "Validation accuracy per minute: " in page(results(), "")
+
+
+def test_scores_of_folds_are_not_called_validation_scores() -> None:
+    figure = search_history(Material(search=results() | {"folds": 5}))
+    assert figure is not None
+    assert figure.axes[0].get_ylabel() == "accuracy (mean over 5 folds)"
 
 
 def test_the_page_is_self_contained() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,12 @@ from made_searches import OPTIONS, START, told
 from watchers import Listen
 
 from tenfold.errors import UsageError
+from tenfold.evaluation.predictions import read_predictions, write_predictions
 from tenfold.overview import list_runs
-from tenfold.progress import Event, Step, Training, Watcher
+from tenfold.progress import SILENT, Event, Step, Training, Watcher
 from tenfold.run import Run
-from tenfold.search import tune
+from tenfold.search import tune, winner
+from tenfold.search.trials import Trials
 from tenfold.search.tuning import Found
 
 FOLDED = OPTIONS | {"folds": 3, "trials": 3, "final_seeds": 1}
@@ -65,6 +69,21 @@ def test_the_verdict_compares_the_score_over_all_folds_with_the_test_score(folde
     assert judged["optimism"]["value"] == pytest.approx(best["value"] - judged["test"]["value"])
     assert "mean over 3 folds" in folded.page.read_text("utf-8")
     assert "# chosen by accuracy as the mean over 3 folds" in folded.best.read_text("utf-8").replace("\n# ", " # ")
+
+
+def test_the_intervals_of_the_verdict_are_those_of_the_mean_over_folds(folded: Found, tmp_path: Path) -> None:
+    folder, best = shutil.copytree(folded.path, tmp_path / "copy"), folded.results["best"]
+    folds = [Run(folder / best["run"] / f"fold-{number}") for number in (1, 2, 3)]
+    labels, probabilities = read_predictions(folds[1], "test")
+    write_predictions(folds[1], "test", labels, probabilities / 10, folds[1].classes())  # another scale, the same AUC
+    mean = statistics.mean(run.metrics()["test"]["roc_auc"]["value"] for run in folds)
+    runs = [Run(folder / name) for name in folded.results["winner"]["runs"]]
+    with Trials(folder, None, SILENT) as trials:
+        trials.plan = replace(trials.plan, by="roc_auc")
+        judged = winner.judge(trials, best | {"value": mean}, runs, 3)
+    for part in ("selection", "optimism"):
+        assert judged[part]["low"] < judged[part]["value"] < judged[part]["high"]
+    assert judged["selection"]["value"] == mean
 
 
 def test_an_interrupted_trial_keeps_its_finished_folds(folded: Found, tmp_path: Path) -> None:

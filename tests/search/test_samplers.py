@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+from functools import partial
+
 import optuna
 import pytest
 from made_searches import SPACE, START
 
+from tenfold.recipe import Recipe
 from tenfold.search.samplers import NAMES, combinations, sampler, suggest, values
 from tenfold.search.space import Range, Space
 
@@ -54,10 +59,22 @@ def test_the_search_learns_from_its_trials() -> None:
 
 
 def test_a_grid_has_each_combination_once() -> None:
-    found = combinations(SPACE, START)
+    found = list(combinations(SPACE, START))
     assert len(found) == 3 * (1 + 3 + 1)  # three rates; dropout has three values for one of three networks
     assert len({str(each) for each in found}) == len(found)
     assert [changes["train.learning_rate"] for changes in drawn(study("grid"), 2)] == [1e-4, 1e-4]
+
+
+def test_of_a_grid_with_millions_of_combinations_only_those_of_the_trials_are_made() -> None:
+    recipe = Recipe.load("cnn2")
+    grid = sampler("grid", 0, Space.load(recipe), recipe)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    asked = optuna.create_study(sampler=grid)
+    space = Space.load(recipe)
+    found = [space.changes(recipe, partial(suggest, asked.ask())) for _ in range(3)]
+    assert found == [
+        {key: json.loads(value) if space.ranges[key].choices is not None else value for key, value in each.items()}
+        for each in itertools.islice(combinations(space, recipe), 3)]
 
 
 def test_the_values_of_a_grid() -> None:

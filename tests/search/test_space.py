@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from made_images import drawn, plant
+from made_searches import OPTIONS, START
 from typer.testing import CliRunner
 
 from tenfold.cli import app
 from tenfold.errors import RecipeError, UsageError
 from tenfold.recipe import Recipe, shipped
+from tenfold.search import tune
 from tenfold.search.space import Range, Space
 
 MLP = Recipe.load("mlp", {"train.early_stopping": None})
@@ -66,6 +69,55 @@ def test_keys_and_values_must_fit_the_recipe() -> None:
     assert "data.validation: can't be searched" in text
     assert "model.dropout: its condition is on train.batch_size, which comes later" in text
     assert "model.dropout: received 1.5" in text
+
+
+@pytest.mark.parametrize(("lines", "problem"), [
+    ('"model.dropout" = { low = 0.0, high = 0.5, when = { "model.normm" = ["batch"] } }',
+     "model.dropout: its condition on model.normm: unknown key 'normm'; did you mean 'norm'"),
+    ('"model.dropout" = { low = 0.0, high = 0.5, when = { "model.norm" = ["bacth"] } }',
+     "model.dropout: its condition on model.norm: unknown value 'bacth'; did you mean 'batch'"),
+    ('"model.dropout" = { low = 0.0, high = 0.5, when = { "train.optimizer" = [] } }',
+     "model.dropout: its condition on train.optimizer: received no values; expected at least one"),
+    ('"model.norm" = { choices = ["none"] }\n'
+     '"model.dropout" = { low = 0.0, high = 0.5, when = { "model.norm" = ["batch"] } }',
+     "model.dropout: its condition on model.norm: received 'batch'; expected values that it has in this search"),
+    ('"train.optimizer" = { choices = ["sgd", "adam"] }\n'
+     '"train.optimizer.momentum" = { low = 0.5, high = 0.9, when = { "train.optimizer" = ["sgd", "adam"] } }',
+     "train.optimizer.momentum: unknown key 'momentum'"),
+    ('"train.epochs" = { low = 1.0, high = 4.0 }', "train.epochs: received 2.14; expected a whole number"),
+    ('"train.epochs" = { low = 1.0, high = 4.0, step = 1.5 }', "train.epochs: received 2.5; expected a whole number"),
+    ('"train.seed" = { low = 0, high = 9 }', "train.seed: can't be searched: the verdict needs seeds"),
+])
+def test_what_would_never_be_searched_or_always_fail_is_a_mistake(lines: str, problem: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        Space.loads(f"[search]\n{lines}", MLP)
+    found, = caught.value.problems
+    assert found.startswith(problem)
+
+
+def test_a_condition_may_be_one_that_only_other_recipes_fulfil() -> None:
+    content = """
+    [search]
+    "train.epochs" = { low = 1.0, high = 4.0, step = 1.0 }
+    "train.label_smoothing" = { low = 0.0, high = 0.1, when = { "train.optimizer" = ["adamw"] } }
+    "train.batch_size" = { choices = [32], when = { "train.schedule" = ["cosine"] } }
+    """
+    recipe = MLP.replace({"train.plateau.patience": 2})  # which a cosine schedule contradicts
+    assert list(Space.loads(content, recipe).changes(recipe, first)) == ["train.epochs"]
+
+
+def test_the_size_of_own_images_is_searched_only_if_they_are_read_at_one_size(tmp_path: Path) -> None:
+    photos = plant(tmp_path / "photos", {f"{kind}/{i}.png": drawn(100 * place + i)
+                                         for place, kind in enumerate(("cats", "dogs")) for i in range(30)})
+    start = START.replace({"data.source": str(photos), "data.validation": 16, "data.test": 16, "data.group": "none",
+                           "model.image_size": 8, "train.epochs": 1})
+    space = Space.loads('[search]\n"model.image_size" = { choices = [8, 16] }', start)
+    options = OPTIONS | {"space": space}
+    with pytest.raises(UsageError, match=r"read at 16×16 pixels for 16 and 8×8 pixels for the recipe, .* data\.size=8"):
+        tune(start, runs=tmp_path / "runs", **options)
+    assert not (tmp_path / "runs").exists()
+    with pytest.raises(UsageError, match="run name 'a b'"):  # the next check
+        tune(start.replace({"data.size": 16}), runs=tmp_path / "runs", name="a b", **options)
 
 
 def test_a_key_is_searched_only_under_its_conditions() -> None:

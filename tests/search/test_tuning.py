@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from watchers import Listen
 
 from tenfold.errors import TenfoldError, UnknownNameError, UsageError
 from tenfold.overview import list_runs
-from tenfold.progress import Event, Step, Training, Watcher
+from tenfold.progress import Event, Step, Together, Training, Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run, State
 from tenfold.search import tune, tuning
@@ -106,8 +108,10 @@ def test_a_finished_search_is_shown_and_new_begins_another(found: Found) -> None
     assert content(found.path) == before
     assert listen.trained == []
     assert any("is finished after 8 trials; --new begins another search" in said for said in listen.said)
+    listen = Listen()
     with pytest.raises(KeyboardInterrupt):
-        tune(START, runs=found.path.parent, new=True, watcher=Interrupt(1), **OPTIONS)
+        tune(START, runs=found.path.parent, new=True, watcher=Together([listen, Interrupt(1)]), **OPTIONS)
+    assert f"repeat the command without --new to continue {found.path.parent / 'search-small-digits-2'}" in listen.said
     assert (found.path.parent / "search-small-digits-2" / "plan.json").is_file()
 
 
@@ -129,11 +133,17 @@ def test_another_search_under_the_same_name_is_refused_with_the_difference(found
 def test_bad_input_leaves_nothing(tmp_path: Path) -> None:
     for options, words in (({"by": "acuracy"}, "did you mean 'accuracy'"), ({"sampler": "tpee"}, "did you mean 'tpe'"),
                            ({"pruner": "half"}, "--pruner"), ({"name": "a b"}, "run name 'a b'"),
+                           ({"minutes": 0}, "--minutes: received 0; expected more than 0"),
+                           ({"seed": -1}, "seed: received -1; expected at least 0"),
+                           ({"workers": 0}, "workers: received 0; expected at least 1"),
                            ({"storage": "mysql://user:secret@host/x"}, "received 'mysql://user@host/x'")):
         with pytest.raises((UsageError, UnknownNameError), match=words):
             tune(START, runs=tmp_path / "runs", **OPTIONS | options)
     with pytest.raises(UsageError, match="chooses by the validation split, and there is none"):
         tune(START.replace({"data.validation": 0}), runs=tmp_path / "runs", **OPTIONS)
+    five = START.replace({"data.classes": list("01234")})
+    with pytest.raises(UsageError, match=r"top_5_accuracy for 5 classes; .*; it needs more than 5 classes"):
+        tune(five, runs=tmp_path / "runs", **OPTIONS | {"by": "top_5_accuracy"})
     assert not (tmp_path / "runs").exists()
 
 
@@ -187,6 +197,17 @@ def test_the_page_can_be_read_while_the_search_runs(found: Found, tmp_path: Path
     assert '<td class="number">2</td>' in text
     assert '<meta http-equiv="refresh" content="60">' in text
     assert "refresh" not in found.page.read_text("utf-8")
+
+
+def test_the_page_of_a_finished_search_is_written_again_if_the_process_was_killed_before(
+        found: Found, tmp_path: Path) -> None:
+    folder = shutil.copytree(found.path, tmp_path / found.path.name)
+    page, results = folder / "search.html", folder / "search.json"
+    page.write_text("The search is not finished", "utf-8")
+    os.utime(page, ns=(0, results.stat().st_mtime_ns - 1))  # of the running search
+    again = tune(START, runs=tmp_path, **OPTIONS)
+    assert again.results == found.results
+    assert "against small" in again.page.read_text("utf-8")
 
 
 def test_a_trial_that_is_killed_every_time_fails(tmp_path: Path) -> None:

@@ -37,6 +37,11 @@ def position(each: Mapping[str, Any], value: Any) -> float:
     return (value - low) / (high - low)
 
 
+def chosen_on(results: Mapping[str, Any]) -> str:
+    """The images whose score ranks the trials, in words."""
+    return f"mean over {results['folds']} folds" if results.get("folds") else "validation"
+
+
 def finished(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The finished trials of a search, worst first, so that the best are drawn last."""
     sign = 1 if metric(results["by"]).higher_is_better else -1
@@ -53,7 +58,7 @@ def best_so_far(results: Mapping[str, Any]) -> tuple[list[int], list[float]]:
 
 
 @plot("search_history", "History of the search",
-      "The validation score of each finished trial, and the best one so far. Ticks at the bottom are trials that were "
+      "The score of each finished trial, and the best one so far. Ticks at the bottom are trials that were "
       "pruned, diverged or failed.", SEARCH)
 def search_history(material: Material) -> Figure | None:
     """Values of trials over their numbers."""
@@ -69,14 +74,14 @@ def search_history(material: Material) -> Figure | None:
     ended = [row["number"] for row in results["trials"] if row["status"] in ("pruned", "diverged", "failed")]
     axes.plot(ended, np.zeros(len(ended)), "|", color=VERMILLION, markersize=10, clip_on=False,
               transform=axes.get_xaxis_transform())
-    axes.set(xlabel="trial", ylabel=f"{metric(results['by']).short} (validation)")
+    axes.set(xlabel="trial", ylabel=f"{metric(results['by']).short} ({chosen_on(results)})")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 
 @plot("search_curves", "Learning curves of the trials",
-      "The validation record of each trial after each epoch. Grey curves that end early were pruned; the blue curve "
-      "is that of the best trial.", SEARCH)
+      "The validation record of each trial after each epoch (with folds, of the first one). Grey curves that end early "
+      "were pruned; the blue curve is that of the best trial.", SEARCH)
 def search_curves(material: Material) -> Figure | None:
     """Validation records of trials over epochs."""
     results = material.search
@@ -95,7 +100,7 @@ def search_curves(material: Material) -> Figure | None:
 
 
 @plot("search_importance", "Importance of the keys",
-      "How much of the variation of the validation score each key explains, by a random forest on the finished "
+      "How much of the variation of the trials' scores each key explains, by a random forest on the finished "
       "trials, with 95 % intervals over resamples of the trials. A wide interval says that more trials are needed.",
       SEARCH)
 def search_importance(material: Material) -> Figure | None:
@@ -136,7 +141,7 @@ def search_parallel(material: Material) -> Figure | None:
 
 
 @plot("search_slices", "Slices",
-      "The validation score of the finished trials over each key. The orange diamond is the best trial.", SEARCH)
+      "The score of the finished trials over each key. The orange diamond is the best trial.", SEARCH)
 def search_slices(material: Material) -> Figure | None:
     """Values of trials over each key."""
     results = material.search
