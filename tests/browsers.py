@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+# A moving test picture instead of a camera, and no question whether a page may use it.
+CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+
 
 class Browser:
     """Opens pages in headless Chromium; `errors` and `requests` collect what they complain of and ask for."""
@@ -39,7 +42,7 @@ def chromium() -> Iterator[Any]:
     if executable is None:
         pytest.skip("chromium is not installed")
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=executable, args=["--no-sandbox", *CAMERA])
         yield browser
         browser.close()
 

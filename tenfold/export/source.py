@@ -61,7 +61,7 @@ class Source:
 
     @property
     def brief(self) -> dict[str, Any]:
-        """The facts without the rules by class and for unknown images, for formats with little room."""
+        """The facts without the rules by class and for unknown images: for the model inside a page."""
         rules = self.facts.get(KEY)
         if not rules:
             return self.facts

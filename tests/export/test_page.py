@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tenfold import jobs
+from tenfold import csvfile, jobs
 from tenfold.data.images import read_image
 from tenfold.errors import MissingExtraError
 from tenfold.export.page import runtime
@@ -21,7 +21,34 @@ from tenfold.recipe import Recipe
 from tenfold.run import Run
 
 SCRIPTS = Path(runtime.__file__).parent
-HOSTILE = ("</script><script>window.hacked = 1</script>", '"><img src=x onerror="window.hacked = 1">', "=1+1", "a & b")
+HOSTILE = ("</script><script>window.hacked = 1</script>", '"><img src=x onerror="window.hacked = 1">', "=1+1",
+           "\n=a & b")
+# Collects in `window.urls` the addresses of images that the page made and did not give back.
+URLS = """() => {
+window.urls = new Set();
+const make = URL.createObjectURL, free = URL.revokeObjectURL;
+URL.createObjectURL = blob => {
+  const url = make(blob);
+  if (blob.type.startsWith("image/")) urls.add(url);
+  return url;
+};
+URL.revokeObjectURL = url => { urls.delete(url); free(url); };
+}"""
+# The mean redness of the upper left, upper right, lower left and lower right quarter of the picture beside a button.
+REDNESS = """async button => {
+  const picture = button.closest("li").querySelector("img");
+  const context = new OffscreenCanvas(96, 96).getContext("2d", {willReadFrequently: true});
+  await picture.decode();
+  context.drawImage(picture, 0, 0, 96, 96);
+  return [[0, 0], [48, 0], [0, 48], [48, 48]].map(([x, y]) => context.getImageData(x, y, 48, 48).data.reduce(
+    (total, value, i) => total + value * [1, 0, -1, 0][i % 4], 0) / 48 ** 2);
+}"""
+# Records in `window.streams` what the camera gives.
+STREAMS = """() => {
+window.streams = [];
+const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async wanted => { streams.push(await ask(wanted)); return streams.at(-1); };
+}"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -132,28 +159,133 @@ def test_pixels_in_the_browser_are_those_of_the_image_reader(resize: str, tmp_pa
                 assert np.abs(pixels.astype(int) - expected).max() <= 1
 
 
-def test_a_damaged_image_is_named_and_the_others_are_answered(page: Path, photos, tmp_path: Path, browser) -> None:
-    broken = tmp_path / "broken.png"
+def test_damaged_images_and_other_files_are_named_and_pictures_are_given_back(
+    page: Path, photos, tmp_path: Path, browser,
+) -> None:
+    broken, other = tmp_path / "broken.png", tmp_path / "other.pdf"
     broken.write_bytes(b"no image")
+    other.write_bytes(b"%PDF-1.4")
     with browser.page(page) as tab:
+        tab.evaluate(URLS)
+        found = answers(tab, [photos[0], broken, photos[1]])  # before the model is ready
+        assert [row["path"] for row in found] == ["0.png", "broken.png", "1.png"]
+        assert [row["error"] for row in found] == ["", "can't be read as an image", ""]
+        assert [bool(row["label"]) for row in found] == [True, False, True]
+        assert tab.inner_text("#status") == "3 images answered"
+        tab.click("#remove")
+        assert len(answers(tab, photos[:1])) == 1  # the same file again
+        assert tab.inner_text("#status") == "1 image answered"
+        tab.set_input_files("#files", [str(other)])
+        tab.wait_for_selector("#status:has-text('1 image answered; left out 1 file other than images')")
+        tab.wait_for_function("document.querySelector('#answers img').complete && urls.size === 0")
+    assert browser.errors == []
+
+
+# Drops a folder as browsers without handles give it: with entries, in parts. One of its files can't be read.
+ENTRIES = """() => {
+  const canvas = document.querySelector("#sketch"), good = {name: "b.png", file: done => canvas.toBlob(done)};
+  const bad = {name: "a.png", file: (done, failed) => failed(new DOMException("gone", "NotFoundError"))};
+  const parts = [[good], [bad], []], folder = {name: "old", isDirectory: true, createReader: () => reader};
+  const reader = {readEntries: done => done(parts.shift())};
+  const items = [{webkitGetAsEntry: () => folder, getAsFile: () => null}];
+  document.body.dispatchEvent(Object.assign(new Event("drop", {bubbles: true}), {dataTransfer: {items}}));
+}"""
+
+
+def drop(tab, place: str, paths: list[Path]) -> None:
+    """Drop files and folders on an element."""
+    box, session = tab.locator(place).bounding_box(), tab.context.new_cdp_session(tab)
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": box["x"] + 9, "y": box["y"] + 9, "data": data})
+
+
+def test_images_come_by_drop_and_paste(page: Path, photos, tmp_path: Path, browser) -> None:
+    folder = tmp_path / "birds"
+    (folder / "deep").mkdir(parents=True)
+    for name in ("a.png", "deep/b.png", ".hidden.png"):
+        (folder / name).write_bytes(photos[0].read_bytes())
+    (folder / "notes.txt").write_text("a file")
+    with browser.page(page, permissions=["clipboard-read", "clipboard-write"]) as tab:
         tab.wait_for_selector("body[data-ready]")
-        found = {row["path"]: row for row in answers(tab, [broken, *photos[:2]])}
-    assert found["broken.png"]["error"] == "can't be read as an image"
-    assert all(found[path.name]["label"] for path in photos[:2])
+        drop(tab, "h1", photos[1:2])
+        tab.wait_for_selector("#answers li:nth-child(1)")
+        drop(tab, "#drop", [folder, tmp_path / "nowhere.png", photos[2]])
+        tab.wait_for_selector("#status:has-text('left out 1 file')")
+        assert tab.locator("#answers .name").all_inner_texts() == [
+            "1.png", "birds/a.png", "birds/deep/b.png", "nowhere.png", "2.png"]
+        assert "can't be read" in tab.inner_text("#answers li:nth-child(4)")
+        tab.evaluate("""async text => {
+          const bytes = Uint8Array.from(atob(text), each => each.charCodeAt(0));
+          await navigator.clipboard.write([new ClipboardItem({"image/png": new Blob([bytes], {type: "image/png"})})]);
+        }""", base64.b64encode(photos[0].read_bytes()).decode())
+        tab.keyboard.press("Control+V")
+        tab.wait_for_selector("#answers .name:text('image.png')")
+        assert tab.url == page.as_uri()
+        tab.evaluate(ENTRIES)
+        tab.wait_for_selector("#answers li:nth-child(8)")
+        assert tab.locator("#answers .name").all_inner_texts()[6:] == ["old/a.png", "old/b.png"]
+        assert "can't be read" in tab.inner_text("#answers li:nth-child(7)")
+    assert browser.errors == []
 
 
-def test_names_of_classes_run_nothing(tmp_path: Path, photos, browser) -> None:
+def test_the_camera_starts_once_and_never_stays_on(page: Path, photos, browser) -> None:
+    with browser.page(page, permissions=["camera"]) as tab:
+        tab.evaluate(STREAMS)
+        on = "streams.map(stream => stream.active)"
+        tab.click("#camera")  # before the model is ready
+        tab.evaluate("document.querySelector('#camera').click()")
+        tab.wait_for_selector("#live-answer .row")
+        assert len(answers(tab, photos[:1])) == 1
+        assert tab.evaluate(on) == [True]
+        tab.click("#stop")
+        tab.wait_for_selector("#camera:enabled:focus")
+        assert tab.evaluate(on) == [False]
+        assert not tab.is_visible("#live")
+        tab.evaluate("() => { document.querySelector('#video').play = () => Promise.reject(Error('no picture')); }")
+        tab.click("#camera")
+        tab.wait_for_selector("#status:has-text(\"The camera can't be used: no picture\")")
+        assert tab.evaluate(on) == [False, False]
+        tab.evaluate("() => void Object.defineProperty(navigator, 'mediaDevices', {value: undefined})")
+        tab.click("#camera")
+        tab.wait_for_selector("#status:has-text('this browser does not let this page use one')")
+    assert browser.errors == []
+
+
+def test_without_javascript_the_page_says_so(page: Path, browser) -> None:
+    with browser.page(page, java_script_enabled=False) as tab:
+        assert tab.locator("header p:visible").all_inner_texts()[1:] == [
+            "This page needs JavaScript, which this browser does not run here."]
+
+
+def test_names_of_classes_run_nothing_and_the_part_that_matters_is_red(tmp_path: Path, browser) -> None:
     from tenfold import Dataset, Provenance, Split
 
-    rng = np.random.default_rng(0)
-    split = Split(rng.integers(0, 256, (80, 16, 16, 3), np.uint8), np.arange(80) % 4, Provenance("made"))
-    recipe = Recipe.from_dict({"model": {"name": "mlp", "hidden": [4]}, "train": {"epochs": 1, "batch_size": 20}}, "x")
+    labels = np.arange(400) % 4  # which corner is bright
+    images = np.random.default_rng(0).integers(0, 40, (400, 16, 16, 3), np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[14 * (label // 2) :, 14 * (label % 2) :][:2, :2] = 250
+    recipe = Recipe.from_dict({"model": {"name": "mlp", "hidden": [16]}, "train": {"epochs": 6, "batch_size": 20}}, "x")
+    split = Split(images, labels, Provenance("made"))
     run = jobs.train(recipe, Dataset("made", "made", HOSTILE, train=split), runs=tmp_path / "runs")
+    paths = [tmp_path / f"{label}.png" for label in range(4)]
+    for path, image in zip(paths, images, strict=False):
+        Image.fromarray(image).save(path)
     with browser.page(jobs.export(run, "html").path) as tab:
         tab.wait_for_selector("body[data-ready]")
-        found = answers(tab, photos[:1])
+        found = answers(tab, paths)
+        assert [row["label"] for row in found] == [csvfile.cell(name) for name in HOSTILE]
+        assert {*found[0]} >= {f"p_{name}" for name in HOSTILE}
+        for label in range(4):
+            button = tab.locator(f"#answers li:nth-child({label + 1}) button")
+            before = button.evaluate(REDNESS)
+            button.click()
+            tab.wait_for_selector(f"#answers li:nth-child({label + 1}) [aria-pressed=true]:focus")
+            assert int(np.argmax(np.subtract(button.evaluate(REDNESS), before))) == label
+        button.click()
+        assert button.get_attribute("aria-pressed") == "false"
+        assert button.evaluate(REDNESS) == before
         assert tab.evaluate("window.hacked") is None
-    assert found[0]["label"].lstrip("'") in HOSTILE
     assert browser.errors == []
 
 

@@ -15,18 +15,28 @@ from tenfold.models.layers import Conv2D, DepthwiseConv2D
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this PyTorch has no oneDNN")
 
 
-def layer(kind: str, size: int, stride: int, padding: str) -> Any:
-    """A built layer for images of four channels, with a bias that is not zero."""
-    options = {"kernel_size": size, "strides": stride, "padding": padding, "data_format": "channels_first"}
+def layer(kind: str, size: int, stride: int, padding: str, channels: int = 4, **more: Any) -> Any:
+    """A built layer for images of these channels, with a bias that is not zero."""
+    options = {"kernel_size": size, "strides": stride, "padding": padding, "data_format": "channels_first", **more}
     made: Any = DepthwiseConv2D(**options) if kind == "depthwise" else Conv2D(6, **options)
-    made.build((None, 4, None, None))
+    made.build((None, channels, None, None))
     made.bias.assign(np.linspace(-1, 1, made.bias.shape[0]))
     return made
 
 
-def images(height: int, width: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    x = torch.from_numpy(np.random.default_rng(height).normal(0, 4, (3, 4, height, width)).astype(np.float32))
+def images(height: int, width: int, dtype: torch.dtype = torch.float32, channels: int = 4) -> torch.Tensor:
+    x = torch.from_numpy(np.random.default_rng(height).normal(0, 4, (3, channels, height, width)).astype(np.float32))
     return x.to(dtype).contiguous(memory_format=torch.channels_last)
+
+
+def check(own: Any, x: torch.Tensor) -> None:
+    """The layer with each activation, in one pass and in two."""
+    with torch.inference_mode():
+        plain = own.convolve(x, own.torch_kernel(), own.bias._value)
+        for name, expected in (("linear", plain), ("relu", F.relu(plain)), ("relu6", F.relu6(plain)), ("gelu", plain)):
+            found = fused.convolution(own, own.torch_kernel(), own.bias._value, name, x)(x)
+            torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+            assert found.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("sides", [(12, 12), (12, 9), (7, 12)])
@@ -36,13 +46,19 @@ def images(height: int, width: int, dtype: torch.dtype = torch.float32) -> torch
 @pytest.mark.parametrize("kind", ["depthwise", "ordinary"])
 def test_it_computes_the_layer_and_its_activation(kind: str, padding: str, stride: int, size: int,
                                                   sides: tuple[int, int]) -> None:
-    own, x = layer(kind, size, stride, padding), images(*sides)
-    with torch.inference_mode():
-        plain = own.convolve(x, own.torch_kernel(), own.bias._value)
-        for name, expected in (("linear", plain), ("relu", F.relu(plain)), ("relu6", F.relu6(plain)), ("gelu", plain)):
-            found = fused.convolution(own, own.torch_kernel(), own.bias._value, name, x)(x)
-            torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
-            assert found.is_contiguous(memory_format=torch.channels_last)
+    check(layer(kind, size, stride, padding), images(*sides))
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(("kind", "options"), [
+    ("ordinary", {"stride": 2, "groups": 2}), ("ordinary", {"stride": 1, "dilation_rate": 2}),
+    ("ordinary", {"stride": 1, "size": (2, 3), "dilation_rate": 3, "groups": 2}),
+    ("ordinary", {"stride": 2, "channels": 1}), ("ordinary", {"stride": 1, "size": 4, "channels": 1}),
+    ("depthwise", {"stride": 1, "size": 4, "dilation_rate": 3}), ("depthwise", {"stride": 2, "depth_multiplier": 2}),
+    ("depthwise", {"stride": 2, "channels": 1, "depth_multiplier": 2})])
+def test_groups_gaps_in_the_kernel_and_one_channel(kind: str, options: dict[str, Any], padding: str) -> None:
+    own = layer(kind, **{"size": 3, "padding": padding, **options})
+    check(own, images(12, 11, channels=options.get("channels", 4)))
 
 
 def test_in_bfloat16_the_activation_sees_the_value_before_it_is_rounded() -> None:

@@ -18,7 +18,7 @@ def write(source: Source, path: Path) -> None:
 
     modelfile.save_h5(source.whole)(path)
     with h5py.File(path, "r+") as file:
-        file.attrs[KEY] = json.dumps(source.brief)  # an attribute holds at most 64 KiB
+        file.attrs[KEY] = json.dumps(source.facts)
 
 
 FORMATS.add("h5")(Format(".h5", write, keras_format.read))

@@ -30,7 +30,7 @@ from tenfold.run import Run
 DRAWN = 64  # pixels: an image with one channel up to this size can be drawn
 DARK = 96  # mean grey level below which drawings are light on black
 
-SCRIPTS = ("unpacking.js", "pixels.js", "decisions.js", "statistics.js", "page.js")
+SCRIPTS = ("unpacking.js", "pixels.js", "decisions.js", "statistics.js", "page.js", "inputs.js")
 
 
 def page(source: Source, model: bytes) -> str:

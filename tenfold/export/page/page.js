@@ -1,14 +1,16 @@
 // The page: unpacks the model, reads images as Tenfold does, answers, and shows the answers.
 
 const MOST_SHOWN = 5, MOST_NAMED = 10, BATCH = 16, MOST_PIXELS = 89478485, HEATED = 7;
+const KEPT = 60_000; // milliseconds that a browser has to start saving a file
 const ADVICE = {accepted: "Accepted.", unsure: "Unsure: let a person look.",
                 unknown: "Unknown: probably none of the classes."};
 const element = id => document.getElementById(id);
 const facts = JSON.parse(element("facts").textContent);
 const [height, width, channels] = facts.shape;
-const answers = [];
-let session, ort, busy = Promise.resolve();
+const answers = [], session = start();
+let ort, busy = session.catch(failed);
 
+// The model as a session of ONNX Runtime.
 async function start() {
   const [script, wasm, model] = await Promise.all([
     unpacked("runtime", xz), unpacked("wasm", xz), unpacked("model", gzip).then(ungrouped)]);
@@ -16,16 +18,25 @@ async function start() {
   ort.env.wasm.wasmBinary = wasm.buffer;
   ort.env.wasm.numThreads = 1;
   ort.env.logLevel = "error";
-  session = await ort.InferenceSession.create(model);
-  await run(new Uint8Array(height * width * channels), 1);
+  const opened = await ort.InferenceSession.create(model);
+  await opened.run(inputOf(opened, new Uint8Array(height * width * channels), 1));
   document.body.dataset.ready = Math.round(performance.now()); // milliseconds since the page was opened
-  element("status").textContent = "The model is ready.";
+  say("The model is ready.");
+  return opened;
+}
+
+function say(text) {
+  element("status").textContent = text;
+}
+
+function inputOf(opened, bytes, count) {
+  return {[opened.inputNames[0]]: new ort.Tensor("uint8", bytes, [count, height, width, channels])};
 }
 
 // Answers to `count` images, bytes [count, height, width, channels]: {probabilities, set, decision} of each.
 async function run(bytes, count) {
-  const input = new ort.Tensor("uint8", bytes, [count, height, width, channels]);
-  const found = await session.run({[session.inputNames[0]]: input}, ["logits", "features"]);
+  const opened = await session;
+  const found = await opened.run(inputOf(opened, bytes, count), ["logits", "features"]);
   const size = height * width * channels;
   const row = ({data}, i) => Array.from(data.subarray(i * data.length / count, (i + 1) * data.length / count));
   return Array.from({length: count}, (_, i) => {
@@ -71,34 +82,35 @@ function unlike(bytes) {
   });
 }
 
-async function answer(named) {
-  for (let at = 0; at < named.length; at += BATCH) {
-    const part = named.slice(at, at + BATCH), good = [];
-    for (const {name, blob} of part) {
-      try {
-        good.push({name, blob, bytes: bytesOf(await decoded(blob))});
-      } catch (error) {
-        show({name, error: "can't be read as an image"});
-      }
-    }
-    if (good.length) {
-      const size = height * width * channels, bytes = new Uint8Array(size * good.length);
-      good.forEach((each, i) => bytes.set(each.bytes, i * size));
-      const found = await run(bytes, good.length);
-      good.forEach((each, i) => show({...each, ...found[i], unlike: unlike(each.bytes)}));
-    }
-    element("status").textContent = `${answers.length.toLocaleString("en")} images answered`;
+// Answers to images in their order. An image without a blob is a file that can't be read; `left` counts other files.
+async function answer(images, left) {
+  for (let at = 0; at < images.length; at += BATCH) {
+    const part = images.slice(at, at + BATCH), size = height * width * channels;
+    const pixels = [];
+    for (const {blob} of part) pixels.push(await decoded(blob).then(bytesOf).catch(() => null));
+    const good = pixels.filter(Boolean), bytes = new Uint8Array(size * good.length);
+    good.forEach((each, i) => bytes.set(each, i * size));
+    const found = good.length ? await run(bytes, good.length) : [];
+    part.forEach((each, i) => {
+      if (pixels[i]) show({...each, ...found.shift(), unlike: unlike(pixels[i])});
+      else show({...each, error: each.blob ? "can't be read as an image" : "can't be read"});
+    });
+    say(`${counted(answers.length, "image")} answered`);
     await new Promise(resolve => setTimeout(resolve));
   }
+  if (left) say(`${counted(answers.length, "image")} answered; left out ${counted(left, "file")} other than images`);
 }
 
-function later(named) {
-  busy = busy.then(() => answer(named)).catch(failed);
-  return busy;
+function counted(count, noun) {
+  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+function later(images, left) {
+  busy = busy.then(() => answer(images, left)).catch(failed);
 }
 
 function failed(error) {
-  element("status").textContent = `This browser can't run the model: ${error.message}`;
+  say(`This browser can't run the model: ${error.message}`);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -147,6 +159,7 @@ function show(each) {
     text.append(made("div", "name", each.name), made("p", "caution", each.error));
   } else {
     const picture = made("img", "thumbnail");
+    picture.onload = () => URL.revokeObjectURL(picture.src);
     picture.alt = each.name;
     picture.src = URL.createObjectURL(each.blob);
     item.append(picture);
@@ -156,56 +169,72 @@ function show(each) {
   }
   item.append(text);
   element("answers").append(item);
-  element("count").textContent = `${answers.length.toLocaleString("en")} image${answers.length > 1 ? "s" : ""}`;
+  element("count").textContent = counted(answers.length, "image");
   element("csv").disabled = element("remove").disabled = false;
 }
 
-// Covers each part of the image in turn: the more the probability falls, the more that part matters.
+// Shows what matters on the picture; a second click shows the image again. It keeps the keyboard's focus.
 function heatButton(each, picture) {
   const button = made("button", "", "what matters?");
+  let heat, working = false;
   button.type = "button";
   button.title = "Show which parts of the image matter for the answer";
+  button.setAttribute("aria-pressed", "false");
   button.onclick = async () => {
-    button.disabled = true;
-    const size = height * width * channels, best = each.probabilities.indexOf(Math.max(...each.probabilities));
-    const mean = Math.round(each.bytes.reduce((sum, value) => sum + value, 0) / size), falls = [];
-    for (let y = 0; y < HEATED; y++) {
-      const bytes = new Uint8Array(size * HEATED);
-      for (let x = 0; x < HEATED; x++) {
-        bytes.set(each.bytes, x * size);
-        for (let row = Math.floor(y * height / HEATED); row < Math.floor((y + 1) * height / HEATED); row++) {
-          const from = x * size + (row * width + Math.floor(x * width / HEATED)) * channels;
-          bytes.fill(mean, from, from + (Math.floor((x + 1) * width / HEATED) - Math.floor(x * width / HEATED)) * channels);
-        }
-      }
-      const found = await run(bytes, HEATED);
-      for (const {probabilities} of found) falls.push(Math.max(0, each.probabilities[best] - probabilities[best]));
+    if (working) return;
+    working = true;
+    try {
+      const on = button.getAttribute("aria-pressed") === "false";
+      if (on) heat ??= await heated(each);
+      const best = facts.classes[each.probabilities.indexOf(Math.max(...each.probabilities))];
+      picture.src = URL.createObjectURL(on ? heat : each.blob);
+      picture.alt = on ? `${each.name}: the parts that matter for ${best} are red` : each.name;
+      button.setAttribute("aria-pressed", on);
+    } catch (error) {
+      say(`What matters in ${each.name} can't be shown: ${error.message}`);
     }
-    picture.src = await heated(each, falls);
-    picture.alt = `${each.name}: the parts that matter for ${facts.classes[best]} are red`;
-    button.remove();
+    working = false;
   };
   return button;
 }
 
-async function heated(each, falls) {
+// Covers each part of the image in turn: the more the probability falls, the more that part matters. A picture, as PNG.
+async function heated(each) {
+  const image = bytesOf(await decoded(each.blob)), size = image.length, falls = [];
+  const most = Math.max(...each.probabilities), best = each.probabilities.indexOf(most);
+  const mean = Math.round(image.reduce((sum, value) => sum + value, 0) / size);
+  for (let y = 0; y < HEATED; y++) {
+    const bytes = new Uint8Array(size * HEATED);
+    for (let x = 0; x < HEATED; x++) {
+      const left = Math.floor(x * width / HEATED), right = Math.floor((x + 1) * width / HEATED);
+      bytes.set(image, x * size);
+      for (let row = Math.floor(y * height / HEATED); row < Math.floor((y + 1) * height / HEATED); row++) {
+        const from = x * size + row * width * channels;
+        bytes.fill(mean, from + left * channels, from + right * channels);
+      }
+    }
+    for (const {probabilities} of await run(bytes, HEATED)) falls.push(Math.max(0, most - probabilities[best]));
+  }
+  return painted(image, falls);
+}
+
+async function painted(image, falls) {
   const canvas = new OffscreenCanvas(192, 192), context = canvas.getContext("2d");
   const pixels = new ImageData(width, height);
   for (let i = 0; i < width * height; i++) {
-    for (let c = 0; c < 3; c++) pixels.data[4 * i + c] = each.bytes[i * channels + (channels === 3 ? c : 0)];
+    for (let c = 0; c < 3; c++) pixels.data[4 * i + c] = image[i * channels + (channels === 3 ? c : 0)];
     pixels.data[4 * i + 3] = 255;
   }
-  const bitmap = await createImageBitmap(pixels);
-  context.drawImage(bitmap, 0, 0, 192, 192);
+  context.drawImage(await createImageBitmap(pixels), 0, 0, 192, 192);
   const most = Math.max(...falls, 1e-6), heat = new ImageData(HEATED, HEATED);
   falls.forEach((fall, i) => heat.data.set([213, 94, 0, 190 * fall / most], 4 * i));
   context.drawImage(await createImageBitmap(heat), 0, 0, 192, 192); // smoothed
-  return URL.createObjectURL(await canvas.convertToBlob());
+  return canvas.convertToBlob();
 }
 
 function csvCell(value) {
   const text = String(value);
-  const safe = /^[=+\-@\t\r]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
+  const safe = /^[=+\-@\t\r\n]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
@@ -223,113 +252,9 @@ function saveCsv() {
   link.href = URL.createObjectURL(new Blob([text], {type: "text/csv"}));
   link.download = "answers.csv";
   link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), KEPT);
 }
 
-// ---------------------------------------------------------------------------------------------------------------------
-// ways in
-
-function fromFiles(files) {
-  const images = [...files].filter(file => file.type.startsWith("image/") || !file.type)
-    .filter(file => !file.name.startsWith("."));
-  return later(images.map(file => ({name: file.webkitRelativePath || file.name, blob: file})));
-}
-
-async function entries(entry) {
-  if (entry.isFile) return [await new Promise((found, failed) => entry.file(found, failed))];
-  const reader = entry.createReader(), all = [];
-  for (;;) {
-    const part = await new Promise((found, failed) => reader.readEntries(found, failed));
-    if (!part.length) break;
-    for (const each of part) all.push(...await entries(each));
-  }
-  return all;
-}
-
-async function dropped(event) {
-  event.preventDefault();
-  element("drop").classList.remove("over");
-  const items = [...event.dataTransfer.items].map(item => item.webkitGetAsEntry?.()).filter(Boolean);
-  const files = items.length ? (await Promise.all(items.map(entries))).flat() : event.dataTransfer.files;
-  await fromFiles(files);
-}
-
-function pasted(event) {
-  const files = [...event.clipboardData.files];
-  if (files.length) fromFiles(files);
-}
-
-async function camera() {
-  try {
-    const stream = await navigator.mediaDevices.getUserMedia({video: {facingMode: "environment"}});
-    const video = element("video");
-    video.srcObject = stream;
-    await video.play();
-    element("live").hidden = false;
-    watch(video);
-  } catch (error) {
-    element("status").textContent = `The camera can't be used: ${error.message}`;
-  }
-}
-
-async function watch(video) {
-  while (video.srcObject) {
-    if (video.videoWidth) {
-      const began = performance.now();
-      const bytes = bytesOf(drawn(video, video.videoWidth, video.videoHeight));
-      const [found] = await run(bytes, 1);
-      const milliseconds = Math.round(performance.now() - began);
-      element("live-answer").replaceChildren(...shown(found), made("p", "name", `${milliseconds} ms an image`));
-    }
-    await new Promise(resolve => requestAnimationFrame(resolve));
-  }
-}
-
-function stopCamera() {
-  const video = element("video");
-  video.srcObject?.getTracks().forEach(track => track.stop());
-  video.srcObject = null;
-  element("live").hidden = true;
-}
-
-function sketching() {
-  const canvas = element("sketch"), context = canvas.getContext("2d", {willReadFrequently: true});
-  const ground = canvas.dataset.ground;
-  let down = false;
-  const clear = () => {
-    context.fillStyle = ground;
-    context.fillRect(0, 0, canvas.width, canvas.height);
-    element("sketch-answer").replaceChildren();
-  };
-  const place = event => {
-    const box = canvas.getBoundingClientRect();
-    return [(event.clientX - box.left) * canvas.width / box.width, (event.clientY - box.top) * canvas.height / box.height];
-  };
-  canvas.onpointerdown = event => { down = true; context.beginPath(); context.moveTo(...place(event)); };
-  canvas.onpointermove = event => {
-    if (!down) return;
-    context.strokeStyle = ground === "#000" ? "#fff" : "#000";
-    context.lineWidth = 22; context.lineCap = context.lineJoin = "round";
-    context.lineTo(...place(event));
-    context.stroke();
-  };
-  canvas.onpointerup = canvas.onpointerleave = async () => {
-    if (!down) return;
-    down = false;
-    const [found] = await run(bytesOf(drawn(canvas, canvas.width, canvas.height)), 1);
-    element("sketch-answer").replaceChildren(...shown(found));
-  };
-  element("clear").onclick = clear;
-  element("pencil").onclick = () => { element("board").hidden = !element("board").hidden; clear(); };
-}
-
-element("files").onchange = element("folder").onchange = event => fromFiles(event.target.files);
-element("drop").ondragover = event => { event.preventDefault(); element("drop").classList.add("over"); };
-element("drop").ondragleave = () => element("drop").classList.remove("over");
-document.addEventListener("dragover", event => event.preventDefault());
-element("drop").ondrop = dropped;
-document.addEventListener("paste", pasted);
-element("camera").onclick = camera;
-element("stop").onclick = stopCamera;
 element("csv").onclick = saveCsv;
 element("remove").onclick = () => {
   answers.length = 0;
@@ -337,5 +262,3 @@ element("remove").onclick = () => {
   element("count").textContent = "No images yet";
   element("csv").disabled = element("remove").disabled = true;
 };
-sketching();
-busy = start().catch(failed);
