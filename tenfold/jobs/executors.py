@@ -18,6 +18,7 @@ from typing import Any
 
 from tenfold import machine
 from tenfold.errors import EngineError, TenfoldError, UsageError
+from tenfold.jobs import spawn
 from tenfold.progress import Watcher, stop_if_asked
 from tenfold.progress.lines import LineWatcher
 
@@ -127,10 +128,8 @@ def _in_processes(calls: Sequence[Call], workers: int, watcher: Watcher) -> Iter
 
 
 def _start(index: int, call: Call, threads: int, working: dict[Connection, _Worker]) -> None:
-    context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
-    inbox, outbox = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(call, threads, outbox), daemon=True)
-    process.start()
+    inbox, outbox = multiprocessing.Pipe(duplex=False)
+    process = spawn.start(_work, call, threads, outbox)
     outbox.close()
     working[inbox] = _Worker(index, process)
 
@@ -141,8 +140,13 @@ def _received(inbox: Connection, worker: _Worker) -> tuple[str, Any]:
         return kind, content
     except EOFError:
         worker.process.join()
-        return "ended", EngineError(f"a worker process died (exit code {worker.process.exitcode}); repeat the command "
-                                    "to continue, with fewer --workers if memory is short")
+        code = worker.process.exitcode
+        if code == 1 and spawn.runs_script():
+            return "ended", EngineError("a worker process could not begin: it ran your script again, because that "
+                                        "registers something, a model say; expected everything else in the script "
+                                        "under `if __name__ == \"__main__\":`")
+        return "ended", EngineError(f"a worker process died (exit code {code}); repeat the command to continue, with "
+                                    "fewer --workers if memory is short")
 
 
 def _stop(processes: Sequence[SpawnProcess]) -> None:
