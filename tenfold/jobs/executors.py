@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold import machine
-from tenfold.errors import EngineError, TenfoldError, UsageError
+from tenfold.errors import EngineError, TenfoldError, UsageError, WorkerError
 from tenfold.jobs import spawn
 from tenfold.progress import Watcher, stop_if_asked
 from tenfold.progress.lines import LineWatcher
@@ -145,7 +145,7 @@ def _received(inbox: Connection, worker: _Worker) -> tuple[str, Any]:
             return "ended", EngineError("a worker process could not begin: it ran your script again, because that "
                                         "registers something, a model say; expected everything else in the script "
                                         "under `if __name__ == \"__main__\":`")
-        return "ended", EngineError(f"a worker process died (exit code {code}); repeat the command to continue, with "
+        return "ended", WorkerError(f"a worker process died (exit code {code}); repeat the command to continue, with "
                                     "fewer --workers if memory is short")
 
 

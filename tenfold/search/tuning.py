@@ -10,13 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from optuna.trial import TrialState
+
 from tenfold import machine
 from tenfold.arguments import whole
 from tenfold.data.dataset import Dataset
 from tenfold.data.given.values import Data
 from tenfold.data.kept import GIVEN
 from tenfold.data.splits import prepare
-from tenfold.errors import TenfoldError, UsageError, unknown
+from tenfold.errors import TenfoldError, UsageError, WorkerError, unknown
 from tenfold.evaluation.metrics import metric
 from tenfold.interrupt import Interrupt
 from tenfold.jobs import executors, in_folds
@@ -144,13 +146,18 @@ def _start(recipe: Any, data: Data | None, watcher: Watcher) -> tuple[Recipe, Da
 
 def _work_together(search: Trials, storage: str | None, limit: int, seconds: float | None, workers: int,
                    on: str | None) -> None:
-    """Work on a search: alone in this process, or several processes side by side."""
+    """Work on a search: alone in this process, or several processes side by side, as long as one of them lives."""
     if workers == 1 and on is None:
         work(search, limit, seconds, workers, search.watcher)
         return
     calls = [partial(work_alone, search.folder, storage, limit, seconds, workers)] * workers
+    died = 0
     for _, outcome in executors.run_all(calls, workers, search.watcher, on):
-        executors.result(outcome)
+        died += isinstance(outcome, WorkerError)
+        if isinstance(outcome, WorkerError) and died < workers:
+            search.watcher.notice(f"{str(outcome).partition(';')[0]}; the others go on, and take its trial")
+        else:
+            executors.result(outcome)
 
 
 def work_alone(folder: Path, storage: str | None, limit: int, seconds: float | None, workers: int, *,
@@ -195,7 +202,7 @@ def work(search: Trials, limit: int, seconds: float | None, workers: int, watche
                     search.attempt(claim, datasets.of, interrupt, workers)
                     _told(search, claim.trial.number, watcher)
                     continue
-            if not any(search.is_running(trial) for trial in search.all()):
+            if not any(trial.state is TrialState.RUNNING for trial in search.all()):
                 return
             stop_if_asked(search.watcher)
             time.sleep(PAUSE)
