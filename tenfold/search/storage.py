@@ -52,6 +52,11 @@ def check_url(url: str | None) -> None:
         raise UsageError(f"--storage: received {without_password(url)!r}; expected postgresql://USER@HOST/DATABASE")
 
 
+def check_reachable(url: str) -> None:
+    """Raise StorageError for a database that can't be reached and written, MissingExtraError without its driver."""
+    close(_postgresql(url))
+
+
 def without_password(url: str) -> str:
     """A URL that may be shown and written."""
     scheme, separator, rest = url.partition("://")

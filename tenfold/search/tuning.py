@@ -29,7 +29,7 @@ from tenfold.progress import Watcher, stop_if_asked
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.recipe import Recipe
 from tenfold.report.search import shown
-from tenfold.run import check_name
+from tenfold.run import check_name, numbers
 from tenfold.search import pruners, samplers, winner
 from tenfold.search.plan import SearchPlan, directory
 from tenfold.search.results import (
@@ -44,7 +44,7 @@ from tenfold.search.results import (
     write_page,
 )
 from tenfold.search.space import Space
-from tenfold.search.storage import check_url, without_password
+from tenfold.search.storage import check_reachable, check_url, without_password
 from tenfold.search.trials import Trials
 from tenfold.storage.locks import locked
 
@@ -112,6 +112,8 @@ def tune(
     plan = SearchPlan(recipe.to_dict(), space.to_dict(), by, sampler, pruner, seed, dataset.fingerprint(),
                       storage and without_password(storage), folds=folds)
     available = executors.all_workers(on)  # refuses a cluster that can't be reached before anything is written
+    if storage is not None and (new or not numbers(Path(runs), name)):
+        check_reachable(storage)
     folder = directory(Path(runs), name, plan, new)
     if (before := read(folder)) and before["winner"]:
         watcher.notice(f"{folder} is finished after {len(before['trials'])} trials; --new begins another search")

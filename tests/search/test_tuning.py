@@ -11,7 +11,7 @@ import pytest
 from made_searches import OPTIONS, SPACE, START, content, told
 from watchers import Listen
 
-from tenfold.errors import TenfoldError, UnknownNameError, UsageError
+from tenfold.errors import StorageError, TenfoldError, UnknownNameError, UsageError
 from tenfold.overview import list_runs
 from tenfold.progress import Event, Step, Together, Training, Watcher
 from tenfold.recipe import Recipe
@@ -144,6 +144,12 @@ def test_bad_input_leaves_nothing(tmp_path: Path) -> None:
     five = START.replace({"data.classes": list("01234")})
     with pytest.raises(UsageError, match=r"top_5_accuracy for 5 classes; .*; it needs more than 5 classes"):
         tune(five, runs=tmp_path / "runs", **OPTIONS | {"by": "top_5_accuracy"})
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_unreachable_database_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="expected a PostgreSQL database that can be reached and written"):
+        tune(START, runs=tmp_path / "runs", storage="postgresql://me@127.0.0.1:1/x", **OPTIONS)
     assert not (tmp_path / "runs").exists()
 
 
