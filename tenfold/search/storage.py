@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -59,9 +60,8 @@ def check_reachable(url: str) -> None:
 
 def without_password(url: str) -> str:
     """A URL that may be shown and written."""
-    scheme, separator, rest = url.partition("://")
-    user, at, host = rest.rpartition("@")
-    return f"{scheme}{separator}{user.partition(':')[0]}{at}{host}"
+    url = re.sub(r"(?<=[?&])\w*password=[^&]*&?", "", url, flags=re.IGNORECASE).rstrip("?&")
+    return re.sub(r"(?<=://)([^:/@]*):[^@]*@([^/?]*@)?", r"\1@", url)
 
 
 def patiently(act: Callable[[], T], watcher: Watcher) -> T:
