@@ -227,3 +227,14 @@ def test_a_trial_that_is_killed_every_time_fails(tmp_path: Path) -> None:
         "failed", "its process died 5 times after 1 epoch; memory may be short")
     assert Run.open(again.path / first["run"]).status().state is State.FAILED
     assert second["status"] == "finished"
+
+
+def test_an_interrupted_trial_with_a_damaged_history_fails_and_the_search_goes_on(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        tune(START, runs=tmp_path, watcher=Interrupt(1), **OPTIONS | {"trials": 2})
+    history = tmp_path / "search-small-digits-1" / "trials" / "trial-1" / "history.csv"
+    history.write_bytes(history.read_bytes()[:-20])
+    again = tune(START, runs=tmp_path, **OPTIONS | {"trials": 2, "final_seeds": 1})
+    first, second = again.results["trials"]
+    assert (first["status"], second["status"]) == ("failed", "finished")
+    assert "history.csv" in first["reason"]
