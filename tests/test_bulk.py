@@ -109,3 +109,7 @@ def test_the_command_tells_what_it_did(run: Run, photos: Path, tmp_path: Path) -
     refused = CliRunner().invoke(app, ["predict", str(run.path), str(photos), "--on", "ray"])
     assert refused.exit_code == 2
     assert "received --on without --out" in refused.output
+    for ignored in (["--level", "0.95"], ["--csv"]):
+        refused = CliRunner().invoke(app, ["predict", str(run.path), str(photos), "--out", "nowhere", *ignored])
+        assert refused.exit_code == 2
+        assert f"received --out and {ignored[0]}" in refused.output

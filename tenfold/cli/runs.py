@@ -284,6 +284,7 @@ def predict(
     """Classify images of any size with a run's model, and say which answers to accept."""
     _one_format(csv, as_json)
     if out is not None:
+        _refuse_both("--out", {"--level": level is not None, "--csv": csv})
         _predict_all(run, paths, out, as_json, runtime=runtime, workers=workers, on=on)
         return
     if workers or on:
