@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made_searches import OPTIONS, SPACE, START, content, told
+from optuna.storages.journal import JournalFileBackend
 from watchers import Listen
 
 from tenfold.errors import StorageError, TenfoldError, UnknownNameError, UsageError
@@ -238,3 +241,18 @@ def test_an_interrupted_trial_with_a_damaged_history_fails_and_the_search_goes_o
     first, second = again.results["trials"]
     assert (first["status"], second["status"]) == ("failed", "finished")
     assert "history.csv" in first["reason"]
+
+
+def test_a_full_disk_ends_the_search_and_loses_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(journal: JournalFileBackend, logs: list[dict[str, Any]]) -> None:
+        if "intermediate_value" in logs[0] and logs[0]["step"] == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        append(journal, logs)
+
+    append, options = JournalFileBackend.append_logs, OPTIONS | {"trials": 1, "final_seeds": 1}
+    monkeypatch.setattr(JournalFileBackend, "append_logs", full)
+    with pytest.raises(StorageError, match=r"journal\.log: No space left on device; free some space there or repeat"):
+        tune(START, runs=tmp_path, **options)
+    monkeypatch.undo()
+    row, = tune(START, runs=tmp_path, **options).results["trials"]
+    assert (row["status"], row["epochs"]) == ("finished", 3)
