@@ -20,6 +20,7 @@ from tenfold.progress import Event, Step, Together, Training, Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run, State
 from tenfold.search import tune, tuning
+from tenfold.search.results import write_page
 from tenfold.search.space import Space
 from tenfold.search.trials import MOST_DEATHS
 from tenfold.search.tuning import Found
@@ -217,6 +218,12 @@ def test_the_page_of_a_finished_search_is_written_again_if_the_process_was_kille
     again = tune(START, runs=tmp_path, **OPTIONS)
     assert again.results == found.results
     assert "against small" in again.page.read_text("utf-8")
+
+
+def test_what_a_process_left_that_was_killed_while_it_wrote_the_page_is_removed(found: Found, tmp_path: Path) -> None:
+    (tmp_path / ".1-search.html").touch()
+    write_page(tmp_path, found.results)
+    assert list(content(tmp_path)) == ["search.html"]
 
 
 def test_a_trial_that_is_killed_every_time_fails(tmp_path: Path) -> None:
