@@ -86,7 +86,9 @@ def write(trials: Trials, verdict: Mapping[str, Any] | None = None) -> dict[str,
         if best is not None:
             head = (f"# The best of {len(found)} trials that began from {plan.start.name} ({trials.folder.name}, trial "
                     f"{best['number']}),\n# chosen by {plan.by} {plan.chosen_on}: {best['value']:.6g}.\n\n")
-            write_whole(trials.folder / BEST, head + tuned(trials, best).dumps(), ELSEWHERE)
+            recipe, kept = tuned(trials, best), trials.data
+            recipe = recipe if kept is None else recipe.replace({"data.source": kept})  # of images given in Python
+            write_whole(trials.folder / BEST, head + recipe.dumps(), ELSEWHERE)
     return dict(json.loads(text))
 
 
