@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +24,7 @@ from tenfold.progress import Watcher
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.run import Run, model_at
 from tenfold.runtimes import AUTO, BATCH
-from tenfold.storage.files import storing, write_whole
+from tenfold.storage.files import TEMPORARY, storing, write_whole
 
 BLOCK = 2000  # image files in a block
 PLAN = "plan.json"
@@ -155,9 +156,19 @@ def _plan(model: Path, blocks: Sequence[Block]) -> dict[str, Any]:
         content = model.read_bytes() if model.is_file() else str(model).encode()
     except OSError as error:
         raise RunError(f"{model}: can't be read: {error.strerror}") from None
-    names = hashlib.sha256("\n".join(f"{each.group} {file}" for each in blocks for file in each.files).encode())
+    names = hashlib.sha256("\n".join(f"{each.group} {file}{_state(each)}" for each in blocks
+                                     for file in each.files).encode())
     return {"model": str(model), "sha256": hashlib.sha256(content).hexdigest(), "blocks": len(blocks),
             "images": names.hexdigest()}
+
+
+def _state(block: Block) -> str:
+    """What tells whether a parquet file was replaced; nothing of image files, which may be very many."""
+    if block.group is None:
+        return ""
+    with reading(Path(block.files[0])):
+        found = os.stat(block.files[0])
+    return f" {block.images} {found.st_size} {found.st_mtime_ns}"
 
 
 def _begin(out: Path, plan: dict[str, Any]) -> None:
@@ -165,7 +176,8 @@ def _begin(out: Path, plan: dict[str, Any]) -> None:
     path = out / PLAN
     with storing(path):
         before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-        if before is None and out.is_dir() and any(out.iterdir()):
+        others = (each for each in out.iterdir() if not TEMPORARY.match(each.name)) if out.is_dir() else ()
+        if before is None and any(others):
             raise UsageError(f"--out: {out} holds other files; expected a new directory, or one with the same "
                              "predictions to continue")
     if before is not None and before != plan:

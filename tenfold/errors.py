@@ -8,6 +8,7 @@
     ├── ModelFileError               a model or weights file is refused, damaged or unsuitable
     ├── ExportError                  an exported model disagrees with its source
     ├── EngineError                  the engine can't work here (wrong Keras backend, say)
+    │   └── WorkerError              a worker process died
     ├── DivergedError                the loss became NaN or infinite
     ├── StorageError                 exit code 3: the disk is full, read-only or gone
     ├── MissingExtraError            an optional dependency is not installed
@@ -76,6 +77,10 @@ class ExportError(TenfoldError):
 
 class EngineError(TenfoldError):
     """The training engine can't work in this process or on this machine."""
+
+
+class WorkerError(EngineError):
+    """A worker process died: it was killed, or its memory was short."""
 
 
 class DivergedError(TenfoldError):

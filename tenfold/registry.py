@@ -68,6 +68,10 @@ class Registry(Generic[T]):
         """The names registered so far, in order; imports nothing."""
         return list(self._entries)
 
+    def modules(self) -> set[str]:
+        """The modules of the entries registered so far; imports nothing."""
+        return set(self._modules.values())
+
     def __contains__(self, name: object) -> bool:
         return name in self.names()
 
@@ -105,3 +109,5 @@ CORRUPTIONS: Registry[Callable] = Registry("corruption", "tenfold.evaluation.cor
 METRICS: Registry[Callable] = Registry("metric", "tenfold.evaluation.metrics")
 FINDINGS: Registry[Any] = Registry("finding", "tenfold.inspection.kinds")
 PLOTS: Registry[Callable] = Registry("plot", "tenfold.report.plots")
+ALL: tuple[Registry[Any], ...] = (DATASETS, MODELS, OPTIMIZERS, AUGMENTATIONS, RUNTIMES, FORMATS, CORRUPTIONS, METRICS,
+                                  FINDINGS, PLOTS)

@@ -166,22 +166,26 @@ def conduct(study: Study | str | Path, data: Data | None = None, seeds: int | No
     workers = executors.chosen_workers(workers, on)
     folder = _folder(Path(runs), f"{study.name}-{name}", resume)
     handed = None if given is None else hand_over(given, folder)
-    failed: dict[tuple[str, str], list[str]] = {}
     existing = _existing_runs(folder, recipes, watcher)
-    finished: list[Run] = []
     rounds = zip(*(jobs.seeds(recipe, seeds or study.seeds) for recipe in recipes), strict=True)
     planned = [recipe for one_round in rounds for recipe in one_round]
     calls = [partial(_finished_run, recipe, existing.get(recipe.dumps()), folder, handed) for recipe in planned]
+    outcomes: dict[int, Run | TenfoldError] = {}
     for index, outcome in executors.run_all(calls, workers, watcher, on):
-        recipe = planned[index]
         if isinstance(outcome, StorageError):
             raise outcome
-        if not isinstance(outcome, TenfoldError):
-            finished.append(outcome)
+        if isinstance(outcome, TenfoldError):
+            recipe = planned[index]
+            watcher.notice(f"{recipe.name} (seed {recipe.train.seed}) is skipped: {_in_one_line(outcome)}")
+        outcomes[index] = outcome
+    finished: list[Run] = []
+    failed: dict[tuple[str, str], list[str]] = {}
+    for index, outcome in sorted(outcomes.items()):
+        if isinstance(outcome, TenfoldError):
+            recipe = planned[index]
+            failed.setdefault((recipe.name, _in_one_line(outcome)), []).append(str(recipe.train.seed))
         else:
-            reason = _in_one_line(outcome)
-            failed.setdefault((recipe.name, reason), []).append(str(recipe.train.seed))
-            watcher.notice(f"{recipe.name} (seed {recipe.train.seed}) is skipped: {reason}")
+            finished.append(outcome)
     skipped = tuple(f"{name} (seed{'s' * (len(failed_seeds) > 1)} {', '.join(failed_seeds)}) is skipped: {reason}"
                     for (name, reason), failed_seeds in failed.items())
     if not finished:

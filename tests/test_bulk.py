@@ -81,6 +81,9 @@ def test_images_in_parquet_files_are_predicted_by_row_group(run: Run, photos: Pa
     made = table(found.path)
     assert made["label"].to_pylist() == [each.label for each in predict(run, photos, runtime="fast")]
     assert made["path"].to_pylist()[4] == f"{tmp_path / 'images.parquet'} row 5"
+    parquet.write_table(pyarrow.table({"image": cells[::-1]}), tmp_path / "images.parquet", row_group_size=4)
+    with pytest.raises(UsageError, match="holds predictions of other images"):
+        predict_all(run, [tmp_path / "images.parquet"], tmp_path / "out", runtime="fast")
 
 
 def test_predictions_of_others_are_not_mixed(run: Run, photos: Path, tmp_path: Path) -> None:
@@ -96,6 +99,11 @@ def test_predictions_of_others_are_not_mixed(run: Run, photos: Path, tmp_path: P
     assert not (tmp_path / "new").exists()
 
 
+def test_a_plan_that_a_killed_process_did_not_finish_is_no_hindrance(run: Run, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / ".1-plan.json").touch()
+    assert predict_all(run, [photos], tmp_path, runtime="fast").images == 7
+
+
 def test_a_table_without_images_is_refused(run: Run, tmp_path: Path) -> None:
     parquet.write_table(pyarrow.table({"picture": [1, 2]}), tmp_path / "x.parquet")
     with pytest.raises(DataError, match="received the columns picture"):
@@ -109,3 +117,7 @@ def test_the_command_tells_what_it_did(run: Run, photos: Path, tmp_path: Path) -
     refused = CliRunner().invoke(app, ["predict", str(run.path), str(photos), "--on", "ray"])
     assert refused.exit_code == 2
     assert "received --on without --out" in refused.output
+    for ignored in (["--level", "0.95"], ["--csv"]):
+        refused = CliRunner().invoke(app, ["predict", str(run.path), str(photos), "--out", "nowhere", *ignored])
+        assert refused.exit_code == 2
+        assert f"received --out and {ignored[0]}" in refused.output

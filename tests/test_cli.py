@@ -26,6 +26,7 @@ from tenfold import modelfile
 from tenfold.cli import app
 from tenfold.data import open_dataset
 from tenfold.errors import UsageError
+from tenfold.jobs import executors
 from tenfold.recipe import Recipe, shipped
 from tenfold.registry import DATASETS
 from tenfold.run import Run
@@ -414,6 +415,13 @@ def test_the_data_set_of_a_recipe_is_named_and_splits_are_reported_once(elsewher
     said = _tenfold(*words).stderr
     assert said.startswith("data set: digits (--data names another one)\n")
     assert all(said.count(f"\n{split}: ") == 1 for split in ("train", "validation", "test"))
+
+
+def test_seeds_are_printed_in_order_whichever_ends_first(trained: Result, monkeypatch: pytest.MonkeyPatch) -> None:
+    forward, runs = executors.run_all, trained.runs  # type: ignore[attr-defined]
+    monkeypatch.setattr(executors, "run_all", lambda *arguments: reversed(list(forward(*arguments))))
+    words = ["train", *SMALL, "--seeds", "2", "--name", "tiny", "--runs", str(runs), "--resume", "--json"]
+    assert [row["run"] for row in json.loads(_tenfold(*words).stdout)] == [str(runs / "tiny-1"), str(runs / "tiny-2")]
 
 
 def test_resuming_a_finished_run_has_nothing_to_do(run: Path) -> None:

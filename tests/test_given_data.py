@@ -211,5 +211,7 @@ def test_a_search_trains_on_given_images(data: Arrays, tmp_path: Path) -> None:
     assert (run.path / "data/train-images.npy").samefile(found.path / "data/train-images.npy")
     assert tenfold.evaluate(run, splits="test")["test"]["times"] == 2
     assert tenfold.tune(TINY, data, **options).path == found.path
+    again = tenfold.train(found.best, runs=tmp_path / "again")
+    assert again.environment().fingerprint == run.environment().fingerprint
     with pytest.raises(UsageError, match="is another search"):
         tenfold.tune(TINY, (data[0][:250], data[1][:250]), **options)

@@ -9,6 +9,7 @@ import pytest
 from watchers import Listen
 
 from tenfold.errors import RecipeError, UnknownNameError, UsageError
+from tenfold.jobs import executors
 from tenfold.progress import Event, Step, Training, Watcher
 from tenfold.run import Run
 from tenfold.study import Study, conduct, shipped_studies
@@ -102,6 +103,19 @@ def test_an_interrupted_study_continues(file: Path, tmp_path: Path) -> None:
     assert "narrow" in outcome.page.read_text(encoding="utf-8")
     conduct(file, seeds=1, runs=tmp_path / "runs", resume=True, watcher=(again := Listen()))
     assert again.trained == []
+
+
+def test_the_order_of_models_is_that_of_the_study_whichever_ends_first(
+        file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = executors.run_all
+    monkeypatch.setattr(executors, "run_all", lambda *arguments: reversed(list(forward(*arguments))))
+    same = '[[models]]\nrecipe = "mlp"\nset = ["model.hidden=8", "train.epochs=1"]\n'
+    batches = "".join(f'{same}name = "in-{size}"\nevaluate.batch_size = {size}\n' for size in (500, 250))
+    file.write_text(f'by = "accuracy"\ndata.source = "digits"\n{batches}', encoding="utf-8")
+    outcome = conduct(file, runs=tmp_path / "runs")
+    first, second = outcome.board
+    assert first.metrics["accuracy"]["value"] == second.metrics["accuracy"]["value"]
+    assert [first.model, second.model] == ["in-500", "in-250"]
 
 
 def test_an_invalid_study_is_refused_before_anything_is_written(file: Path, tmp_path: Path) -> None:

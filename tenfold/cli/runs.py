@@ -67,14 +67,15 @@ def train(
     calls = [partial(jobs.train, each, runs=runs, name=name, csv=csv, h5=h5, resume=resume, **together)
              for each in jobs.seeds(chosen, seeds)]
     workers, on = (1, None) if ranks > 1 else (executors.chosen_workers(workers, on), on)
-    trained = []
+    ended: dict[int, Run] = {}
     with watching() as watcher:
         if data is None:
             watcher.notice(f"data set: {chosen.data.source} (--data names another one)")
-        for _, outcome in executors.run_all(calls, workers, watcher, on):
-            trained.append(executors.result(outcome))
+        for index, outcome in executors.run_all(calls, workers, watcher, on):
+            ended[index] = executors.result(outcome)
             if not as_json:
-                _print_results(trained[-1])
+                _print_results(ended[index])
+    trained = [ended[index] for index in sorted(ended)]
     if as_json:
         print_json([{"run": str(run.path), "metrics": run.metrics()} for run in trained])
     elif len(trained) > 1:
@@ -284,6 +285,7 @@ def predict(
     """Classify images of any size with a run's model, and say which answers to accept."""
     _one_format(csv, as_json)
     if out is not None:
+        _refuse_both("--out", {"--level": level is not None, "--csv": csv})
         _predict_all(run, paths, out, as_json, runtime=runtime, workers=workers, on=on)
         return
     if workers or on:

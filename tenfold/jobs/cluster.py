@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from tenfold.errors import EngineError, UsageError, first_line
+from tenfold.errors import EngineError, UsageError, WorkerError, first_line
 from tenfold.extras import needed_for
 from tenfold.jobs.executors import Call, outcome
 from tenfold.machine import threads
@@ -83,7 +83,7 @@ def run_on(on: str, calls: Sequence[Call], workers: int, watcher: Watcher) -> It
                         watcher.notice(f"{result.reason}; the work goes on elsewhere")
                         waiting.insert(0, attempt.again())
                     else:
-                        yield attempt.index, EngineError(f"{result.reason}; repeat the command to continue, with fewer "
+                        yield attempt.index, WorkerError(f"{result.reason}; repeat the command to continue, with fewer "
                                                          "--workers if memory is short")
         finally:
             pool.stop(list(working))

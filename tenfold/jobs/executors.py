@@ -7,8 +7,10 @@ than one after the other with all threads, because threads wait for each other m
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -17,12 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from tenfold import machine
-from tenfold.errors import EngineError, TenfoldError, UsageError
+from tenfold.errors import EngineError, TenfoldError, UsageError, WorkerError
+from tenfold.jobs import spawn
 from tenfold.progress import Watcher, stop_if_asked
 from tenfold.progress.lines import LineWatcher
 
 GIB_FOR_EACH = 2.0  # of memory, for each of the processes that are started by default
 PAUSE = 0.5  # seconds between two questions whether to stop
+LAST = 10.0  # seconds, after one failed, for the calls that need it to end by themselves
+SAVING = 120.0  # seconds, after an interrupt, for calls that need each other to save
 Call = Callable[..., Any]
 
 
@@ -71,10 +76,11 @@ def run_together(most: int, make: Callable[[int], Sequence[Call]], watcher: Watc
                  on: str | None = None) -> Iterator[tuple[int, Any]]:
     """Make the calls `make(count)`, which need each other, all at a time, each in a process of its own; see `run_all`.
 
-    The count is `most`; on a cluster, fewer if it has no room for them. None is made again if its process dies.
+    The count is `most`; on a cluster, fewer if it has no room for them. None is made again if its process dies. The
+    others would wait for one that did not finish: those that do not end soon are ended, and yield nothing.
     """
     if on is None:
-        yield from _in_processes(make(most), most, watcher)
+        yield from _in_processes(make(most), most, watcher, together=True)
         return
     from tenfold.jobs import gang
 
@@ -102,12 +108,15 @@ class _Worker:
     process: SpawnProcess
 
 
-def _in_processes(calls: Sequence[Call], workers: int, watcher: Watcher) -> Iterator[tuple[int, Any]]:
+def _in_processes(calls: Sequence[Call], workers: int, watcher: Watcher,
+                  together: bool = False) -> Iterator[tuple[int, Any]]:
+    """together: the calls need each other, so if one ends early, others that wait for it are killed."""
     waiting = list(enumerate(calls))
     working: dict[Connection, _Worker] = {}
+    end = math.inf
     threads = max(1, machine.threads() // min(workers, len(calls)))
     try:
-        while waiting or working:
+        while (waiting or working) and time.monotonic() < end:
             while waiting and len(working) < workers:
                 _start(*waiting.pop(0), threads, working)
             stop_if_asked(watcher)
@@ -121,16 +130,17 @@ def _in_processes(calls: Sequence[Call], workers: int, watcher: Watcher) -> Iter
                 ended.process.join()
                 if kind == "interrupted":
                     raise KeyboardInterrupt
+                if together and isinstance(content, TenfoldError):
+                    end = min(end, time.monotonic() + LAST)
                 yield ended.index, content
     finally:
-        _stop([worker.process for worker in working.values()])
+        _stop([worker.process for worker in working.values()],
+              None if not together else SAVING if end == math.inf else 0.0)
 
 
 def _start(index: int, call: Call, threads: int, working: dict[Connection, _Worker]) -> None:
-    context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
-    inbox, outbox = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(call, threads, outbox), daemon=True)
-    process.start()
+    inbox, outbox = multiprocessing.Pipe(duplex=False)
+    process = spawn.start(_work, call, threads, outbox)
     outbox.close()
     working[inbox] = _Worker(index, process)
 
@@ -141,21 +151,27 @@ def _received(inbox: Connection, worker: _Worker) -> tuple[str, Any]:
         return kind, content
     except EOFError:
         worker.process.join()
-        return "ended", EngineError(f"a worker process died (exit code {worker.process.exitcode}); repeat the command "
-                                    "to continue, with fewer --workers if memory is short")
+        code = worker.process.exitcode
+        if code == 1 and spawn.runs_script():
+            return "ended", EngineError("a worker process could not begin: it ran your script again, because that "
+                                        "registers something, a model say; expected everything else in the script "
+                                        "under `if __name__ == \"__main__\":`")
+        return "ended", WorkerError(f"a worker process died (exit code {code}); repeat the command to continue, with "
+                                    "fewer --workers if memory is short")
 
 
-def _stop(processes: Sequence[SpawnProcess]) -> None:
-    """Ask processes to save and stop, and wait for them; a further interrupt ends them immediately."""
+def _stop(processes: Sequence[SpawnProcess], patience: float | None) -> None:
+    """Ask processes to save and stop, and wait for them; after `patience` seconds, or an interrupt, they are killed."""
+    end = None if patience is None else time.monotonic() + patience
     try:
         for process in processes:
             process.terminate()
         for process in processes:
-            process.join()
-    except KeyboardInterrupt:
+            process.join(None if end is None else max(0.0, end - time.monotonic()))
+    finally:
         for process in processes:
             process.kill()
-        raise
+            process.join()
 
 
 def _work(call: Call, threads: int, outbox: Connection) -> None:

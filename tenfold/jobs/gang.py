@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from tenfold.errors import EngineError, TenfoldError
+from tenfold.errors import EngineError, TenfoldError, WorkerError
 from tenfold.jobs.cluster import PAUSE, Died, Pool, connect
 from tenfold.jobs.executors import Call
 from tenfold.progress import Watcher, stop_if_asked
@@ -96,9 +96,9 @@ def _together(ray: Any, pool: Pool, group: Any, calls: Sequence[Call], watcher: 
                     end = 0.0
                 elif isinstance(result, TenfoldError):
                     end = min(end, time.monotonic() + LAST)
-                yield index, EngineError(result.reason) if isinstance(result, Died) else result
+                yield index, WorkerError(result.reason) if isinstance(result, Died) else result
         for index in working.values() if end else ():
-            yield index, EngineError(f"a worker process or its node died (no answer for {LAST:.0f} s)")
+            yield index, WorkerError(f"a worker process or its node died (no answer for {LAST:.0f} s)")
         pool.kill(list(working))
     except BaseException:
         pool.stop(list(working))

@@ -10,7 +10,7 @@ import uuid
 from functools import partial
 from pathlib import Path
 
-from tenfold.errors import EngineError, UsageError
+from tenfold.errors import EngineError, UsageError, WorkerError
 from tenfold.interrupt import Interrupt
 from tenfold.jobs import executors
 from tenfold.jobs.job import Interruptible, Job
@@ -63,7 +63,8 @@ def fit(job: Job, run: Run) -> None:
             return
         epochs, before = len(run.history()), epochs
         died = 1 if epochs > before else died + 1
-        first = next((error for error in errors if "died" in str(error)), errors[0])  # others only lost the connection
+        lost = (error for error in errors if isinstance(error, WorkerError))  # others only lost the connection
+        first = next(lost, errors[0])
         if died > AGAIN:
             raise first
         watcher.notice(f"{first.args[0].partition(';')[0]}; the training goes on from its last checkpoint")

@@ -73,8 +73,7 @@ def write(trials: Trials, verdict: Mapping[str, Any] | None = None) -> dict[str,
     verdict: what `winner.judge` says of the best recipe; None: keep the one in the file.
     """
     with locked(trials.folder / ".results.lock", advice=ELSEWHERE):
-        for left in (path for name in (FILE, BEST) for path in trials.folder.glob(f".*-{name}")):
-            left.unlink(missing_ok=True)  # of a process that was killed while it wrote
+        _remove_unfinished(trials.folder, FILE, BEST)
         found = rows(trials)
         best = best_of(found, trials.plan.by)
         plan = trials.plan
@@ -87,7 +86,9 @@ def write(trials: Trials, verdict: Mapping[str, Any] | None = None) -> dict[str,
         if best is not None:
             head = (f"# The best of {len(found)} trials that began from {plan.start.name} ({trials.folder.name}, trial "
                     f"{best['number']}),\n# chosen by {plan.by} {plan.chosen_on}: {best['value']:.6g}.\n\n")
-            write_whole(trials.folder / BEST, head + tuned(trials, best).dumps(), ELSEWHERE)
+            recipe, kept = tuned(trials, best), trials.data
+            recipe = recipe if kept is None else recipe.replace({"data.source": kept})  # of images given in Python
+            write_whole(trials.folder / BEST, head + recipe.dumps(), ELSEWHERE)
     return dict(json.loads(text))
 
 
@@ -107,7 +108,17 @@ def page_is_current(folder: Path) -> bool:
 def write_page(folder: Path, results: Mapping[str, Any]) -> None:
     """Write the page of a search. While it runs, the page loads itself again and again."""
     recipe = (folder / BEST).read_text(encoding="utf-8") if (folder / BEST).is_file() else ""
-    write_whole(folder / PAGE, page({**results, "importance": importance(results)}, recipe), ELSEWHERE)
+    text = page({**results, "importance": importance(results)}, recipe)
+    with locked(folder / ".page.lock", advice=ELSEWHERE):
+        _remove_unfinished(folder, PAGE)
+        write_whole(folder / PAGE, text, ELSEWHERE)
+
+
+def _remove_unfinished(folder: Path, *names: str) -> None:
+    """Remove the files of processes that were killed while they wrote them; the caller holds the lock of these files.
+    """
+    for left in (path for name in names for path in folder.glob(f".*-{name}")):
+        left.unlink(missing_ok=True)
 
 
 def tuned(trials: Trials, best: Mapping[str, Any]) -> Recipe:

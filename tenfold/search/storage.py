@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from tenfold.errors import MissingExtraError, StorageError, UsageError, first_line
 from tenfold.progress import Watcher, stop_if_asked
+from tenfold.storage.files import storing
 from tenfold.storage.locks import lock_path, locked
 
 PATIENCE = 60.0  # seconds to wait for a database that does not answer
@@ -32,7 +34,8 @@ def open_storage(journal: Path, url: str | None) -> BaseStorage:
     """The storage at a PostgreSQL URL or, without one, in a journal file. Raises UsageError, StorageError."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if url is None:
-        return JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalLock(journal)))  # type: ignore[arg-type]
+        with storing(journal):
+            return JournalStorage(Journal(str(journal), lock_obj=JournalLock(journal)))  # type: ignore[arg-type]
     return _postgresql(url)
 
 
@@ -52,11 +55,15 @@ def check_url(url: str | None) -> None:
         raise UsageError(f"--storage: received {without_password(url)!r}; expected postgresql://USER@HOST/DATABASE")
 
 
+def check_reachable(url: str) -> None:
+    """Raise StorageError for a database that can't be reached and written, MissingExtraError without its driver."""
+    close(_postgresql(url))
+
+
 def without_password(url: str) -> str:
     """A URL that may be shown and written."""
-    scheme, separator, rest = url.partition("://")
-    user, at, host = rest.rpartition("@")
-    return f"{scheme}{separator}{user.partition(':')[0]}{at}{host}"
+    url = re.sub(r"(?<=[?&])\w*password=[^&]*&?", "", url, flags=re.IGNORECASE).rstrip("?&")
+    return re.sub(r"(?<=://)([^:/@]*):[^@]*@([^/?]*@)?", r"\1@", url)
 
 
 def patiently(act: Callable[[], T], watcher: Watcher) -> T:
@@ -81,23 +88,30 @@ def patiently(act: Callable[[], T], watcher: Watcher) -> T:
             time.sleep(PAUSE)
 
 
+class Journal(JournalFileBackend):
+    """Optuna's journal. Raises StorageError if the disk is full, read-only or gone."""
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        with storing(Path(self._file_path), "repeat the command to continue"):
+            super().append_logs(logs)
+
+
 class JournalLock:
     """Locks a journal for one process and thread at a time, as Optuna's backend expects it of its own locks."""
 
     def __init__(self, journal: Path) -> None:
         self._journal = journal
-        self._held: Any = None
+        self._held = contextlib.ExitStack()
 
     def acquire(self) -> bool:
-        held = locked(lock_path(self._journal))
-        held.__enter__()
-        self._held = held
-        self._cut_unfinished_line()
+        with contextlib.ExitStack() as held:
+            held.enter_context(locked(lock_path(self._journal)))
+            self._cut_unfinished_line()
+            self._held = held.pop_all()
         return True
 
     def release(self) -> None:
-        held, self._held = self._held, None
-        held.__exit__(None, None, None)
+        self._held.close()
 
     def _cut_unfinished_line(self) -> None:
         """Remove what a process that died while writing, or a full disk, left behind the last whole line."""

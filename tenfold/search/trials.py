@@ -257,4 +257,4 @@ def _epochs(run: Run) -> int:
 def _end(run: Run, state: State, reason: str) -> None:
     """Record how a run ended, unless its job already did."""
     if _recorded(run) is not state:
-        run.write_status(state, reason, epochs=len(run.history()))
+        run.write_status(state, reason, epochs=_epochs(run))

@@ -10,13 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from optuna.trial import TrialState
+
 from tenfold import machine
 from tenfold.arguments import whole
 from tenfold.data.dataset import Dataset
 from tenfold.data.given.values import Data
 from tenfold.data.kept import GIVEN
 from tenfold.data.splits import prepare
-from tenfold.errors import TenfoldError, UsageError, unknown
+from tenfold.errors import TenfoldError, UsageError, WorkerError, unknown
 from tenfold.evaluation.metrics import metric
 from tenfold.interrupt import Interrupt
 from tenfold.jobs import executors, in_folds
@@ -27,7 +29,7 @@ from tenfold.progress import Watcher, stop_if_asked
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.recipe import Recipe
 from tenfold.report.search import shown
-from tenfold.run import check_name
+from tenfold.run import check_name, numbers
 from tenfold.search import pruners, samplers, winner
 from tenfold.search.plan import SearchPlan, directory
 from tenfold.search.results import (
@@ -42,7 +44,7 @@ from tenfold.search.results import (
     write_page,
 )
 from tenfold.search.space import Space
-from tenfold.search.storage import check_url, without_password
+from tenfold.search.storage import check_reachable, check_url, without_password
 from tenfold.search.trials import Trials
 from tenfold.storage.locks import locked
 
@@ -110,6 +112,8 @@ def tune(
     plan = SearchPlan(recipe.to_dict(), space.to_dict(), by, sampler, pruner, seed, dataset.fingerprint(),
                       storage and without_password(storage), folds=folds)
     available = executors.all_workers(on)  # refuses a cluster that can't be reached before anything is written
+    if storage is not None and (new or not numbers(Path(runs), name)):
+        check_reachable(storage)
     folder = directory(Path(runs), name, plan, new)
     if (before := read(folder)) and before["winner"]:
         watcher.notice(f"{folder} is finished after {len(before['trials'])} trials; --new begins another search")
@@ -144,13 +148,18 @@ def _start(recipe: Any, data: Data | None, watcher: Watcher) -> tuple[Recipe, Da
 
 def _work_together(search: Trials, storage: str | None, limit: int, seconds: float | None, workers: int,
                    on: str | None) -> None:
-    """Work on a search: alone in this process, or several processes side by side."""
+    """Work on a search: alone in this process, or several processes side by side, as long as one of them lives."""
     if workers == 1 and on is None:
         work(search, limit, seconds, workers, search.watcher)
         return
     calls = [partial(work_alone, search.folder, storage, limit, seconds, workers)] * workers
+    died = 0
     for _, outcome in executors.run_all(calls, workers, search.watcher, on):
-        executors.result(outcome)
+        died += isinstance(outcome, WorkerError)
+        if isinstance(outcome, WorkerError) and died < workers:
+            search.watcher.notice(f"{str(outcome).partition(';')[0]}; the others go on, and take its trial")
+        else:
+            executors.result(outcome)
 
 
 def work_alone(folder: Path, storage: str | None, limit: int, seconds: float | None, workers: int, *,
@@ -195,7 +204,7 @@ def work(search: Trials, limit: int, seconds: float | None, workers: int, watche
                     search.attempt(claim, datasets.of, interrupt, workers)
                     _told(search, claim.trial.number, watcher)
                     continue
-            if not any(search.is_running(trial) for trial in search.all()):
+            if not any(trial.state is TrialState.RUNNING for trial in search.all()):
                 return
             stop_if_asked(search.watcher)
             time.sleep(PAUSE)

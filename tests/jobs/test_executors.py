@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from functools import partial
 from pathlib import Path
@@ -11,9 +12,10 @@ import pytest
 from watchers import Listen
 
 from tenfold import machine
-from tenfold.errors import DivergedError, EngineError, RecipeError, UsageError
+from tenfold.errors import DivergedError, EngineError, RecipeError, UsageError, WorkerError
 from tenfold.interrupt import Interrupt
-from tenfold.jobs.executors import result, run_all
+from tenfold.jobs import executors
+from tenfold.jobs.executors import result, run_all, run_together
 from tenfold.progress import SILENT, Watcher
 
 
@@ -73,6 +75,28 @@ def test_an_interrupt_stops_all_and_each_saves(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         list(run_all([partial(save_when_stopped, tmp_path, number) for number in range(3)], 2, watcher))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0-saved", "1-saved"]
+
+
+def wait(folder: Path, watcher: Watcher) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as while a process waits for others in compiled code
+    watcher.notice("waits")
+    time.sleep(30)
+    (folder / "waited").touch()
+
+
+def test_a_call_that_waits_for_one_that_died_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "LAST", 0.1)
+    outcomes = dict(run_together(2, lambda count: [die, partial(wait, tmp_path)], SILENT))
+    assert list(outcomes) == [0]
+    assert isinstance(outcomes[0], WorkerError)
+    assert not (tmp_path / "waited").exists()
+
+
+def test_an_interrupt_ends_a_call_that_waits_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "SAVING", 0.1)
+    with pytest.raises(KeyboardInterrupt):
+        list(run_together(1, lambda count: [partial(wait, tmp_path)], Listen(stop_if=lambda said: bool(said))))
+    assert not (tmp_path / "waited").exists()
 
 
 def test_no_workers_are_refused() -> None:

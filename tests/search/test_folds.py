@@ -95,6 +95,9 @@ def test_an_interrupted_trial_keeps_its_finished_folds(folded: Found, tmp_path: 
     listen = Listen()
     again = tune(START, runs=tmp_path, watcher=listen, **FOLDED)
     assert told(again) == told(folded)
+    trained = [event.run for event in listen.events if isinstance(event, Training) and "trials/" in event.run]
+    assert trained[0].endswith("trials/trial-2/fold-2")
+    assert not any("trial-1/" in run or run.endswith("trial-2/fold-1") for run in trained)
 
 
 def test_another_number_of_folds_is_another_search(folded: Found, tmp_path: Path) -> None:

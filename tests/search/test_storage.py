@@ -44,9 +44,16 @@ def test_threads_take_turns(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert [trial.number for trial in study(journal).trials] == list(range(20))
-    lock = JournalLock(journal)
-    assert lock.acquire()
-    lock.release()
+    first, second = JournalLock(journal), JournalLock(journal)
+    first.acquire()
+    waiting = threading.Thread(target=second.acquire)
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    first.release()
+    waiting.join(10)
+    assert not waiting.is_alive()
+    second.release()
 
 
 def test_without_optuna_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,5 +65,8 @@ def test_without_optuna_the_command_that_installs_it_is_named(monkeypatch: pytes
 def test_a_password_is_never_shown() -> None:
     assert without_password("postgresql://me:secret@host:5432/db") == "postgresql://me@host:5432/db"
     assert without_password("postgresql://host/db") == "postgresql://host/db"
+    assert without_password("postgresql://host/db?user=me&password=se@cret") == "postgresql://host/db?user=me"
+    assert without_password("postgresql://me:se?cret@host/db?password=x&password=y") == "postgresql://me@host/db"
+    assert without_password("postgresql:///db?host=/run/pg") == "postgresql:///db?host=/run/pg"
     with pytest.raises(UsageError, match=r"^--storage: received 'sqlite:///x'; expected postgresql://"):
         check_url("sqlite:///x")

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made_searches import OPTIONS, SPACE, START, content, told
+from optuna.storages.journal import JournalFileBackend
 from watchers import Listen
 
-from tenfold.errors import TenfoldError, UnknownNameError, UsageError
+from tenfold.errors import StorageError, TenfoldError, UnknownNameError, UsageError
 from tenfold.overview import list_runs
 from tenfold.progress import Event, Step, Together, Training, Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run, State
 from tenfold.search import tune, tuning
+from tenfold.search.results import write_page
 from tenfold.search.space import Space
 from tenfold.search.trials import MOST_DEATHS
 from tenfold.search.tuning import Found
@@ -147,6 +151,12 @@ def test_bad_input_leaves_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
+def test_an_unreachable_database_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="expected a PostgreSQL database that can be reached and written"):
+        tune(START, runs=tmp_path / "runs", storage="postgresql://me@127.0.0.1:1/x", **OPTIONS)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_diverged_trial_and_an_invalid_one_are_recorded_and_not_ranked(tmp_path: Path) -> None:
     space = Space.loads("""
     [search]
@@ -210,6 +220,12 @@ def test_the_page_of_a_finished_search_is_written_again_if_the_process_was_kille
     assert "against small" in again.page.read_text("utf-8")
 
 
+def test_what_a_process_left_that_was_killed_while_it_wrote_the_page_is_removed(found: Found, tmp_path: Path) -> None:
+    (tmp_path / ".1-search.html").touch()
+    write_page(tmp_path, found.results)
+    assert list(content(tmp_path)) == ["search.html"]
+
+
 def test_a_trial_that_is_killed_every_time_fails(tmp_path: Path) -> None:
     for _ in range(MOST_DEATHS):
         with pytest.raises(KeyboardInterrupt):
@@ -221,3 +237,29 @@ def test_a_trial_that_is_killed_every_time_fails(tmp_path: Path) -> None:
         "failed", "its process died 5 times after 1 epoch; memory may be short")
     assert Run.open(again.path / first["run"]).status().state is State.FAILED
     assert second["status"] == "finished"
+
+
+def test_an_interrupted_trial_with_a_damaged_history_fails_and_the_search_goes_on(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        tune(START, runs=tmp_path, watcher=Interrupt(1), **OPTIONS | {"trials": 2})
+    history = tmp_path / "search-small-digits-1" / "trials" / "trial-1" / "history.csv"
+    history.write_bytes(history.read_bytes()[:-20])
+    again = tune(START, runs=tmp_path, **OPTIONS | {"trials": 2, "final_seeds": 1})
+    first, second = again.results["trials"]
+    assert (first["status"], second["status"]) == ("failed", "finished")
+    assert "history.csv" in first["reason"]
+
+
+def test_a_full_disk_ends_the_search_and_loses_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(journal: JournalFileBackend, logs: list[dict[str, Any]]) -> None:
+        if "intermediate_value" in logs[0] and logs[0]["step"] == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        append(journal, logs)
+
+    append, options = JournalFileBackend.append_logs, OPTIONS | {"trials": 1, "final_seeds": 1}
+    monkeypatch.setattr(JournalFileBackend, "append_logs", full)
+    with pytest.raises(StorageError, match=r"journal\.log: No space left on device; free some space there or repeat"):
+        tune(START, runs=tmp_path, **options)
+    monkeypatch.undo()
+    row, = tune(START, runs=tmp_path, **options).results["trials"]
+    assert (row["status"], row["epochs"]) == ("finished", 3)
