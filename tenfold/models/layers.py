@@ -315,8 +315,8 @@ class Dense(Direct, keras.layers.Dense):
 
 
 def activate(layer: Any, y: torch.Tensor) -> torch.Tensor:
-    """The activation of a layer; ReLU works in place."""
-    name = layer.activation.__name__
+    """The activation of a layer, a function or another layer; ReLU works in place."""
+    name = getattr(layer.activation, "__name__", "")
     return y if name == "linear" else _ACTIVATIONS.get(name, layer.activation)(y)
 
 
