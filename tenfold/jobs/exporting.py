@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tenfold.data.dataset import Dataset
-from tenfold.errors import ExportError, RunError, UsageError
+from tenfold.errors import StorageError, TenfoldError, UsageError, first_line
 from tenfold.export import Export, check_images, check_run, export_source, target
 from tenfold.export.check_images import CheckImages
 from tenfold.export.int8 import CALIBRATION, JUDGED, LOSE, Judges, export_int8
@@ -102,11 +102,13 @@ def renew(run: Run, watcher: Watcher) -> None:
 
 
 def keep_onnx(run: Run, kept: CheckImages, watcher: Watcher) -> None:
-    """Write the ONNX model of a run in its `exports/` if the extra is installed."""
+    """Write the ONNX model of a run in its `exports/` if the extra is installed and the model can be exported."""
     if not installed("onnx", "onnxruntime"):
         return
     known = FORMATS.get("onnx")
     try:
         export_source(Source.of(run), known, target(run, known, None), kept, quick=True)
-    except (ExportError, RunError, UsageError) as error:
-        watcher.notice(f"no ONNX model is kept: {error}")
+    except StorageError:
+        raise
+    except Exception as error:  # whatever a network that nobody foresaw leads to: the run is trained
+        watcher.notice(f"no ONNX model is kept: {error if isinstance(error, TenfoldError) else first_line(error)}")

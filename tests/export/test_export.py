@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
+from watchers import Listen
 
 from tenfold import jobs
 from tenfold.cli import app
@@ -30,6 +31,7 @@ from tenfold.errors import (
 )
 from tenfold.export import check_images
 from tenfold.export.source import Source
+from tenfold.jobs.exporting import keep_onnx
 from tenfold.prediction import predict
 from tenfold.registry import FORMATS
 from tenfold.run import Run
@@ -208,6 +210,17 @@ def test_without_tensorflow_the_command_names_its_extra(
     monkeypatch.setenv("TENFOLD_TENSORFLOW", str(failing))
     with pytest.raises(ExportError, match="TensorFlow can't take the model: ImportError: too old"):
         jobs.export(run, "tf")
+    assert files(run.path) == before
+
+
+def test_a_model_that_can_not_be_exported_is_no_reason_to_fail(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise TypeError("an unforeseen layer\nin line 7")
+
+    monkeypatch.setitem(FORMATS._entries, "onnx", dataclasses.replace(FORMATS.get("onnx"), write=fails))
+    listen, before = Listen(), files(run.path)
+    keep_onnx(run, check_images.read(run), listen)
+    assert listen.said == ["no ONNX model is kept: an unforeseen layer"]
     assert files(run.path) == before
 
 
