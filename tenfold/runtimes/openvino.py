@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def open_file(path: Path) -> Exported:
     except Exception as error:  # OpenVINO raises RuntimeErrors of many lines
         raise ModelFileError(f"{path}: can't be opened as an OpenVINO model: {first_line(error)}; export it again "
                              "with `tenfold export RUN openvino`") from None
-    request = compiled.create_infer_request()
+    request, lock = compiled.create_infer_request(), Lock()  # a request computes for one caller at a time
 
     @cache
     def queue() -> Any:
@@ -60,15 +61,16 @@ def open_file(path: Path) -> Exported:
         def read(request: Any) -> list[np.ndarray]:
             return [np.array(request.get_tensor(output).data) for output in outputs]
 
-        if threads == 1 or len(batch) <= PART:
-            request.infer({"pixels": batch})
-            return read(request)
-        found: dict[int, list[np.ndarray]] = {}
-        side_by_side = queue()
-        side_by_side.set_callback(lambda request, number: found.update({number: read(request)}))
-        for number, part in enumerate(parts(batch)):
-            side_by_side.start_async({"pixels": part}, number)
-        side_by_side.wait_all()
-        return joined(found[number] for number in sorted(found))
+        with lock:
+            if threads == 1 or len(batch) <= PART:
+                request.infer({"pixels": batch})
+                return read(request)
+            found: dict[int, list[np.ndarray]] = {}
+            side_by_side = queue()
+            side_by_side.set_callback(lambda request, number: found.update({number: read(request)}))
+            for number, part in enumerate(parts(batch)):
+                side_by_side.start_async({"pixels": part}, number)
+            side_by_side.wait_all()
+            return joined(found[number] for number in sorted(found))
 
     return Exported(facts, compute)

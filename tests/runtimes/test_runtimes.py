@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,18 @@ def test_the_parts_of_a_large_batch_come_back_in_order(runtime: str, threads: in
         expected = predictor.logits_and_features(images, batch_size=PART)
         np.testing.assert_allclose(logits, expected[0], rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(features, expected[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES.names())
+def test_several_threads_may_predict_at_once(runtime: str, trained: dict[str, Run], images: np.ndarray,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENFOLD_THREADS", "2")
+    predictor = open_predictor(trained["cnn"], runtime)
+    batches = [images[:3], images[3:8], np.concatenate([images, images])] * 10
+    expected = [predictor.predict(batch) for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        for found, known in zip(pool.map(predictor.predict, batches), expected, strict=True):
+            np.testing.assert_allclose(found, known, atol=1e-6)
 
 
 class Gathered:
