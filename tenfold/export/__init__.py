@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -16,6 +15,8 @@ from tenfold.export.source import MODEL, Source
 from tenfold.run import Run, State
 from tenfold.run.exports import FOLDER
 from tenfold.runtimes.exported import KEY
+from tenfold.runtimes.exported import facts_beside as facts_beside
+from tenfold.runtimes.exported import measured as measured
 from tenfold.storage.files import write_directory, write_whole
 
 if TYPE_CHECKING:
@@ -82,9 +83,10 @@ def publish(source: Source, known: Format, path: Path, write: Callable[[Path], N
     def fill(temporary: Path) -> None:
         write(temporary)
         found.append(judge(known.read(temporary)))
+        beside.unlink(missing_ok=True)  # the facts of a former model there, whose hash is another
 
+    beside = facts_beside(path)
     (write_directory if known.folder else write_whole)(path, fill, ADVICE)
-    beside = path.with_name(path.name + ".json")
     try:
         size, digest = measured(path)
         text = json.dumps({KEY: {**source.facts, "file": path.name, "bytes": size, "sha256": digest,
@@ -95,12 +97,3 @@ def publish(source: Source, known: Format, path: Path, write: Callable[[Path], N
         beside.unlink(missing_ok=True)
         raise
     return Export(path, beside, size, found[0])
-
-
-def measured(path: Path) -> tuple[int, str]:
-    """(bytes, SHA-256 in hex) of a file, or of all files in a folder in the order of their paths."""
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.read_bytes())
-    return sum(file.stat().st_size for file in files), digest.hexdigest()

@@ -14,7 +14,18 @@ from tenfold import machine
 from tenfold.errors import ModelFileError, first_line
 from tenfold.extras import needed_for
 from tenfold.registry import RUNTIMES
-from tenfold.runtimes.exported import KEY, PART, Exported, check_source, joined, of_run, parts, read_facts
+from tenfold.runtimes.exported import (
+    KEY,
+    PART,
+    Exported,
+    check_content,
+    check_sides,
+    check_source,
+    joined,
+    of_run,
+    parts,
+    read_facts,
+)
 
 if TYPE_CHECKING:
     from tenfold.run import Run
@@ -41,10 +52,14 @@ def open_file(path: Path) -> Exported:
     threads = machine.current("float32").threads
     settings = {  # by default it computes in bfloat16 where the processor can
         "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
+    check_content(path)
     try:
         model = core.read_model(path / GRAPH)
         text = model.get_rt_info([KEY]).astype(str) if model.has_rt_info([KEY]) else None
         facts = read_facts(path, text)
+        check_sides(path, facts, {name: [side.get_length() if side.is_static else None
+                                         for side in list(each.partial_shape)[1:]]
+                                  for each in (*model.inputs, *model.outputs) for name in each.get_names()})
         compiled = core.compile_model(model, "CPU", {**settings, "PERFORMANCE_HINT": "LATENCY"})
     except ModelFileError:
         raise
@@ -73,4 +88,4 @@ def open_file(path: Path) -> Exported:
             side_by_side.wait_all()
             return joined(found[number] for number in sorted(found))
 
-    return Exported(facts, compute)
+    return Exported(path, facts, compute)
