@@ -22,7 +22,7 @@ from tenfold.export.source import Source
 from tenfold.recipe import Recipe
 from tenfold.registry import FORMATS, RUNTIMES
 from tenfold.run import Run, State
-from tenfold.runtimes import Predictor, choose, open_export, open_predictor
+from tenfold.runtimes import Exported, Predictor, open_export, open_predictor
 from tenfold.runtimes.exported import PART
 from tenfold.training import fit
 
@@ -224,6 +224,17 @@ def test_a_missing_foreign_or_damaged_export_takes_one_line(
         open_export(tmp_path / "elsewhere.onnx")
 
 
-def test_auto_is_the_kept_onnx_model_and_without_one_the_fast_runtime(trained: dict[str, Run], tmp_path: Path) -> None:
-    assert choose(trained["cnn"]) == "onnx"
-    assert choose(Run(tmp_path)) == "fast"
+def test_auto_is_the_kept_onnx_model_and_without_a_good_one_the_fast_runtime(
+    trained: dict[str, Run], images: np.ndarray, tmp_path: Path,
+) -> None:
+    assert isinstance(open_predictor(trained["cnn"], "auto"), Exported)
+    for name in ("model.keras", "recipe.toml"):
+        shutil.copy(trained["cnn"].path / name, tmp_path)
+    expected = open_predictor(trained["cnn"], "fast").predict(images)
+    (tmp_path / "exports").mkdir()
+    for content in (None, b"damaged", (trained["mlp"].path / "exports" / "model.onnx").read_bytes()):
+        if content is not None:
+            (tmp_path / "exports" / "model.onnx").write_bytes(content)
+        opened = open_predictor(Run(tmp_path), "auto")
+        assert not isinstance(opened, Exported)
+        np.testing.assert_array_equal(opened.predict(images), expected)
