@@ -21,7 +21,7 @@ from tenfold.storage.files import write_directory, write_whole
 
 if TYPE_CHECKING:
     from tenfold.export.check_images import CheckImages
-    from tenfold.export.formats import Answer, Format
+    from tenfold.export.formats import Format
 
 ADVICE = "write elsewhere (--out PATH)"  # if an export can't be written
 
@@ -71,29 +71,35 @@ def export_source(source: Source, known: Format, path: Path, kept: CheckImages, 
     Raises UsageError for a layer that the format does not know; MissingExtraError; ExportError if the exported model
     disagrees; StorageError. Nothing is left then.
     """
-    return publish(source, known, path, lambda temporary: known.write(source, temporary),
-                   lambda answer: check(source, answer, kept, quick))
+
+    def make(temporary: Path) -> tuple[Source, Agreement]:
+        known.write(source, temporary)
+        return source, check(source, known.read(temporary), kept, quick)
+
+    return publish(known, path, make)
 
 
-def publish(source: Source, known: Format, path: Path, write: Callable[[Path], None],
-            judge: Callable[[Answer], Agreement]) -> Export:
-    """Write a model and the JSON file with its facts beside it, unless `judge` raises an error."""
-    found: list[Agreement] = []
+def publish(known: Format, path: Path, make: Callable[[Path], tuple[Source, Agreement]]) -> Export:
+    """Write a model and the JSON file with its facts beside it, unless `make` raises an error.
+
+    make: writes the model to a temporary path and returns what it holds and how it agrees with its source.
+    """
+    found: list[tuple[Source, Agreement]] = []
 
     def fill(temporary: Path) -> None:
-        write(temporary)
-        found.append(judge(known.read(temporary)))
+        found.append(make(temporary))
         beside.unlink(missing_ok=True)  # the facts of a former model there, whose hash is another
 
     beside = facts_beside(path)
     (write_directory if known.folder else write_whole)(path, fill, ADVICE)
+    source, agreement = found[0]
     try:
         size, digest = measured(path)
         text = json.dumps({KEY: {**source.facts, "file": path.name, "bytes": size, "sha256": digest,
-                                 "agreement": found[0].to_dict()}}, indent=2, ensure_ascii=False) + "\n"
+                                 "agreement": agreement.to_dict()}}, indent=2, ensure_ascii=False) + "\n"
         write_whole(beside, text, ADVICE)
     except BaseException:  # a signal too: no model stays without its facts, and no facts of a former model
         shutil.rmtree(path) if path.is_dir() else path.unlink()
         beside.unlink(missing_ok=True)
         raise
-    return Export(path, beside, size, found[0])
+    return Export(path, beside, size, agreement)

@@ -45,10 +45,14 @@ class Agreement:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def __str__(self) -> str:
+    @property
+    def change(self) -> str:
+        """The change of the accuracy in words."""
         interval = "" if self.low is None else f" [{self.low:+.2f}, {self.high:+.2f}]"
-        return (f"largest difference {self.largest:.1e}, same class {100 * self.same:.2f} %, accuracy "
-                f"{self.accuracy:+.2f} points{interval} on {self.images:,} images")
+        return f"{self.accuracy:+.2f} points{interval} on {self.images:,} images"
+
+    def __str__(self) -> str:
+        return f"largest difference {self.largest:.1e}, same class {100 * self.same:.2f} %, accuracy {self.change}"
 
 
 def check(source: Source, answer: Answer, kept: CheckImages, quick: bool = False) -> Agreement:
