@@ -50,7 +50,7 @@ def check_run(run: Run) -> None:
 
 
 def target(run: Run, known: Format, out: str | Path | None, int8: bool = False) -> Path:
-    """The path of an export. Raises UsageError for an `out` with another suffix."""
+    """The path of an export. Raises UsageError for an `out` with another suffix, or a folder of something else."""
     name = f"model.int8{known.suffix}" if int8 else f"model{known.suffix}"
     if out is None:
         return run.path / FOLDER / name
@@ -60,6 +60,9 @@ def target(run: Run, known: Format, out: str | Path | None, int8: bool = False) 
     if path.suffix != known.suffix or (not known.folder and path.is_dir()) or (known.folder and path.is_file()):
         raise UsageError(f"--out: received {path}; expected {'a folder' if known.folder else 'a file'} whose name ends "
                          f"in {known.suffix}, or an existing folder")
+    if known.folder and path.is_dir() and any(path.iterdir()) and not (path / known.folder).is_file():
+        raise UsageError(f"--out: received {path}, a folder with other files, which the export would replace; expected "
+                         f"a new name, or an earlier export with {known.folder} inside")
     return path
 
 

@@ -82,6 +82,18 @@ def test_the_export_goes_where_it_is_told(run: Run, tmp_path: Path) -> None:
         jobs.export(run, "onnx", tmp_path / "model.bin")
 
 
+def test_a_folder_of_something_else_is_not_replaced(run: Run, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.openvino"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("a year of work")
+    with pytest.raises(UsageError, match=r"mine\.openvino, a folder with other files.*expected a new name"):
+        jobs.export(run, "openvino", mine)
+    assert files(mine) == {"notes.txt"}
+    (mine / "notes.txt").unlink()
+    for _ in range(2):  # an empty folder, then an earlier export
+        assert files(jobs.export(run, "openvino", mine).path) == {"model.xml", "model.bin"}
+
+
 def test_calibrated_probabilities_follow_the_temperature_of_the_run(run: Run) -> None:
     jobs.export(run, "keras")
     jobs.evaluate(run, calibrate=True)

@@ -64,5 +64,5 @@ def restate(source: Source, path: Path) -> None:
 
 
 FORMATS.add("openvino")(Format(
-    SUFFIX, write, onnx_format.read, folder=True, quantize=quantize, restate=restate,
+    SUFFIX, write, onnx_format.read, folder=GRAPH, quantize=quantize, restate=restate,
     check=partial(check_installed, "the format openvino", "export", "onnx", "openvino")))
