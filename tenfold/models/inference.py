@@ -28,7 +28,8 @@ Compute = Callable[[torch.Tensor], torch.Tensor]
 def compiled(network: keras.Model) -> Compute:
     """A function that computes a fast network of one input and one output in inference mode.
 
-    It takes and returns what the network does, [n, …], and keeps copies of the weights as they are now.
+    It takes and returns what the network does, [n, …]. The weights must stay as they are: those of convolutions may be
+    copied or changed into others, all the rest belong to the network.
     """
     steps, first, last = _recorded(network)
     steps = _fused(steps, last)
