@@ -44,6 +44,9 @@ def export(run: Run, format: str, out: str | Path | None = None, *, int8: bool =
         able = ", ".join(name for name in FORMATS.names() if FORMATS.get(name).quantize)
         raise UsageError(f"--int8: received the format {format}; expected one of {able}")
     path = target(run, known, out, int8)
+    known.check()
+    if int8:
+        known.check_int8()
     with run.writing() if out is None else contextlib.nullcontext():
         watcher.notice(f"exporting {run.path} as {format}{' in int8' if int8 else ''}")
         source = Source.of(run)

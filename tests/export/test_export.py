@@ -205,6 +205,15 @@ def test_a_missing_extra_is_named_with_its_command(run: Run, monkeypatch: pytest
     assert files(run.path) == before
 
 
+def test_nothing_is_downloaded_for_another_format_or_without_a_run(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tenfold.export.page.runtime.fetch", lambda *_: pytest.fail("downloaded"))
+    done = [CliRunner().invoke(app, ["export", str(path), format, "--fetch"]).exit_code
+            for path, format in ((tmp_path / "nothing", "html"), (run.path, "keras"))]
+    assert done == [2, 0]
+
+
 def test_without_tensorflow_the_command_names_its_extra(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import tenfold
 from tenfold import jobs
 from tenfold.backend import keras
 from tenfold.decisions.rules import Rules, guaranteed
-from tenfold.errors import ExportError, UsageError
+from tenfold.errors import ExportError, MissingExtraError, UsageError
 from tenfold.evaluation.statistics import accuracy_change
 from tenfold.export.int8 import REASON, Judges, judge, narrowed
 from tenfold.export.parity import Agreement
@@ -55,6 +56,16 @@ def test_formats_without_int8_are_refused_before_the_data_are_read(runs: dict[st
     with pytest.raises(UsageError, match="--int8: received the format torch; expected one of html, onnx, openvino"):
         jobs.export(runs["cnn"], "torch", tmp_path, int8=True)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("format", "module"), [("openvino", "nncf"), ("openvino", "openvino"), ("onnx", "onnx")])
+def test_a_missing_extra_is_named_before_the_data_are_read(
+    format: str, module: str, runs: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr("tenfold.jobs.exporting.own_data", lambda *_: pytest.fail("the data were read"))
+    with pytest.raises(MissingExtraError, match=f"the package {module} is not installed; install it with"):
+        jobs.export(runs["cnn"], format, tmp_path, int8=True)
 
 
 def test_the_rules_of_an_int8_model_guarantee_nothing(runs: dict[str, Run]) -> None:

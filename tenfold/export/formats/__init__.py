@@ -20,7 +20,8 @@ class Format:
     suffix: of the file, or of the folder if `folder` names a file that each of them holds; write: writes a source to a
     path that does not exist, with its facts inside; read: opens the written model, for the check; quantize: the same as
     `write` in int8, calibrated on images uint8 [n, *shape] (None: the format has no int8); restate: replaces the facts
-    in an int8 model by those of another source; check: raises MissingExtraError if what it needs is not installed.
+    in an int8 model by those of another source; check, check_int8: raise MissingExtraError if what it needs is not
+    installed.
     """
 
     suffix: str
@@ -30,3 +31,4 @@ class Format:
     quantize: Callable[[Source, Path, np.ndarray], None] | None = None
     restate: Callable[[Source, Path], None] | None = None
     check: Callable[[], object] = lambda: None
+    check_int8: Callable[[], object] = lambda: None

@@ -65,4 +65,5 @@ def restate(source: Source, path: Path) -> None:
 
 FORMATS.add("openvino")(Format(
     SUFFIX, write, onnx_format.read, folder=GRAPH, quantize=quantize, restate=restate,
-    check=partial(check_installed, "the format openvino", "export", "onnx", "openvino")))
+    check=partial(check_installed, "the format openvino", "export", "onnx", "openvino"),
+    check_int8=partial(check_installed, "--int8 for openvino", "export", "nncf")))
