@@ -20,6 +20,7 @@ from tenfold.export.parity import Agreement
 from tenfold.export.source import Source
 from tenfold.run import Run
 from tenfold.runtimes import open_export, open_predictor
+from tenfold.storage.files import TEMPORARY
 
 
 @pytest.mark.parametrize("format", ["onnx", "openvino"])
@@ -66,6 +67,22 @@ def test_a_missing_extra_is_named_before_the_data_are_read(
     monkeypatch.setattr("tenfold.jobs.exporting.own_data", lambda *_: pytest.fail("the data were read"))
     with pytest.raises(MissingExtraError, match=f"the package {module} is not installed; install it with"):
         jobs.export(runs["cnn"], format, tmp_path, int8=True)
+
+
+def test_what_a_killed_export_leaves_is_swept_later(
+    runs: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left: list[str] = []
+
+    def killed(*_: object, **__: object) -> None:
+        left.extend(path.name for path in tmp_path.iterdir())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("onnxruntime.quantization.quantize_static", killed)
+    with pytest.raises(KeyboardInterrupt):
+        jobs.export(runs["cnn"], "onnx", tmp_path, int8=True)
+    assert left
+    assert all(map(TEMPORARY.match, left))
 
 
 def test_the_rules_of_an_int8_model_guarantee_nothing(runs: dict[str, Run]) -> None:

@@ -71,13 +71,11 @@ def restate(source: Source, path: Path) -> None:
 def read(path: Path) -> Answer:
     """Compute the ONNX model inside a page, for the check; the runtime of the browser is tested elsewhere."""
     text = path.read_text(encoding="utf-8")
-    inside = path.with_suffix(".onnx")
-    try:
+    with tempfile.TemporaryDirectory(prefix="tenfold-export-") as folder:
+        inside = Path(folder) / "model.onnx"
         inside.write_bytes(unpack_model(_element(text, "model")))
         answer = onnx.read(inside)
         answer(np.zeros((1, *json.loads(_element(text, "facts"))["shape"]), np.uint8))
-    finally:
-        inside.unlink(missing_ok=True)
     return answer
 
 

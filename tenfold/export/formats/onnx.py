@@ -48,7 +48,7 @@ def quantize(source: Source, path: Path, images: np.ndarray) -> None:
         from onnxruntime import quantization
         from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}-") as folder:
         exact, prepared = Path(folder) / "exact.onnx", Path(folder) / "prepared.onnx"
         write(source, exact)
         quant_pre_process(exact, prepared, skip_symbolic_shape=True)
