@@ -44,8 +44,12 @@ def compiled(network: keras.Model) -> Compute:
         for number, step in enumerate(steps):
             given, options = keras.tree.map_structure(
                 lambda each: values[each] if isinstance(each, _Slot) else each, step.given)
-            found = keras.tree.flatten(step.call(*given, **options))
-            values.update(pair for pair in zip(step.results, found, strict=False) if pair[0] in needed)
+            found = step.call(*given, **options)
+            if isinstance(found, torch.Tensor):
+                values[step.results[0]] = found
+            else:
+                pairs = zip(step.results, keras.tree.flatten(found), strict=False)
+                values.update(pair for pair in pairs if pair[0] in needed)
             for slot in step.taken():
                 if end_of_use[slot] == number and slot is not last:
                     values.pop(slot, None)
@@ -66,7 +70,7 @@ class _Step:
     """
 
     operation: Any
-    call: Callable[..., torch.Tensor]
+    call: Callable[..., Any]
     given: tuple[tuple[Any, ...], dict[str, Any]]
     results: list[_Slot]
 
