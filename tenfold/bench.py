@@ -85,14 +85,13 @@ def bench(run: Run, batches: Sequence[int] = BATCHES, rounds: int = ROUNDS, watc
     check_run(run)
     kept = check_images.read(run)
     with tempfile.TemporaryDirectory(prefix="tenfold-bench-") as folder:
-        candidates = _candidates(run, Path(folder), kept, watcher)
-        predictors = {each.name: each.open() for each in candidates}
+        predictors, candidates = _opened(_candidates(run, Path(folder), kept, watcher), watcher)
         expected = open_predictor(run, "keras").predict(kept.images)
         found = {name: agreement(expected, predictor.predict(kept.images), kept.labels)
                  for name, predictor in predictors.items()}
         durations = _rounds(predictors, kept.images, batches, rounds, watcher)
         count = min(rounds, STARTS) if start_up else 0
-        starts = {each.name: _start_up(each, kept.images[0], Path(folder), count) for each in candidates}
+        starts = {each.name: _start_up(each, kept.images[0], Path(folder), count, watcher) for each in candidates}
         return [Measured(each.name, *starts[each.name], measured(each.path)[0], found[each.name],
                          tuple(_speed(batch, durations[each.name, batch]) for batch in batches)) for each in candidates]
 
@@ -117,7 +116,19 @@ def _candidates(run: Run, folder: Path, kept: check_images.CheckImages, watcher:
                 continue
         found.append(_exported(name, path))
     narrow = sorted(path for path in (run.path / FOLDER).glob("*.int8.*") if is_export(path))
-    return [*found, *(_exported(f"{path.suffix[1:]} int8", path) for path in narrow)]
+    return [*found, *(_exported(f"{path.suffix[1:]} int8", path) for path in narrow if installed(
+        *NEEDS[path.suffix[1:]]))]
+
+
+def _opened(candidates: list[_Candidate], watcher: Watcher) -> tuple[dict[str, Predictor], list[_Candidate]]:
+    """The predictors by name, and the candidates that they are of; the watcher is told of one that can't be opened."""
+    found = {}
+    for each in candidates:
+        try:
+            found[each.name] = each.open()
+        except TenfoldError as error:
+            watcher.notice(f"{each.name}: {error}")
+    return found, [each for each in candidates if each.name in found]
 
 
 def _exported(name: str, path: Path) -> _Candidate:
@@ -156,19 +167,25 @@ def _speed(batch: int, rounds: list[list[float]]) -> Speed:
     return Speed(batch, float(np.median(speeds)), min(speeds), max(speeds), p50, p95, p99)
 
 
-def _start_up(candidate: _Candidate, image: np.ndarray, folder: Path, count: int,
+def _start_up(candidate: _Candidate, image: np.ndarray, folder: Path, count: int, watcher: Watcher,
               ) -> tuple[float | None, float | None]:
-    """(median seconds, peak memory in MiB) of `count` processes of `tenfold predict` for one image."""
+    """(median seconds, peak memory in MiB) of `count` processes of `tenfold predict` for one image.
+
+    None if a process fails, of which the watcher is told.
+    """
     from PIL import Image
 
     if not count:
         return None, None
-
     photo = folder / "photo.png"
     Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(photo)
     model, *options = candidate.arguments
     command = [sys.executable, "-m", "tenfold", "predict", model, str(photo), *options]
-    runs = [_process(command) for _ in range(count)]
+    try:
+        runs = [_process(command) for _ in range(count)]
+    except RunError as error:
+        watcher.notice(f"{candidate.name}: {error}")
+        return None, None
     memory = [peak for _, peak in runs if peak is not None]
     return float(np.median([seconds for seconds, _ in runs])), max(memory) if memory else None
 

@@ -24,6 +24,7 @@ from tenfold.progress import Watcher
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.run import Run, model_at
 from tenfold.runtimes import AUTO, BATCH
+from tenfold.runtimes.exported import measured
 from tenfold.storage.files import TEMPORARY, storing, write_whole
 
 BLOCK = 2000  # image files in a block
@@ -153,12 +154,12 @@ def _write(rows: Sequence[dict[str, Any]], classes: Sequence[str], path: Path) -
 def _plan(model: Path, blocks: Sequence[Block]) -> dict[str, Any]:
     """The model and the images, so that predictions of others are not mixed with these."""
     try:
-        content = model.read_bytes() if model.is_file() else str(model).encode()
+        digest = measured(model)[1] if model.exists() else hashlib.sha256(str(model).encode()).hexdigest()
     except OSError as error:
         raise RunError(f"{model}: can't be read: {error.strerror}") from None
     names = hashlib.sha256("\n".join(f"{each.group} {file}{_state(each)}" for each in blocks
                                      for file in each.files).encode())
-    return {"model": str(model), "sha256": hashlib.sha256(content).hexdigest(), "blocks": len(blocks),
+    return {"model": str(model), "sha256": digest, "blocks": len(blocks),
             "images": names.hexdigest()}
 
 

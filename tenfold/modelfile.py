@@ -154,7 +154,7 @@ def facts(path: Path) -> dict[str, Any]:
     """The facts that `save` wrote to the file: at least "classes" and "shape". Raises RunError."""
     try:
         found = json.loads(_member(path, MEMBER))
-        _Facts.model_validate(found)
+        Facts.model_validate(found)
     except (ValueError, RecursionError):
         raise RunError(f"{path}: is damaged or not written by Tenfold (it has no readable {MEMBER})") from None
     return found
@@ -194,7 +194,7 @@ class _Range(RootModel[Annotated[list[Annotated[float, Field(ge=-1e6, le=1e6)]],
     """A lowest and a highest value."""
 
 
-class _Facts(BaseModel):
+class Facts(BaseModel):
     """What the facts must contain, among others."""
 
     model_config = ConfigDict(strict=True)

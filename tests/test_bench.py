@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
+from watchers import Listen
 
 import tenfold
 from tenfold import bench
@@ -43,6 +44,23 @@ def test_every_runtime_and_int8_export_is_measured(run: Run, monkeypatch: pytest
         assert each["size"] > 1000
         assert each["start_up"] > 0
     assert not list((run.path / "exports").glob("*.openvino"))
+
+
+def test_what_can_not_be_measured_is_told_and_left_out(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                       ) -> None:
+    monkeypatch.setattr(bench, "SECONDS", 0.001)
+    monkeypatch.setattr(bench, "installed", lambda *modules: "openvino" not in modules)
+    monkeypatch.setattr(bench, "BETWEEN", "raise SystemExit('the start-up failed')")
+    copy = Run(Path(shutil.copytree(run.path, tmp_path / "run")))
+    exports = copy.path / "exports"
+    (exports / "model.int8.onnx").unlink(missing_ok=True)
+    (exports / "model.int8.openvino").mkdir()
+    (exports / "model.onnx").write_bytes(b"damaged")
+    found = bench.bench(copy, (1,), 1, (listen := Listen()))
+    assert {each.runtime for each in found} == {"fast", "keras"}
+    assert all(each.start_up is None and each.speeds for each in found)
+    assert [said.partition(":")[0] for said in listen.said] == ["openvino", "onnx", "fast", "keras"]
+    assert listen.said[2].endswith("the start-up failed")
 
 
 def test_a_run_without_check_images_takes_one_line(run: Run, tmp_path: Path) -> None:

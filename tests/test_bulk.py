@@ -104,6 +104,15 @@ def test_a_plan_that_a_killed_process_did_not_finish_is_no_hindrance(run: Run, p
     assert predict_all(run, [photos], tmp_path, runtime="fast").images == 7
 
 
+def test_predictions_of_another_model_in_the_same_folder_are_not_mixed(run: Run, photos: Path, tmp_path: Path) -> None:
+    model = jobs.export(run, "openvino", tmp_path / "model.openvino").path
+    predict_all(model, [photos], tmp_path / "out")
+    model.with_name("model.openvino.json").unlink()
+    (model / "model.xml").write_text((model / "model.xml").read_text() + "<!-- another -->")
+    with pytest.raises(UsageError, match="holds predictions of another model"):
+        predict_all(model, [photos], tmp_path / "out")
+
+
 def test_a_table_without_images_is_refused(run: Run, tmp_path: Path) -> None:
     parquet.write_table(pyarrow.table({"picture": [1, 2]}), tmp_path / "x.parquet")
     with pytest.raises(DataError, match="received the columns picture"):

@@ -66,10 +66,18 @@ def channels_last() -> Any:
     return keras.Sequential([keras.Input((8, 8, 1)), L.Reshape((64,)), L.Dropout(0.1), L.Dense(10)], name="flat")
 
 
+def several_results() -> Any:
+    """A network with a layer that gives more than one tensor."""
+    keras.utils.set_random_seed(4)
+    inputs = keras.Input((8, 8, 1))
+    x, _, state = L.LSTM(6, return_state=True)(L.Reshape((8, 8))(inputs))
+    return keras.Model(inputs, L.Dense(10, "softmax")(L.Concatenate()([x, state])), name="states")
+
+
 MODELS: dict[str, Callable[[], Any]] = {
     "softmax": sequential, "logits": lambda: sequential(None), "softmax apart": lambda: sequential(None, L.Softmax()),
     "activation apart": lambda: sequential(None, L.Activation("softmax")), "functional": functional,
-    "channels last only": channels_last,
+    "channels last only": channels_last, "several results": several_results,
 }
 
 

@@ -33,11 +33,12 @@ def export(
     from tenfold.run import Run
 
     with watching() as watcher:
-        if fetch:
+        opened = Run.open(run)
+        if fetch and format == "html":
             from tenfold.export.page.runtime import fetch as fetch_runtime
 
             fetch_runtime(watcher)
-        made = jobs.export(Run.open(run), format, out, int8=int8, lose=lose, watcher=watcher)
+        made = jobs.export(opened, format, out, int8=int8, lose=lose, watcher=watcher)
     if as_json:
         print_json(made.to_dict())
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -16,11 +15,13 @@ from tenfold.export.source import MODEL, Source
 from tenfold.run import Run, State
 from tenfold.run.exports import FOLDER
 from tenfold.runtimes.exported import KEY
+from tenfold.runtimes.exported import facts_beside as facts_beside
+from tenfold.runtimes.exported import measured as measured
 from tenfold.storage.files import write_directory, write_whole
 
 if TYPE_CHECKING:
     from tenfold.export.check_images import CheckImages
-    from tenfold.export.formats import Answer, Format
+    from tenfold.export.formats import Format
 
 ADVICE = "write elsewhere (--out PATH)"  # if an export can't be written
 
@@ -49,7 +50,7 @@ def check_run(run: Run) -> None:
 
 
 def target(run: Run, known: Format, out: str | Path | None, int8: bool = False) -> Path:
-    """The path of an export. Raises UsageError for an `out` with another suffix."""
+    """The path of an export. Raises UsageError for an `out` with another suffix, or a folder of something else."""
     name = f"model.int8{known.suffix}" if int8 else f"model{known.suffix}"
     if out is None:
         return run.path / FOLDER / name
@@ -59,6 +60,9 @@ def target(run: Run, known: Format, out: str | Path | None, int8: bool = False) 
     if path.suffix != known.suffix or (not known.folder and path.is_dir()) or (known.folder and path.is_file()):
         raise UsageError(f"--out: received {path}; expected {'a folder' if known.folder else 'a file'} whose name ends "
                          f"in {known.suffix}, or an existing folder")
+    if known.folder and path.is_dir() and any(path.iterdir()) and not (path / known.folder).is_file():
+        raise UsageError(f"--out: received {path}, a folder with other files, which the export would replace; expected "
+                         f"a new name, or an earlier export with {known.folder} inside")
     return path
 
 
@@ -70,37 +74,35 @@ def export_source(source: Source, known: Format, path: Path, kept: CheckImages, 
     Raises UsageError for a layer that the format does not know; MissingExtraError; ExportError if the exported model
     disagrees; StorageError. Nothing is left then.
     """
-    return publish(source, known, path, lambda temporary: known.write(source, temporary),
-                   lambda answer: check(source, answer, kept, quick))
+
+    def make(temporary: Path) -> tuple[Source, Agreement]:
+        known.write(source, temporary)
+        return source, check(source, known.read(temporary), kept, quick)
+
+    return publish(known, path, make)
 
 
-def publish(source: Source, known: Format, path: Path, write: Callable[[Path], None],
-            judge: Callable[[Answer], Agreement]) -> Export:
-    """Write a model and the JSON file with its facts beside it, unless `judge` raises an error."""
-    found: list[Agreement] = []
+def publish(known: Format, path: Path, make: Callable[[Path], tuple[Source, Agreement]]) -> Export:
+    """Write a model and the JSON file with its facts beside it, unless `make` raises an error.
+
+    make: writes the model to a temporary path and returns what it holds and how it agrees with its source.
+    """
+    found: list[tuple[Source, Agreement]] = []
 
     def fill(temporary: Path) -> None:
-        write(temporary)
-        found.append(judge(known.read(temporary)))
+        found.append(make(temporary))
+        beside.unlink(missing_ok=True)  # the facts of a former model there, whose hash is another
 
+    beside = facts_beside(path)
     (write_directory if known.folder else write_whole)(path, fill, ADVICE)
-    beside = path.with_name(path.name + ".json")
+    source, agreement = found[0]
     try:
         size, digest = measured(path)
         text = json.dumps({KEY: {**source.facts, "file": path.name, "bytes": size, "sha256": digest,
-                                 "agreement": found[0].to_dict()}}, indent=2, ensure_ascii=False) + "\n"
+                                 "agreement": agreement.to_dict()}}, indent=2, ensure_ascii=False) + "\n"
         write_whole(beside, text, ADVICE)
     except BaseException:  # a signal too: no model stays without its facts, and no facts of a former model
         shutil.rmtree(path) if path.is_dir() else path.unlink()
         beside.unlink(missing_ok=True)
         raise
-    return Export(path, beside, size, found[0])
-
-
-def measured(path: Path) -> tuple[int, str]:
-    """(bytes, SHA-256 in hex) of a file, or of all files in a folder in the order of their paths."""
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.read_bytes())
-    return sum(file.stat().st_size for file in files), digest.hexdigest()
+    return Export(path, beside, size, agreement)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tenfold.decisions.rules import KEY
 from tenfold.errors import ExportError
 from tenfold.export import Export, publish
 from tenfold.export.parity import Agreement, agreement
@@ -21,6 +22,7 @@ CALIBRATION = 512  # training images from which the ranges of the values are mea
 JUDGED = 5000  # images, at most, on which the accuracy is compared
 LOSE = 0.5  # points of accuracy that int8 may lose
 BATCH = 64
+REASON = "the decision rules were fitted for the float32 model, and this one has 8-bit layers"
 LEAST_SPREAD = 1e-6  # of a probability over the images; below, the model has become constant
 
 
@@ -45,11 +47,28 @@ def export_int8(source: Source, known: Format, path: Path, judges: Judges) -> Ex
     Raises ExportError if the accuracy falls by more than `judges.lose` points, or if the outputs are constant or not
     finite; UsageError for a layer that the format does not know; MissingExtraError; StorageError. Nothing is left then.
     """
-    quantize = known.quantize
+    quantize, restate = known.quantize, known.restate
     assert quantize is not None, "the format has no int8"
-    narrow = replace(source, facts={**source.facts, "precision": "int8"})
-    return publish(narrow, known, path, lambda temporary: quantize(narrow, temporary, judges.calibration),
-                   lambda answer: judge(answer, judges))
+    assert restate is not None
+
+    def make(temporary: Path) -> tuple[Source, Agreement]:
+        quantize(source, temporary, judges.calibration)
+        found = judge(known.read(temporary), judges)
+        narrow = narrowed(source, found)
+        restate(narrow, temporary)
+        known.read(temporary)
+        return narrow, found
+
+    return publish(known, path, make)
+
+
+def narrowed(source: Source, found: Agreement) -> Source:
+    """The source as an int8 model holds it: its facts say how the accuracy changed, its rules guarantee nothing."""
+    facts = {**source.facts, "precision": "int8", "agreement": found.to_dict()}
+    if rules := facts.get(KEY):
+        reason = "; ".join(each for each in (rules["fitted"].get("reason"), REASON) if each)
+        facts[KEY] = {**rules, "fitted": {**rules["fitted"], "reason": reason}}
+    return replace(source, facts=facts)
 
 
 def judge(answer: Answer, judges: Judges) -> Agreement:
@@ -61,10 +80,8 @@ def judge(answer: Answer, judges: Judges) -> Agreement:
         raise ExportError("the int8 model gives the same probabilities for every image; export it without --int8")
     found = agreement(judges.before, given, judges.labels)
     if found.accuracy < -judges.lose:
-        interval = "" if found.low is None else f" [{found.low:+.2f}, {found.high:+.2f}]"
-        raise ExportError(f"int8 changes the accuracy by {found.accuracy:+.2f} points{interval} on {found.images:,} "
-                          f"images; expected a loss of at most {judges.lose:g}; export it without --int8, or allow "
-                          "more with --lose")
+        raise ExportError(f"int8 changes the accuracy by {found.change}; expected a loss of at most {judges.lose:g}; "
+                          "export it without --int8, or allow more with --lose")
     return found
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tenfold.data.images import read_image
+from tenfold.data.images import MAX_PIXELS, read_image
 from tenfold.errors import ExportError
 from tenfold.evaluation.statistics import accuracy_change
 
@@ -21,6 +21,7 @@ TOLERANCE = 1e-5  # largest difference between probabilities
 RELATIVE = 1e-4  # largest difference between features or logits, as a fraction of the largest of them
 SAME = 0.999  # least fraction of images with the same most probable class
 BATCHES = ((1, 16), (7, 70), (512, 512))  # batch size and number of images
+MAX_SIDE = 65_500  # pixels that JPEG can hold
 FILES = 24  # images that are also read from encoded files
 QUICK, QUICK_FILES = ((1, 2), (7, 14), (64, 64)), 3  # for the model that each training keeps
 
@@ -44,10 +45,14 @@ class Agreement:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def __str__(self) -> str:
+    @property
+    def change(self) -> str:
+        """The change of the accuracy in words."""
         interval = "" if self.low is None else f" [{self.low:+.2f}, {self.high:+.2f}]"
-        return (f"largest difference {self.largest:.1e}, same class {100 * self.same:.2f} %, accuracy "
-                f"{self.accuracy:+.2f} points{interval} on {self.images:,} images")
+        return f"{self.accuracy:+.2f} points{interval} on {self.images:,} images"
+
+    def __str__(self) -> str:
+        return f"largest difference {self.largest:.1e}, same class {100 * self.same:.2f} %, accuracy {self.change}"
 
 
 def check(source: Source, answer: Answer, kept: CheckImages, quick: bool = False) -> Agreement:
@@ -63,7 +68,8 @@ def check(source: Source, answer: Answer, kept: CheckImages, quick: bool = False
             _compare(answer(kept.images[rows]), {name: values[rows] for name, values in expected.items()},
                      f"in batches of {size}")
     decoded = from_files(kept.images[: QUICK_FILES if quick else FILES])
-    _compare(answer(decoded), source.answer(decoded), "from JPEG files")
+    if len(decoded):
+        _compare(answer(decoded), source.answer(decoded), "from JPEG files")
     given = answer(kept.images)["probabilities"]
     return agreement(expected["probabilities"], given, kept.labels)
 
@@ -84,13 +90,20 @@ def same_class(expected: np.ndarray, given: np.ndarray) -> np.ndarray:
 
 
 def from_files(images: np.ndarray) -> np.ndarray:
-    """The images written as JPEG files of three sizes and read again by the image reader: uint8 [n, *shape]."""
+    """The images written as JPEG files of up to three sizes and read again by the image reader: uint8 [n, *shape].
+
+    Empty if no JPEG file can hold them.
+    """
     from PIL import Image
 
     height, width, channels = images.shape[1:]
+    scales = [scale for scale in (1, 2, 7) if scale**2 * height * width <= MAX_PIXELS
+              and scale * max(height, width) <= MAX_SIDE]
+    if not scales or channels not in (1, 3):
+        return images[:0]
     found = []
     for i, image in enumerate(images):
-        scale, buffer = (1, 2, 7)[i % 3], io.BytesIO()
+        scale, buffer = scales[i % len(scales)], io.BytesIO()
         picture = Image.fromarray(image[:, :, 0] if channels == 1 else image)
         picture.resize((scale * width, scale * height), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
         found.append(read_image(buffer.getvalue(), (height, width, channels)))

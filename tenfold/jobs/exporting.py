@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tenfold.data.dataset import Dataset
-from tenfold.errors import ExportError, RunError, UsageError
+from tenfold.errors import StorageError, TenfoldError, UsageError, first_line
 from tenfold.export import Export, check_images, check_run, export_source, target
 from tenfold.export.check_images import CheckImages
 from tenfold.export.int8 import CALIBRATION, JUDGED, LOSE, Judges, export_int8
@@ -44,6 +44,9 @@ def export(run: Run, format: str, out: str | Path | None = None, *, int8: bool =
         able = ", ".join(name for name in FORMATS.names() if FORMATS.get(name).quantize)
         raise UsageError(f"--int8: received the format {format}; expected one of {able}")
     path = target(run, known, out, int8)
+    known.check()
+    if int8:
+        known.check_int8()
     with run.writing() if out is None else contextlib.nullcontext():
         watcher.notice(f"exporting {run.path} as {format}{' in int8' if int8 else ''}")
         source = Source.of(run)
@@ -102,11 +105,13 @@ def renew(run: Run, watcher: Watcher) -> None:
 
 
 def keep_onnx(run: Run, kept: CheckImages, watcher: Watcher) -> None:
-    """Write the ONNX model of a run in its `exports/` if the extra is installed."""
+    """Write the ONNX model of a run in its `exports/` if the extra is installed and the model can be exported."""
     if not installed("onnx", "onnxruntime"):
         return
     known = FORMATS.get("onnx")
     try:
         export_source(Source.of(run), known, target(run, known, None), kept, quick=True)
-    except (ExportError, RunError, UsageError) as error:
-        watcher.notice(f"no ONNX model is kept: {error}")
+    except StorageError:
+        raise
+    except Exception as error:  # whatever a network that nobody foresaw leads to: the run is trained
+        watcher.notice(f"no ONNX model is kept: {error if isinstance(error, TenfoldError) else first_line(error)}")

@@ -27,6 +27,7 @@ def build(
     float [n, channels, height, width] to logits [n, classes]. The plain network maps [n, height, width, channels] to
     probabilities and has the same weights in the same order. Raises UsageError for images smaller than 8×8.
     """
+    from tenfold.models import in_place
     from tenfold.models.layers import Layers, keras
 
     if min(shape[:2]) < SMALLEST and section.image_size is None:
@@ -47,7 +48,9 @@ def build(
     if not fast:
         outputs = keras.layers.Softmax(name="probabilities")(outputs)
     model = keras.Model(inputs, outputs, name=section.name)
-    if fast:  # training may use images of other sizes if the layers accept them
+    if fast:
+        in_place.allow(model)
+        # training may use images of other sizes if the layers accept them
         model.input_spec = keras.layers.InputSpec(ndim=4)
     return model
 

@@ -28,11 +28,13 @@ Compute = Callable[[torch.Tensor], torch.Tensor]
 def compiled(network: keras.Model) -> Compute:
     """A function that computes a fast network of one input and one output in inference mode.
 
-    It takes and returns what the network does, [n, …], and keeps copies of the weights as they are now.
+    It takes and returns what the network does, [n, …]. The weights must stay as they are: those of convolutions may be
+    copied or changed into others, all the rest belong to the network.
     """
     steps, first, last = _recorded(network)
     steps = _fused(steps, last)
     end_of_use = {slot: number for number, step in enumerate(steps) for slot in step.taken()}
+    needed = {*end_of_use, last}
     numbers = max(math.prod(side or 1 for side in output.shape[1:])
                   for layer in network.layers for output in keras.tree.flatten(layer.output))
     part = max(1, LARGEST_MAP // numbers)
@@ -42,7 +44,12 @@ def compiled(network: keras.Model) -> Compute:
         for number, step in enumerate(steps):
             given, options = keras.tree.map_structure(
                 lambda each: values[each] if isinstance(each, _Slot) else each, step.given)
-            values[step.result] = step.call(*given, **options)
+            found = step.call(*given, **options)
+            if isinstance(found, torch.Tensor):
+                values[step.results[0]] = found
+            else:
+                pairs = zip(step.results, keras.tree.flatten(found), strict=False)
+                values.update(pair for pair in pairs if pair[0] in needed)
             for slot in step.taken():
                 if end_of_use[slot] == number and slot is not last:
                     values.pop(slot, None)
@@ -57,12 +64,15 @@ class _Slot:
 
 @dataclass
 class _Step:
-    """A call of an operation: its arguments (by position, by name), slots for tensors, and the slot of its result."""
+    """A call of an operation: its arguments (by position, by name), slots for tensors, and the slots of its results.
+
+    An operation may give fewer results in one call than in another.
+    """
 
     operation: Any
-    call: Callable[..., torch.Tensor]
+    call: Callable[..., Any]
     given: tuple[tuple[Any, ...], dict[str, Any]]
-    result: _Slot
+    results: list[_Slot]
 
     def taken(self) -> list[_Slot]:
         return [each for each in keras.tree.flatten(self.given) if isinstance(each, _Slot)]
@@ -73,11 +83,12 @@ def _recorded(network: keras.Model) -> tuple[list[_Step], _Slot, _Slot]:
     steps: list[_Step] = []
 
     def record(operation: Any) -> Callable[..., Any]:
-        def recorded(*given: Any, **options: Any) -> _Slot:
+        def recorded(*given: Any, **options: Any) -> list[_Slot]:
             if isinstance(operation, keras.layers.Layer) and operation._call_has_training_arg:
                 options["training"] = False
-            steps.append(_Step(operation, operation, (given, options), _Slot()))
-            return steps[-1].result
+            most = max(len(node.outputs) for node in operation._inbound_nodes)
+            steps.append(_Step(operation, operation, (given, options), [_Slot() for _ in range(most)]))
+            return steps[-1].results
         return (lambda x: x) if isinstance(operation, keras.layers.InputLayer) else recorded
 
     first = _Slot()
@@ -94,13 +105,13 @@ def _fused(steps: list[_Step], last: _Slot) -> list[_Step]:
         before = by_result.get(taken[0]) if len(taken) == 1 else None
         if isinstance(step.operation, Convolution):
             step.call = _Convolution(step.operation)
-        elif (before is not None and isinstance(before.call, _Convolution) and uses[before.result] == 1
-              and before.result is not last and before.call.take(step.operation)):
-            before.result = step.result
-            by_result[step.result] = before
+        elif (before is not None and isinstance(before.call, _Convolution) and uses[taken[0]] == 1
+              and taken[0] is not last and before.call.take(step.operation)):
+            before.results = step.results
+            by_result[step.results[0]] = before
             continue
         made.append(step)
-        by_result[step.result] = step
+        by_result.update(dict.fromkeys(step.results, step))
     return made
 
 
@@ -134,8 +145,9 @@ class _Convolution:
         return True
 
     def _activate(self, layer: Any) -> None:
-        if layer.activation.__name__ != "linear":
-            self.activations.append((layer.activation.__name__, lambda y: activate(layer, y)))
+        name = getattr(layer.activation, "__name__", "")  # a layer has none
+        if name != "linear":
+            self.activations.append((name, lambda y: activate(layer, y)))
 
     def __call__(self, x: torch.Tensor, **_: bool) -> torch.Tensor:
         x = x.to(self.dtype)

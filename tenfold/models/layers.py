@@ -8,7 +8,7 @@ The fast layers compute the same as Keras' layers with a better memory layout an
 - *layout*: they are `channels_first` and keep PyTorch's `channels_last` memory format between layers;
   Keras' `channels_last` layers lose it on PyTorch.
 - *calls*: only the computation runs, without Keras' work around each layer call (`Direct`, `forward`).
-- *convolution, activation*: one call each, ReLU in place (PyTorch refuses if a gradient needs its input).
+- *convolution, activation*: one call each, ReLU in place where nothing else reads its input (`in_place`).
 - *batch normalisation*: `torch.nn.functional.batch_norm` instead of several passes in float32.
 - *dropout*: 64 random bits serve eight values; PyTorch draws one value at a time on one thread.
 """
@@ -315,14 +315,17 @@ class Dense(Direct, keras.layers.Dense):
 
 
 def activate(layer: Any, y: torch.Tensor) -> torch.Tensor:
-    """The activation of a layer; ReLU works in place."""
-    name = layer.activation.__name__
+    """The activation of a layer, a function or another layer; ReLU works in place."""
+    name = getattr(layer.activation, "__name__", "")
     return y if name == "linear" else _ACTIVATIONS.get(name, layer.activation)(y)
 
 
 class ActivationLayer(Direct, keras.layers.Activation):
+    in_place = False  # only `tenfold.models.in_place` knows whether anything else reads the input
+
     def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
-        return _ACTIVATIONS[self.activation.__name__](x)
+        name = self.activation.__name__
+        return F.relu(x) if name == "relu" and not self.in_place else _ACTIVATIONS[name](x)
 
 
 class ReLU6(Direct, keras.layers.ReLU):

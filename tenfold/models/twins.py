@@ -125,7 +125,8 @@ class _Twins:
 
     def _dtype(self, layer: Any) -> str:
         """The dtype of the twin: float32 for layers on the image itself, because bfloat16 loses bits of a pixel."""
-        narrow = isinstance(layer.output.shape, tuple) and layer.output.shape[-1] == self.channels
+        shape = keras.tree.flatten(layer.output)[0].shape  # of the first result
+        narrow = isinstance(shape, tuple) and shape[-1] == self.channels
         wide = narrow or not self.layers.fast or type(layer).__name__ in SEQUENCES | AUGMENTATIONS
         return "float32" if wide else self.layers.dtype
 

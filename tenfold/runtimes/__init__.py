@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tenfold.errors import ModelFileError
+from tenfold.errors import ModelFileError, RunError
 from tenfold.extras import installed
 from tenfold.registry import RUNTIMES
 from tenfold.run import exports
@@ -21,19 +22,25 @@ AUTO = "auto"  # stands for the quickest runtime to start that a run has
 
 
 def open_predictor(run: Run, runtime: str = "fast") -> Predictor:
-    """Open the model of a run with a runtime from `tenfold.registry.RUNTIMES`, or with "auto": see `choose`.
+    """Open the model of a run with a runtime from `tenfold.registry.RUNTIMES`, or with "auto".
+
+    "auto" is `onnx` if the run keeps an ONNX model of its present model and ONNX Runtime is installed, else `fast`.
 
     Needs not the data set. Raises RunError if the model is missing or damaged, UnknownNameError (a UsageError) for an
     unknown runtime, MissingExtraError if the runtime is not installed, and UsageError for an invalid TENFOLD_DEVICE
     or TENFOLD_THREADS.
     """
-    opened: Predictor = RUNTIMES.get(choose(run) if runtime == AUTO else runtime)(run)
-    return opened
+    opened: Predictor | None = _kept(run) if runtime == AUTO else None
+    return opened or RUNTIMES.get("fast" if runtime == AUTO else runtime)(run)
 
 
-def choose(run: Run) -> str:
-    """The runtime that "auto" stands for: `onnx` if the run keeps an ONNX model and ONNX Runtime is installed."""
-    return "onnx" if run.has(exports.KEPT) and installed("onnxruntime") else "fast"
+def _kept(run: Run) -> Predictor | None:
+    """The ONNX model that a run keeps, unless it is damaged or of a former model, as for a moment in a calibration."""
+    if run.has(exports.KEPT) and installed("onnxruntime"):
+        with contextlib.suppress(ModelFileError, RunError):
+            opened: Predictor = RUNTIMES.get("onnx")(run)
+            return opened
+    return None
 
 
 def open_export(path: Path) -> Exported:

@@ -14,7 +14,18 @@ from tenfold import machine
 from tenfold.errors import ModelFileError, first_line
 from tenfold.extras import needed_for
 from tenfold.registry import RUNTIMES
-from tenfold.runtimes.exported import KEY, PART, Exported, check_source, joined, of_run, parts, read_facts
+from tenfold.runtimes.exported import (
+    KEY,
+    PART,
+    Exported,
+    check_content,
+    check_sides,
+    check_source,
+    joined,
+    of_run,
+    parts,
+    read_facts,
+)
 
 if TYPE_CHECKING:
     from tenfold.run import Run
@@ -45,12 +56,18 @@ def open_file(path: Path) -> Exported:
         options.log_severity_level = 4  # errors are raised as well
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
+    check_content(path)
     try:
         content = path.read_bytes()
-        facts = session(threads).get_modelmeta().custom_metadata_map.get(KEY)
+        opened = session(threads)
+        text = opened.get_modelmeta().custom_metadata_map.get(KEY)
+        sides = {each.name: [side if isinstance(side, int) else None for side in each.shape[1:]]
+                 for each in (*opened.get_inputs(), *opened.get_outputs())}
     except Exception as error:  # ONNX Runtime's errors have no common class
         raise ModelFileError(f"{path}: can't be opened as an ONNX model: {first_line(error)}; export it again with "
                              "`tenfold export RUN onnx`") from None
+    facts = read_facts(path, text)
+    check_sides(path, facts, sides)
 
     def compute(batch: np.ndarray, outputs: Sequence[str]) -> list[np.ndarray]:
         if threads == 1 or len(batch) <= PART:
@@ -59,4 +76,4 @@ def open_file(path: Path) -> Exported:
         with ThreadPoolExecutor(threads) as pool:
             return joined(pool.map(lambda part: single.run(outputs, {"pixels": part}), parts(batch)))
 
-    return Exported(read_facts(path, facts), compute)
+    return Exported(path, facts, compute)

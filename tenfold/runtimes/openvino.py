@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,18 @@ from tenfold import machine
 from tenfold.errors import ModelFileError, first_line
 from tenfold.extras import needed_for
 from tenfold.registry import RUNTIMES
-from tenfold.runtimes.exported import KEY, PART, Exported, check_source, joined, of_run, parts, read_facts
+from tenfold.runtimes.exported import (
+    KEY,
+    PART,
+    Exported,
+    check_content,
+    check_sides,
+    check_source,
+    joined,
+    of_run,
+    parts,
+    read_facts,
+)
 
 if TYPE_CHECKING:
     from tenfold.run import Run
@@ -40,17 +52,21 @@ def open_file(path: Path) -> Exported:
     threads = machine.current("float32").threads
     settings = {  # by default it computes in bfloat16 where the processor can
         "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
+    check_content(path)
     try:
         model = core.read_model(path / GRAPH)
         text = model.get_rt_info([KEY]).astype(str) if model.has_rt_info([KEY]) else None
         facts = read_facts(path, text)
+        check_sides(path, facts, {name: [side.get_length() if side.is_static else None
+                                         for side in list(each.partial_shape)[1:]]
+                                  for each in (*model.inputs, *model.outputs) for name in each.get_names()})
         compiled = core.compile_model(model, "CPU", {**settings, "PERFORMANCE_HINT": "LATENCY"})
     except ModelFileError:
         raise
     except Exception as error:  # OpenVINO raises RuntimeErrors of many lines
         raise ModelFileError(f"{path}: can't be opened as an OpenVINO model: {first_line(error)}; export it again "
                              "with `tenfold export RUN openvino`") from None
-    request = compiled.create_infer_request()
+    request, lock = compiled.create_infer_request(), Lock()  # a request computes for one caller at a time
 
     @cache
     def queue() -> Any:
@@ -60,15 +76,16 @@ def open_file(path: Path) -> Exported:
         def read(request: Any) -> list[np.ndarray]:
             return [np.array(request.get_tensor(output).data) for output in outputs]
 
-        if threads == 1 or len(batch) <= PART:
-            request.infer({"pixels": batch})
-            return read(request)
-        found: dict[int, list[np.ndarray]] = {}
-        side_by_side = queue()
-        side_by_side.set_callback(lambda request, number: found.update({number: read(request)}))
-        for number, part in enumerate(parts(batch)):
-            side_by_side.start_async({"pixels": part}, number)
-        side_by_side.wait_all()
-        return joined(found[number] for number in sorted(found))
+        with lock:
+            if threads == 1 or len(batch) <= PART:
+                request.infer({"pixels": batch})
+                return read(request)
+            found: dict[int, list[np.ndarray]] = {}
+            side_by_side = queue()
+            side_by_side.set_callback(lambda request, number: found.update({number: read(request)}))
+            for number, part in enumerate(parts(batch)):
+                side_by_side.start_async({"pixels": part}, number)
+            side_by_side.wait_all()
+            return joined(found[number] for number in sorted(found))
 
-    return Exported(facts, compute)
+    return Exported(path, facts, compute)

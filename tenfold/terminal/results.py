@@ -128,9 +128,9 @@ def print_predictions(predictions: Sequence[Prediction]) -> None:
             table.add_row(escape(printable(prediction.name)), "–", "–", "unreadable", *[""] * (3 if decided else 1))
             continue
         ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:2]
-        cells = [cell for name, p in ranked for cell in (escape(name), f"{100 * p:.1f} %")]
+        cells = [cell for name, p in ranked for cell in (escape(printable(name)), f"{100 * p:.1f} %")]
         if decided:
-            cells += [escape(", ".join(prediction.set or ())), prediction.decision or ""]
+            cells += [escape(printable(", ".join(prediction.set or ()))), prediction.decision or ""]
         table.add_row(escape(printable(prediction.name)) + " *" * prediction.unlike, *cells)
     show(table)
     if any(prediction.unlike for prediction in predictions):

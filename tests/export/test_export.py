@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
+from watchers import Listen
 
 from tenfold import jobs
 from tenfold.cli import app
@@ -22,6 +23,7 @@ from tenfold.decisions.temperature import at_temperature
 from tenfold.errors import ExportError, MissingExtraError, RunError, StorageError, UnknownNameError, UsageError
 from tenfold.export import check_images
 from tenfold.export.source import Source
+from tenfold.jobs.exporting import keep_onnx
 from tenfold.prediction import predict
 from tenfold.registry import FORMATS
 from tenfold.run import Run
@@ -70,6 +72,18 @@ def test_the_export_goes_where_it_is_told(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "cnn-1").is_dir()
     with pytest.raises(UsageError, match=r"--out: received .*model\.bin; expected a file whose name ends in \.onnx"):
         jobs.export(run, "onnx", tmp_path / "model.bin")
+
+
+def test_a_folder_of_something_else_is_not_replaced(run: Run, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.openvino"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("a year of work")
+    with pytest.raises(UsageError, match=r"mine\.openvino, a folder with other files.*expected a new name"):
+        jobs.export(run, "openvino", mine)
+    assert files(mine) == {"notes.txt"}
+    (mine / "notes.txt").unlink()
+    for _ in range(2):  # an empty folder, then an earlier export
+        assert files(jobs.export(run, "openvino", mine).path) == {"model.xml", "model.bin"}
 
 
 def test_calibrated_probabilities_follow_the_temperature_of_the_run(run: Run) -> None:
@@ -184,6 +198,15 @@ def test_a_missing_extra_is_named_with_its_command(run: Run, monkeypatch: pytest
     assert files(run.path) == before
 
 
+def test_nothing_is_downloaded_for_another_format_or_without_a_run(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tenfold.export.page.runtime.fetch", lambda *_: pytest.fail("downloaded"))
+    done = [CliRunner().invoke(app, ["export", str(path), format, "--fetch"]).exit_code
+            for path, format in ((tmp_path / "nothing", "html"), (run.path, "keras"))]
+    assert done == [2, 0]
+
+
 def test_without_tensorflow_the_command_names_its_extra(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -201,6 +224,17 @@ def test_without_tensorflow_the_command_names_its_extra(
     monkeypatch.setenv("TENFOLD_TENSORFLOW", str(failing))
     with pytest.raises(ExportError, match="TensorFlow can't take the model: ImportError: too old"):
         jobs.export(run, "tf")
+    assert files(run.path) == before
+
+
+def test_a_model_that_can_not_be_exported_is_no_reason_to_fail(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise TypeError("an unforeseen layer\nin line 7")
+
+    monkeypatch.setitem(FORMATS._entries, "onnx", dataclasses.replace(FORMATS.get("onnx"), write=fails))
+    listen, before = Listen(), files(run.path)
+    keep_onnx(run, check_images.read(run), listen)
+    assert listen.said == ["no ONNX model is kept: an unforeseen layer"]
     assert files(run.path) == before
 
 

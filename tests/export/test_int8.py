@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,15 @@ import pytest
 import tenfold
 from tenfold import jobs
 from tenfold.backend import keras
-from tenfold.errors import ExportError, UsageError
+from tenfold.decisions.rules import Rules, guaranteed
+from tenfold.errors import ExportError, MissingExtraError, UsageError
 from tenfold.evaluation.statistics import accuracy_change
-from tenfold.export.int8 import Judges, judge
+from tenfold.export.int8 import REASON, Judges, judge, narrowed
+from tenfold.export.parity import Agreement
+from tenfold.export.source import Source
 from tenfold.run import Run
 from tenfold.runtimes import open_export, open_predictor
+from tenfold.storage.files import TEMPORARY
 
 
 @pytest.mark.parametrize("format", ["onnx", "openvino"])
@@ -27,6 +32,8 @@ def test_an_int8_model_is_close_to_its_source(
     assert made.path.name == f"model.int8.{format}"
     predictor = open_export(made.path)
     assert predictor.facts["precision"] == "int8"
+    assert predictor.facts["agreement"] == made.agreement.to_dict()
+    assert predictor.facts["decisions"]["fitted"]["reason"].endswith(REASON)
     images = rng.integers(0, 256, (20, 32, 32, 3), np.uint8)
     exact, given = open_predictor(runs[family], "keras").predict(images), predictor.predict(images)
     assert 1e-7 < np.abs(given - exact).max() < 0.2
@@ -50,6 +57,42 @@ def test_formats_without_int8_are_refused_before_the_data_are_read(runs: dict[st
     with pytest.raises(UsageError, match="--int8: received the format torch; expected one of html, onnx, openvino"):
         jobs.export(runs["cnn"], "torch", tmp_path, int8=True)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("format", "module"), [("openvino", "nncf"), ("openvino", "openvino"), ("onnx", "onnx")])
+def test_a_missing_extra_is_named_before_the_data_are_read(
+    format: str, module: str, runs: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr("tenfold.jobs.exporting.own_data", lambda *_: pytest.fail("the data were read"))
+    with pytest.raises(MissingExtraError, match=f"the package {module} is not installed; install it with"):
+        jobs.export(runs["cnn"], format, tmp_path, int8=True)
+
+
+def test_what_a_killed_export_leaves_is_swept_later(
+    runs: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left: list[str] = []
+
+    def killed(*_: object, **__: object) -> None:
+        left.extend(path.name for path in tmp_path.iterdir())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("onnxruntime.quantization.quantize_static", killed)
+    with pytest.raises(KeyboardInterrupt):
+        jobs.export(runs["cnn"], "onnx", tmp_path, int8=True)
+    assert left
+    assert all(map(TEMPORARY.match, left))
+
+
+def test_the_rules_of_an_int8_model_guarantee_nothing(runs: dict[str, Run]) -> None:
+    exact = Source.of(runs["cnn"])
+    rules = {**exact.facts["decisions"], "fitted": {"split": "calibration", "images": 300, "reason": ""}}
+    exact = dataclasses.replace(exact, facts={**exact.facts, "decisions": rules})
+    narrow = narrowed(exact, Agreement(200, 0.01, 0.99, -0.25, -0.5, 0.0))
+    found = [Rules.read(source.facts) for source in (exact, narrow)]
+    assert [guaranteed(each.fitted) for each in found] == [True, False]
+    assert REASON in found[1].cautions()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tenfold.backend import keras
+from tenfold.errors import UsageError
 from tenfold.export import onnxgraph
 from tenfold.models import build
 from tenfold.recipe import Recipe
@@ -18,8 +19,12 @@ from tenfold.recipe import Recipe
 L = keras.layers
 
 
+def _tokens(x: Any) -> Any:
+    return L.Reshape((48, 6))(L.Conv2D(6, 2, strides=2, padding="same")(x))
+
+
 def _attend(x: Any) -> Any:
-    tokens = L.Reshape((48, 6))(L.Conv2D(6, 2, strides=2, padding="same")(x))
+    tokens = _tokens(x)
     return L.MultiHeadAttention(2, 3)(tokens, tokens)
 
 
@@ -66,6 +71,10 @@ LAYERS: dict[str, Callable[[Any], Any]] = {
     "concatenate-rows": lambda x: L.Concatenate(axis=1)([x, L.Conv2D(3, 1)(x)]),
     "squeeze-and-excite": _squeeze_and_excite,
     "numbers": lambda x: x * 0.5 + 3.0,
+    "arrays": lambda x: (x - np.array([100.0, 110.0, 120.0], np.float32)) / np.full((1, 1, 1, 3), 50.0, np.float32),
+    "array-after-convolution": lambda x: L.Conv2D(4, 3)(x) * np.linspace(0.5, 1, 4, dtype=np.float32),
+    "array-of-a-map": lambda x: L.GlobalAveragePooling2D(keepdims=True)(x) * np.ones((5, 7, 3), np.float32),
+    "array-after-pooling": lambda x: L.GlobalAveragePooling2D()(x) + np.arange(3, dtype=np.float32),
     "dense-on-maps": lambda x: L.Dense(5, activation="gelu")(x),
     "attention": _attend,
     "einsum": lambda x: L.EinsumDense("abc,cd->abd", output_shape=(88, 5), bias_axes="d")(L.Reshape((88, 6))(x)),
@@ -109,6 +118,18 @@ def test_a_layer_gives_the_same_numbers(name: str, rng: np.random.Generator) -> 
     x = LAYERS[name](L.Rescaling(0.05)(inputs) if name.startswith("activation") else inputs)
     x = L.Dense(3, name="logits")(L.Flatten()(x) if len(x.shape) > 2 else x)
     compare(keras.Model(inputs, L.Softmax(name="probabilities")(x)), rng)
+
+
+@pytest.mark.parametrize(("options", "said"), [
+    ({"use_causal_mask": True}, "use_causal_mask"), ({"return_attention_scores": True}, "return_attention_scores"),
+    ({"attention_mask": np.ones((1, 48, 48), bool)}, "arrays of numbers"),
+], ids=["causal", "scores", "mask"])
+def test_options_of_a_call_without_an_onnx_form_are_named(options: dict[str, Any], said: str) -> None:
+    inputs = keras.Input((11, 16, 3), name="pixels")
+    found = L.MultiHeadAttention(2, 3, name="attend")(_tokens(inputs), _tokens(inputs), **options)
+    x = L.Dense(3, name="logits")(L.Flatten()(found[0] if isinstance(found, tuple) else found))
+    with pytest.raises(UsageError, match=f"layer 'attend': received .*{said}.*no ONNX form"):
+        onnxgraph.build(keras.Model(inputs, L.Softmax(name="probabilities")(x)), 1.0, {})
 
 
 @pytest.mark.parametrize("section", [

@@ -114,6 +114,7 @@ def test_the_page_answers_as_tenfold_does_without_a_request(page: Path, runs: di
 def test_a_page_in_int8_answers_as_the_int8_model(runs: dict[str, Run], photos, tmp_path: Path, browser) -> None:
     made = jobs.export(runs["cnn"], "html", tmp_path, int8=True, lose=100)
     assert made.path.name == "model.int8.html"
+    assert f"8 bits here, which changed the accuracy by {made.agreement.change};" in made.path.read_text("utf-8")
     expected = predict(jobs.export(runs["cnn"], "onnx", tmp_path, int8=True, lose=100).path, photos[:3])
     with browser.page(made.path) as tab:
         tab.wait_for_selector("body[data-ready]")

@@ -79,3 +79,32 @@ def test_in_bfloat16_the_folded_weights_are_as_exact_as_the_others() -> None:
         expected, plain, found = exact(images()), mixed(images()), inference.compiled(mixed)(images())
     spread = float((plain - expected).abs().mean())
     assert float((found - expected).abs().mean()) < 2 * spread
+
+
+def test_every_result_of_an_operation_is_kept() -> None:
+    inputs = keras.Input((3, 40, 36))
+    tokens = keras.layers.Reshape((36, 120))(keras.layers.Rescaling(1 / 255)(inputs))
+    mixed, scores = keras.layers.MultiHeadAttention(2, 4)(tokens, tokens, return_attention_scores=True)
+    whole, _, cell = keras.layers.LSTM(4, return_state=True)(mixed)
+    model = keras.Model(inputs, keras.layers.Concatenate()([whole, cell, keras.layers.Flatten()(scores)]))
+    with torch.inference_mode():
+        torch.testing.assert_close(inference.compiled(model)(images()), model(images(), training=False))
+
+
+def test_an_activation_may_be_a_layer() -> None:
+    from tenfold.models.layers import BatchNormalization, Conv2D, Dense
+
+    inputs = keras.Input((3, 40, 36))
+
+    def drawn(convolution: type, dense: type) -> keras.Model:
+        x = convolution(4, 3, activation=keras.layers.LeakyReLU(negative_slope=0.3), data_format="channels_first")(
+            keras.layers.Rescaling(1 / 255)(inputs))
+        x = keras.layers.Activation(keras.layers.ReLU(max_value=0.5))(BatchNormalization(axis=1)(x))
+        return keras.Model(inputs, dense(3, activation=keras.layers.ELU())(keras.layers.Flatten()(x)))
+
+    plain, fast = drawn(keras.layers.Conv2D, keras.layers.Dense), drawn(Conv2D, Dense)
+    fast.set_weights(plain.get_weights())
+    with torch.inference_mode():
+        expected, x = plain(images(), training=False), images()
+        torch.testing.assert_close(fast(x, training=False), expected, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(inference.compiled(fast)(x), expected, atol=1e-5, rtol=1e-4)

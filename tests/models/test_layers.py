@@ -9,7 +9,8 @@ import torch.nn.functional as F
 
 from tenfold.backend import keras
 from tenfold.models import build
-from tenfold.models.layers import Conv2D, Layers, dropout_mask, forward
+from tenfold.models.layers import Conv2D, Layers, forward
+from tenfold.models.masks import dropout_mask
 from tenfold.recipe import Recipe
 
 NETWORKS = {

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tenfold.report.thumbnails import data_uri
+from tenfold.report.plots.grid import thumbnail
+from tenfold.report.thumbnails import Sheet, data_uri
 
 
 @pytest.mark.parametrize(("kind", "most"), [("png", 0), ("jpeg", 60), ("jpeg", 255)])
@@ -22,3 +23,12 @@ def test_a_small_picture_is_png_and_a_large_one_jpeg(
     shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(content))), np.int64)
     assert shown.shape == noise.shape
     assert abs(shown - noise).mean() < 12
+
+
+def test_images_of_any_number_of_channels_have_a_thumbnail() -> None:
+    image = np.arange(8 * 8 * 4, dtype=np.uint8).reshape(8, 8, 4)
+    for channels, shown in ((1, [0, 0, 0]), (2, [0, 0, 0]), (3, [0, 1, 2]), (4, [0, 1, 2])):
+        sheet = Sheet("s", 48, 48)
+        sheet.add(image[..., :channels], "an image")
+        assert "data:image/png" in sheet.style()
+        np.testing.assert_array_equal(thumbnail(image[..., :channels]), image[..., shown])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from tenfold.export.source import Source
 from tenfold.recipe import Recipe
 from tenfold.registry import FORMATS, RUNTIMES
 from tenfold.run import Run, State
-from tenfold.runtimes import Predictor, choose, open_export, open_predictor
+from tenfold.runtimes import Exported, Predictor, open_export, open_predictor
 from tenfold.runtimes.exported import PART
 from tenfold.training import fit
 
@@ -128,6 +129,18 @@ def test_the_parts_of_a_large_batch_come_back_in_order(runtime: str, threads: in
         np.testing.assert_allclose(features, expected[1], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("runtime", ["fast", "onnx", "openvino"])
+def test_several_threads_may_predict_at_once(runtime: str, trained: dict[str, Run], images: np.ndarray,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENFOLD_THREADS", "2")
+    predictor = open_predictor(trained["cnn"], runtime)
+    batches = [images[:3], images[3:8], np.concatenate([images, images[:5]])] * 4
+    expected = [predictor.predict(batch) for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        for found, known in zip(pool.map(predictor.predict, batches), expected, strict=True):
+            np.testing.assert_allclose(found, known, atol=1e-6)
+
+
 class Gathered:
     """Images that can only be gathered, a batch at a time, and remembers how many were."""
 
@@ -201,6 +214,7 @@ def test_a_missing_foreign_or_damaged_export_takes_one_line(
     with pytest.raises(RunError, match="was exported from another model than"):
         open_predictor(Run(tmp_path), runtime)
     path = tmp_path / "exports" / f"model.{runtime}"
+    path.with_name(f"{path.name}.json").unlink()  # which names the hash of the content
     inner = path / "model.xml" if path.is_dir() else path
     for content in (inner.read_bytes()[:200], b"", b"no model at all"):
         inner.write_bytes(content)
@@ -210,6 +224,17 @@ def test_a_missing_foreign_or_damaged_export_takes_one_line(
         open_export(tmp_path / "elsewhere.onnx")
 
 
-def test_auto_is_the_kept_onnx_model_and_without_one_the_fast_runtime(trained: dict[str, Run], tmp_path: Path) -> None:
-    assert choose(trained["cnn"]) == "onnx"
-    assert choose(Run(tmp_path)) == "fast"
+def test_auto_is_the_kept_onnx_model_and_without_a_good_one_the_fast_runtime(
+    trained: dict[str, Run], images: np.ndarray, tmp_path: Path,
+) -> None:
+    assert isinstance(open_predictor(trained["cnn"], "auto"), Exported)
+    for name in ("model.keras", "recipe.toml"):
+        shutil.copy(trained["cnn"].path / name, tmp_path)
+    expected = open_predictor(trained["cnn"], "fast").predict(images)
+    (tmp_path / "exports").mkdir()
+    for content in (None, b"damaged", (trained["mlp"].path / "exports" / "model.onnx").read_bytes()):
+        if content is not None:
+            (tmp_path / "exports" / "model.onnx").write_bytes(content)
+        opened = open_predictor(Run(tmp_path), "auto")
+        assert not isinstance(opened, Exported)
+        np.testing.assert_array_equal(opened.predict(images), expected)

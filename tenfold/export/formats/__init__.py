@@ -17,15 +17,18 @@ Answer = Callable[[np.ndarray], dict[str, np.ndarray]]  # uint8 [b, *shape] → 
 class Format:
     """One export format.
 
-    suffix: of the file, or of the folder if `folder`; write: writes a source to a path that does not exist, with its
-    facts inside; read: opens the written model, for the check; quantize: the same as `write` in int8, calibrated on
-    images uint8 [n, *shape] (None: the format has no int8); check: raises MissingExtraError if what it needs is not
+    suffix: of the file, or of the folder if `folder` names a file that each of them holds; write: writes a source to a
+    path that does not exist, with its facts inside; read: opens the written model, for the check; quantize: the same as
+    `write` in int8, calibrated on images uint8 [n, *shape] (None: the format has no int8); restate: replaces the facts
+    in an int8 model by those of another source; check, check_int8: raise MissingExtraError if what it needs is not
     installed.
     """
 
     suffix: str
     write: Callable[[Source, Path], None]
     read: Callable[[Path], Answer]
-    folder: bool = False
+    folder: str = ""
     quantize: Callable[[Source, Path, np.ndarray], None] | None = None
+    restate: Callable[[Source, Path], None] | None = None
     check: Callable[[], object] = lambda: None
+    check_int8: Callable[[], object] = lambda: None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from tenfold.export.source import Source
 from tenfold.extras import check_installed, needed_for
 from tenfold.registry import FORMATS
 from tenfold.runtimes import open_export
+from tenfold.runtimes.exported import KEY
 
 if TYPE_CHECKING:
     import onnx
@@ -46,7 +48,7 @@ def quantize(source: Source, path: Path, images: np.ndarray) -> None:
         from onnxruntime import quantization
         from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}-") as folder:
         exact, prepared = Path(folder) / "exact.onnx", Path(folder) / "prepared.onnx"
         write(source, exact)
         quant_pre_process(exact, prepared, skip_symbolic_shape=True)
@@ -54,6 +56,21 @@ def quantize(source: Source, path: Path, images: np.ndarray) -> None:
             prepared, path, Calibration(images), per_channel=True, activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8, reduce_range=not machine.has_vnni(),
             op_types_to_quantize=QUANTIZED, nodes_to_exclude=[LAST])
+
+
+def restate(source: Source, path: Path) -> None:
+    """Replace the facts in a written model."""
+    path.write_bytes(with_facts(path.read_bytes(), source))
+
+
+def with_facts(content: bytes, source: Source) -> bytes:
+    """A model, given as ONNX bytes, with the facts of a source."""
+    import onnx
+
+    model = onnx.ModelProto.FromString(content)
+    known = {each.key: each.value for each in model.metadata_props}
+    onnx.helper.set_model_props(model, {**known, KEY: json.dumps(source.facts, ensure_ascii=False)})
+    return model.SerializeToString()
 
 
 class Calibration:
@@ -68,5 +85,5 @@ class Calibration:
 
 
 FORMATS.add("onnx")(Format(
-    ".onnx", write, read, quantize=quantize,
+    ".onnx", write, read, quantize=quantize, restate=restate,
     check=partial(check_installed, "the format onnx", "export", "onnx", "onnxruntime")))

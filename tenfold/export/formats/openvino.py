@@ -17,7 +17,7 @@ from tenfold.export.source import Source
 from tenfold.extras import check_installed, needed_for
 from tenfold.registry import FORMATS
 from tenfold.runtimes.exported import KEY
-from tenfold.runtimes.openvino import GRAPH, SUFFIX
+from tenfold.runtimes.openvino import GRAPH, SUFFIX, WEIGHTS
 
 
 def write(source: Source, path: Path) -> None:
@@ -52,6 +52,18 @@ def quantize(source: Source, path: Path, images: np.ndarray) -> None:
     save(narrow, source, path)
 
 
+def restate(source: Source, path: Path) -> None:
+    """Replace the facts in a written model."""
+    import openvino
+
+    core = openvino.Core()
+    core.set_property({"ENABLE_MMAP": False})
+    model = core.read_model(path / GRAPH)
+    (path / WEIGHTS).unlink()  # whoever reads it keeps it
+    save(model, source, path)
+
+
 FORMATS.add("openvino")(Format(
-    SUFFIX, write, onnx_format.read, folder=True, quantize=quantize,
-    check=partial(check_installed, "the format openvino", "export", "onnx", "openvino")))
+    SUFFIX, write, onnx_format.read, folder=GRAPH, quantize=quantize, restate=restate,
+    check=partial(check_installed, "the format openvino", "export", "onnx", "openvino"),
+    check_int8=partial(check_installed, "--int8 for openvino", "export", "nncf")))

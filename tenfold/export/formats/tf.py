@@ -29,4 +29,4 @@ def read(path: Path) -> Answer:
     return savedmodel.Computed(path)
 
 
-FORMATS.add("tf")(Format(".savedmodel", write, read, folder=True))
+FORMATS.add("tf")(Format(".savedmodel", write, read, folder="saved_model.pb"))

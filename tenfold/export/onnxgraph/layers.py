@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -34,8 +35,15 @@ def convert(graph: Graph, layer: Any, *arguments: Any, **options: Any) -> Value:
     if getattr(layer, "data_format", None) == "channels_first":
         raise unknown(layer, "channels-first layers")
     graph.scope = layer.name
-    given = {key: value for key, value in options.items() if key not in ("training", "mask") and value is not None}
+    given = {key: value for key, value in options.items()
+             if key not in ("training", "mask") and value is not None and value is not False}
     values = arguments[0] if arguments and isinstance(arguments[0], (list, tuple)) else arguments
+    if kind not in MERGES and any(np.ndim(value) for value in (*values, *given.values())):
+        raise unknown(layer, "arrays of numbers")
+    try:
+        inspect.signature(CONVERTERS[kind]).bind(graph, layer, *values, **given)
+    except TypeError:
+        raise unknown(layer, f"other arguments than its inputs ({', '.join(given) or 'without names'})") from None
     return CONVERTERS[kind](graph, layer, *values, **given)
 
 
@@ -219,21 +227,32 @@ OPERATIONS = {*MERGES, "Concatenate"}  # kinds of operations that are no layers
 
 @converts(*MERGES)
 def _merge(graph: Graph, layer: Any, *values: Any) -> Value:
-    """Combine values elementwise. Numbers and maps of 1×1 pixels are repeated over the others."""
+    """Combine values elementwise. Numbers, arrays of them and maps of 1×1 pixels are repeated over the others."""
     tensors = [value for value in values if isinstance(value, Value)]
     if len({len(value.shape) for value in tensors}) != 1:
         raise unknown(layer, "values of different ranks")
-    first = any(value.first for value in tensors)
-    names = [graph.constant(value) if not isinstance(value, Value)
+    rank, first = len(tensors[0].shape), any(value.first for value in tensors)
+    if any(np.ndim(value) > rank and np.shape(value)[:-rank] != (1,) for value in values):
+        raise unknown(layer, "arrays of numbers with one for each image")
+    names = [_array(graph, value, first) if not isinstance(value, Value)
              else graph.channels_first(value) if first else value.name for value in values]
     kind = MERGES[type(layer).__name__]
-    shape = tuple(np.broadcast_shapes(*(value.shape for value in tensors)))
+    shape = tuple(np.broadcast_shapes(*(value.shape if isinstance(value, Value) else np.shape(value)[-rank:]
+                                        for value in values)))
     if kind in ("Max", "Min", "Mean"):
         return Value(graph.node(kind, *names), shape, first)
     name = names[0]
     for other in names[1:]:
         name = graph.node(kind, name, other)
     return Value(name, shape, first)
+
+
+def _array(graph: Graph, numbers: Any, first: bool) -> str:
+    """A constant of one number, or of an array that broadcasts in Keras' order with [n, height, width, channels]."""
+    array = np.asarray(numbers, np.float32)
+    if first and array.ndim:
+        array = array.reshape((1,) * (4 - array.ndim) + array.shape).transpose(0, 3, 1, 2)
+    return graph.constant(array)
 
 
 @converts("CustomScaleLayer")

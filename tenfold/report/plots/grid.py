@@ -137,5 +137,5 @@ def thumbnail(image: np.ndarray, most: int = THUMBNAIL) -> np.ndarray:
 
 
 def rgb(image: np.ndarray) -> np.ndarray:
-    """An image, uint8 [h, w, 1 or 3], with three channels."""
-    return np.broadcast_to(image, (*image.shape[:2], 3)) if image.shape[2] == 1 else np.asarray(image)
+    """An image, uint8 [h, w, c], with three channels: the first three, or the first as grey."""
+    return np.asarray(image[..., :3]) if image.shape[2] >= 3 else np.broadcast_to(image[..., :1], (*image.shape[:2], 3))
