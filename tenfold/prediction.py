@@ -176,12 +176,7 @@ class _Answering:
         rules = _rules(model, predictor, facts)
         sets = None if rules is None else rules.sets_at(LEVEL if level is None else level)
         if level is not None and sets is None:
-            known = sorted({f"{each.level:g}" for each in rules.sets}) if rules else []
-            more = rules.refused.get(level) if rules else None
-            reason = (f"it needs {more:,} calibration images" if more else
-                      f"expected one of {', '.join(known)}" if known else "the model has no prediction sets")
-            raise UsageError(f"level: received {level:g}; {reason}; fit it with `tenfold calibrate {_run_of(model)} "
-                             f"--level {level:g}`")
+            raise UsageError(f"level: received {level:g}; {_without_level(model, rules, level)}")
         return cls(predictor, rules, sets)
 
     def answers(self, pixels: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[int, ...] | None, str | None]]:
@@ -201,11 +196,12 @@ class _Answering:
         """What the rules lack; a run without validation images can have none."""
         if self.rules is not None:
             return self.rules.cautions()
-        with contextlib.suppress(RunError):
-            if isinstance(model, Run) and "validation" in model.environment().splits:
-                return ["the model has no decision rules: its probabilities are not calibrated; fit them with `tenfold "
-                        f"calibrate {model.path}`"]
-        return []
+        if not isinstance(model, Run):
+            return []
+        help = (f"fit them with `tenfold calibrate {model.path}`" if _can_be_calibrated(model) else
+                "they need a validation split (`data.validation`)")
+        return ["the model has no decision rules: its probabilities are not calibrated, and it can't tell when not to "
+                f"answer; {help}"]
 
 
 def _rules(model: Run | Path, predictor: Predictor, facts: Mapping[str, Any]) -> Rules | None:
@@ -218,6 +214,29 @@ def _rules(model: Run | Path, predictor: Predictor, facts: Mapping[str, Any]) ->
         if isinstance(model, Run):
             raise RunError(f"{model.path}: {reason}; fit them again with `tenfold calibrate {model.path}`") from None
         raise ModelFileError(f"{model}: {reason}; export the model again with `tenfold export`") from None
+
+
+def _without_level(model: Run | Path, rules: Rules | None, level: float) -> str:
+    """Why there are no sets of a level, and what to do."""
+    if not 0 < level < 1:
+        return "expected a fraction between 0 and 1, as in 0.9"
+    if rules is None and not _can_be_calibrated(model):
+        return "the model has no prediction sets, because it was trained without a validation split; leave it out"
+    known = sorted({f"{each.level:g}" for each in rules.sets}) if rules else []
+    expected = f"expected one of {', '.join(known)}" if known else "the model has no prediction sets"
+    if rules and level in rules.refused:
+        return (f"it needs {rules.refused[level]:,} calibration images, and there are {rules.fitted['images']:,}; "
+                f"{expected}")
+    return f"{expected}; fit it with `tenfold calibrate {_run_of(model)} --level {level:g}`"
+
+
+def _can_be_calibrated(model: Run | Path) -> bool:
+    """Whether decision rules can be fitted: not if a run has no validation split. Of an export, that is not known."""
+    if isinstance(model, Path):
+        return True
+    with contextlib.suppress(RunError):
+        return "validation" in model.environment().splits
+    return True
 
 
 def _run_of(model: Run | Path) -> str:

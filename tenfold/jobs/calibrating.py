@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tenfold import machine
 from tenfold.data.dataset import Dataset
@@ -33,8 +36,11 @@ def calibrate(run: Run | str | Path, *, levels: Sequence[float] = (), accuracy: 
     Returns the content of `decisions.json`. Raises UsageError for a value that is not between 0 and 1; RunError if
     the run has no validation split, if its data set has changed, or if another process is writing it.
     """
+    if not isinstance(levels, Sequence | np.ndarray):
+        raise UsageError(f"levels: received {levels!r}; expected a list of fractions, as in [0.8]")
     for name, values in (("levels", levels), ("accuracy", [accuracy]), ("false_rejects", [false_rejects])):
-        wrong = [value for value in values if value is not None and not LEAST <= value <= 1 - LEAST]
+        wrong = [value for value in values if value is not None
+                 and not (isinstance(value, Real) and LEAST <= float(value) <= 1 - LEAST)]
         if wrong:
             raise UsageError(f"{name}: received {wrong[0]!r}; expected a fraction between 0 and 1, as in 0.99")
     run, watcher = Run.open(run), chosen_watcher(watcher)

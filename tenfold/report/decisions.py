@@ -46,7 +46,8 @@ def _answers(rule: Mapping[str, Any], tested: Mapping[str, Any] | None, fitted: 
     accuracy, text = f"{100 * rule['accuracy']:g} %", metric("accuracy").text
     if rule["threshold"] is None:
         more = rule["needed"] - rule["images"]
-        missing = (f" At least {more:,} more are needed; these support {100 * most(rule['images']):g} % at most."
+        missing = (f" At least {more:,} more are needed; these support {100 * most(rule['images']):g} % at most, "
+                   "if all their answers are right."
                    if more > 0 else "")
         return [f"No answer is accepted: {rule['images']:,} calibration images can't support an accuracy of "
                 f"{accuracy}.{missing} `tenfold calibrate RUN --accuracy` fits a lower one."]

@@ -91,6 +91,7 @@ def test_levels_and_accuracy_are_fitted_on_request(run: Run) -> None:
 
 @pytest.mark.parametrize(("values", "reason"), [
     ({"accuracy": 1.0}, "accuracy: received 1.0"), ({"accuracy": 1 - 1e-16}, "accuracy: received 0.9999999999999999"),
+    ({"levels": ["a"]}, "levels: received 'a'"), ({"accuracy": "0.9"}, "accuracy: received '0.9'"),
     ({"false_rejects": 1e-17}, "false_rejects: received 1e-17"), ({"levels": [0.9, 0]}, "levels: received 0"),
     ({"false_rejects": 2}, "false_rejects: received 2"),
 ])
@@ -125,6 +126,12 @@ def test_a_run_without_validation_has_no_rules(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no validation predictions"):
         jobs.calibrate(run)
     assert not run.has("decisions.json")
+    image = np.zeros((32, 32, 3), np.uint8)
+    caution, = tenfold.predict(run, image).rule_cautions
+    assert caution.endswith("it can't tell when not to answer; they need a validation split (`data.validation`)")
+    for level, reason in ((0.9, "because it was trained without a validation split"), (0, "a fraction between 0 and 1")):
+        with pytest.raises(UsageError, match=f"^level: received {level}; .*{reason}"):
+            tenfold.predict(run, image, level=level)
 
 
 def test_a_tiny_validation_split_says_what_it_can_not_hold(tmp_path: Path) -> None:
@@ -137,5 +144,6 @@ def test_a_tiny_validation_split_says_what_it_can_not_hold(tmp_path: Path) -> No
     assert decisions["unknown_refused"].endswith("; it needs 13 more")
     prediction, = tenfold.predict(run, np.zeros((32, 32, 3), np.uint8))
     assert (prediction.set, prediction.decision) == (None, "unsure")
-    with pytest.raises(UsageError, match=r"^level: received 0\.95; it needs 19 calibration images; fit it with"):
+    with pytest.raises(UsageError, match=r"^level: received 0\.95; it needs 19 calibration images, and there are \d; "
+                                         "the model has no prediction sets$"):
         tenfold.predict(run, np.zeros((32, 32, 3), np.uint8), level=0.95)

@@ -42,7 +42,8 @@ def test_the_sentences_say_what_is_void_or_refused(made):
     assert sentences(weak) == [
         "Nothing below is guaranteed: it is void.",
         "No answer is accepted: 12 calibration images can't support an accuracy of 90 %. At least 17 more are needed; "
-        "these support 77.9 % at most. `tenfold calibrate RUN --accuracy` fits a lower one.",
+        "these support 77.9 % at most, if all their answers are right. `tenfold calibrate RUN --accuracy` fits a lower "
+        "one.",
         "No image is called unknown: 12 images are few.",
         "Prediction sets at 95 % need 19 calibration images; there are 12."]
     assert sentences({}) == []
