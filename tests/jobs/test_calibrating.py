@@ -129,7 +129,7 @@ def test_a_run_without_validation_has_no_rules(tmp_path: Path) -> None:
     image = np.zeros((32, 32, 3), np.uint8)
     caution, = tenfold.predict(run, image).rule_cautions
     assert caution.endswith("it can't tell when not to answer; they need a validation split (`data.validation`)")
-    for level, reason in ((0.9, "because it was trained without a validation split"), (0, "a fraction between 0 and 1")):
+    for level, reason in ((0.9, "it was trained without a validation split"), (0, "a fraction between 0 and 1")):
         with pytest.raises(UsageError, match=f"^level: received {level}; .*{reason}"):
             tenfold.predict(run, image, level=level)
 
