@@ -405,7 +405,7 @@ def test_predictions_without_rules_say_so(copy: Path, image: Path) -> None:
     (copy / "plain.keras").replace(copy / "model.keras")
     (copy / "exports" / "model.onnx").unlink()
     done = _tenfold("predict", copy, image, "--json")
-    assert done.stderr.count("has no decision rules: its probabilities are not calibrated; fit them with") == 1
+    assert done.stderr.count("it can't tell when not to answer; fit them with") == 1
     answer, = json.loads(done.stdout)
     assert (answer["set"], answer["decision"]) == (None, None)
 
