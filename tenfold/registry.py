@@ -98,8 +98,8 @@ class Registry(Generic[T]):
 
 DATASETS: Registry[Callable] = Registry("data set", "tenfold.data")
 MODELS: Registry[Callable] = Registry("model", "tenfold.models", without=(
-    "layers", "masks", "depthwise", "fused", "inference", "summary", "backbone", "weights", "efficientnet_lite",
-    "classifier", "compiled", "given", "twins", "ensemble"))
+    "layers", "masks", "in_place", "depthwise", "fused", "inference", "summary", "backbone", "weights",
+    "efficientnet_lite", "classifier", "compiled", "given", "twins", "ensemble"))
 OPTIMIZERS: Registry[Callable] = Registry("optimizer", "tenfold.training.optimizers")
 AUGMENTATIONS: Registry[Callable] = Registry("augmentation", "tenfold.training.augment")
 RUNTIMES: Registry[Callable] = Registry("runtime", "tenfold.runtimes", without=("exported", "predictor", "views"),
