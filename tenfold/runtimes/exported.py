@@ -154,18 +154,14 @@ def damaged(path: Path, what: str) -> ModelFileError:
                           "FORMAT`")
 
 
-def of_run(run: Run, name: str, format: str) -> Path:
-    """The path of a run's export. Raises RunError if it is missing or was exported from another model."""
-    path = run.path / FOLDER / name
+def of_run(run: Run, name: str, format: str, open_file: Callable[[Path], Exported]) -> Exported:
+    """A run's export, opened. Raises RunError if it is missing or was made from another model than the present one."""
+    path, model = run.path / FOLDER / name, run.path / "model.keras"
     if not path.exists():
         raise RunError(f"{run.path}: the run has no {FOLDER}/{name}; create it with `tenfold export {run.path} "
                        f"{format}`")
-    return path
-
-
-def check_source(run: Run, path: Path, facts: Mapping[str, Any], format: str) -> None:
-    """Raise RunError if a run's export was made from another model than its present one."""
-    model = run.path / "model.keras"
-    if model.exists() and facts.get("source", {}).get("model") != modelfile.fingerprint(model):
+    opened = open_file(path)
+    if model.exists() and opened.facts.get("source", {}).get("model") != modelfile.fingerprint(model):
         raise RunError(f"{path}: was exported from another model than {model}; export it again with `tenfold export "
                        f"{run.path} {format}`")
+    return opened

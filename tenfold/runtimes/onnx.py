@@ -20,7 +20,6 @@ from tenfold.runtimes.exported import (
     Exported,
     check_content,
     check_sides,
-    check_source,
     joined,
     of_run,
     parts,
@@ -37,10 +36,7 @@ NAME = f"model{SUFFIX}"  # of the export that a run keeps
 @RUNTIMES.add("onnx")
 def open_run(run: Run) -> Exported:
     """The ONNX model that a run keeps. Raises RunError without one, ModelFileError if it is damaged."""
-    path = of_run(run, NAME, "onnx")
-    opened = open_file(path)
-    check_source(run, path, opened.facts, "onnx")
-    return opened
+    return of_run(run, NAME, "onnx", open_file)
 
 
 def open_file(path: Path) -> Exported:

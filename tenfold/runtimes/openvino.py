@@ -20,7 +20,6 @@ from tenfold.runtimes.exported import (
     Exported,
     check_content,
     check_sides,
-    check_source,
     joined,
     of_run,
     parts,
@@ -38,10 +37,7 @@ NAME = f"model{SUFFIX}"  # of a run's export
 @RUNTIMES.add("openvino")
 def open_run(run: Run) -> Exported:
     """The OpenVINO model exported in a run. Raises RunError without one, ModelFileError if it is damaged."""
-    path = of_run(run, NAME, "openvino")
-    opened = open_file(path)
-    check_source(run, path, opened.facts, "openvino")
-    return opened
+    return of_run(run, NAME, "openvino", open_file)
 
 
 def open_file(path: Path) -> Exported:

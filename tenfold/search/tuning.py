@@ -102,9 +102,7 @@ def tune(
         raise UsageError("a search with folds needs --folds; received data.folds in the recipe: leave it out")
     dataset = _dataset(recipe, given, watcher)
     _check_sizes(recipe, space, dataset)
-    if (count := len(dataset.classes)) < metric(by).classes:
-        raise UsageError(f"--by: received {by} for {count} classes; expected a metric that is defined for them; it "
-                         f"needs {metric(by).needs}")
+    _check_classes(by, dataset)
     if folds is not None:
         prepare(given or open_data(recipe), in_folds(recipe, folds)[0].data)  # raises errors before anything is written
     name = name or f"search-{recipe.name}-{dataset.name}"
@@ -133,6 +131,13 @@ def tune(
     except KeyboardInterrupt:
         watcher.notice(f"repeat the command{' without --new' * new} to continue {folder}")
         raise
+
+
+def _check_classes(by: str, dataset: Dataset) -> None:
+    """Raise UsageError if a metric is undefined for the classes of a data set."""
+    if (count := len(dataset.classes)) < metric(by).classes:
+        raise UsageError(f"--by: received {by} for {count} classes; expected a metric that is defined for them; it "
+                         f"needs {metric(by).needs}")
 
 
 def _start(recipe: Any, data: Data | None, watcher: Watcher) -> tuple[Recipe, Dataset | None]:
