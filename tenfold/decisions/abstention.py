@@ -33,21 +33,6 @@ def curve(confidence: np.ndarray, correct: np.ndarray) -> Curve:
     return Curve(answered / len(order), np.cumsum(correct[order])[ends] / answered)
 
 
-def area(confidence: np.ndarray, correct: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """The area under the risk–coverage curve, the mean error rate over all fractions answered (Geifman et al. 2019).
-
-    weights: float [n, b], how often each image counts in each of b resamples. Returns float64 [b], or [1] without.
-    """
-    order, ends = _ordered(confidence)
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    each = np.ones((len(order), 1)) if weights is None else weights[order].astype(np.float64)
-    count = np.add.reduceat(each, starts)
-    wrong = np.add.reduceat(each * ~correct[order][:, None], starts)
-    answered = np.cumsum(count, axis=0)
-    risk = np.cumsum(wrong, axis=0) / np.maximum(answered, 1e-300)
-    return np.asarray((count * risk).sum(axis=0) / np.maximum(answered[-1], 1e-300))
-
-
 def _ordered(confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(order of the images by falling confidence, last place in it of each group of ties)."""
     order = np.argsort(-confidence, kind="stable")

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
+PRECISION = 1e-7  # of the logarithm of the temperature
 SMALLEST_PROBABILITY = 1e-30  # replaces a probability of 0 before taking the logarithm
 
 
@@ -15,19 +16,14 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
     Above 1, the model was too confident; below 1, not confident enough.
     """
-    from scipy.optimize import minimize_scalar
-
     logarithms = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST_PROBABILITY))
-    of_true_class = logarithms[np.arange(len(labels)), labels]
-
-    def loss(log_temperature: float) -> float:
-        sharpness = math.exp(-log_temperature)
-        scaled = sharpness * (logarithms - logarithms.max(axis=1, keepdims=True))
-        norm = np.log(np.exp(scaled).sum(axis=1)) + sharpness * logarithms.max(axis=1)
-        return float((norm - sharpness * of_true_class).mean())
-
-    bounds = (math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE))
-    return math.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6}).x)
+    of_true_class = float(logarithms[np.arange(len(labels)), labels].mean())
+    low, high = math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE)
+    while high - low > PRECISION:  # the loss is convex in 1 / temperature: its slope is 0 once at most
+        middle = (low + high) / 2
+        slope = float((calibrated(logarithms, math.exp(middle)) * logarithms).sum(axis=1).mean()) - of_true_class
+        low, high = (middle, high) if slope > 0 else (low, middle)
+    return math.exp((low + high) / 2)
 
 
 def at_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:

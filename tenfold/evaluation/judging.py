@@ -10,7 +10,8 @@ from tenfold.decisions import abstention, conformal
 from tenfold.decisions.crossconformal import CrossSets
 from tenfold.decisions.rules import Decision, Rules
 from tenfold.decisions.unknowns import Evidence
-from tenfold.evaluation.statistics import percentile_interval, resamples, wilson
+from tenfold.evaluation.statistics import bootstrap, percentile_interval, wilson
+from tenfold.evaluation.weighted import Predictions, Weighted, quotient, running
 
 POINTS = 100  # of the curve
 EXAMPLES = 12  # images of each decision that are not accepted
@@ -25,7 +26,7 @@ def judge(rules: Rules, test: Evidence, numbers: np.ndarray) -> dict[str, Any]:
     accepted, unknown = decisions == Decision.ACCEPTED, decisions == Decision.UNKNOWN
     return {
         "images": len(labels), "accuracy": proportion(correct), "sets": _sets(rules, p, test),
-        "curve": curve(confidence, correct), "area": area(confidence, correct, labels),
+        "curve": curve(confidence, correct), "area": area(Predictions(labels, p)),
         "accepted": proportion(accepted),
         "accepted_accuracy": proportion(correct[accepted]) if accepted.any() else None,
         "unknown": None if rules.unknowns is None else proportion(unknown),
@@ -50,11 +51,26 @@ def curve(confidence: np.ndarray, correct: np.ndarray) -> dict[str, list[float]]
             "low": [low for low, _ in intervals], "high": [high for _, high in intervals]}
 
 
-def area(confidence: np.ndarray, correct: np.ndarray, labels: np.ndarray) -> dict[str, float | None]:
+def area(predictions: Predictions) -> dict[str, float | None]:
     """The area under the risk–coverage curve with its bootstrap interval; lower is better."""
-    spread = np.concatenate([abstention.area(confidence, correct, block) for block in resamples(labels, RESAMPLES)])
+    spread, = bootstrap(predictions, [mean_risk], RESAMPLES)
     low, high = percentile_interval(spread) or (None, None)
-    return {"value": float(abstention.area(confidence, correct)[0]), "low": low, "high": high}
+    return {"value": float(mean_risk(Weighted.evenly(predictions))[0]), "low": low, "high": high}
+
+
+def mean_risk(x: Weighted) -> np.ndarray:
+    """The area under the risk–coverage curve, the mean error rate over all fractions answered: [b].
+
+    Images with the same confidence are answered together (Geifman et al. 2019).
+    """
+    confidence = x.predictions.probabilities.max(axis=1)
+    order = np.argsort(-confidence, kind="stable")
+    falls = -confidence[order]
+    together = np.searchsorted(falls, falls, side="right") - 1  # the last place of the same confidence
+    answered = x.weights[order]
+    wrong = running(answered * ~x.predictions.correct[order][:, np.newaxis])
+    risk = wrong / np.maximum(running(answered), np.finfo(answered.dtype).tiny)
+    return quotient(np.einsum("nb,nb->b", answered, risk[together]), x.total)
 
 
 def _sets(rules: Rules, p: np.ndarray, test: Evidence) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,13 @@ from tenfold.registry import METRICS
 Entry = dict[str, Any]
 LISTED = 10  # classes that a note names at most
 
-BY_CLASS: dict[str, Callable[[Weighted], np.ndarray]] = {
+Measure = Callable[[Weighted], np.ndarray]
+
+BY_CLASS: dict[str, Measure] = {
     "precision": metrics.precision_by_class, "recall": metrics.recall_by_class, "f1": metrics.f1_by_class,
     "roc_auc": lambda x: x.areas, "average_precision": lambda x: x.precisions,
 }
+FRACTIONS = {"precision", "recall"}  # of images, with Wilson's interval
 
 
 def score(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str],
@@ -43,14 +46,15 @@ def score(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str],
     finite = np.isfinite(probabilities).all(axis=1)
     predictions = Predictions(labels[finite], probabilities[finite])
     resamples = resamples or statistics.enough(len(labels), len(classes))
-    names = METRICS.names()
+    known = [metric(name) for name in METRICS.names()]
     defined = len(labels) > 0 and bool(finite.all())
-    measures = [metric(name).function for name in names] + list(BY_CLASS.values())
+    measures = {each.function: not each.proportion for each in known}
+    measures |= {function: name not in FRACTIONS for name, function in BY_CLASS.items()}
     values, resampled = _measure(predictions, measures, resamples, watcher)
     result: dict[str, Any] = {}
-    for name, value, spread in zip(names, values, resampled, strict=False):
-        result[name] = _entry_of(metric(name), float(value) if defined else math.nan, spread, len(labels))
-    result["per_class"] = _per_class(predictions, values[len(names):], resampled[len(names):], classes)
+    for each, value, spread in zip(known, values, resampled, strict=False):
+        result[each.name] = _entry_of(each, float(value) if defined else math.nan, spread, len(labels))
+    result["per_class"] = _per_class(predictions, values[len(known):], resampled[len(known):], classes)
     matrix = confusion_matrix(predictions)
     result["confusion_matrix"] = matrix.tolist()
     result["count"], result["resamples"] = len(labels), resamples
@@ -62,11 +66,12 @@ def entries(labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str],
             resamples: int | None = None, watcher: Watcher = SILENT) -> dict[str, Entry]:
     """Some metrics of one split, as `score` gives them; finite probabilities float [n, k] of labels int64 [n], n > 0.
     """
-    predictions = Predictions(labels, probabilities)
-    values, resampled = _measure(predictions, [metric(name).function for name in names],
+    known = [metric(name) for name in names]
+    values, resampled = _measure(Predictions(labels, probabilities),
+                                 {each.function: not each.proportion for each in known},
                                  resamples or statistics.enough(*probabilities.shape), watcher)
-    return {name: _entry_of(metric(name), float(value), spread, len(labels))
-            for name, value, spread in zip(names, values, resampled, strict=True)}
+    return {each.name: _entry_of(each, float(value), spread, len(labels))
+            for each, value, spread in zip(known, values, resampled, strict=True)}
 
 
 def entry(value: float, interval: statistics.Interval | None, reason: str) -> Entry:
@@ -77,27 +82,28 @@ def entry(value: float, interval: statistics.Interval | None, reason: str) -> En
     return {"value": value, "low": low, "high": high}
 
 
-def _measure(predictions: Predictions, measures: Sequence[Callable[[Weighted], np.ndarray]],
-             resamples: int, watcher: Watcher) -> tuple[list[Any], list[np.ndarray]]:
-    """The value of each measure (a number, or one per class), and its values on the resamples."""
+def _measure(predictions: Predictions, measures: Mapping[Measure, bool], resamples: int,
+             watcher: Watcher) -> tuple[list[Any], list[np.ndarray | None]]:
+    """The value of each measure (a number, or one per class), and its values on the resamples, if it needs them."""
     if not len(predictions.labels):
         k = predictions.classes
         return [np.full(k, math.nan)] * len(measures), [np.full((k, resamples), math.nan)] * len(measures)
     once = Weighted.evenly(predictions)
-    return ([measure(once)[..., 0] for measure in measures],
-            statistics.bootstrap(predictions, measures, resamples, watcher=watcher))
+    needed = [measure for measure, needs in measures.items() if needs]
+    spreads = dict(zip(needed, statistics.bootstrap(predictions, needed, resamples, watcher=watcher), strict=True))
+    return [measure(once)[..., 0] for measure in measures], [spreads.get(measure) for measure in measures]
 
 
-def _entry_of(known: Metric, value: float, spread: np.ndarray, count: int) -> Entry:
+def _entry_of(known: Metric, value: float, spread: np.ndarray | None, count: int) -> Entry:
     if not math.isfinite(value):
         return entry(value, None, f"it needs {known.needs}")
-    if known.proportion:
+    if spread is None:
         return entry(value, statistics.wilson(round(value * count), count), "")
     spread = statistics.deflated(spread, value) if known.inflated else spread
     return entry(value, statistics.percentile_interval(spread), "")
 
 
-def _per_class(predictions: Predictions, values: Sequence[np.ndarray], resampled: Sequence[np.ndarray],
+def _per_class(predictions: Predictions, values: Sequence[np.ndarray], resampled: Sequence[np.ndarray | None],
                classes: Sequence[str]) -> dict[str, dict[str, Any]]:
     labels, k = predictions.labels, len(classes)
     support = np.bincount(labels, minlength=k)
@@ -109,9 +115,11 @@ def _per_class(predictions: Predictions, values: Sequence[np.ndarray], resampled
         row: dict[str, Any] = {}
         for key, value, spread in zip(BY_CLASS, values, resampled, strict=True):
             single = float(value[c]) if support[c] else math.nan
-            by_count = key in counts and math.isfinite(single)
-            interval = (statistics.wilson(int(right[c]), int(counts[key][c])) if by_count
-                        else statistics.percentile_interval(spread[c]))
+            interval = None
+            if spread is not None:
+                interval = statistics.percentile_interval(spread[c])
+            elif math.isfinite(single):
+                interval = statistics.wilson(int(right[c]), int(counts[key][c]))
             row[key] = entry(single, interval, _why_undefined(key, bool(support[c])))
         row["support"] = int(support[c])
         table[name] = row

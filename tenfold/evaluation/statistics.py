@@ -46,7 +46,9 @@ def resamples(labels: np.ndarray, count: int, seed: int = 0) -> Iterator[np.ndar
         weights = np.empty((len(labels), b), np.float32)
         for members in strata:
             n = len(members)
-            draws = rng.integers(0, n, (n, b)) * b + np.arange(b)
+            draws = rng.integers(0, n, (n, b))
+            draws *= b  # in place: half the time of the drawing was for new memory
+            draws += np.arange(b)
             weights[members] = np.bincount(draws.ravel(), minlength=n * b).reshape(n, b)
         yield weights
 
@@ -87,9 +89,9 @@ def bootstrap(predictions: Predictions, measures: Sequence[Measure], count: int 
         for weights in resamples(predictions.labels, count, seed):  # the next ones are drawn while these are measured
             watcher.advance("bootstrap", done, count, "resamples")
             done += weights.shape[1]
-            found += measuring
-            measuring = threads.map(measured, [weights[:, i : i + together]
-                                               for i in range(0, weights.shape[1], together)])
+            before, measuring = measuring, threads.map(measured, [weights[:, i : i + together]
+                                                                  for i in range(0, weights.shape[1], together)])
+            found += before  # after the next ones were queued, so that no thread is idle
         found += measuring
     watcher.advance("bootstrap", count, count, "resamples")
     return [np.concatenate(parts, axis=-1) for parts in zip(*found, strict=True)]

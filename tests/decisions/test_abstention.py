@@ -1,4 +1,4 @@
-"""Abstention: the curve and its area follow their definitions; the guarantee holds; too few images support nothing."""
+"""Abstention: the curve follows its definition; the guarantee holds; too few images support nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta, binom
 
-from tenfold.decisions.abstention import CERTAINTY, allowed_errors, area, curve, fewest, fit, most
+from tenfold.decisions.abstention import CERTAINTY, allowed_errors, curve, fewest, fit, most
 
 
 def drawn(rng: np.random.Generator, count: int, honest: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -25,18 +25,6 @@ def test_the_curve_counts_the_surest_images_first():
     found = curve(np.array([0.9, 0.5, 0.7, 0.7]), np.array([True, False, True, False]))
     assert found.fraction.tolist() == [0.25, 0.75, 1.0]
     assert found.accuracy.tolist() == pytest.approx([1, 2 / 3, 1 / 2])
-
-
-def test_the_area_is_the_mean_error_over_all_fractions(rng):
-    confidence, correct = drawn(rng, 50)
-    order = np.argsort(-confidence)
-    risks = np.cumsum(~correct[order]) / np.arange(1, 51)
-    assert area(confidence, correct)[0] == pytest.approx(risks.mean())
-    weights = rng.integers(0, 3, (50, 4))
-    again = [np.repeat(np.arange(50), weights[:, b]) for b in range(4)]
-    np.testing.assert_allclose(area(confidence, correct, weights),
-                               [area(confidence[i], correct[i])[0] for i in again])
-    assert area(np.ones(8), np.arange(8) < 6)[0] == pytest.approx(0.25)  # ties: the error rate of all
 
 
 @pytest.mark.parametrize(("honest", "accuracy"), [(1.0, 0.95), (0.95, 0.9), (1.0, 0.81)])
