@@ -5,7 +5,10 @@ Keras creates all tensors on the CPU; the training engine moves a network to a G
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import importlib
+import operator
 import os
 import sys
 from collections.abc import Callable
@@ -14,6 +17,14 @@ from typing import Any
 
 from tenfold.errors import EngineError
 from tenfold.later import Later, importing_later, unseen
+
+SHAPES = "torch.fx.experimental.symbolic_shapes"
+WITHOUT_SYMBOLS: dict[str, Callable[..., Any]] = {  # functions of that module, for sizes and conditions that are known
+    **dict.fromkeys(("expect_true", "guard_or_false", "guard_or_true", "guard_size_oblivious", "statically_known_true"),
+                    bool),
+    "is_nested_int": lambda size: False, "sym_eq": operator.eq,
+    "sym_and": lambda *conditions: all(conditions), "sym_or": lambda *conditions: any(conditions),
+}
 
 if "keras" not in sys.modules:
     os.environ["KERAS_BACKEND"] = "torch"
@@ -25,6 +36,42 @@ def compiler() -> Later:
     stand_in = Later("torch._dynamo")
     stand_in.disable = _disable  # type: ignore[attr-defined]
     return stand_in
+
+
+def _algebra() -> Later:
+    """A stand-in for sympy: PyTorch only looks whether numbers are symbols."""
+    sympy = Later("sympy")
+    sympy.Basic = unseen("sympy.core.basic", "Basic")  # type: ignore[attr-defined]
+    return sympy
+
+
+class _Symbols(Later):
+    """A stand-in for PyTorch's symbolic shapes, which import sympy. Its functions do so in a call with a symbol."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.islower() and not name.startswith("_"):
+            return functools.partial(_called, name)
+        return super().__getattr__(name)
+
+
+def _called(name: str, *values: Any) -> Any:
+    if name in WITHOUT_SYMBOLS and all(map(_without_symbols, values)):
+        return WITHOUT_SYMBOLS[name](*values)
+    if isinstance(sys.modules.get(SHAPES), Later):
+        del sys.modules[SHAPES]
+    return getattr(importlib.import_module(SHAPES), name)(*values)
+
+
+def _without_symbols(value: Any) -> bool:
+    return isinstance(value, int) or (isinstance(value, tuple) and all(map(_without_symbols, value)))
+
+
+def computing_shapes() -> contextlib.AbstractContextManager[None]:
+    """A block in which PyTorch finds shapes on its meta device without importing its compiler and sympy.
+
+    They take a second.
+    """
+    return importing_later(compiler(), _algebra(), _Symbols(SHAPES))
 
 
 def _disable(function: Callable[..., Any] | None = None, *options: Any, **more: Any) -> Callable[..., Any]:
@@ -66,4 +113,4 @@ if keras.backend.backend() != "torch":
     raise EngineError(f"Keras backend: received {keras.backend.backend()!r}, already imported in this process; "
                       "expected 'torch': import tenfold before keras, or set KERAS_BACKEND=torch first")
 
-__all__ = ["compiler", "keras"]
+__all__ = ["compiler", "computing_shapes", "keras"]

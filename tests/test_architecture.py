@@ -30,7 +30,7 @@ FLOORS: dict[str, set[str]] = {
     "run": {"decisions", "errors", "notebooks", "registry", "storage", "recipe", "modelfile", "data"},
     "data": {"errors", "registry", "storage", "recipe", "progress"},
     "foreign": {"errors", "backend"},
-    "models": {"errors", "registry", "storage", "recipe", "progress", "backend", "data", "foreign", "later"},
+    "models": {"errors", "registry", "storage", "recipe", "progress", "backend", "data", "foreign"},
     "runtimes": {"errors", "extras", "machine", "registry", "recipe", "backend", "modelfile", "run", "models"},
     "interrupt": set(),
     "later": set(),

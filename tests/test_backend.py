@@ -12,8 +12,19 @@ def printed(program: str) -> list[str]:
     return done.stdout.split()
 
 
+def test_symbolic_shapes_work_after_shapes_were_computed_without_them() -> None:
+    program = ("import sys, torch; from tenfold.backend import SHAPES, computing_shapes\n"
+               "with computing_shapes():\n"
+               "    from torch.fx.experimental.symbolic_shapes import ShapeEnv, guard_or_false\n"
+               "    print(guard_or_false(2 > 1), 'sympy' in sys.modules)\n"
+               "size = ShapeEnv().create_unbacked_symint()\n"
+               "print(guard_or_false(size > 1), type(sys.modules[SHAPES]).__name__)")
+    assert printed(program) == ["True", "True", "False", "module"]
+
+
 def test_a_short_run_imports_neither_the_compiler_nor_scikit_learn(tmp_path) -> None:
-    slow = {"torch._dynamo", "sklearn", "scipy.stats", "jax", "matplotlib.pyplot", "requests"}
+    slow = {"torch._dynamo", "sympy", "sklearn", "scipy.stats", "scipy.optimize", "pandas", "jax", "matplotlib.pyplot",
+            "requests"}
     program = ("import sys, tenfold; recipe = tenfold.Recipe.load('mlp').replace({'train.epochs': 1}); "
                f"tenfold.train(recipe, 'digits', runs={str(tmp_path)!r}); print(*{slow} & set(sys.modules), 'trained')")
     assert printed(program) == ["trained"]

@@ -6,6 +6,7 @@ request, 3 the disk is full, read-only or gone, 130 interrupted, 143 terminated.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 
@@ -26,7 +27,8 @@ __all__ = ["app", "data_app", "main"]
 
 def main() -> None:
     """The entry point of the `tenfold` command."""
-    gc.set_threshold(50_000)  # imports and plots make many objects that stay: by default, a tenth of the time
+    gc.set_threshold(200_000)  # imports and plots make many objects that stay: by default, a tenth of the time
+    atexit.register(gc.freeze)  # else Python looks through all of them as it ends: a second after importing PyTorch
     show_everything()
     try:
         code = app(prog_name="tenfold", standalone_mode=False)

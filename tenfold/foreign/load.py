@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from tenfold.backend import keras
+from tenfold.backend import computing_shapes, keras
 from tenfold.errors import ModelFileError, first_line
 from tenfold.foreign import archive, custom, hdf5, model_copy, weights_copy
 
@@ -40,7 +40,7 @@ def without_memory() -> Iterator[None]:
     core.DEFAULT_DEVICE = "meta"
     vars(random).update(dict.fromkeys(drawing, undrawn))
     try:
-        with keras.device("meta"):
+        with keras.device("meta"), computing_shapes():
             yield
     finally:
         core.DEFAULT_DEVICE = before

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tenfold.backend import compiler
+from tenfold.backend import computing_shapes
 from tenfold.foreign.load import without_memory
-from tenfold.later import importing_later
 from tenfold.models import build, build_without_memory, has_own_layers
 from tenfold.recipe import ModelSection
 
@@ -29,7 +28,7 @@ class Summary:
         model = build_without_memory(section, shape, classes)
         own = has_own_layers(section)
         memory = contextlib.nullcontext() if own else without_memory()
-        with memory, importing_later(compiler()), torch.no_grad(), counter:
+        with memory, computing_shapes(), torch.no_grad(), counter:
             model(torch.zeros(1, *shape, device="cpu" if own else "meta"), training=False)
         return cls(model.count_params(), counter.get_total_flops())
 
