@@ -23,7 +23,7 @@ def gather(run: Run, dataset: Dataset, explain: bool = True) -> Material:
     """
     splits = {name: predicted(run, dataset, name) for name in ("validation", "test")}
     return Material(
-        history=run.history(), classes=dataset.classes, metrics=run.metrics(),
+        history=run.history(), classes=dataset.classes, metrics=run.metrics() if run.has("metrics.json") else {},
         samples=(dataset.train.images, dataset.train.labels), validation=splits["validation"],
         test=splits["test"], best_epoch=modelfile.facts(run.path / "model.keras")["epoch"],
         explained=_explained_errors(run, dataset, splits) if explain else (),

@@ -8,8 +8,9 @@ import datetime
 import hashlib
 import itertools
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -17,11 +18,13 @@ from tenfold import machine
 from tenfold.data.dataset import Dataset, Split
 from tenfold.data.view import Images, blocks
 from tenfold.errors import RunError, UsageError
+from tenfold.evaluation.answers import MOST, Answers, Kept
 from tenfold.evaluation.predictions import write_predictions
 from tenfold.evaluation.scores import score
 from tenfold.progress import SILENT, Watcher
 from tenfold.run import Run
 from tenfold.runtimes import Predictor, open_predictor
+from tenfold.runtimes.predictor import softmax
 from tenfold.runtimes.views import WithViews
 
 if TYPE_CHECKING:
@@ -32,16 +35,20 @@ COUNTS_FILE = "scored.json"
 TIMED_IMAGES, TIMED_SECONDS = 2000, 0.5  # either suffices to measure the speed of prediction
 WARM_UP = 32  # images
 
+T = TypeVar("T", np.ndarray, Answers)
+
 
 def score_run(run: Run, dataset: Dataset, splits: Sequence[str] = EVALUATED, csv: bool = False,
-              how: EvaluateSection | None = None, watcher: Watcher = SILENT) -> dict[str, Any]:
+              how: EvaluateSection | None = None, watcher: Watcher = SILENT, kept: Kept | None = None,
+              ) -> dict[str, Any]:
     """Predict the splits of a prepared data set with the run's `model.keras`, in float32, and score them.
 
     Writes `predictions/<split>.parquet` (and `.csv`) and `metrics.json`. Returns the metrics:
     split → metric → {"value", "low", "high"}. Splits that the data set lacks are left out. If `how` (default: the
     run's recipe) enables test-time augmentation, each split is scored twice: "test" is the score of `model.keras`,
     and "test_tta" is the score with augmentation, named in "views". "times" counts how often this run was scored
-    on the split; "earlier" counts the times before the run was resumed, with the model of that time.
+    on the split; "earlier" counts the times before the run was resumed, with the model of that time. The answers of
+    the plain model are put into `kept`, if it is given.
     Raises UsageError if the classes or the image shape of the data set differ from the run's.
     """
     if dataset.classes != run.classes():
@@ -49,7 +56,7 @@ def score_run(run: Run, dataset: Dataset, splits: Sequence[str] = EVALUATED, csv
                          f"{run.path} was trained on {', '.join(run.classes())}")
     _check_shape(run, dataset)
     present = {name: split for name, split in dataset.splits().items() if name in splits}
-    return _score(run, present, csv, how or run.recipe().evaluate, watcher)
+    return _score(run, present, csv, how or run.recipe().evaluate, watcher, kept=kept)
 
 
 def score_elsewhere(run: Run, dataset: Dataset, split: str, csv: bool = False, how: EvaluateSection | None = None,
@@ -125,13 +132,17 @@ def _check_shape(run: Run, dataset: Dataset) -> None:
 
 
 def _score(run: Run, splits: Mapping[str, Split], csv: bool, how: EvaluateSection,
-           watcher: Watcher, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+           watcher: Watcher, more: Mapping[str, Any] | None = None, kept: Kept | None = None) -> dict[str, Any]:
     result, counts = _previous_metrics(run), _times_scored(run)
     for suffix, predictor in predictors(run, how).items():
         facts = {**(more or {}), **({"views": how.tta} if suffix else {})}
         for name, split in splits.items():
-            p = _predicted(predictor, split, how.batch_size, watcher)
             key = name + suffix
+            if kept is None or suffix or len(split) > MOST:
+                p = _predicted(predictor.predict, split, how.batch_size, watcher, np.concatenate)
+            else:
+                kept[key] = _predicted(partial(Answers.of, predictor), split, how.batch_size, watcher, Answers.joined)
+                p = softmax(kept[key].logits)
             write_predictions(run, key, split.labels, p, run.classes(), csv, split.names)
             before = counts.get(key, 0)
             counts[key] = before + 1
@@ -144,14 +155,15 @@ def _score(run: Run, splits: Mapping[str, Split], csv: bool, how: EvaluateSectio
     return result
 
 
-def _predicted(predictor: Predictor, split: Split, batch_size: int, watcher: Watcher) -> np.ndarray:
-    """Probabilities float32 [n, k] of a split; reports each batch to the watcher."""
+def _predicted(predict: Callable[[Images, int], T], split: Split, batch_size: int, watcher: Watcher,
+               join: Callable[[list[T]], T]) -> T:
+    """What `predict` says of the images of a split; reports each batch to the watcher."""
     parts, count = [], len(split)
     for start in range(0, max(count, 1), batch_size):
         watcher.advance("score", start, count, "images")
-        parts.append(predictor.predict(split.images[start : start + batch_size], batch_size))
+        parts.append(predict(split.images[start : start + batch_size], batch_size))
     watcher.advance("score", count, count, "images")
-    return np.concatenate(parts)
+    return join(parts)
 
 
 def predictors(run: Run, how: EvaluateSection) -> dict[str, Predictor]:

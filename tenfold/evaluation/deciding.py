@@ -20,6 +20,7 @@ from tenfold.decisions.rules import FOLDS, KEY, LEVELS, Rules
 from tenfold.decisions.temperature import at_temperature, calibrated
 from tenfold.decisions.unknowns import Evidence, Unknowns
 from tenfold.errors import RunError
+from tenfold.evaluation.answers import Answers, Kept
 from tenfold.evaluation.calibration import calibrate
 from tenfold.evaluation.judging import judge
 from tenfold.evaluation.predictions import read_finite
@@ -50,7 +51,8 @@ class Wanted:
     false_rejects: float = FALSE_REJECTS
 
 
-def decide(run: Run, dataset: Dataset, wanted: Wanted | None = None, watcher: Watcher = SILENT) -> dict[str, Any]:
+def decide(run: Run, dataset: Dataset, wanted: Wanted | None = None, watcher: Watcher = SILENT,
+           kept: Kept | None = None) -> dict[str, Any]:
     """Fit the decision rules of a run whose splits are scored, and judge them on the test split, if there is one.
 
     dataset: prepared as for the training. The temperature and the score for unknown images are chosen on the validation
@@ -58,17 +60,17 @@ def decide(run: Run, dataset: Dataset, wanted: Wanted | None = None, watcher: Wa
     is fitted on validation, and the record says that nothing is guaranteed. The rules of the ensemble of a
     cross-validation are fitted on all its images, each predicted by the member that has not seen it. Writes
     `calibration.json` (without folds) and `decisions.json` and puts the rules into `model.keras`. Returns the content
-    of `decisions.json`.
+    of `decisions.json`. kept: answers of the same model to whole splits, which are then not computed again.
 
     Raises RunError without validation images, or if some of their probabilities are NaN.
     """
-    wanted, predictor = wanted or Wanted(), open_predictor(run)
-    rules = _by_folds(run, wanted) if of_folds(run) else _by_splits(run, dataset, predictor, wanted, watcher)
+    wanted, answering = wanted or Wanted(), Answering(run, open_predictor(run), kept or {}, watcher)
+    rules = _by_folds(run, wanted) if of_folds(run) else _by_splits(run, dataset, answering, wanted)
     tested = dataset.test
     content = rules.to_dict(arrays=False)
     if tested is not None and len(tested):
-        evidence = _evidence(run, predictor, _thinned(tested, MOST_TEST), watcher)
-        content["tested"] = judge(rules, evidence, _numbers(tested, MOST_TEST))
+        numbers = spread_evenly(len(tested), MOST_TEST)
+        content["tested"] = judge(rules, answering.evidence("test", tested, numbers), numbers)
     run.write(MODEL, lambda path: modelfile.copy(run.path / MODEL, path, {KEY: rules.to_dict()}))
     run.write_json(FILE, content)
     return content
@@ -79,13 +81,13 @@ def of_folds(run: Run) -> bool:
     return run.has("ensemble.json") and bool(run.ensemble().get("folds"))
 
 
-def _by_splits(run: Run, dataset: Dataset, predictor: Predictor, wanted: Wanted, watcher: Watcher) -> Rules:
+def _by_splits(run: Run, dataset: Dataset, answering: Answering, wanted: Wanted) -> Rules:
     """The rules of a run with a validation split."""
     temperature, validation = float(calibrate(run)["temperature"]), dataset.validation
     assert validation is not None  # it has predictions
-    on = _evidence(run, predictor, validation, watcher)
-    held = on if dataset.calibration is None else _evidence(run, predictor, dataset.calibration, watcher)
-    train = _evidence(run, predictor, _thinned(dataset.train, MOST_TRAINING), watcher)
+    on = answering.evidence("validation", validation)
+    held = on if dataset.calibration is None else answering.evidence("calibration", dataset.calibration)
+    train = answering.evidence("train", dataset.train, spread_evenly(len(dataset.train), MOST_TRAINING))
     return fit(on, held, train, temperature, wanted, frozen(run.recipe().model),
                {"split": "calibration" if dataset.calibration else "validation", "images": len(held.labels),
                 "reason": reason(dataset)})
@@ -178,25 +180,37 @@ def _usual_accuracy(correct: np.ndarray) -> float:
     return min(max(ACCURACY, math.floor(1000 * float(correct.mean())) / 1000), HIGHEST)
 
 
-def _evidence(run: Run, predictor: Predictor, split: Split, watcher: Watcher) -> Evidence:
-    """What the model says of a split. Raises RunError for logits or features that are not finite."""
-    parts, done = [], 0
-    for block in blocks(split.images) if len(split) else [np.asarray(split.images[:0])]:
-        watcher.advance("decide", done, len(split), "images")
-        parts.append((*predictor.logits_and_features(block), statistics(block)))
-        done += len(block)
-    watcher.advance("decide", done, len(split), "images")
-    logits, features, of_pixels = (np.concatenate(each) for each in zip(*parts, strict=True))
-    if not (np.isfinite(logits).all() and np.isfinite(features).all()):
-        raise RunError(f"{run.path}: some logits or features are NaN or infinite; expected finite ones; train again "
-                       "with a lower learning rate")
-    return Evidence(logits, features, split.labels, of_pixels)
+@dataclass(frozen=True)
+class Answering:
+    """A run's model and its known answers to whole splits."""
+
+    run: Run
+    predictor: Predictor
+    kept: Kept
+    watcher: Watcher
+
+    def evidence(self, name: str, split: Split, numbers: np.ndarray | None = None) -> Evidence:
+        """What the model says of a split, or of the images with some numbers int64 [n].
+
+        Raises RunError for logits or features that are not finite.
+        """
+        known = self.kept.get(name)
+        if numbers is not None:
+            split, known = split.take(numbers), known and known[numbers]
+        answers, of_pixels, done = [], [], 0
+        for block in blocks(split.images) if len(split) else [np.asarray(split.images[:0])]:
+            self.watcher.advance("decide", done, len(split), "images")
+            answers.append(known[done : done + len(block)] if known else Answers.of(self.predictor, block))
+            of_pixels.append(statistics(block))
+            done += len(block)
+        self.watcher.advance("decide", done, len(split), "images")
+        whole = Answers.joined(answers)
+        if not (np.isfinite(whole.logits).all() and np.isfinite(whole.features).all()):
+            raise RunError(f"{self.run.path}: some logits or features are NaN or infinite; expected finite ones; train "
+                           "again with a lower learning rate")
+        return Evidence(whole.logits, whole.features, split.labels, np.concatenate(of_pixels))
 
 
-def _numbers(split: Split, most: int) -> np.ndarray:
-    """The indices of at most `most` images, evenly spaced."""
-    return np.unique(np.linspace(0, len(split) - 1, min(most, len(split))).astype(np.int64))
-
-
-def _thinned(split: Split, most: int) -> Split:
-    return split.take(_numbers(split, most))
+def spread_evenly(count: int, most: int) -> np.ndarray:
+    """The numbers of at most `most` of `count` images, evenly spaced: int64."""
+    return np.unique(np.linspace(0, count - 1, min(most, count)).astype(np.int64))

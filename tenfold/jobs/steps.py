@@ -17,6 +17,7 @@ from tenfold.progress.journal import NAME, Journal
 from tenfold.run import Run, State, Status, stale_after
 
 if TYPE_CHECKING:
+    from tenfold.evaluation.answers import Kept
     from tenfold.report.apart import Apart
     from tenfold.training.checkpoint import Snapshot
 
@@ -34,8 +35,9 @@ def conduct(job: Job, run: Run, make: Callable[[Job], None]) -> None:
     job = replace(job, watcher=Together([Journal(run.path / NAME), job.watcher]))
     try:
         make(job)
-        validate(job, run)
-        finish(job, run) if job.tested else conclude(run)
+        kept: Kept = {}
+        validate(job, run, kept)
+        finish(job, run, kept) if job.tested else conclude(run)
     except KeyboardInterrupt:
         _ended(job, run, State.STOPPED, "interrupted")
         raise
@@ -96,39 +98,41 @@ def fit(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> Non
             job.watcher.on(Epoch(record))
 
 
-def validate(job: Job, run: Run) -> None:
-    """Evaluate the best epoch on the validation split.
+def validate(job: Job, run: Run, kept: Kept) -> None:
+    """Evaluate the best epoch on the validation split, and keep the model's answers.
 
     A run that serves to choose a recipe is also scored on its fold, which comes from the training images.
     """
     from tenfold import modelfile
     from tenfold.evaluation import score_run
 
+    draw(job, run)
     if job.dataset.validation is None:
         return
     job.watcher.on(Evaluating("validation", modelfile.facts(run.path / "model.keras")["epoch"]))
     chooses_by_fold = not job.tested and job.recipe.data.folds is not None
     splits = ("validation", "test") if chooses_by_fold else ("validation",)
-    score_run(run, job.dataset, splits, job.csv, watcher=job.watcher)
+    score_run(run, job.dataset, splits, job.csv, watcher=job.watcher, kept=kept)
 
 
-def finish(job: Job, run: Run) -> None:
+def finish(job: Job, run: Run, kept: Kept) -> None:
     """Evaluate the best epoch on the test split, fit its decision rules, keep its ONNX model, write the report, finish.
     """
     from tenfold import modelfile
     from tenfold.evaluation import score_run
     from tenfold.jobs import exporting, verdicts
-    from tenfold.material import gather
 
     if job.dataset.test is not None:
         job.watcher.on(Evaluating("test", modelfile.facts(run.path / "model.keras")["epoch"]))
-        score_run(run, job.dataset, ("test",), job.csv, watcher=job.watcher)
+        score_run(run, job.dataset, ("test",), job.csv, watcher=job.watcher, kept=kept)
     if not run.has("metrics.json"):  # the ensemble of a cross-validation learnt from all images
         run.write_json("metrics.json", {})
+    if job.apart is not None:
+        job.apart.wait()  # the speed is measured on all cores
     measure_speed(run, job.dataset)
-    fit_rules(run, job.dataset, job.watcher)
-    if job.apart is not None:  # after the speed was measured, which needs all cores
-        job.apart.prepare(gather(run, job.dataset, explain=False))
+    draw(job, run)
+    fit_rules(run, job.dataset, job.watcher, kept)
+    draw(job, run)
     exporting.keep(run, job.dataset, job.watcher)
     if job.learning_curve:
         from tenfold.jobs.learning_curve import measure
@@ -140,6 +144,14 @@ def finish(job: Job, run: Run) -> None:
     end = _end(run)
     write_report(run, job.dataset, end, job.watcher, job.apart)
     run.write_json("status.json", end)  # written last, so that a finished run is always complete
+
+
+def draw(job: Job, run: Run) -> None:
+    """Have the plots drawn, in the second process if there is one, that what the run has by now suffices for."""
+    from tenfold.material import gather
+
+    if job.apart is not None:
+        job.apart.prepare(gather(run, job.dataset, explain=False))
 
 
 def conclude(run: Run) -> None:
@@ -154,7 +166,7 @@ def _end(run: Run) -> Status:
     return Status({"status": State.FINISHED.value, "reason": "", "epochs": len(records), "seconds": seconds})
 
 
-def fit_rules(run: Run, dataset: Dataset, watcher: Watcher) -> None:
+def fit_rules(run: Run, dataset: Dataset, watcher: Watcher, kept: Kept) -> None:
     """Fit and judge the decision rules of a run with a validation split, or of the ensemble of a cross-validation.
 
     A run that allows none gets a notice.
@@ -164,7 +176,7 @@ def fit_rules(run: Run, dataset: Dataset, watcher: Watcher) -> None:
     if not run.has("predictions/validation.parquet") and not of_folds(run):
         return
     try:
-        decide(run, dataset, watcher=watcher)
+        decide(run, dataset, watcher=watcher, kept=kept)
     except RunError as error:
         watcher.notice(f"no decision rules: {error}")
 

@@ -97,10 +97,14 @@ class Apart:
         """Have the plots drawn that the material suffices for; they stay valid as far as it does not change."""
         self._prepared = self._thread.submit(self._answer, material, None, SILENT)
 
-    def files(self, run: Run, material: Material, status: Mapping[str, Any], watcher: Watcher = SILENT) -> Files | None:
-        """The files of a report (see `files.files`); None if the second process can't make them."""
+    def wait(self) -> None:
+        """Wait until all that was asked for is drawn, so that the process needs no core."""
         if self._prepared is not None:
             self._prepared.result()
+
+    def files(self, run: Run, material: Material, status: Mapping[str, Any], watcher: Watcher = SILENT) -> Files | None:
+        """The files of a report (see `files.files`); None if the second process can't make them."""
+        self.wait()
         return self._answer(material, (run, status), watcher)
 
     def _answer(self, material: Material, made: Made | None, watcher: Watcher) -> Files | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import pickle
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -17,6 +19,7 @@ from tenfold.progress import Advance, Event, Watcher
 from tenfold.registry import METRICS, PLOTS
 from tenfold.report.apart import PICTURED, Request
 from tenfold.report.files import Files, files
+from tenfold.report.html import environment
 from tenfold.report.material import Material
 from tenfold.report.plots import draw_all, drawn
 
@@ -26,7 +29,7 @@ PARTS = {each.name for each in fields(Material)}
 def main() -> None:
     """Answer requests on standard input until it ends, because the other process closed it or died."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both processes; the other one decides
-    gc.set_threshold(50_000)
+    gc.set_threshold(200_000)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
 
@@ -39,6 +42,8 @@ def main() -> None:
         found: np.ndarray = pickle.load(sys.stdin.buffer)
         return found
 
+    with contextlib.suppress(Exception):  # what fails here fails again, for a run
+        _warm_up()
     drawing = Drawing(ask, _Telling(send))
     while True:
         try:
@@ -46,6 +51,14 @@ def main() -> None:
         except EOFError:
             return
         send("done", drawing.answer(request))
+
+
+def _warm_up() -> None:
+    """Draw plots of a small made-up run: the first ones take longest, and the other process needs none yet."""
+    epochs = [{"epoch": epoch, "loss": 1 / epoch, "val_loss": 1 / epoch} for epoch in (1, 2)]
+    draw_all(Material(epochs, ("0", "1"), {"test": {"confusion_matrix": [[1, 0], [0, 1]]}}))
+    for template in ("report.html", "page.js"):
+        environment().get_template(template)
 
 
 @dataclass(frozen=True)
@@ -83,7 +96,7 @@ class Drawing:
     def __init__(self, ask: Callable[[str, Any], np.ndarray], watcher: Watcher) -> None:
         self._ask, self._watcher = ask, watcher
         self._digests: Mapping[str, bytes] = {}
-        self._kept: dict[str, tuple[dict[str, bytes], bytes | None]] = {}
+        self._kept: dict[str, tuple[dict[str, bytes], Future[bytes] | None]] = {}
 
     def answer(self, request: Request) -> Files | None:
         """The files of the report; None for a request without, and if they can't be made here."""
@@ -106,7 +119,7 @@ class Drawing:
             return value
         return Elsewhere(self._ask, name, *value[0]), *value[1:]
 
-    def _drawn(self, name: str, material: Material) -> bytes | None:
+    def _drawn(self, name: str, material: Material) -> Future[bytes] | None:
         """A plot, drawn now or kept from a former request."""
         if name in self._kept:
             read, content = self._kept[name]

@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -271,15 +272,21 @@ def _all_correct(metrics: Mapping[str, Any]) -> bool:
     return test.get("accuracy", {}).get("value") == 1.0
 
 
+@cache
+def environment() -> jinja2.Environment:
+    """The templates of this package, each compiled once in a process."""
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("tenfold.report"), autoescape=True,
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    templates.filters |= {"unbroken": unbroken, "stacked": stacked}
+    return templates
+
+
 def render(template: str, scripts: Sequence[str] = ("page.js",), **content: Any) -> str:
     """A page from a template of this package, with the style and the scripts that pages share.
 
     content: what the template names; `sheets`, if any, is the CSS of its thumbnails.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("tenfold.report"), autoescape=True,
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"unbroken": unbroken, "stacked": stacked}
-    script = "".join(environment.get_template(name).render() for name in scripts)
+    script = "".join(environment().get_template(name).render() for name in scripts)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template(template).render(script=script, digest=digest, **content)
+    return environment().get_template(template).render(script=script, digest=digest, **content)

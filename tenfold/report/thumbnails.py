@@ -65,8 +65,9 @@ class Sheet:
 
 def data_uri(picture: np.ndarray) -> str:
     """An image (uint8 [h, w, 3]) as a data URI: PNG, or JPEG if the PNG is large."""
-    image, target = Image.fromarray(picture), io.BytesIO()
-    image.save(target, "PNG", optimize=True)
+    grey = (picture == picture[:, :, :1]).all()
+    image, target = Image.fromarray(picture[:, :, 0] if grey else picture), io.BytesIO()
+    image.save(target, "PNG")
     kind = "png"
     if target.tell() > MAX_PNG:
         target, kind = io.BytesIO(), "jpeg"

@@ -16,7 +16,7 @@ from tenfold.models.inference import compiled
 from tenfold.models.layers import keras
 from tenfold.recipe import ModelSection
 from tenfold.registry import RUNTIMES
-from tenfold.runtimes.predictor import BATCH, in_batches
+from tenfold.runtimes.predictor import BATCH, in_batches, softmax
 
 if TYPE_CHECKING:
     from tenfold.run import Run
@@ -54,7 +54,7 @@ class Fast:
         self._body = compiled(keras.Model(network.inputs, self._last.input))
 
     def predict(self, images: Any, batch_size: int = BATCH) -> np.ndarray:
-        return self._rows(lambda x: torch.softmax(self._last(x), dim=1), images, len(self.classes), batch_size)
+        return softmax(self.logits(images, batch_size))
 
     def logits(self, images: Any, batch_size: int = BATCH) -> np.ndarray:
         return self._rows(self._last, images, len(self.classes), batch_size)

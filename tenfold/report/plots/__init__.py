@@ -6,6 +6,7 @@ To add a plot, add a function with `@plot(…)` to a module of this package.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from tenfold.progress import SILENT, Watcher
 from tenfold.registry import PLOTS
@@ -22,20 +23,21 @@ from tenfold.report.plots.plot import (
     Plot,
     plot_named,
 )
-from tenfold.report.plots.style import png
+from tenfold.report.plots.style import encoded, pixels
 
 __all__ = [
     "CONFUSION", "CURVES", "DECISIONS", "FURTHER", "IMAGES", "RANKING", "ROBUSTNESS", "Drawn", "Material", "Plot",
     "class_grid", "draw_all", "drawn", "plot_named",
 ]
 
-Drawn = Callable[[str, Material], bytes | None]
+Drawn = Callable[[str, Material], "Future[bytes] | None"]
+ENCODER = ThreadPoolExecutor(1)  # encodes a plot while the next one is drawn
 
 
-def drawn(name: str, material: Material) -> bytes | None:
+def drawn(name: str, material: Material) -> Future[bytes] | None:
     """A registered plot as PNG bytes; None if the material lacks its data."""
     figure = plot_named(name).draw(material)
-    return None if figure is None else png(figure)
+    return None if figure is None else ENCODER.submit(encoded, pixels(figure))
 
 
 def draw_all(material: Material, watcher: Watcher = SILENT, draw: Drawn = drawn) -> dict[str, bytes]:
@@ -43,8 +45,8 @@ def draw_all(material: Material, watcher: Watcher = SILENT, draw: Drawn = drawn)
     names, found = PLOTS.names(), {}
     for number, name in enumerate(names):
         watcher.advance("report", number, len(names), "pictures")
-        content = draw(name, material)
-        if content is not None:
-            found[name] = content
+        picture = draw(name, material)
+        if picture is not None:
+            found[name] = picture
     watcher.advance("report", len(names), len(names), "pictures")
-    return found
+    return {name: picture.result() for name, picture in found.items()}

@@ -10,6 +10,9 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from tenfold.later import importing_later
 
 with importing_later("fontTools.agl"):  # names of characters in TeX's fonts: they take a quarter of a second
@@ -51,13 +54,25 @@ def styled() -> Iterator[None]:
 
 def png(figure: Figure) -> bytes:
     """The figure as PNG bytes at 150 dpi. The same figure gives the same bytes."""
-    target = io.BytesIO()
+    return encoded(pixels(figure))
+
+
+def pixels(figure: Figure) -> np.ndarray:
+    """The figure at 150 dpi: uint8 [h, w, 3]."""
     with styled():
         layout = figure.get_layout_engine()
         if layout is not None:  # once: `savefig` would lay the figure out and draw it twice
             layout.execute(figure)
             figure.set_layout_engine("none")
-        FigureCanvasAgg(figure).print_png(target, metadata={"Software": None})
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[:, :, :3])
+
+
+def encoded(picture: np.ndarray) -> bytes:
+    """The picture (uint8 [h, w, 3]) as PNG bytes."""
+    target = io.BytesIO()
+    Image.fromarray(picture).save(target, "png", dpi=(DPI, DPI))
     return target.getvalue()
 
 
