@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
 import operator
 import os
 import sys
@@ -16,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from tenfold.errors import EngineError
-from tenfold.later import Later, importing_later, unseen
+from tenfold.later import Later, LaterFunctions, importing_later, real, unseen
 
 SHAPES = "torch.fx.experimental.symbolic_shapes"
 WITHOUT_SYMBOLS: dict[str, Callable[..., Any]] = {  # functions of that module, for sizes and conditions that are known
@@ -45,21 +44,16 @@ def _algebra() -> Later:
     return sympy
 
 
-class _Symbols(Later):
-    """A stand-in for PyTorch's symbolic shapes, which import sympy. Its functions do so in a call with a symbol."""
+class _Symbols(LaterFunctions):
+    """A stand-in for PyTorch's symbolic shapes, which import sympy; some functions do so only for a symbol."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.islower() and not name.startswith("_"):
-            return functools.partial(_called, name)
-        return super().__getattr__(name)
+        return functools.partial(_called, name) if name in WITHOUT_SYMBOLS else super().__getattr__(name)
 
 
 def _called(name: str, *values: Any) -> Any:
-    if name in WITHOUT_SYMBOLS and all(map(_without_symbols, values)):
-        return WITHOUT_SYMBOLS[name](*values)
-    if isinstance(sys.modules.get(SHAPES), Later):
-        del sys.modules[SHAPES]
-    return getattr(importlib.import_module(SHAPES), name)(*values)
+    known = all(map(_without_symbols, values))
+    return WITHOUT_SYMBOLS[name](*values) if known else real(SHAPES, name)(*values)
 
 
 def _without_symbols(value: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +19,35 @@ class Later(ModuleType):
         if sys.modules.get(self.__name__) is self:
             del sys.modules[self.__name__]
         return getattr(importlib.import_module(self.__name__), name)
+
+
+class LaterFunctions(Later):
+    """A stand-in whose names in lower case are functions and objects that import the module when they are used."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not name.islower():
+            return super().__getattr__(name)
+        return _Name(self.__name__, name)
+
+
+class _Name:
+    """Stands for a function or an object of a module."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self._place = module, name
+
+    def __call__(self, *values: Any, **options: Any) -> Any:
+        return real(*self._place)(*values, **options)
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(real(*self._place), attribute)
+
+
+def real(module: str, name: str) -> Any:
+    """What a module that may have a stand-in, which is then removed, has under a name."""
+    if isinstance(sys.modules.get(module), Later):
+        del sys.modules[module]
+    return getattr(importlib.import_module(module), name)
 
 
 class _Unseen(type):
@@ -53,3 +82,11 @@ def importing_later(*modules: ModuleType | str) -> Iterator[None]:
         for each in stand_ins:
             if sys.modules.get(each.__name__) is each:
                 del sys.modules[each.__name__]
+
+
+def importing_sklearn() -> AbstractContextManager[None]:
+    """A block for imports of scikit-learn, which takes half the time without pandas and `scipy.stats`.
+
+    pandas is not needed, and of `scipy.stats` only functions in calls.
+    """
+    return importing_later("pandas", LaterFunctions("scipy.stats"))

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "tenfold"
 FLOORS: dict[str, set[str]] = {
     "arguments": {"errors"},
     "csvfile": set(),
-    "decisions": set(),
+    "decisions": {"later"},
     "errors": set(),
     "extras": {"errors"},
     "machine": {"errors"},
@@ -28,7 +28,7 @@ FLOORS: dict[str, set[str]] = {
     "backend": {"errors", "later"},
     "modelfile": {"errors", "backend", "foreign"},
     "run": {"decisions", "errors", "notebooks", "registry", "storage", "recipe", "modelfile", "data"},
-    "data": {"errors", "registry", "storage", "recipe", "progress"},
+    "data": {"errors", "later", "registry", "storage", "recipe", "progress"},
     "foreign": {"errors", "backend"},
     "models": {"errors", "registry", "storage", "recipe", "progress", "backend", "data", "foreign"},
     "runtimes": {"errors", "extras", "machine", "registry", "recipe", "backend", "modelfile", "run", "models"},
@@ -70,7 +70,7 @@ FLOORS: dict[str, set[str]] = {
     "jobs": {
         "arguments", "errors", "extras", "machine", "registry", "storage", "recipe", "progress", "modelfile", "run",
         "data", "models", "runtimes", "interrupt", "training", "evaluation", "export", "report", "inspection",
-        "environment", "material",
+        "environment", "material", "later",
     },
     "bench": {"errors", "extras", "machine", "registry", "progress", "run", "runtimes", "export"},
     "overview": {"errors", "storage", "recipe", "progress", "run", "data", "models", "report", "jobs"},

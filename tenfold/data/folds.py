@@ -9,6 +9,7 @@ import numpy as np
 
 from tenfold.data.dataset import Dataset
 from tenfold.errors import UsageError
+from tenfold.later import importing_sklearn
 from tenfold.recipe import DataSection
 
 
@@ -40,7 +41,8 @@ def fold_numbers(labels: np.ndarray, groups: np.ndarray | None, count: int, seed
 
     labels, groups: int64 [n]. A fold may be empty, or miss a class, if there are too few images or groups.
     """
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+    with importing_sklearn():
+        from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     found = np.zeros(len(labels), np.int64)
     splitter = (StratifiedKFold if groups is None else StratifiedGroupKFold)(count, shuffle=True, random_state=seed)

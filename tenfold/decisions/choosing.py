@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tenfold.decisions.unknowns import LEAST, LOGIT_SCORES, SCORES, Arrays, Evidence, Score, principal, project
+from tenfold.later import importing_sklearn
 
 TURNS = 5
 ITERATIONS, TOLERANCE = 300, 1e-3  # of a logistic regression
@@ -68,8 +69,9 @@ def left_out(train: Evidence, held: Evidence, frozen: bool) -> dict[str, float]:
 
 def _fitted_again(known: Evidence, images: Evidence, space: Arrays) -> tuple[Evidence, Evidence]:
     """Both with the logits of a logistic regression that is fitted to `known`, on its principal directions."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
+    with importing_sklearn():
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression
 
     x, x_images = (project(space, each.features) for each in (known, images))
     scale = max(float(x.std(axis=0).max()), LEAST)

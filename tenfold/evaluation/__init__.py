@@ -24,7 +24,6 @@ from tenfold.evaluation.scores import score
 from tenfold.progress import SILENT, Watcher
 from tenfold.run import Run
 from tenfold.runtimes import Predictor, open_predictor
-from tenfold.runtimes.predictor import softmax
 from tenfold.runtimes.views import WithViews
 
 if TYPE_CHECKING:
@@ -32,8 +31,8 @@ if TYPE_CHECKING:
 
 EVALUATED = ("validation", "test")
 COUNTS_FILE = "scored.json"
-TIMED_IMAGES, TIMED_SECONDS = 2000, 0.5  # either suffices to measure the speed of prediction
-WARM_UP = 32  # images
+TIMED_IMAGES, TIMED_SECONDS = 2000, 0.2  # either suffices to measure the speed of prediction
+WARM_UP = 16  # images
 
 T = TypeVar("T", np.ndarray, Answers)
 
@@ -133,6 +132,8 @@ def _check_shape(run: Run, dataset: Dataset) -> None:
 
 def _score(run: Run, splits: Mapping[str, Split], csv: bool, how: EvaluateSection,
            watcher: Watcher, more: Mapping[str, Any] | None = None, kept: Kept | None = None) -> dict[str, Any]:
+    from tenfold.runtimes.fast import softmax  # imports the engine
+
     result, counts = _previous_metrics(run), _times_scored(run)
     for suffix, predictor in predictors(run, how).items():
         facts = {**(more or {}), **({"views": how.tta} if suffix else {})}
@@ -178,32 +179,34 @@ def predictors(run: Run, how: EvaluateSection) -> dict[str, Predictor]:
 def time_run(run: Run, images: Images) -> dict[str, Any]:
     """How many images per second the run's model classifies in float32, without decoding and loading.
 
-    images: uint8 [n, h, w, c], n > 0. Predicts batches of them repeatedly, two at least, up to 2,000 images or half a
-    second. A model that takes longer for a batch gets smaller ones.
+    images: uint8 [n, h, w, c], n > 0. Predicts batches of them repeatedly, two at least, up to 2,000 images or 0.2
+    seconds. A model for which that would be few batches gets smaller ones.
     Returns "images_per_second" (the median batch; the first only warms up), "images", "batch_size", "precision",
     "threads" and "processor".
     """
     predictor, count = open_predictor(run), min(len(images), TIMED_IMAGES)
-    size = min(run.recipe().evaluate.batch_size, count)
     first = np.asarray(images[np.arange(min(WARM_UP, count))])
-    predictor.predict(first)
-    started = time.perf_counter()
-    predictor.predict(first)
-    taken = (time.perf_counter() - started) / len(first)
-    size = max(len(first), min(size, int(TIMED_SECONDS / 2 / max(taken, 1e-9))))
-    batches = itertools.cycle([np.asarray(images[np.arange(i, min(i + size, len(images)))])
-                               for i in range(0, count, size)])
     rates: list[float] = []
-    seconds, count = 0.0, 0
-    while len(rates) < 2 or (count < TIMED_IMAGES and seconds < TIMED_SECONDS):
-        batch = next(batches)
+
+    def predict(batch: np.ndarray) -> float:
         started = time.perf_counter()
-        predictor.predict(batch, size)
+        predictor.predict(batch, len(batch))
         took = time.perf_counter() - started
         rates.append(len(batch) / took)
-        seconds, count = seconds + took, count + len(batch)
+        return took
+
+    predict(first)
+    seconds, done, size = predict(first), len(first), len(first)
+    larger = min(run.recipe().evaluate.batch_size, count)
+    if seconds / size * larger < TIMED_SECONDS / 3 and larger > size:
+        rates, seconds, done, size = [], 0.0, 0, larger
+    batches = itertools.cycle([np.asarray(images[np.arange(i, min(i + size, len(images)))])
+                               for i in range(0, count, size)])
+    while len(rates) < 3 or (done < TIMED_IMAGES and seconds < TIMED_SECONDS):
+        batch = next(batches)
+        seconds, done = seconds + predict(batch), done + len(batch)
     used = machine.current("float32")
-    return {"images_per_second": round(float(np.median(rates[1:])), 1), "images": count, "batch_size": size,
+    return {"images_per_second": round(float(np.median(rates[1:])), 1), "images": done, "batch_size": size,
             "precision": used.precision, "threads": used.threads, "processor": machine.processor_name()}
 
 

@@ -41,7 +41,7 @@ def explain(model: keras.Model, images: np.ndarray, guesses: Sequence[Guess], ot
     """
     labels = np.array([guess.predicted for guess in guesses], np.int64)
     try:
-        maps = [(labels, grad_cam(model, images, labels)), (others, grad_cam(model, images, others))]
+        maps = list(zip((labels, others), grad_cam_of(model, images, (labels, others)), strict=True))
     except UsageError:
         maps = []
     return [Explained(guess, images[i], tuple((int(of[i]), heats[i]) for of, heats in maps))
@@ -61,20 +61,27 @@ def grad_cam(model: keras.Model, images: np.ndarray, classes: np.ndarray, batch_
     The map of an ensemble is the sum of its members' maps.
     Raises UsageError if no convolution of the model has an output larger than one pixel.
     """
+    return grad_cam_of(model, images, [classes], batch_size)[0]
+
+
+def grad_cam_of(model: keras.Model, images: np.ndarray, classes: Sequence[np.ndarray],
+                batch_size: int = 32) -> list[np.ndarray]:
+    """The heat maps of `grad_cam` for several classes of each image, int [n] each; the network is computed once."""
     images = np.asarray(images)
     if not len(images):
-        return np.zeros((0, *images.shape[1:3]), np.float32)
+        return [np.zeros((0, *images.shape[1:3]), np.float32) for _ in classes]
     targets, last_layer = _targets(model, images[:1])
     maps = []
     for start in range(0, len(images), batch_size):
-        chosen = torch.as_tensor(np.asarray(classes[start : start + batch_size], np.int64))
+        chosen = [torch.as_tensor(np.asarray(of[start : start + batch_size], np.int64)) for of in classes]
         maps.append(_grad_cam(model, images[start : start + batch_size], chosen, targets, last_layer))
-    return np.concatenate(maps)
+    return [np.concatenate(parts) for parts in zip(*maps, strict=True)]
 
 
-def _grad_cam(model: Any, images: np.ndarray, classes: torch.Tensor, targets: dict[int, int],
-              last_layer: Any) -> np.ndarray:
-    """The heat maps of one batch. targets: index of each explained layer call → its channel axis."""
+def _grad_cam(model: Any, images: np.ndarray, classes: Sequence[torch.Tensor], targets: dict[int, int],
+              last_layer: Any) -> list[np.ndarray]:
+    """The heat maps of one batch for each of `classes`. targets: index of each explained layer call → its channel axis.
+    """
     found: list[tuple[torch.Tensor, int]] = []
     calls = 0
 
@@ -88,13 +95,19 @@ def _grad_cam(model: Any, images: np.ndarray, classes: torch.Tensor, targets: di
 
     with torch.enable_grad(), _activation_removed(last_layer), _layers_watched(model, watch):
         scores = model(_tensor(images), training=False)
-        chosen = scores.gather(1, classes[:, None]).sum()
-        gradients = torch.autograd.grad(chosen, [features for features, _ in found])
+        watched = [features for features, _ in found]
+        gradients = [torch.autograd.grad(scores.gather(1, of[:, None]).sum(), watched, retain_graph=True)
+                     for of in classes]
     with torch.no_grad():
-        heat = torch.stack([_heat(features.detach(), gradient, axis, images.shape[1:3])
-                            for (features, axis), gradient in zip(found, gradients, strict=True)]).sum(0)
-        top = heat.amax(dim=(1, 2), keepdim=True)
-        return torch.where(top > 0, heat / top.clamp_min(torch.finfo(heat.dtype).tiny), 0.0).numpy()
+        return [_scaled(sum(_heat(features.detach(), gradient, axis, images.shape[1:3])
+                            for (features, axis), gradient in zip(found, each, strict=True))).numpy()
+                for each in gradients]
+
+
+def _scaled(heat: Any) -> torch.Tensor:
+    """Heat maps [n, height, width] with a maximum of 1, or all 0."""
+    top = heat.amax(dim=(1, 2), keepdim=True)
+    return torch.where(top > 0, heat / top.clamp_min(torch.finfo(heat.dtype).tiny), 0.0)
 
 
 def _heat(features: torch.Tensor, gradient: torch.Tensor, axis: int, size: tuple[int, ...]) -> torch.Tensor:

@@ -32,8 +32,8 @@ class CheckImages:
     split: str
 
     def thinned(self, count: int) -> CheckImages:
-        """About `count` of the images, evenly spaced."""
-        step = max(1, len(self.images) // count)
+        """At most `count` of the images, evenly spaced."""
+        step = max(1, -(-len(self.images) // count))
         return CheckImages(self.images[::step], self.labels[::step], self.split)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from tenfold.extras import needed_for
 from tenfold.inspection.nearest import reduced
+from tenfold.later import importing_sklearn
 from tenfold.progress import Watcher, stop_if_asked
 
 FOLDS = 5
@@ -53,8 +54,9 @@ def out_of_fold(features: np.ndarray, labels: np.ndarray, groups: np.ndarray, cl
 
     features: float32 [n, d]; labels, groups: int64 [n]; images of one group are judged together.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedGroupKFold
+    with importing_sklearn():
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.model_selection import StratifiedGroupKFold
 
     x = reduced(features, DIMENSIONS)
     found = np.full((len(x), classes), 1 / classes, np.float32)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tenfold.data.own.decoding import workers
-from tenfold.data.own.thumbnails import thumbnails, without_bars
+from tenfold.data.own.thumbnails import lit, thumbnails
 from tenfold.data.view import Images, blocks
 
 RING = 16  # the border is this fraction of a side wide
@@ -67,8 +67,11 @@ def _look(images: np.ndarray) -> Looks:
     barred = _has_bars(images)
     if not barred.all():
         measured[~barred], border[~barred] = _measure(images[~barred] if barred.any() else images)
-    for row in np.flatnonzero(barred):
-        measured[row], border[row] = (values[0] for values in _measure(without_bars(images[row])[np.newaxis]))
+    parts: dict[tuple[int, int, int, int], list[int]] = {}  # images by the part between their bars
+    for row in np.flatnonzero(barred).tolist():
+        parts.setdefault(lit(images[row]), []).append(row)
+    for (top, bottom, left, right), members in parts.items():
+        measured[members], border[members] = _measure(images[members, top:bottom, left:right])
     digests = [hashlib.blake2b(image, digest_size=16).digest() for image in np.ascontiguousarray(images)]
     small = np.rint(thumbnails(images, rows)).astype(np.uint8)
     return Looks(digests, small, measured[:, 0], measured[:, 1], measured[:, 2], border)

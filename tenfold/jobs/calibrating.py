@@ -15,6 +15,7 @@ from tenfold.data.given.values import Data
 from tenfold.errors import UsageError
 from tenfold.evaluation.deciding import FALSE_REJECTS, Wanted, decide
 from tenfold.jobs import exporting
+from tenfold.jobs.known_answers import of_training
 from tenfold.jobs.own_data import own_data
 from tenfold.jobs.steps import write_report
 from tenfold.progress import Watcher
@@ -54,7 +55,7 @@ def calibrate(run: Run | str | Path, *, levels: Sequence[float] = (), accuracy: 
 
 def fit_rules(run: Run, dataset: Dataset, wanted: Wanted, watcher: Watcher) -> dict[str, Any]:
     """Fit the decision rules of a run whose lock the caller holds, and renew its exports, which hold them too."""
-    found = decide(run, dataset, wanted, watcher)
+    found = decide(run, dataset, wanted, watcher, of_training(run, dataset, watcher))
     fitted = found["fitted"]
     images = "images in folds" if fitted["split"] == "folds" else f"{fitted['split']} images"
     watcher.notice(f"decision rules fitted on {fitted['images']:,} {images}")

@@ -7,7 +7,9 @@ import numpy as np
 from tenfold.data.dataset import Dataset
 from tenfold.data.splits import stratified
 from tenfold.errors import UsageError
+from tenfold.evaluation.answers import Kept
 from tenfold.evaluation.growth import learning_curve
+from tenfold.later import importing_sklearn
 from tenfold.progress import SILENT, Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run
@@ -24,13 +26,15 @@ def check(recipe: Recipe) -> None:
                          f"recipe {recipe.name}")
 
 
-def measure(run: Run, recipe: Recipe, dataset: Dataset, watcher: Watcher) -> None:
+def measure(run: Run, recipe: Recipe, dataset: Dataset, watcher: Watcher, kept: Kept) -> None:
     """Write `learning_curve.json`: classifiers on 10, 25, 50 and 100 % of the training images, scored on test.
 
     Each is fitted as that of the run is, with its regularisation chosen on the validation split. Nothing is chosen on
-    the test split. Without a test split, and with very few images, nothing is measured.
+    the test split. Without a test split, and with very few images, nothing is measured. kept: known answers of the
+    run's model to whole splits.
     """
-    from sklearn.preprocessing import StandardScaler
+    with importing_sklearn():
+        from sklearn.preprocessing import StandardScaler
 
     from tenfold.training import frozen_features, probe
 
@@ -38,7 +42,8 @@ def measure(run: Run, recipe: Recipe, dataset: Dataset, watcher: Watcher) -> Non
         return
     found = frozen_features(recipe, dataset, watcher)
     assert found.validation is not None  # `training.check` requires it
-    test, labels = open_predictor(run).features(dataset.test.images), dataset.test.labels
+    known, labels = kept.get("test"), dataset.test.labels
+    test = known.features if known else open_predictor(run).features(dataset.test.images)
     count, classes = len(dataset.train), len(dataset.classes)
     sizes, correct = [], []
     total = sum(FRACTIONS.values())

@@ -137,7 +137,7 @@ def finish(job: Job, run: Run, kept: Kept) -> None:
     if job.learning_curve:
         from tenfold.jobs.learning_curve import measure
 
-        measure(run, job.recipe, job.dataset, job.watcher)
+        measure(run, job.recipe, job.dataset, job.watcher, kept)
     verdicts.judge(run)
     if job.h5:
         run.write("model.h5", modelfile.save_h5(run.model()))
@@ -172,11 +172,12 @@ def fit_rules(run: Run, dataset: Dataset, watcher: Watcher, kept: Kept) -> None:
     A run that allows none gets a notice.
     """
     from tenfold.evaluation.deciding import decide, of_folds
+    from tenfold.jobs.known_answers import of_training
 
     if not run.has("predictions/validation.parquet") and not of_folds(run):
         return
     try:
-        decide(run, dataset, watcher=watcher, kept=kept)
+        decide(run, dataset, watcher=watcher, kept={**kept, **of_training(run, dataset, watcher)})
     except RunError as error:
         watcher.notice(f"no decision rules: {error}")
 

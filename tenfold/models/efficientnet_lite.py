@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from tenfold.backend import keras
@@ -67,11 +69,14 @@ def _activated(x: Any, name: str) -> Any:
     return keras.layers.ReLU(6, name=f"{name}_activation")(_normalised(x, name))
 
 
-def load(model: keras.Model) -> None:
-    """Copy the weights of the package into a network from `graph`. Raises ModelFileError."""
+def weights_of(model: keras.Model) -> Iterator[tuple[Any, list[np.ndarray]]]:
+    """Each layer of a network from `graph`, with or without memory, and its weights in the package.
+
+    Raises ModelFileError.
+    """
     values = iter([value for name, value in state().items() if not name.endswith("num_batches_tracked")])
     for layer in model.layers:
-        layer.set_weights([_as_keras(next(values), layer) for _ in layer.weights])
+        yield layer, [_as_keras(next(values), layer) for _ in layer.weights]
 
 
 def state() -> dict[str, torch.Tensor]:

@@ -16,7 +16,7 @@ from tenfold.models.inference import compiled
 from tenfold.models.layers import keras
 from tenfold.recipe import ModelSection
 from tenfold.registry import RUNTIMES
-from tenfold.runtimes.predictor import BATCH, in_batches, softmax
+from tenfold.runtimes.predictor import BATCH, in_batches
 
 if TYPE_CHECKING:
     from tenfold.run import Run
@@ -39,6 +39,12 @@ def _opened(path: Path, stamp: tuple[Any, ...], recipe: str) -> Fast:
     plain = modelfile.shared(path / "model.keras")
     facts = modelfile.check_facts(path / "model.keras", plain)
     return Fast(twin(ModelSection.model_validate_json(recipe) if recipe else None, plain), facts)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """The probabilities float32 [n, k] of logits float32 [n, k]."""
+    found: np.ndarray = torch.softmax(torch.from_numpy(np.ascontiguousarray(logits)), dim=1).numpy()
+    return found
 
 
 class Fast:

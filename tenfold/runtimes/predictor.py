@@ -47,14 +47,6 @@ class Predictor(Protocol):
         ...
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """The probabilities float32 [n, k] of logits float32 [n, k], as a network computes them."""
-    import torch
-
-    found: np.ndarray = torch.softmax(torch.from_numpy(np.ascontiguousarray(logits)), dim=1).numpy()
-    return found
-
-
 def in_batches(compute: Callable[[np.ndarray], np.ndarray], images: Any, shape: tuple[int, int, int], columns: int,
                batch_size: int) -> np.ndarray:
     """Apply `compute` (uint8 [b, *shape] → float32 [b, columns]) to batches of the images; return [n, columns].

@@ -49,6 +49,9 @@ def check(recipe: Recipe, dataset: Dataset, watcher: Watcher = SILENT) -> None:
     _check_image_scales(recipe, dataset)
 
 
+_built: dict[tuple[Any, ...], Any] = {}  # the last network of `_with_backbone`
+
+
 def fit(
     recipe: Recipe, dataset: Dataset, run: Run, callbacks: Sequence[Any] = (), watcher: Watcher = SILENT, *,
     resume: Snapshot | None = None, ranks: Ranks | None = None,
@@ -65,10 +68,11 @@ def fit(
     from tenfold.training.loop import Stopped
 
     check(recipe, dataset)
-    model = _initial_network(recipe, dataset)
+    by_regression = recipe.train.fit == "logistic-regression"
+    model = _with_backbone(recipe, dataset, watcher) if by_regression else _initial_network(recipe, dataset)
     _warn_of_batches_of_one(recipe, model, watcher)
     weights = _class_weights(recipe.train, dataset)
-    if recipe.train.fit == "logistic-regression":
+    if by_regression:
         from tenfold.training import probe
 
         record = probe.fit(recipe, dataset, model, weights, watcher)
@@ -119,12 +123,26 @@ def split_features(recipe: Recipe, dataset: Dataset, watcher: Watcher = SILENT) 
 
 def _frozen_network(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> Any:
     """The fast network from pixels to features, with the weights of the backbone."""
-    from tenfold.models import weights
     from tenfold.training import transfer
 
-    network = _initial_network(recipe, dataset)
-    weights.initialise(network, recipe.model, watcher)
-    return transfer.feature_network(network)
+    return transfer.feature_network(_with_backbone(recipe, dataset, watcher))
+
+
+def _with_backbone(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> Any:
+    """The fast network with the weights of its frozen backbone. The last one is kept, because building it takes long.
+
+    Its logits layer may have been fitted since.
+    """
+    from tenfold.models import weights
+
+    key = (recipe.model.model_dump_json(), recipe.train.precision, recipe.train.seed, dataset.shape,
+           len(dataset.classes), repr(weights.origin(recipe.model)))
+    if key not in _built:
+        network = _initial_network(recipe, dataset)
+        weights.initialise(network, recipe.model, watcher)
+        _built.clear()
+        _built[key] = network
+    return _built[key]
 
 
 def _initial_network(recipe: Recipe, dataset: Dataset) -> Any:

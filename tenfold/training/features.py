@@ -12,6 +12,7 @@ import importlib.metadata
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ import torch
 from tenfold.data.dataset import Dataset, Split
 from tenfold.data.location import feature_root
 from tenfold.errors import UsageError
+from tenfold.later import importing_sklearn
 from tenfold.models.backbone import BATCH
 from tenfold.models.inference import Compute, compiled
 from tenfold.progress import Advance, Watcher
@@ -44,7 +46,8 @@ class Features:
 
     def scaler(self) -> StandardScaler:
         """A scaler fitted to the features block by block, because they may be larger than memory."""
-        from sklearn.preprocessing import StandardScaler  # takes longer to import than a short training
+        with importing_sklearn():  # takes longer than a short training
+            from sklearn.preprocessing import StandardScaler
 
         scaler = StandardScaler()
         for start in range(0, len(self.images), BATCH * BLOCK):
@@ -108,10 +111,10 @@ def extract(network: Any, key: str, split: Split, view: View, watcher: Watcher, 
     stored = StoredArray(feature_root() / f"{name}.npy", (len(split), network.output_shape[-1]), np.dtype(np.float32),
                          "set TENFOLD_CACHE to another directory", {"uri": uri} if uri else {})
 
-    compute = compiled(network)
+    compute = cache(lambda: compiled(network))  # only if something is left to compute
 
     def rows(start: int, end: int) -> np.ndarray:
-        return batch_features(compute, split.images[start:end], view, start)
+        return batch_features(compute(), split.images[start:end], view, start)
 
     def waiting() -> None:
         watcher.notice("features: waiting for another process that computes them")

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from tenfold.data.dataset import Dataset
-from tenfold.later import importing_later
-from tenfold.models import weights
+from tenfold.later import importing_sklearn
 from tenfold.progress import Watcher, stop_if_asked
 from tenfold.recipe import Recipe
 from tenfold.training import features
 from tenfold.training.transfer import feature_network, for_raw_features
 
-with importing_later("pandas"):
+with importing_sklearn():
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
 
@@ -27,13 +26,12 @@ ITERATIONS = 300
 
 def fit(recipe: Recipe, dataset: Dataset, model: Any, class_weights: np.ndarray | None, watcher: Watcher,
         ) -> dict[str, float]:
-    """Fit the logits layer of a fast network with initial weights; return the record of the only epoch.
+    """Fit the logits layer of a fast network with the weights of its backbone; return the record of the only epoch.
 
     `class_weights` are float [classes], or None for equal weights. The regularisation is the value in `STRENGTHS`
     with the lowest cross-entropy on the validation split; ties go to the strongest. The features are standardised,
     and the standardisation is folded into the weights of the logits layer.
     """
-    weights.initialise(model, recipe.model, watcher)
     found = features.dataset_features(feature_network(model), recipe, dataset, watcher)
     assert found.validation is not None  # `training.check` requires it
     started = time.perf_counter()

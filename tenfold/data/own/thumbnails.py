@@ -32,17 +32,22 @@ def thumbnails(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 def without_bars(image: np.ndarray) -> np.ndarray:
     """The image uint8 [h, w, c] without the bars of the same size that padding adds on two opposite sides."""
-    lit = image.max(axis=2) > 0
-    rows, columns = np.flatnonzero(lit.any(axis=1)), np.flatnonzero(lit.any(axis=0))
-    if not len(rows):
-        return image
-    margins = rows[0], image.shape[0] - 1 - rows[-1], columns[0], image.shape[1] - 1 - columns[-1]
-    top, bottom, left, right = map(int, margins)
-    if left == right == 0 and abs(top - bottom) <= 1:
-        return np.ascontiguousarray(image[top : image.shape[0] - bottom])
-    if top == bottom == 0 and abs(left - right) <= 1:
-        return np.ascontiguousarray(image[:, left : image.shape[1] - right])
-    return image
+    top, bottom, left, right = lit(image)
+    return np.ascontiguousarray(image[top:bottom, left:right])
+
+
+def lit(image: np.ndarray) -> tuple[int, int, int, int]:
+    """(top, bottom, left, right) of the part of an image uint8 [h, w, c] between such bars, as ends of slices."""
+    height, width = image.shape[:2]
+    rows = np.flatnonzero(np.any(image.reshape(height, -1), axis=1))
+    columns = np.flatnonzero(np.any(np.any(image, axis=0), axis=1))
+    if len(rows):
+        top, bottom, left, right = map(int, (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1))
+        if left == width - right == 0 and abs(top - (height - bottom)) <= 1:
+            return top, bottom, 0, width
+        if top == height - bottom == 0 and abs(left - (width - right)) <= 1:
+            return 0, height, left, right
+    return 0, height, 0, width
 
 
 def similarity(first: np.ndarray, second: np.ndarray, least: float = -1.0) -> np.ndarray:

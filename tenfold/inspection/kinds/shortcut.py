@@ -10,7 +10,7 @@ import numpy as np
 
 from tenfold.inspection.finding import Finding, kind
 from tenfold.inspection.subject import Subject
-from tenfold.later import importing_later
+from tenfold.later import importing_sklearn
 from tenfold.registry import FINDINGS
 
 FEWEST = 20  # images, and at least FOLDS in a class
@@ -80,7 +80,7 @@ def _name_values(names: tuple[str, ...], classes: tuple[str, ...]) -> np.ndarray
 
 def _predicted(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """The label of each image by a tree that saw only others: int64 [m]."""
-    with importing_later("pandas"):
+    with importing_sklearn():
         from sklearn.model_selection import StratifiedKFold, cross_val_predict
         from sklearn.tree import DecisionTreeClassifier
 
