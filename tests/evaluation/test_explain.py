@@ -10,7 +10,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from tenfold.backend import keras
 from tenfold.errors import UsageError
-from tenfold.evaluation.explain import explain, features, grad_cam, nearest
+from tenfold.evaluation.explain import explain, features, grad_cam, grad_cam_of, nearest
 from tenfold.evaluation.misclassified import Guess
 from tenfold.models import build
 from tenfold.recipe import Recipe
@@ -146,6 +146,17 @@ def test_a_guess_is_explained_by_the_maps_of_both_classes(images):
     assert [label for label, _ in one.heats + two.heats] == [0, 1, 2, 3]
     np.testing.assert_array_equal(two.heats[1][1], grad_cam(model, images[:2], np.array([3, 3]))[1])
     np.testing.assert_array_equal(two.image, images[1])
+
+
+def test_maps_of_several_classes_come_from_one_pass(images, monkeypatch):
+    model, classes = pooled(backbone()), [np.array([0, 1, 2, 3, 0]), np.array([3, 2, 1, 0, 1])]
+    expected = [grad_cam(model, images, of, batch_size=2) for of in classes]
+    passes = []
+    monkeypatch.setattr(model, "call", lambda *given, call=model.call, **more: passes.append(1) or call(*given, **more))
+    found = grad_cam_of(model, images, classes, batch_size=2)
+    assert len(passes) == 1 + 3  # one finds the layer
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 def test_features_are_the_input_of_the_last_dense_layer(images):

@@ -19,9 +19,11 @@ from tenfold import modelfile
 from tenfold.backend import keras
 from tenfold.errors import RecipeError, RunError, StorageError, UsageError
 from tenfold.jobs import probe, resume
+from tenfold.jobs.known_answers import of_training
 from tenfold.progress import SILENT, Advance
 from tenfold.recipe import Recipe
 from tenfold.run import Run
+from tenfold.runtimes import open_predictor
 from tenfold.training import features, schedule, transfer
 from tenfold.training.loop import selection
 from tenfold.training.probe import fit as fit_probe
@@ -201,6 +203,9 @@ def test_a_probe_is_a_logistic_regression_with_a_complete_run(source: Run, tmp_p
     assert log_loss(prepared.validation.labels, ours) == pytest.approx(
         log_loss(prepared.validation.labels, p), abs=0.02)
     assert run.metrics()["validation"]["accuracy"]["value"] == pytest.approx(record["val_accuracy"], abs=0.04)
+    known = of_training(run, prepared, SILENT)["train"]
+    np.testing.assert_allclose(known.features, x, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(known.logits, open_predictor(run).logits(prepared.train.images), rtol=1e-3, atol=1e-3)
     random = probe(f"run:{source.path}", DATA["source"], {"model.weights": "none"}, runs=tmp_path)
     assert run.metrics()["test"]["accuracy"]["value"] > random.metrics()["test"]["accuracy"]["value"] + 0.1
 
