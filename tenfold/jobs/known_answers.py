@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tenfold.data.dataset import Dataset
+from tenfold.errors import TenfoldError
 from tenfold.evaluation.answers import MOST, Answers, Kept
 from tenfold.progress import Watcher
 from tenfold.run import Run
@@ -13,13 +14,22 @@ from tenfold.run import Run
 def of_training(run: Run, dataset: Dataset, watcher: Watcher) -> Kept:
     """What a logistic regression says of its training images, from the features that it was fitted on.
 
-    They are in the precision of the training, and cached. Empty for other runs, and for many images.
+    They are in the precision of the training, and cached. Empty for other runs, for many images, and if the backbone is
+    gone or another one by now.
     """
     recipe, count = run.recipe(), len(dataset.train)
     if recipe.train.fit != "logistic-regression" or count > MOST:
         return {}
+    from tenfold.models import origin
     from tenfold.runtimes.fast import fast
     from tenfold.training import frozen_features
+
+    try:
+        same = origin(recipe.model).get("pretrained") == run.environment().get("pretrained")
+    except TenfoldError:
+        same = False
+    if not same:
+        return {}
 
     features = np.asarray(frozen_features(recipe, dataset, watcher).train.images[:count])
     return {"train": Answers(fast(run).of_features(features), features)}

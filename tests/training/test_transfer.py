@@ -186,7 +186,9 @@ def test_too_little_disk_space_is_reported_before_anything_is_written(
     assert not list(cache.glob("*.part"))
 
 
-def test_a_probe_is_a_logistic_regression_with_a_complete_run(source: Run, tmp_path: Path) -> None:
+def test_a_probe_is_a_logistic_regression_with_a_complete_run(
+    source: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = probe(f"run:{source.path}", DATA["source"], {"train.precision": "float32"}, runs=tmp_path)
     record = run.history()[0]
     data = tenfold.open_dataset(DATA["source"])
@@ -206,6 +208,9 @@ def test_a_probe_is_a_logistic_regression_with_a_complete_run(source: Run, tmp_p
     known = of_training(run, prepared, SILENT)["train"]
     np.testing.assert_allclose(known.features, x, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(known.logits, open_predictor(run).logits(prepared.train.images), rtol=1e-3, atol=1e-3)
+    with monkeypatch.context() as patch:  # another backbone by now
+        patch.setattr("tenfold.models.origin", lambda section: {"pretrained": {"backbone": "another"}})
+        assert of_training(run, prepared, SILENT) == {}
     random = probe(f"run:{source.path}", DATA["source"], {"model.weights": "none"}, runs=tmp_path)
     assert run.metrics()["test"]["accuracy"]["value"] > random.metrics()["test"]["accuracy"]["value"] + 0.1
 
