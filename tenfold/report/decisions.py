@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tenfold.decisions.abstention import most
+from tenfold.decisions.abstention import refusal
 from tenfold.decisions.rules import FOLDS, guaranteed
 from tenfold.evaluation.metrics import metric
 
@@ -45,12 +45,7 @@ def _answers(rule: Mapping[str, Any], tested: Mapping[str, Any] | None, fitted: 
     """How many images are answered, how accurately, and what is guaranteed."""
     accuracy, text = f"{100 * rule['accuracy']:g} %", metric("accuracy").text
     if rule["threshold"] is None:
-        more = rule["needed"] - rule["images"]
-        missing = (f" At least {more:,} more are needed; these support {100 * most(rule['images']):g} % at most, "
-                   "if all their answers are right."
-                   if more > 0 else "")
-        return [f"No answer is accepted: {rule['images']:,} calibration images can't support an accuracy of "
-                f"{accuracy}.{missing} `tenfold calibrate RUN --accuracy` fits a lower one."]
+        return [f"No answer is accepted: {refusal(rule)}."]
     found = []
     if tested and tested["accepted_accuracy"]:
         found.append(f"On {tested['images']:,} test images, the model answers {text(tested['accepted'])} of them, and "
