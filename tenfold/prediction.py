@@ -195,13 +195,21 @@ class _Answering:
     def cautions(self, model: Run | Path) -> list[str]:
         """What the rules lack; a run without validation images can have none."""
         if self.rules is not None:
-            return self.rules.cautions()
+            return [*self.rules.cautions(), *_interrupted(model)]
         if not isinstance(model, Run):
             return []
         help = (f"fit them with `tenfold calibrate {model.path}`" if _can_be_calibrated(model) else
                 "they need a validation split (`data.validation`)")
         return ["the model has no decision rules: its probabilities are not calibrated, and it can't tell when not to "
                 f"answer; {help}"]
+
+
+def _interrupted(model: Run | Path) -> list[str]:
+    """A caution for a run whose rules were written into its model, or were about to be, but not into its record."""
+    if not isinstance(model, Run) or model.has("decisions.json"):
+        return []
+    return ["the run has no decisions.json, because the fitting of its decision rules was interrupted: which rules its "
+            f"model has is unknown; fit them again with `tenfold calibrate {model.path}`"]
 
 
 def _rules(model: Run | Path, predictor: Predictor, facts: Mapping[str, Any]) -> Rules | None:

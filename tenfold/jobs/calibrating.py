@@ -55,11 +55,12 @@ def calibrate(run: Run | str | Path, *, levels: Sequence[float] = (), accuracy: 
 
 def fit_rules(run: Run, dataset: Dataset, wanted: Wanted, watcher: Watcher) -> dict[str, Any]:
     """Fit the decision rules of a run whose lock the caller holds, and renew its exports, which hold them too."""
+    former = exporting.names(run)
     found = decide(run, dataset, wanted, watcher, of_training(run, dataset, watcher))
     fitted = found["fitted"]
     images = "images in folds" if fitted["split"] == "folds" else f"{fitted['split']} images"
     watcher.notice(f"decision rules fitted on {fitted['images']:,} {images}")
     if found["unknown"] is None:
         watcher.notice(f"no image is called unknown: {found['unknown_refused']}")
-    exporting.renew(run, watcher)
+    exporting.renew(run, former, watcher)
     return found
