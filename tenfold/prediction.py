@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from tenfold import modelfile
+from tenfold.counted import are
 from tenfold.data.familiar import unlike
 from tenfold.data.given.image import read
 from tenfold.data.given.unlabelled import with_paths
 from tenfold.data.images import check_given, printable
 from tenfold.decisions.conformal import Sets
 from tenfold.decisions.crossconformal import CrossSets
-from tenfold.decisions.rules import LEVEL, Rules
+from tenfold.decisions.rules import LEVEL, Decision, Rules
 from tenfold.errors import ImageError, ModelFileError, RunError, UsageError, first_line
 from tenfold.notebooks import data_frame, table
 from tenfold.run import Run, State, model_at
@@ -266,8 +267,17 @@ def cautions(model: Run | Path, predictions: Sequence[Prediction]) -> list[str]:
     if len(strange) > TOLERATED * len(read):
         found.append(f"{len(strange):,} of {len(read):,} images are unlike the training images in brightness or "
                      f"contrast (the first is {printable(Path(strange[0].name).name)}): their probabilities may be "
-                     "meaningless")
+                     f"meaningless{_although_accepted(strange)}")
     return found
+
+
+def _although_accepted(strange: Sequence[Prediction]) -> str:
+    """How the decision for images unlike those of the training is to be read."""
+    accepted = sum(each.decision == Decision.ACCEPTED for each in strange)
+    if not accepted:
+        return ""
+    return (f"; {accepted:,} of them {are(accepted)} accepted all the same, because the decision rules do not look at "
+            "this warning: they promise something only about images like the calibration images, so look at these")
 
 
 def _read(image: Any, shape: tuple[int, int, int], resize: Any) -> np.ndarray | str:

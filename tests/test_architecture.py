@@ -39,7 +39,7 @@ FLOORS: dict[str, set[str]] = {
         "errors", "machine", "registry", "storage", "recipe", "progress", "backend", "modelfile", "run", "data",
         "models", "later",
     },
-    "prediction": {"decisions", "errors", "notebooks", "modelfile", "run", "data", "runtimes"},
+    "prediction": {"counted", "decisions", "errors", "notebooks", "modelfile", "run", "data", "runtimes"},
     "evaluation": {
         "csvfile", "decisions", "errors", "machine", "registry", "progress", "backend", "modelfile", "run", "data",
         "models", "runtimes",

@@ -134,7 +134,8 @@ def print_predictions(predictions: Sequence[Prediction]) -> None:
         table.add_row(escape(printable(prediction.name)) + " *" * prediction.unlike, *cells)
     show(table)
     if any(prediction.unlike for prediction in predictions):
-        show("[dim]* unlike the training images in brightness or contrast: the probabilities may mean nothing[/dim]")
+        meaningless = "the probabilities, and the decision," if decided else "the probabilities"
+        show(f"[dim]* unlike the training images in brightness or contrast: {meaningless} may mean nothing[/dim]")
 
 
 def print_explanation(explanation: Explanation) -> None:
