@@ -53,11 +53,15 @@ class Prediction:
         """The path, or the number of an image that is no file."""
         return f"image {self.number}" if self.path is None else str(self.path)
 
+    @property
+    def probability(self) -> float | None:
+        """The probability of the label, calibrated if the model has decision rules; None for an unread image."""
+        return None if self.label is None else self.probabilities[self.label]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for CSV and JSON: path, label, probability, set, decision, unlike, error; `p_<class>` of all."""
-        best = self.probabilities.get(self.label) if self.label else None
         columns = {f"p_{name}": p for name, p in self.probabilities.items()}
-        return {"path": self.name, "label": self.label, "probability": best,
+        return {"path": self.name, "label": self.label, "probability": self.probability,
                 "set": None if self.set is None else list(self.set), "decision": self.decision,
                 "unlike": None if self.error else self.unlike, "error": self.error, **columns}
 
@@ -80,7 +84,7 @@ class Predictions(list[Prediction]):
     def _repr_html_(self) -> str:
         rows = []
         for each in self:
-            p = "" if each.label is None else f"{100 * each.probabilities[each.label]:.1f} %"
+            p = "" if each.probability is None else f"{100 * each.probability:.1f} %"
             rows.append((printable(each.name), each.label or each.error, p, each.decision or ""))
         return table(("image", "predicted class", "probability", "decision"), rows)
 

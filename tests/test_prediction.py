@@ -153,6 +153,7 @@ def test_predictions_are_those_of_the_model_for_the_decoded_pixels(run: Run, tmp
     found = predict(run, [tmp_path / name for name in names], batch_size=2)
     calibrated = at_temperature(expected, run.decisions()["temperature"])
     assert np.allclose([list(p.probabilities.values()) for p in found], calibrated, atol=1e-5)
+    assert [p.probability for p in found] == pytest.approx(calibrated.max(axis=1), abs=1e-5)
     assert not np.allclose(expected[0], expected[1], atol=1e-3)
 
 
