@@ -48,7 +48,7 @@ FLOORS: dict[str, set[str]] = {
         "decisions", "errors", "extras", "machine", "registry", "storage", "progress", "backend", "modelfile", "run",
         "data", "models", "runtimes", "evaluation",
     },
-    "report": {"decisions", "machine", "registry", "recipe", "progress", "run", "later", "evaluation"},
+    "report": {"counted", "decisions", "machine", "registry", "recipe", "progress", "run", "later", "evaluation"},
     "comparison": {"csvfile", "errors", "notebooks", "registry", "storage", "run", "evaluation", "report"},
     "inspection": {
         "errors", "extras", "machine", "registry", "storage", "recipe", "progress", "data", "training", "report",

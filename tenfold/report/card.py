@@ -16,7 +16,7 @@ import jinja2
 
 from tenfold.evaluation.confusion import confused_pairs, confusion_of
 from tenfold.evaluation.metrics import metric
-from tenfold.report import facts
+from tenfold.report import decisions, facts
 from tenfold.report.material import Material
 from tenfold.run import Run
 
@@ -48,7 +48,7 @@ def card(run: Run, material: Material, status: Mapping[str, Any]) -> str:
         "cards": facts.cards(material, environment), "splits": splits,
         "metric_rows": metric_rows, "class_split": class_split, "class_columns": class_columns,
         "class_rows": class_rows, "undefined": facts.undefined(material.metrics),
-        "scored": facts.scored(material.metrics),
+        "decisions": decisions.of_card(material.decisions), "scored": facts.scored(material.metrics),
         "hardware": f"{machine.get('processor', 'unknown')}, {machine.get('cores', '?')} cores",
         "hours": f"{seconds / 3600:.3f}",
         "software": ", ".join(f"{key} {value}" for key, value in versions.items()) or "unknown",

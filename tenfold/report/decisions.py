@@ -6,11 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from tenfold.counted import counted
 from tenfold.decisions.abstention import refusal
 from tenfold.decisions.rules import FOLDS, guaranteed
 from tenfold.evaluation.metrics import metric
 
 FEATURED = "lac"  # the method of the sets that `tenfold predict` shows
+SHOWN = 0.95  # level of the sets in the model card
 
 
 def sentences(decisions: Mapping[str, Any]) -> list[str]:
@@ -80,6 +82,59 @@ def _unknown(decisions: Mapping[str, Any], tested: Mapping[str, Any] | None) -> 
         found.append(f"It calls {metric('accuracy').text(tested['unknown'])} of the test images unknown, although they "
                      "are all of the classes.")
     return found
+
+
+def of_card(decisions: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the model card says of the rules: (heading, sentence); empty without rules."""
+    if not decisions:
+        return []
+    fitted = decisions["fitted"]
+    images = counted(fitted["images"], "image")
+    where = (f"{images}, each predicted by the member that has not seen it" if fitted["split"] == FOLDS else
+             f"{images} of the {fitted['split']} split{', which chose nothing else' * guaranteed(fitted)}")
+    found = [("Fitted on", where), ("Guaranteed", "; ".join(_guarantees(decisions)) or "nothing")]
+    if decisions["accepted"]["threshold"] is None:
+        found.append(("Accepted answers", f"none: {refusal(decisions['accepted'])}"))
+    if decisions.get("tested"):
+        found.append(_on_test(decisions["tested"]))
+    missing = [fitted["reason"]] if fitted["reason"] else []
+    missing += ["the accuracy of accepted answers"] if fitted["split"] == FOLDS else []
+    return [*found, ("Not guaranteed", "; ".join([
+        *missing, "anything about a single image or a single class", "that images of none of the classes are found",
+        "anything about images from elsewhere: another camera, other light"]))]
+
+
+def _guarantees(decisions: Mapping[str, Any]) -> list[str]:
+    """What holds for further images of the same kind."""
+    fitted, rule = decisions["fitted"], decisions["accepted"]
+    if fitted["split"] == FOLDS:
+        return [f"prediction sets at {100 * each['level']:g} % hold the true class of at least "
+                f"{math.floor(100 * each['promised'])} % of further images of the same kind"
+                for each in (decisions.get("folds") or {}).get("sets", []) if each["method"] == FEATURED]
+    if not guaranteed(fitted):
+        return []
+    levels = " and ".join(f"{100 * each['level']:g} %" for each in decisions["sets"] if each["method"] == FEATURED)
+    found = [f"prediction sets at {levels} hold the true class of at least as many further images of the same kind"] \
+        if levels else []
+    if rule["threshold"] is not None:
+        found.insert(0, "accepted answers to further images of the same kind are at least "
+                        f"{100 * rule['accuracy']:g} % accurate, for 95 of 100 models")
+    if decisions["unknown"]:
+        found.append(f"at most {100 * decisions['unknown']['false_rejects']:g} % of further images of the classes are "
+                     "called unknown")
+    return found
+
+
+def _on_test(tested: Mapping[str, Any]) -> tuple[str, str]:
+    """How the rules did on the test split, with 95 % intervals."""
+    text = metric("accuracy").text
+    right = tested["accepted_accuracy"]
+    found = [f"{text(tested['accepted'])} of the answers are accepted",
+             *([f"{text(right)} of these are right"] if right else []), f"{text(tested['accuracy'])} of all are right"]
+    found += [f"prediction sets at {100 * SHOWN:g} % hold the true class of {text(each['coverage'])}, with "
+              f"{each['size']:.2f} classes in a set" for each in tested["sets"]
+              if (each["level"], each["method"], each["by_class"]) == (SHOWN, FEATURED, False)]
+    return f"On {counted(tested['images'], 'test image')}", "; ".join(found)
 
 
 def set_rows(decisions: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
