@@ -8,7 +8,7 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun if number == 1 else _plural(noun)}"
 
 
-def are(number: int, one: str = "is", more: str = "are") -> str:
+def are(number: float, one: str = "is", more: str = "are") -> str:
     """The verb for a number of things."""
     return one if number == 1 else more
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tenfold import modelfile
-from tenfold.counted import are
+from tenfold.counted import are, counted
 from tenfold.data.familiar import unlike
 from tenfold.data.given.image import read
 from tenfold.data.given.unlabelled import with_paths
@@ -238,7 +238,8 @@ def _without_level(model: Run | Path, rules: Rules | None, level: float) -> str:
     known = sorted({f"{each.level:g}" for each in rules.sets}) if rules else []
     expected = f"expected one of {', '.join(known)}" if known else "the model has no prediction sets"
     if rules and level in rules.refused:
-        return (f"it needs {rules.refused[level]:,} calibration images, and there are {rules.fitted['images']:,}; "
+        images = rules.fitted["images"]
+        return (f"it needs {counted(rules.refused[level], 'calibration image')}, and there {are(images)} {images:,}; "
                 f"{expected}")
     return f"{expected}; fit it with `tenfold calibrate {_run_of(model)} --level {level:g}`"
 
@@ -269,9 +270,9 @@ def cautions(model: Run | Path, predictions: Sequence[Prediction]) -> list[str]:
     read = [each for each in predictions if each.error is None]
     strange = [each for each in read if each.unlike]
     if len(strange) > TOLERATED * len(read):
-        found.append(f"{len(strange):,} of {len(read):,} images are unlike the training images in brightness or "
-                     f"contrast (the first is {printable(Path(strange[0].name).name)}): their probabilities may be "
-                     f"meaningless{_although_accepted(strange)}")
+        found.append(f"{len(strange):,} of {counted(len(read), 'image')} {are(len(strange))} unlike the training "
+                     f"images in brightness or contrast (the first is {printable(Path(strange[0].name).name)}): their "
+                     f"probabilities may be meaningless{_although_accepted(strange)}")
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.counted import are
 from tenfold.decisions import record
 from tenfold.decisions.abstention import Accepting, refusal
 from tenfold.decisions.conformal import Sets
@@ -103,7 +104,8 @@ class Rules:
         found += [self._promise()] if self.fitted["split"] == FOLDS else []
         if LEVEL in self.refused:
             found.append(f"there are no prediction sets at {100 * LEVEL:g} %: they need {self.refused[LEVEL]:,} "
-                         f"calibration images, and there are {self.fitted['images']:,}")
+                         f"calibration images, and there "
+                         f"{are(self.fitted['images'])} {self.fitted['images']:,}")
         return found
 
     def _promise(self) -> str:

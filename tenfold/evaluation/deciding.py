@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tenfold import modelfile
+from tenfold.counted import counted
 from tenfold.data.dataset import Dataset, Split
 from tenfold.data.view import blocks
 from tenfold.decisions import abstention, conformal
@@ -179,8 +180,8 @@ def _unknowns(on: Evidence, held: Evidence, train: Evidence, false_rejects: floa
     """The rule for unknown images, or None with the reason."""
     level, count = 1 - false_rejects, len(held.labels)
     if count < conformal.needed(level):
-        return None, (f"{count:,} images can't tell which score {100 * false_rejects:g} % of images of the classes "
-                      f"exceed; it needs {conformal.needed(level) - count:,} more")
+        return None, (f"{counted(count, 'image')} can't tell which score {100 * false_rejects:g} % of images of the "
+                      f"classes exceed; it needs {conformal.needed(level) - count:,} more")
     chosen = choose(train, on, frozen)
     usual = None
     if train.statistics is not None and on.statistics is not None:

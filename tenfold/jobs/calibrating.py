@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tenfold import machine
+from tenfold.counted import counted
 from tenfold.data.dataset import Dataset
 from tenfold.data.given.values import Data
 from tenfold.errors import UsageError
@@ -58,8 +59,8 @@ def fit_rules(run: Run, dataset: Dataset, wanted: Wanted, watcher: Watcher) -> d
     former = exporting.names(run)
     found = decide(run, dataset, wanted, watcher, of_training(run, dataset, watcher))
     fitted = found["fitted"]
-    images = "images in folds" if fitted["split"] == "folds" else f"{fitted['split']} images"
-    watcher.notice(f"decision rules fitted on {fitted['images']:,} {images}")
+    images = counted(fitted["images"], "image" if fitted["split"] == "folds" else f"{fitted['split']} image")
+    watcher.notice(f"decision rules fitted on {images}{' in folds' if fitted['split'] == 'folds' else ''}")
     if found["unknown"] is None:
         watcher.notice(f"no image is called unknown: {found['unknown_refused']}")
     exporting.renew(run, former, watcher)

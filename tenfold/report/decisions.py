@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tenfold.counted import counted
+from tenfold.counted import are, counted
 from tenfold.decisions.abstention import refusal
 from tenfold.decisions.rules import FOLDS, guaranteed
 from tenfold.evaluation.metrics import metric
@@ -24,8 +24,8 @@ def sentences(decisions: Mapping[str, Any]) -> list[str]:
     found += _over_folds(decisions) if fitted["split"] == FOLDS else []
     found += _answers(decisions["accepted"], tested, fitted)
     found += _unknown(decisions, tested)
-    found += [f"Prediction sets at {100 * each['level']:g} % need {each['needed']:,} calibration images; there are "
-              f"{fitted['images']:,}." for each in decisions["refused"]]
+    found += [f"Prediction sets at {100 * each['level']:g} % need {counted(each['needed'], 'calibration image')}; "
+              f"there {are(fitted['images'])} {fitted['images']:,}." for each in decisions["refused"]]
     return found
 
 
@@ -35,8 +35,8 @@ def _void(reason: str) -> str:
 
 def _over_folds(decisions: Mapping[str, Any]) -> list[str]:
     """What the sets of the ensemble of a cross-validation promise."""
-    found = [f"The rules are fitted on {decisions['fitted']['images']:,} images, each predicted by the member that has "
-             "not seen it."]
+    found = [f"The rules are fitted on {counted(decisions['fitted']['images'], 'image')}, each predicted by the member "
+             "that has not seen it."]
     sets = [each for each in (decisions.get("folds") or {}).get("sets", []) if each["method"] == FEATURED]
     return found + [f"A prediction set at {100 * each['level']:g} % holds the true class of at least "
                     f"{math.floor(100 * each['promised'])} % of further images of the same kind, whatever the models; "
@@ -50,14 +50,15 @@ def _answers(rule: Mapping[str, Any], tested: Mapping[str, Any] | None, fitted: 
         return [f"No answer is accepted: {refusal(rule)}."]
     found = []
     if tested and tested["accepted_accuracy"]:
-        found.append(f"On {tested['images']:,} test images, the model answers {text(tested['accepted'])} of them, and "
-                     f"{text(tested['accepted_accuracy'])} of these answers are right. All answers together: "
+        found.append(f"On {counted(tested['images'], 'test image')}, the model answers {text(tested['accepted'])} of "
+                     f"them, and {text(tested['accepted_accuracy'])} of these answers are right. All answers together: "
                      f"{text(tested['accuracy'])}.")
     found.append(f"An answer is accepted if its probability is above {100 * rule['threshold']:.1f} %."
                  if rule["threshold"] else "Every answer is accepted, unless the image is unknown.")
     if guaranteed(fitted):
         found.append(f"Accepted answers to further images of the same kind are at least {accuracy} accurate. This "
-                     f"guarantee, fitted on {rule['images']:,} calibration images, holds for 95 of 100 models.")
+                     f"guarantee, fitted on {counted(rule['images'], 'calibration image')}, holds for 95 of 100 "
+                     "models.")
     else:
         why = ": the threshold suits each member, not their mean" if fitted["split"] == FOLDS else ""
         found.append(f"Accepted answers should be {accuracy} accurate, but that is not guaranteed{why}.")
