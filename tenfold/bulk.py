@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tenfold.counted import are, counted
 from tenfold.data.encoded_table import IMAGE_COLUMNS, open_table, reading, values_of
 from tenfold.data.images import image_files, printable
 from tenfold.errors import RunError, UsageError
@@ -76,7 +77,8 @@ def predict_all(model: Run | str | Path, paths: Sequence[str | Path], out: str |
     _begin(out, _plan(file, blocks))
     missing = [block for block in blocks if not (out / block.name).is_file()]
     if len(missing) < len(blocks):
-        watcher.notice(f"{len(blocks) - len(missing):,} of {len(blocks):,} blocks are already predicted")
+        done = len(blocks) - len(missing)
+        watcher.notice(f"{done:,} of {counted(len(blocks), 'block')} {are(done)} already predicted")
     workers = min(workers, max(len(missing), 1))
     where = str(model.path if isinstance(model, Run) else model)
     calls = [partial(work, where, missing[i::workers], str(out), runtime) for i in range(workers if missing else 0)]

@@ -16,6 +16,7 @@ import numpy as np
 
 from tenfold import jobs, machine
 from tenfold.comparison import Row, over_seeds
+from tenfold.counted import counted
 from tenfold.data import data_name
 from tenfold.data.dataset import Dataset
 from tenfold.data.folds import fold_numbers
@@ -91,7 +92,7 @@ def _check(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> None:
     from tenfold.training import check
 
     if dataset.test is not None:
-        watcher.notice(f"the test split ({len(dataset.test):,} images) is not used: the folds take its place")
+        watcher.notice(f"the test split ({counted(len(dataset.test), 'image')}) is not used: the folds take its place")
     check(recipe, prepare(dataset, recipe.data), watcher)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tenfold import machine
+from tenfold.counted import counted
 from tenfold.data import open_dataset
 from tenfold.data.dataset import Split
 from tenfold.data.images import check_given, printable
@@ -71,8 +72,8 @@ def drift(run: Run | str | Path, images: Any, *, reference: str | Path | None = 
     with run.writing():
         known = reference_of(run, watcher) if reference is None else _given(run, str(reference), watcher)
         if len(known.images) < FEWEST:
-            raise UsageError(f"the reference: received {len(known.images)} images with labels; expected at least "
-                             f"{FEWEST}: give more with --reference DATA")
+            raise UsageError(f"the reference: received {counted(len(known.images), 'image')} with labels; expected at "
+                             f"least {FEWEST}: give more with --reference DATA")
         seen = look(run, images, known.temperature, watcher)
         found, pictures = _compare(run, known, seen, watcher)
         content = page.page(run.name, found, pictures)

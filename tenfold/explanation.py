@@ -12,6 +12,7 @@ import numpy as np
 
 from tenfold import machine
 from tenfold.arguments import whole
+from tenfold.counted import counted
 from tenfold.data.dataset import Dataset
 from tenfold.data.exclusion import file_names, image_names
 from tenfold.data.given.image import each_image, read
@@ -134,7 +135,7 @@ def _explain_errors(run: Run, most: int, neighbours: int, watcher: Watcher, data
     known = {guess.index for guess in most_confident}
     least_confident = [guess for guess in misclassified.least_confident(labels, p, most) if guess.index not in known]
     guesses = misclassified.named([*most_confident, *least_confident], file_names(dataset.splits()[split]))
-    watcher.notice(f"explaining {len(guesses)} errors of the {split} split")
+    watcher.notice(f"explaining {counted(len(guesses), 'error')} of the {split} split")
     chosen = np.array([guess.index for guess in guesses], np.int64)
     model = run.model()
     explained = explain_guesses(model, images[chosen], guesses, labels[chosen]) if guesses else []
@@ -209,7 +210,7 @@ def _with_neighbours(model: Any, explained: Sequence[Explained], dataset: Datase
     if not explained or not count:
         return list(explained)
     train = dataset.train
-    watcher.notice(f"looking for the nearest of {len(train):,} training images")
+    watcher.notice(f"looking for the nearest of {counted(len(train), 'training image')}")
     found = nearest(model, np.stack([each.image for each in explained]), train.images, train.labels, count,
                     progress=lambda done: watcher.advance("explain", done, len(train), "images"))
     return [replace(each, neighbours=near) for each, near in zip(explained, found, strict=True)]

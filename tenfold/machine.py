@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from tenfold.counted import counted
 from tenfold.errors import UsageError
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def check(log: Callable[[str], None] = lambda line: None) -> None:
     _device()
     used, available = threads(), cores()
     if used > available:
-        log(f"TENFOLD_THREADS: {used:,} threads on {available:,} available cores; {available:,} would be faster")
+        log(f"TENFOLD_THREADS: {counted(used, 'thread')} on {counted(available, 'available core')}; "
+            f"{available:,} would be faster")
 
 
 def configure(precision: str = "auto") -> Machine:
@@ -142,7 +144,7 @@ def threads() -> int:
         return cores()
     if not given.isdecimal() or len(given) > 4 or not 1 <= int(given) <= MOST_THREADS:
         raise UsageError(f"TENFOLD_THREADS: received {given!r}; expected a whole number from 1 to {MOST_THREADS:,}: "
-                         f"correct it, or unset it to use all {cores():,} available cores")
+                         f"correct it, or unset it to use all {counted(cores(), 'available core')}")
     return int(given)
 
 

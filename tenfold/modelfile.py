@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
+from tenfold.counted import counted
 from tenfold.errors import RunError, first_line
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def check_facts(path: Path, model: keras.Model) -> dict[str, Any]:
     takes, gives = model.input_shape, model.output_shape
     if list(takes)[1:] != found["shape"] or gives[-1] != len(found["classes"]):
         raise RunError(f"{path}: is damaged (its model takes {takes} and gives {gives}, but {MEMBER} names images of "
-                       f"{found['shape']} and {len(found['classes'])} classes)")
+                       f"{found['shape']} and {counted(len(found['classes']), 'class')})")
     return found
 
 

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from tenfold import modelfile
+from tenfold.counted import are, counted
 from tenfold.data.familiar import unlike
 from tenfold.data.given.image import read
 from tenfold.data.given.unlabelled import with_paths
 from tenfold.data.images import check_given, printable
 from tenfold.decisions.conformal import Sets
 from tenfold.decisions.crossconformal import CrossSets
-from tenfold.decisions.rules import LEVEL, Rules
+from tenfold.decisions.rules import LEVEL, Decision, Rules
 from tenfold.errors import ImageError, ModelFileError, RunError, UsageError, first_line
 from tenfold.notebooks import data_frame, table
 from tenfold.run import Run, State, model_at
@@ -52,11 +53,15 @@ class Prediction:
         """The path, or the number of an image that is no file."""
         return f"image {self.number}" if self.path is None else str(self.path)
 
+    @property
+    def probability(self) -> float | None:
+        """The probability of the label, calibrated if the model has decision rules; None for an unread image."""
+        return None if self.label is None else self.probabilities[self.label]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for CSV and JSON: path, label, probability, set, decision, unlike, error; `p_<class>` of all."""
-        best = self.probabilities.get(self.label) if self.label else None
         columns = {f"p_{name}": p for name, p in self.probabilities.items()}
-        return {"path": self.name, "label": self.label, "probability": best,
+        return {"path": self.name, "label": self.label, "probability": self.probability,
                 "set": None if self.set is None else list(self.set), "decision": self.decision,
                 "unlike": None if self.error else self.unlike, "error": self.error, **columns}
 
@@ -79,7 +84,7 @@ class Predictions(list[Prediction]):
     def _repr_html_(self) -> str:
         rows = []
         for each in self:
-            p = "" if each.label is None else f"{100 * each.probabilities[each.label]:.1f} %"
+            p = "" if each.probability is None else f"{100 * each.probability:.1f} %"
             rows.append((printable(each.name), each.label or each.error, p, each.decision or ""))
         return table(("image", "predicted class", "probability", "decision"), rows)
 
@@ -195,13 +200,21 @@ class _Answering:
     def cautions(self, model: Run | Path) -> list[str]:
         """What the rules lack; a run without validation images can have none."""
         if self.rules is not None:
-            return self.rules.cautions()
+            return [*self.rules.cautions(), *_interrupted(model)]
         if not isinstance(model, Run):
             return []
         help = (f"fit them with `tenfold calibrate {model.path}`" if _can_be_calibrated(model) else
                 "they need a validation split (`data.validation`)")
         return ["the model has no decision rules: its probabilities are not calibrated, and it can't tell when not to "
                 f"answer; {help}"]
+
+
+def _interrupted(model: Run | Path) -> list[str]:
+    """A caution for a run whose rules were written into its model, or were about to be, but not into its record."""
+    if not isinstance(model, Run) or model.has("decisions.json"):
+        return []
+    return ["the run has no decisions.json, because the fitting of its decision rules was interrupted: which rules its "
+            f"model has is unknown; fit them again with `tenfold calibrate {model.path}`"]
 
 
 def _rules(model: Run | Path, predictor: Predictor, facts: Mapping[str, Any]) -> Rules | None:
@@ -225,7 +238,8 @@ def _without_level(model: Run | Path, rules: Rules | None, level: float) -> str:
     known = sorted({f"{each.level:g}" for each in rules.sets}) if rules else []
     expected = f"expected one of {', '.join(known)}" if known else "the model has no prediction sets"
     if rules and level in rules.refused:
-        return (f"it needs {rules.refused[level]:,} calibration images, and there are {rules.fitted['images']:,}; "
+        images = rules.fitted["images"]
+        return (f"it needs {counted(rules.refused[level], 'calibration image')}, and there {are(images)} {images:,}; "
                 f"{expected}")
     return f"{expected}; fit it with `tenfold calibrate {_run_of(model)} --level {level:g}`"
 
@@ -256,10 +270,19 @@ def cautions(model: Run | Path, predictions: Sequence[Prediction]) -> list[str]:
     read = [each for each in predictions if each.error is None]
     strange = [each for each in read if each.unlike]
     if len(strange) > TOLERATED * len(read):
-        found.append(f"{len(strange):,} of {len(read):,} images are unlike the training images in brightness or "
-                     f"contrast (the first is {printable(Path(strange[0].name).name)}): their probabilities may be "
-                     "meaningless")
+        found.append(f"{len(strange):,} of {counted(len(read), 'image')} {are(len(strange))} unlike the training "
+                     f"images in brightness or contrast (the first is {printable(Path(strange[0].name).name)}): their "
+                     f"probabilities may be meaningless{_although_accepted(strange)}")
     return found
+
+
+def _although_accepted(strange: Sequence[Prediction]) -> str:
+    """How the decision for images unlike those of the training is to be read."""
+    accepted = sum(each.decision == Decision.ACCEPTED for each in strange)
+    if not accepted:
+        return ""
+    return (f"; {accepted:,} of them {are(accepted)} accepted all the same, because the decision rules do not look at "
+            "this warning: they promise something only about images like the calibration images, so look at these")
 
 
 def _read(image: Any, shape: tuple[int, int, int], resize: Any) -> np.ndarray | str:

@@ -76,6 +76,7 @@ def test_a_recipe_shows_its_keys() -> None:
 
 
 def test_predictions_show_class_and_probability_and_escape_names(runs: list[Run]) -> None:
+    assert [each.probability for each in PREDICTIONS] == [0.75, None]
     assert Text(PREDICTIONS._repr_html_()).cells[4:] == ["<b>.png", "cat", "75.0 %", "image 2", "can't be read"]
     stored = runs[0].predictions("test")
     cells = Text(stored._repr_html_()).cells

@@ -399,7 +399,7 @@ UNSUITABLE: dict[str, tuple[Callable[[], Any], type[TenfoldError], str]] = {
     "two inputs": (lambda: keras.Model([a := keras.Input((8, 8, 1)), keras.Input((8, 8, 1))], L.Flatten()(a)),
                    ModelFileError, "takes 2 inputs; expected one"),
     "another number of channels": (lambda: keras.Sequential([keras.Input((8, 8, 4)), L.Flatten(), L.Dense(10)]),
-                                   UsageError, "received images of 1 channels; expected 4"),
+                                   UsageError, "received images of 1 channel; expected 4"),
 }
 
 

@@ -22,7 +22,7 @@ from tenfold.data.images import read_image
 from tenfold.decisions.temperature import at_temperature
 from tenfold.errors import RunError, UsageError
 from tenfold.jobs.own_data import open_data
-from tenfold.prediction import cautions, predict
+from tenfold.prediction import Prediction, cautions, predict
 from tenfold.recipe import Recipe
 from tenfold.run import Run, State
 from tenfold.runtimes import open_predictor
@@ -153,6 +153,7 @@ def test_predictions_are_those_of_the_model_for_the_decoded_pixels(run: Run, tmp
     found = predict(run, [tmp_path / name for name in names], batch_size=2)
     calibrated = at_temperature(expected, run.decisions()["temperature"])
     assert np.allclose([list(p.probabilities.values()) for p in found], calibrated, atol=1e-5)
+    assert [p.probability for p in found] == pytest.approx(calibrated.max(axis=1), abs=1e-5)
     assert not np.allclose(expected[0], expected[1], atol=1e-3)
 
 
@@ -207,6 +208,14 @@ def test_a_run_without_a_model_is_refused(tmp_path: Path) -> None:
         predict(run, [tmp_path / "L.png"])
 
 
+@pytest.mark.parametrize(("accepted", "words"), [(1, "1 of them is accepted"), (2, "2 of them are accepted")])
+def test_the_warning_says_what_an_accepted_image_unlike_the_training_means(run: Run, accepted: int, words: str) -> None:
+    strange = [Prediction(None, "0", {"0": 1.0}, unlike=True, decision="accepted" if number < accepted else "unsure")
+               for number in range(3)]
+    assert (f"; {words} all the same, because the decision rules do not look at this warning: they promise something "
+            "only about images like the calibration images, so look at these") in cautions(run, strange)[0]
+
+
 def test_unfamiliar_images_and_an_unfinished_run_give_a_warning(run: Run, tmp_path: Path) -> None:
     images = open_data(run.recipe()).train.images[:10, :, :, 0]
     for number, image in enumerate(images):
@@ -217,6 +226,7 @@ def test_unfamiliar_images_and_an_unfinished_run_give_a_warning(run: Run, tmp_pa
     assert rules.startswith("no answer is accepted: ")
     _, caution = cautions(run, predict(run, sorted(tmp_path.glob("*-inverted.png"))))
     assert "10 of 10 images are unlike the training images" in caution
+    assert caution.endswith("their probabilities may be meaningless")
     copy = Run.open(shutil.copytree(run.path, tmp_path / "copy"))
     copy.write_status(State.DIVERGED, "the loss became nan")
     caution, _ = cautions(copy, ordinary)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tenfold.cli.command import AsJson, Data, Name, On, RunPath, Runs, Set, Workers, app, command, print_json, watching
+from tenfold.counted import counted
 from tenfold.errors import UsageError
 
 if TYPE_CHECKING:
@@ -372,7 +373,7 @@ def _predict_all(model: Path, paths: list[Path], out: Path, as_json: bool, **opt
     if as_json:
         print_json({"path": str(found.path), "images": found.images, "unread": found.unread})
     else:
-        print(f"{found.images:,} images, {found.unread:,} of them unreadable\npredictions  {found.path}")
+        print(f"{counted(found.images, 'image')}, {found.unread:,} of them unreadable\npredictions  {found.path}")
     if found.unread:
         raise typer.Exit(1)
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tenfold.cli.command import DATA, AsJson, Data, Runs, Set, app, command, data_app, print_json, watching
+from tenfold.counted import counted
 from tenfold.errors import UsageError
 
 
@@ -169,7 +170,7 @@ def data_fetch(data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)]) 
     with watching() as watcher:
         dataset = open_dataset(data, fetch=True, watcher=watcher)
     for name, split in dataset.splits().items():
-        print(f"{name}: {len(split):,} images ({split.describe()})")
+        print(f"{name}: {counted(len(split), 'image')} ({split.describe()})")
 
 
 @command(data_app, "cache", short="List or clear decoded images and features.")

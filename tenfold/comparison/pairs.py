@@ -15,6 +15,7 @@ import numpy as np
 
 from tenfold.comparison.groups import Group
 from tenfold.comparison.leaderboard import Pair, Row
+from tenfold.counted import counted
 from tenfold.errors import RunError
 from tenfold.evaluation import statistics
 from tenfold.evaluation.folds import OverFolds, pooled
@@ -80,7 +81,7 @@ def row_of(group: Group, spread: Spread) -> Row:
     environments = [run.environment() for run in group.runs]
     dataset = environments[0].get("dataset", {})
     speeds = [speed for run in group.runs if (speed := _speed(run)) is not None]
-    machines = dict.fromkeys(f"{s['processor']}, {s['threads']} thread{'s' * (s['threads'] > 1)}" for s in speeds)
+    machines = dict.fromkeys(f"{s['processor']}, {counted(s['threads'], 'thread')}" for s in speeds)
     return Row(
         model=group.name, recipe=first.recipe().name, dataset=str(dataset.get("name", "")),
         runs=tuple(run.name for run in group.runs),

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from tenfold.counted import counted
 from tenfold.data.view import Images, View, blocks
 from tenfold.errors import DataError, type_of
 from tenfold.recipe.sections import Resize
@@ -145,7 +146,7 @@ class Dataset:
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2:
-            raise DataError(f"data set {self.name} has {len(self.classes)} class; expected at least 2")
+            raise DataError(f"data set {self.name} has {counted(len(self.classes), 'class')}; expected at least 2")
         if len(set(self.classes)) < len(self.classes):
             raise DataError(f"data set {self.name} has a class twice: {', '.join(self.classes)}; expected each once")
         for name, split in self.splits().items():

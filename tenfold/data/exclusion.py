@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.counted import are, counted
 from tenfold.data.dataset import Dataset, LeftOut, Split
 from tenfold.data.images import SUFFIXES, printable
 from tenfold.data.own.listing import some
@@ -86,7 +87,7 @@ def exclude(dataset: Dataset, file: str) -> Dataset:
         raise DataError(f"data.exclude: {path}: leaves training images of fewer than 2 classes; keep more images")
     if not relabelled and len(left_out) == len(dataset.left_out):
         return dataset
-    notes = [*dataset.notes, f"{path.name}: {len(left_out) - len(dataset.left_out):,} images dropped, "
+    notes = [*dataset.notes, f"{path.name}: {counted(len(left_out) - len(dataset.left_out), 'image')} dropped, "
                              f"{len(relabelled):,} relabelled" + (f" ({some(relabelled)})" if relabelled else "")]
     splits |= {name: None for name in ("validation", "test") if name in splits and not len(splits[name])}
     return replace(dataset, **splits, notes=tuple(notes), left_out=tuple(left_out))
@@ -166,8 +167,9 @@ def _check(dataset: Dataset, path: Path, decisions: Mapping[str, Decision],
     missing = [image for image in decisions if image not in every]
     if missing:
         example = next(iter(known.values()))[0]
-        raise UsageError(f"data.exclude: {printable(path)}: {len(missing):,} of {len(decisions):,} rows name images "
-                         f"that {dataset.name} does not have ({some(missing)}); expected names such as {example}")
+        raise UsageError(f"data.exclude: {printable(path)}: {len(missing):,} of {counted(len(decisions), 'row')} "
+                         f"{are(len(missing), 'names', 'name')} images that {dataset.name} does not have "
+                         f"({some(missing)}); expected names such as {example}")
     for each in decisions.values():
         if each.decision == "relabel" and each.label not in dataset.classes:
             raise UsageError(f"data.exclude: {printable(path)}: {printable(each.image)}: "

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from tenfold.counted import are, counted
 from tenfold.data.dataset import Dataset
 from tenfold.errors import UsageError
 from tenfold.later import importing_sklearn
@@ -60,7 +61,7 @@ def _fault(numbers: np.ndarray, labels: np.ndarray, count: int, classes: tuple[s
     """Why these folds can't be used, or None: each must hold images, and leave some of every class."""
     sizes = np.bincount(numbers, minlength=count + 1)
     if sizes[0] or not sizes[1:].all():
-        return f"{len(labels):,} training images do not fill them"
+        return f"{counted(len(labels), 'training image')} {are(len(labels), 'does', 'do')} not fill them"
     for number in range(1, count + 1):
         gone = np.setdiff1d(labels, labels[numbers != number])
         if len(gone):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.counted import counted
 from tenfold.data.dataset import Provenance, Split
 from tenfold.data.encoded_table import EncodedTable, open_table, reading, values_of
 from tenfold.data.images import read_image
@@ -68,7 +69,8 @@ def read_parquet(
         with reading(table.file):
             start = _read(table, images, labels, start, classes, watcher)
     if start < rows:
-        raise DataError(f"{_names(files)}: received {start:,} rows; expected {rows:,}; download the files again")
+        raise DataError(f"{_names(files)}: received {counted(start, 'row')}; expected {rows:,}; download the files "
+                        "again")
     return images, labels
 
 

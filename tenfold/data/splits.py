@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.counted import counted
 from tenfold.data.dataset import Dataset, Split
 from tenfold.data.exclusion import exclude
 from tenfold.data.folds import leave_out
@@ -188,19 +189,19 @@ def _hold_out(dataset: Dataset, name: str, amount: float, seed: int, stream: int
     size = round(amount * len(train)) if amount < 1 else int(amount)
     most = int(np.maximum(np.bincount(train.labels) - 1, 0).sum())
     if size == 0:
-        raise UsageError(f"{key}: received {amount:g} of {len(train):,} training images, which is none; "
+        raise UsageError(f"{key}: received {amount:g} of {counted(len(train), 'training image')}, which is none; "
                          f"expected at least one image; set {key} to a number of images, or "
                          "to 0 for no split")
     if size > most:
-        raise UsageError(f"{key}: received {amount:g}, that is {size:,} of {len(train):,} training images; "
+        raise UsageError(f"{key}: received {amount:g}, that is {size:,} of {counted(len(train), 'training image')}; "
                          f"expected at most {most:,}, so that train keeps one of each class; lower {key}")
     rng = np.random.default_rng([seed, stream])
     held = stratified(train.labels, size, rng, leave=1) if train.groups is None else \
         whole_groups(train.labels, train.groups, size, rng)
     if not len(held):
-        raise UsageError(f"{key}: can't hold out {size:,} of {len(train):,} training images, because their groups are "
-                         f"too large to be kept whole; give the data set a {name} split of its own, set {key}=0, or "
-                         "choose other groups with data.group")
+        raise UsageError(f"{key}: can't hold out {size:,} of {counted(len(train), 'training image')}, because their "
+                         f"groups are too large to be kept whole; give the data set a {name} split of its own, set "
+                         f"{key}=0, or choose other groups with data.group")
     size = len(held)
     rest = np.setdiff1d(np.arange(len(train)), held, assume_unique=True)
     whole = "" if train.groups is None else ", groups whole"

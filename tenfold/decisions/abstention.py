@@ -7,9 +7,13 @@ of the answers to further images of the same kind is at least the one asked for.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from tenfold.counted import counted
 
 CERTAINTY = 0.95  # probability over the calibration images that the guarantee holds
 PARTS = 5  # thresholds that are tested between two at which one more error is allowed, the first of these included
@@ -45,7 +49,8 @@ class Accepting:
     """The rule that accepts answers: those whose confidence is above the threshold.
 
     accuracy: what the accepted answers are guaranteed to reach; threshold: None if the images can't support it; images,
-    answered, wrong: those of the calibration; needed: the fewest accepted images that could support it.
+    answered, wrong: those of the calibration; needed: the fewest accepted images that could support it; supported: the
+    highest accuracy that the images do support, if they can't support this one, as `highest` gives it.
     """
 
     accuracy: float
@@ -54,6 +59,7 @@ class Accepting:
     answered: int
     wrong: int
     needed: int
+    supported: float | None = None
 
 
 def fewest(accuracy: float) -> int:
@@ -61,9 +67,18 @@ def fewest(accuracy: float) -> int:
     return math.ceil(round(math.log(1 - CERTAINTY) / math.log(accuracy), 9))
 
 
-def most(images: int) -> float:
-    """The highest accuracy, rounded down to 0.001, that accepted images without any error support: 0.99 for 299."""
-    return math.floor(1000 * (1 - CERTAINTY) ** (1 / images)) / 1000 if images else 0.0
+def refusal(rule: Mapping[str, Any]) -> str:
+    """Why a rule accepts no answer, and what to ask for; rule: an `Accepting` as a mapping."""
+    images, more, supported = rule["images"], rule["needed"] - rule["images"], rule.get("supported")
+    missing = f" (it needs at least {more:,} more)" if more > 0 else ""
+    asked = f"{100 * rule['accuracy']:g} %{missing}"
+    can_not = f"{counted(images, 'calibration image')} can't support an accuracy of {asked}"
+    if supported == 0:
+        return f"{can_not}, nor any other"
+    if supported is None:  # a rule of an earlier version
+        return f"{can_not}; `tenfold calibrate RUN --accuracy` fits a lower one"
+    return (f"{can_not}; the highest that is supported is {100 * supported:g} %: `tenfold calibrate RUN --accuracy "
+            f"{supported:g}`")
 
 
 def fit(confidence: np.ndarray, correct: np.ndarray, accuracy: float) -> Accepting:
@@ -78,6 +93,28 @@ def fit(confidence: np.ndarray, correct: np.ndarray, accuracy: float) -> Accepti
     deviations of the number of errors, and goes on to more and more images: it depends on the confidences alone, never
     on which answers are correct.
     """
+    found, count = _fitted(confidence, correct, accuracy), len(confidence)
+    if found is None:
+        return Accepting(accuracy, None, count, 0, 0, fewest(accuracy), highest(confidence, correct))
+    return Accepting(accuracy, found[0], count, *found[1:], fewest(accuracy))
+
+
+def highest(confidence: np.ndarray, correct: np.ndarray) -> float:
+    """The highest accuracy, in whole thousandths, for which `fit` finds a threshold; 0 if there is none."""
+    from scipy.special import betaincinv  # quantiles of the beta distribution
+
+    if not len(confidence):
+        return 0.0
+    order, ends = _ordered(confidence)
+    right = np.cumsum(correct[order])[ends]
+    # no sequence of tests can pass beyond the best of the bounds of Clopper and Pearson
+    bounds = betaincinv(np.maximum(right, 1), ends + 2 - right, 1 - CERTAINTY)[right > 0]
+    best = min(math.floor(1000 * bounds.max(initial=0)), 999)
+    return next((asked / 1000 for asked in range(best, 0, -1) if _fitted(confidence, correct, asked / 1000)), 0.0)
+
+
+def _fitted(confidence: np.ndarray, correct: np.ndarray, accuracy: float) -> tuple[float, int, int] | None:
+    """(threshold, images above it, wrong ones among them), as `fit` describes; None if the images support none."""
     order, _ = _ordered(confidence)
     falls, count = confidence[order].astype(np.float64), len(confidence)
     errors = allowed_errors(count, accuracy)
@@ -92,10 +129,7 @@ def fit(confidence: np.ndarray, correct: np.ndarray, accuracy: float) -> Accepti
         if wrong[i] > allowed[i]:
             break
         chosen = i
-    if chosen is None:
-        return Accepting(accuracy, None, count, 0, 0, fewest(accuracy))
-    return Accepting(accuracy, float(thresholds[chosen]), count, int(counts[chosen]), int(wrong[chosen]),
-                     fewest(accuracy))
+    return None if chosen is None else (float(thresholds[chosen]), int(counts[chosen]), int(wrong[chosen]))
 
 
 def allowed_errors(count: int, accuracy: float) -> np.ndarray:

@@ -60,7 +60,9 @@ class Refused(Part):
 
 
 class Accepted(Part):
-    """The rule that accepts answers; threshold: None if the images support none."""
+    """The rule that accepts answers; threshold: None if the images support none; then supported: the highest accuracy
+    that they do support, None in rules of earlier versions.
+    """
 
     accuracy: Inside
     threshold: Fraction | None
@@ -68,6 +70,7 @@ class Accepted(Part):
     answered: Count
     wrong: Count
     needed: Count
+    supported: Fraction | None = None
 
 
 class PackedArray(Part):

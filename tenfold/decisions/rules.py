@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.counted import are
 from tenfold.decisions import record
-from tenfold.decisions.abstention import Accepting, most
+from tenfold.decisions.abstention import Accepting, refusal
 from tenfold.decisions.conformal import Sets
 from tenfold.decisions.crossconformal import CrossSets, members
 from tenfold.decisions.pixels import statistics
@@ -98,14 +99,13 @@ class Rules:
     def cautions(self) -> list[str]:
         """Sentences about what the rules can't promise."""
         found = [str(self.fitted["reason"])] if self.fitted.get("reason") else []
-        rule = self.accepting
-        if rule.threshold is None:
-            found.append(f"no answer is accepted: {rule.images:,} calibration images can't support an accuracy of "
-                         f"{100 * rule.accuracy:g} %{self._missing()}; lower it with `tenfold calibrate --accuracy`")
+        if self.accepting.threshold is None:
+            found.append(f"no answer is accepted: {refusal(asdict(self.accepting))}")
         found += [self._promise()] if self.fitted["split"] == FOLDS else []
         if LEVEL in self.refused:
             found.append(f"there are no prediction sets at {100 * LEVEL:g} %: they need {self.refused[LEVEL]:,} "
-                         f"calibration images, and there are {self.fitted['images']:,}")
+                         f"calibration images, and there "
+                         f"{are(self.fitted['images'])} {self.fitted['images']:,}")
         return found
 
     def _promise(self) -> str:
@@ -114,11 +114,6 @@ class Rules:
         of_sets = f"sets at {100 * LEVEL:g} % promise {math.floor(100 * sets.promised)} %, and " \
             if isinstance(sets, CrossSets) else ""
         return f"the rules were fitted over folds: {of_sets}accepted answers are not guaranteed"
-
-    def _missing(self) -> str:
-        more = self.accepting.needed - self.accepting.images
-        return (f" (at most {100 * most(self.accepting.images):g} %, if all their answers are right; {more:,} more are "
-                "needed)") if more > 0 else ""
 
     def sets_at(self, level: float, method: str = METHOD) -> Sets | CrossSets | None:
         """The rule of the sets at a level; None if it was not fitted."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from tenfold import machine
+from tenfold.counted import are, counted
 from tenfold.data.dataset import Dataset, Split
 from tenfold.data.view import Images, blocks
 from tenfold.errors import RunError, UsageError
@@ -81,8 +82,9 @@ def score_elsewhere(run: Run, dataset: Dataset, split: str, csv: bool = False, h
     shared = _overlap(chosen.images, own) if own else {}
     if shared:
         of = ", ".join(f"{name} {count:,}" for name, count in shared.items())
-        watcher.notice(f"warning: {sum(shared.values()):,} of {len(chosen):,} images are also in the run's own splits "
-                       f"({of}): the score says little about new images")
+        total = sum(shared.values())
+        watcher.notice(f"warning: {total:,} of {counted(len(chosen), 'image')} {are(total)} also in the run's "
+                       f"own splits ({of}): the score says little about new images")
     data = {"uri": dataset.uri, "source": chosen.provenance.source, "partial": chosen.partial,
             "expected": chosen.provenance.expected, "count": len(chosen), "fingerprint": mapped.fingerprint(),
             "overlap": shared}

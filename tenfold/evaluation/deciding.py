@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tenfold import modelfile
+from tenfold.counted import counted
 from tenfold.data.dataset import Dataset, Split
 from tenfold.data.view import blocks
 from tenfold.decisions import abstention, conformal
@@ -26,7 +28,7 @@ from tenfold.evaluation.judging import judge
 from tenfold.evaluation.predictions import read_finite
 from tenfold.evaluation.temperature import temperature_of
 from tenfold.progress import SILENT, Watcher
-from tenfold.run import Run
+from tenfold.run import Run, stale_after
 from tenfold.runtimes import Predictor, open_predictor
 
 if TYPE_CHECKING:
@@ -59,8 +61,9 @@ def decide(run: Run, dataset: Dataset, wanted: Wanted | None = None, watcher: Wa
     split, which has chosen the epoch too; all thresholds are fitted on the calibration split. Without one, everything
     is fitted on validation, and the record says that nothing is guaranteed. The rules of the ensemble of a
     cross-validation are fitted on all its images, each predicted by the member that has not seen it. Writes
-    `calibration.json` (without folds) and `decisions.json` and puts the rules into `model.keras`. Returns the content
-    of `decisions.json`. kept: answers of the same model to whole splits, which are then not computed again.
+    `calibration.json` (without folds) and `decisions.json`, puts the rules into `model.keras` and removes exports,
+    report and whatever else is derived from the former rules. Returns the content of `decisions.json`. kept: answers of
+    the same model to whole splits, which are then not computed again.
 
     Raises RunError without validation images, or if some of their probabilities are NaN.
     """
@@ -71,9 +74,23 @@ def decide(run: Run, dataset: Dataset, wanted: Wanted | None = None, watcher: Wa
     if tested is not None and len(tested):
         numbers = spread_evenly(len(tested), MOST_TEST)
         content["tested"] = judge(rules, answering.evidence("test", tested, numbers), numbers)
-    run.write(MODEL, lambda path: modelfile.copy(run.path / MODEL, path, {KEY: rules.to_dict()}))
-    run.write_json(FILE, content)
+    _write(run, rules, content)
     return content
+
+
+def _write(run: Run, rules: Rules, content: Mapping[str, Any]) -> None:
+    """Put the rules into `model.keras`, then write `decisions.json`.
+
+    Whatever tells of the former rules is removed between: a run that is killed here may lack its record, its report and
+    its exports, but has none of other rules than its model's.
+    """
+
+    def fill(path: Path) -> None:
+        modelfile.copy(run.path / MODEL, path, {KEY: rules.to_dict()})
+        run.remove(*stale_after("decisions"), FILE)  # only now, so that a full disk changes nothing
+
+    run.write(MODEL, fill)
+    run.write_json(FILE, content)
 
 
 def of_folds(run: Run) -> bool:
@@ -163,8 +180,8 @@ def _unknowns(on: Evidence, held: Evidence, train: Evidence, false_rejects: floa
     """The rule for unknown images, or None with the reason."""
     level, count = 1 - false_rejects, len(held.labels)
     if count < conformal.needed(level):
-        return None, (f"{count:,} images can't tell which score {100 * false_rejects:g} % of images of the classes "
-                      f"exceed; it needs {conformal.needed(level) - count:,} more")
+        return None, (f"{counted(count, 'image')} can't tell which score {100 * false_rejects:g} % of images of the "
+                      f"classes exceed; it needs {conformal.needed(level) - count:,} more")
     chosen = choose(train, on, frozen)
     usual = None
     if train.statistics is not None and on.statistics is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tenfold import csvfile
+from tenfold.counted import counted
 from tenfold.errors import RunError
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ def whole_table(run: Run, split: str) -> Any:
     table = run.predictions(split)
     scored = run.metrics().get(split, {}).get("count", len(table)) if run.has("metrics.json") else len(table)
     if len(table) != scored:
-        raise RunError(f"{run.path}: its {split} predictions have {len(table):,} images; expected {scored:,} as in "
-                       f"metrics.json; score it again with `tenfold evaluate {run.path}`")
+        raise RunError(f"{run.path}: its {split} predictions have {counted(len(table), 'image')}; expected {scored:,} "
+                       f"as in metrics.json; score it again with `tenfold evaluate {run.path}`")
     return table
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.counted import counted
 from tenfold.evaluation import metrics, statistics
 from tenfold.evaluation.confusion import confusion_matrix
 from tenfold.evaluation.metrics import Metric, metric
@@ -137,8 +138,8 @@ def _notes(labels: np.ndarray, matrix: np.ndarray, lost: int, classes: Sequence[
     if not len(labels):
         return ["The split has no images: every metric is undefined."]
     if lost:
-        return [f"The probabilities of {lost:,} of {len(labels):,} images are NaN or infinite: every metric is "
-                "undefined. The confusion matrix and the values by class leave out these images."]
+        return [f"The probabilities of {lost:,} of {counted(len(labels), 'image')} are NaN or infinite: every metric "
+                "is undefined. The confusion matrix and the values by class leave out these images."]
     notes = []
     present, predicted = matrix.sum(axis=1) > 0, matrix.sum(axis=0) > 0
     if not present.all():

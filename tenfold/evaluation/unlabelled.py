@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.counted import are, counted
+
 BATCH, MOST_BATCHES = 500, 6  # images that are matched together; batches of which the mean is taken
 FLOOR = 0.03  # added to the loss of accuracy to which an error is compared
 LEVEL = 0.9  # of the known changes whose error the interval covers
@@ -77,7 +79,8 @@ def estimate(labels: np.ndarray, known: np.ndarray, unlabelled: np.ndarray, chan
         high = min(max(high, difference_of_confidences(right, known, unlabelled)), 1.0)
     reasons = []
     if len(unlabelled) < FEW:
-        reasons.append(f"there are only {len(unlabelled)} images; expected at least {FEW}")
+        reasons.append(f"there {are(len(unlabelled))} only {counted(len(unlabelled), 'image')}; expected at "
+                       f"least {FEW}")
     if loss > max(losses) + FLOOR or new > max(each.new for each in changed) + FLOOR:
         reasons.append("the images are less like those of the reference than after any of the known changes on which "
                        "the method was checked")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tenfold.counted import counted
 from tenfold.data.images import MAX_PIXELS, read_image
 from tenfold.errors import ExportError
 from tenfold.evaluation.statistics import accuracy_change
@@ -49,7 +50,7 @@ class Agreement:
     def change(self) -> str:
         """The change of the accuracy in words."""
         interval = "" if self.low is None else f" [{self.low:+.2f}, {self.high:+.2f}]"
-        return f"{self.accuracy:+.2f} points{interval} on {self.images:,} images"
+        return f"{self.accuracy:+.2f} points{interval} on {counted(self.images, 'image')}"
 
     def __str__(self) -> str:
         return f"largest difference {self.largest:.1e}, same class {100 * self.same:.2f} %, accuracy {self.change}"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.counted import counted
 from tenfold.data.dataset import Dataset
 from tenfold.data.images import Header, printable
 from tenfold.errors import DataError, MissingExtraError, ModelFileError
@@ -48,7 +49,7 @@ class Inspection:
     def heading(self) -> str:
         """Name, classes and images in words."""
         total = ", ".join(f"{count:,} in {split}" for split, count in self.images.items())
-        return f"{self.name}: {len(self.classes):,} classes, images: {total}"
+        return f"{self.name}: {counted(len(self.classes), 'class')}, images: {total}"
 
     def rows(self) -> list[list[str]]:
         """Kind, number, meaning and the worst example with what was found, as text, for each kind of finding."""

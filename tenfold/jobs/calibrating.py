@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tenfold import machine
+from tenfold.counted import counted
 from tenfold.data.dataset import Dataset
 from tenfold.data.given.values import Data
 from tenfold.errors import UsageError
@@ -55,11 +56,12 @@ def calibrate(run: Run | str | Path, *, levels: Sequence[float] = (), accuracy: 
 
 def fit_rules(run: Run, dataset: Dataset, wanted: Wanted, watcher: Watcher) -> dict[str, Any]:
     """Fit the decision rules of a run whose lock the caller holds, and renew its exports, which hold them too."""
+    former = exporting.names(run)
     found = decide(run, dataset, wanted, watcher, of_training(run, dataset, watcher))
     fitted = found["fitted"]
-    images = "images in folds" if fitted["split"] == "folds" else f"{fitted['split']} images"
-    watcher.notice(f"decision rules fitted on {fitted['images']:,} {images}")
+    images = counted(fitted["images"], "image" if fitted["split"] == "folds" else f"{fitted['split']} image")
+    watcher.notice(f"decision rules fitted on {images}{' in folds' if fitted['split'] == 'folds' else ''}")
     if found["unknown"] is None:
         watcher.notice(f"no image is called unknown: {found['unknown_refused']}")
-    exporting.renew(run, watcher)
+    exporting.renew(run, former, watcher)
     return found

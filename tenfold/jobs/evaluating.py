@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold import machine
+from tenfold.counted import counted
 from tenfold.data import open_dataset
 from tenfold.data.dataset import Dataset
 from tenfold.data.given.values import Data
@@ -79,7 +80,7 @@ def _default_split(other: Dataset, watcher: Watcher) -> str:
     present = list(other.splits())
     if present != ["train"]:
         return "test"
-    watcher.notice(f"{other.name} has no test split: evaluating on all of its {len(other.train):,} images")
+    watcher.notice(f"{other.name} has no test split: evaluating on all of its {counted(len(other.train), 'image')}")
     return "train"
 
 

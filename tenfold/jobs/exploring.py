@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold import machine
+from tenfold.counted import counted
 from tenfold.inspection import CHEAP, inspect
 from tenfold.jobs.checking import whole_data
 from tenfold.progress import Watcher
@@ -34,8 +35,8 @@ class ExploredPage:
     def heading(self) -> str:
         """The numbers of images, classes and findings in words."""
         found = ", ".join(f"{kind.title} {kind.count:,}" for kind in self.explored.kinds)
-        return (f"{self.explored.name}: {len(self.explored):,} images in {len(self.explored.classes):,} classes; "
-                f"findings: {found or 'none'}")
+        return (f"{self.explored.name}: {counted(len(self.explored), 'image')} in "
+                f"{counted(len(self.explored.classes), 'class')}; findings: {found or 'none'}")
 
     def to_dict(self) -> dict[str, Any]:
         """The page and what it shows as plain values for JSON."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -91,13 +92,16 @@ def keep(run: Run, dataset: Dataset, watcher: Watcher) -> None:
     keep_onnx(run, kept.thinned(QUICK), watcher)
 
 
-def renew(run: Run, watcher: Watcher) -> None:
-    """Remove the exports of a run, which hold its former decision rules, and write its ONNX model again."""
-    old = sorted(path.name for path in run.path.glob(ARTIFACTS["exports"].pattern) if path.suffix != ".json")
-    if not old:
-        return
-    run.remove(ARTIFACTS["exports"].pattern)
-    again = [name for name in old if name != NAME]
+def names(run: Run) -> list[str]:
+    """The names of the exports of a run."""
+    return sorted(path.name for path in run.path.glob(ARTIFACTS["exports"].pattern) if path.suffix != ".json")
+
+
+def renew(run: Run, former: Sequence[str], watcher: Watcher) -> None:
+    """Write the ONNX model of a run with its new decision rules; former: the names of its exports before, which were
+    removed because they held other rules.
+    """
+    again = [name for name in former if name != NAME]
     if again:
         watcher.notice(f"removed exports with the former decision rules: {', '.join(again)}; export them again")
     if run.has(check_images.NAME):

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from tenfold.counted import counted
 from tenfold.errors import EngineError, TenfoldError, WorkerError
 from tenfold.jobs.cluster import PAUSE, Died, Pool, connect
 from tenfold.jobs.executors import Call
@@ -63,7 +64,7 @@ def _reserved(ray: Any, on: str, most: int, watcher: Watcher) -> Any:
                 return group
             if waited > SOON and told != count:
                 told = count
-                watcher.notice(f"waiting for {count} free core{'s' * (count != 1)} of the cluster")
+                watcher.notice(f"waiting for {counted(count, 'free core')} of the cluster")
     except BaseException:
         if group is not None:
             remove_placement_group(group)

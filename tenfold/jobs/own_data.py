@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tenfold.counted import counted
 from tenfold.data import canonical, kept, open_dataset
 from tenfold.data.dataset import Dataset
 from tenfold.data.exclusion import absolute, identified
@@ -156,7 +157,7 @@ def prepared(recipe: Recipe, data: Dataset | None, watcher: Watcher) -> Dataset:
     """
     dataset = prepare(data or open_data(recipe, watcher), recipe.data)
     for split, value in dataset.splits().items():
-        watcher.notice(f"{split}: {len(value):,} images ({value.describe()})")
+        watcher.notice(f"{split}: {counted(len(value), 'image')} ({value.describe()})")
     return dataset
 
 

@@ -10,6 +10,7 @@ import uuid
 from functools import partial
 from pathlib import Path
 
+from tenfold.counted import counted
 from tenfold.errors import EngineError, UsageError, WorkerError
 from tenfold.interrupt import Interrupt
 from tenfold.jobs import executors
@@ -71,7 +72,7 @@ def fit(job: Job, run: Run) -> None:
 
 
 def _calls(job: Job, run: Run, meeting: Path, count: int) -> list[executors.Call]:
-    job.watcher.notice(f"training in {count} process{'es' * (count > 1)}")
+    job.watcher.notice(f"training in {counted(count, 'process')}")
     return [partial(fit_rank, rank, count, str(meeting), run.path.absolute(), job.recipe) for rank in range(count)]
 
 

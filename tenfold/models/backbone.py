@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tenfold.backend import keras
+from tenfold.counted import counted
 from tenfold.errors import ModelFileError, UnknownNameError, UsageError
 from tenfold.foreign.load import BATCH as BATCH  # for modules that compute features
 from tenfold.foreign.load import load_model, sketch_model, without_memory
@@ -258,6 +259,6 @@ def match_input(layers: Layers, x: Any, model: keras.Model) -> Any:
     if given == 1 and taken == 3:
         return keras.layers.Concatenate(axis=axis, dtype="float32", name="grey_as_rgb")([x, x, x])
     if given != taken:
-        raise UsageError(f"model.backbone: {model.name!r} received images of {given} channels; expected {taken}: "
-                         "choose another backbone")
+        raise UsageError(f"model.backbone: {model.name!r} received images of {counted(given, 'channel')}; expected "
+                         f"{taken}: choose another backbone")
     return x

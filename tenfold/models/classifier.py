@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tenfold.backend import keras
+from tenfold.counted import counted
 from tenfold.errors import ModelFileError, UsageError
 from tenfold.foreign.load import load_model, sketch_model
 from tenfold.models.backbone import match_input
@@ -32,8 +33,8 @@ def check(section: ModelSection, classes: int) -> None:
     units = sketch.outputs[0].shape[-1]
     parts(sketch, file)
     if units != classes and (units, classes) != (1, 2):
-        raise UsageError(f"the model {file} has {units:,} outputs; expected {classes:,}, one for each class of the "
-                         "data set")
+        raise UsageError(f"the model {file} has {counted(units, 'output')}; expected {classes:,}, one for each class "
+                         "of the data set")
 
 
 def initialise(network: keras.Model, section: ModelSection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tenfold.counted import are
 from tenfold.recipe.sections import Sections
 
 
@@ -30,8 +31,8 @@ def _in_schedule(recipe: Sections) -> list[str]:
         problems.append(f"train.plateau: needs a constant learning rate, but train.schedule is "
                         f"{train.schedule!r}; set train.schedule=constant or leave out train.plateau")
     if train.warmup >= train.epochs and train.warmup > 0:
-        problems.append(f"train.warmup: received {train.warmup:g} epochs; expected fewer than "
-                        f"train.epochs={train.epochs}")
+        problems.append(f"train.warmup: received {train.warmup:g} "
+                        f"{are(train.warmup, 'epoch', 'epochs')}; expected fewer than train.epochs={train.epochs}")
     return problems
 
 

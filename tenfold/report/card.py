@@ -14,9 +14,10 @@ from typing import Any
 
 import jinja2
 
+from tenfold.counted import counted
 from tenfold.evaluation.confusion import confused_pairs, confusion_of
 from tenfold.evaluation.metrics import metric
-from tenfold.report import facts
+from tenfold.report import decisions, facts
 from tenfold.report.material import Material
 from tenfold.run import Run
 
@@ -48,8 +49,8 @@ def card(run: Run, material: Material, status: Mapping[str, Any]) -> str:
         "cards": facts.cards(material, environment), "splits": splits,
         "metric_rows": metric_rows, "class_split": class_split, "class_columns": class_columns,
         "class_rows": class_rows, "undefined": facts.undefined(material.metrics),
-        "scored": facts.scored(material.metrics),
-        "hardware": f"{machine.get('processor', 'unknown')}, {machine.get('cores', '?')} cores",
+        "decisions": decisions.of_card(material.decisions), "scored": facts.scored(material.metrics),
+        "hardware": f"{machine.get('processor', 'unknown')}, {_cores(machine)}",
         "hours": f"{seconds / 3600:.3f}",
         "software": ", ".join(f"{key} {value}" for key, value in versions.items()) or "unknown",
     }
@@ -82,6 +83,10 @@ def _front(run: Run, dataset: str, metrics: Mapping[str, Any]) -> dict[str, Any]
     return front
 
 
+def _cores(machine: Mapping[str, Any]) -> str:
+    return counted(machine["cores"], "core") if "cores" in machine else "? cores"
+
+
 def _limitations(material: Material) -> list[str]:
     """Sentences on the weaknesses of the model, from its metrics."""
     found = []
@@ -97,9 +102,9 @@ def _limitations(material: Material) -> list[str]:
     pairs = confused_pairs(matrix[1])[:PAIRS] if matrix else []
     if matrix and pairs:
         named = "; ".join(f"{material.classes[p.true]} predicted as {material.classes[p.predicted]} "
-                          f"({p.count:,} images, {100 * p.fraction:.1f} %)" for p in pairs)
+                          f"({counted(p.count, 'image')}, {100 * p.fraction:.1f} %)" for p in pairs)
         found.append(f"Most confused on the {matrix[0]} split: {named}.")
-    elsewhere = [f"Accuracy on other data, {name} ({scored['count']:,} images of {scored['data']['uri']}): "
+    elsewhere = [f"Accuracy on other data, {name} ({counted(scored['count'], 'image')} of {scored['data']['uri']}): "
                  f"{metric('accuracy').text(scored['accuracy'])}."
                  for name, scored in material.metrics.items() if "data" in scored]
     return [*found, *(elsewhere or ["Accuracy on images from another camera, place or time was not measured."])]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tenfold.counted import counted
 from tenfold.evaluation.confusion import Pair, by_true_class, confused_pairs, confusion_of
 from tenfold.evaluation.misclassified import cell
 from tenfold.report.material import Material, Predicted, evaluated
@@ -105,4 +106,4 @@ def _words(i: int, j: int, classes: Sequence[str]) -> str:
 
 
 def _images(count: int) -> str:
-    return f"{count:,} image{'' if count == 1 else 's'}"
+    return counted(count, "image")

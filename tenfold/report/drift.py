@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.counted import counted
 from tenfold.evaluation.metrics import metric
 from tenfold.report.facts import p_text
 from tenfold.report.html import place, render
@@ -21,10 +22,11 @@ def verdict(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(name, sentence) for each part of the verdict."""
     accuracy, reference, new = metric("accuracy"), found["reference"], found["new"]
     value = found["accuracy"]
-    facts = [("reference", f"accuracy {accuracy.text(reference['accuracy'])} on {reference['images']:,} images with "
-                           f"labels ({reference['name']})")]
+    facts = [("reference", f"accuracy {accuracy.text(reference['accuracy'])} on "
+                           f"{counted(reference['images'], 'image')} with labels ({reference['name']})")]
     if value["tells"]:
-        facts.append(("estimate", f"accuracy {accuracy.text(value)} on {found['images']:,} images without labels"))
+        facts.append(("estimate", f"accuracy {accuracy.text(value)} on {counted(found['images'], 'image')} without "
+                                  "labels"))
     else:
         facts.append(("estimate", f"can't tell: {'; '.join(value['reasons'])}"))
     changed = [row for row in found["classes"] if row["changed"]]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.counted import counted
 from tenfold.report.explored import Explored
 from tenfold.report.html import pictures, png_uri, render
 from tenfold.report.plots import Material, draw_all
@@ -59,7 +60,7 @@ def page(explored: Explored, drawn: Mapping[str, bytes]) -> str:
         "tiles": None if made is None else {"columns": made.columns, "rows": made.rows, "height": made.height,
                                             "width": made.width, "count": len(made.pictures)},
     }
-    about = (f"{len(explored):,} images in {len(explored.classes):,} classes: "
+    about = (f"{counted(len(explored), 'image')} in {counted(len(explored.classes), 'class')}: "
              + ", ".join(f"{split} {count:,}" for split, count in
                          zip(explored.splits, explored.counts.sum(axis=0).tolist(), strict=True)))
     scripts = ("page.js", *(("images.js", "map.js", "tables.js", "explore.js") if made is not None else ()))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from tenfold.counted import are, counted
 from tenfold.decisions.temperature import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE
 from tenfold.evaluation.metrics import metric
 from tenfold.recipe import Recipe
@@ -53,7 +54,7 @@ def headline(metrics: Mapping[str, Any]) -> Headline:
         entry = metrics.get(split, {}).get("accuracy")
         if entry:
             accuracy, count = metric("accuracy"), metrics[split].get("count")
-            images = f"on {count:,} images" if count is not None else ""
+            images = f"on {counted(count, 'image')}" if count is not None else ""
             return Headline(f"{split} accuracy".capitalize(), accuracy.value_text(entry),
                             accuracy.interval_text(entry), images, scored=True)
     return Headline("Test accuracy", DASH, "", "not scored", scored=False)
@@ -97,7 +98,8 @@ def cautions(status: Mapping[str, Any], splits: Mapping[str, Mapping[str, Any]],
 
 def _overlaps(name: str, scored: Mapping[str, Any]) -> list[str]:
     data = scored.get("data", {})
-    return [f"{name.capitalize()} split: {count:,} of its {data['count']:,} images are also in the run's {split} split."
+    return [f"{name.capitalize()} split: {count:,} of its {counted(data['count'], 'image')} {are(count)} also in "
+            f"the run's {split} split."
             for split, count in data.get("overlap", {}).items()]
 
 
@@ -109,11 +111,12 @@ def _split_cautions(name: str, split: Mapping[str, Any]) -> list[str]:
         return []  # a part of validation, which says the same
     source, count, expected = split.get("source", "unknown"), split.get("count", 0), split.get("expected")
     if split.get("partial"):
-        of = f"{count:,} of {expected:,} images" if expected else f"{count:,} images from partial data"
+        of = f"{count:,} of {counted(expected, 'image')}" if expected else \
+            f"{counted(count, 'image')} from partial data"
         warning = "" if name == "train" else " Do not compare its numbers with published ones."
         return [f"The {name} split is partial: {of} ({source}).{warning}"]
     if name == "test" and count < FEW_IMAGES:
-        return [f"The test split has only {count:,} images: intervals are wide. If every image is classified "
+        return [f"The test split has only {counted(count, 'image')}: intervals are wide. If every image is classified "
                 "correctly, some intervals have zero width, although the values are uncertain."]
     if name == "test" and SplitRecord(split).held_out:
         return [f"The test split was held out by the recipe; it is not an official test split: {source}."]
@@ -126,8 +129,8 @@ def settings(recipe: Recipe) -> list[tuple[str, str]]:
     options = ", ".join(f"{key} {_plain(value)}" for key, value in model.options.items())
     size = [f"images resized to {model.image_size}×{model.image_size}"] if model.image_size else []
     scratch = ["random initial weights (from scratch)"] if model.options.get("weights") == "none" else []
-    head = [("head", f"trained alone first: {train.head.epochs:,} epochs, batch size {train.head.batch_size:,}, "
-                     f"learning rate {train.head.learning_rate:g}")] if train.head else []
+    head = [("head", f"trained alone first: {counted(train.head.epochs, 'epoch')}, batch size "
+                     f"{train.head.batch_size:,}, learning rate {train.head.learning_rate:g}")] if train.head else []
     decay = f"; each stage learns at {train.stage_decay:g} × the rate of the next one" if train.stage_decay < 1 else ""
     return [
         ("data", recipe.data.source),
@@ -135,7 +138,7 @@ def settings(recipe: Recipe) -> list[tuple[str, str]]:
         *head,
         ("training", "none: the mean of the calibrated probabilities of other runs" if model.name == ENSEMBLE else
          "logistic regression on features of the frozen backbone" if train.fit == "logistic-regression" else
-         f"up to {train.epochs:,} epochs, batch size {train.batch_size:,}, {train.optimizer.name}, "
+         f"up to {counted(train.epochs, 'epoch')}, batch size {train.batch_size:,}, {train.optimizer.name}, "
          f"learning rate {train.learning_rate:g} ({train.schedule}){decay}"),
         ("augmentation", ", ".join(train.augment) or "none"),
     ]
@@ -164,8 +167,7 @@ def left_out(dataset: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]]]:
     if not count:
         return "", []
     shown = "" if count <= MOST_LEFT_OUT else f" The table shows the first {MOST_LEFT_OUT}."
-    words = "1 file of the data set is" if count == 1 else f"{count:,} files of the data set are"
-    return f"{words} not used.{shown}", rows[:MOST_LEFT_OUT]
+    return f"{counted(count, 'file')} of the data set {are(count)} not used.{shown}", rows[:MOST_LEFT_OUT]
 
 
 def seen_in_training(inspection: Mapping[str, Any], split: str) -> list[str]:
@@ -173,8 +175,8 @@ def seen_in_training(inspection: Mapping[str, Any], split: str) -> list[str]:
     seen = inspection.get("seen_in_training", {}).get(split, 0)
     if not seen:
         return []
-    return [f"{seen:,} of its {inspection['judged'][split]:,} images are the same or nearly the same as images in "
-            "training: the model has seen them, so its scores are too good."]
+    return [f"{seen:,} of its {counted(inspection['judged'][split], 'image')} {are(seen)} the same or nearly the same "
+            "as images in training: the model has seen them, so its scores are too good."]
 
 
 MOST_FINDINGS = 30  # rows in the table of findings in the images
@@ -286,8 +288,8 @@ def robustness(corruptions: Mapping[str, Any]) -> str:
     if not corruptions:
         return ""
     text = metric("accuracy").text
-    return (f"Accuracy on {corruptions['count']:,} test images: {text(corruptions['clean'])} without corruption, "
-            f"{text(corruptions['mean'])} with corruption (mean over all corruptions and severities).")
+    return (f"Accuracy on {counted(corruptions['count'], 'test image')}: {text(corruptions['clean'])} without "
+            f"corruption, {text(corruptions['mean'])} with corruption (mean over all corruptions and severities).")
 
 
 def history_rows(history: Sequence[Mapping[str, float]]) -> tuple[list[str], list[list[str]]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tenfold.counted import counted
 from tenfold.report.html import render
 from tenfold.report.thumbnails import Sheet, Thumbnail
 
@@ -82,4 +83,4 @@ def page(name: str, about: str, classes: Sequence[str], sections: Sequence[Secti
         shown.append((section, rows))
     return render("inspection.html", scripts=("page.js", "tables.js", "inspection.js"), title=name, about=about,
                   classes=classes, sections=shown, skipped=skipped, decided=json.dumps(decided), sheets=[sheet.style()],
-                  total=sum(section.count for section in sections))
+                  total=counted(sum(section.count for section in sections), "finding"))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.counted import are, counted
 from tenfold.report.drift import MOST_UNREAD
 from tenfold.report.html import render
 from tenfold.report.plots.heat import SIDE, enlarge
@@ -16,9 +17,10 @@ from tenfold.report.thumbnails import Sheet
 def summary(rows: Sequence[Mapping[str, Any]], given: int) -> str:
     """What was chosen, in a sentence."""
     if len(rows) == given:
-        return f"All {given:,} images, because not more were given; with a smaller --count the most useful are chosen."
-    return (f"{len(rows):,} of {given:,} images to label next: those of which the model is unsure, and which are "
-            "unlike one another, in the order of their draw.")
+        return (f"{counted(given, 'image')}: all that {are(given, 'was', 'were')} given; with a smaller --count the "
+                "most useful are chosen.")
+    return (f"{len(rows):,} of {counted(given, 'image')} to label next: those of which the model is unsure, and which "
+            "are unlike one another, in the order of their draw.")
 
 
 def page(run: str, rows: Sequence[Mapping[str, Any]], pictures: Sequence[np.ndarray], given: int,

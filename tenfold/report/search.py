@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tenfold.counted import counted
 from tenfold.evaluation.metrics import metric
 from tenfold.report.facts import DASH, TITLES, p_text
 from tenfold.report.html import pictures, render
@@ -16,17 +17,17 @@ EDGE = 0.03  # of a range; a best value nearer to its end asks for a wider range
 STATUSES = ("finished", "pruned", "diverged", "failed", "running", "waiting")
 
 
-def counted(results: Mapping[str, Any]) -> str:
+def outcomes(results: Mapping[str, Any]) -> str:
     """The number of trials and what became of them: "30 trials: 12 finished, 18 pruned"."""
     counts = Counter(row["status"] for row in results["trials"])
     parts = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
-    return f"{len(results['trials'])} trials: {parts}"
+    return f"{counted(len(results['trials']), 'trial')}: {parts}"
 
 
 def verdict(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(name, sentence) for each part of the verdict; without a verdict, only what is known so far."""
     known, best, judged = metric(results["by"]), results["best"], results["winner"]
-    facts = [("trials", counted(results))]
+    facts = [("trials", outcomes(results))]
     if best is None:
         return facts
     facts.append(("changes", ", ".join(f"{key} {shown(value)}" for key, value in best["changes"].items()) or "none"))
@@ -34,7 +35,7 @@ def verdict(results: Mapping[str, Any]) -> list[tuple[str, str]]:
         return [*facts, (f"{known.short}, {chosen_on(results)}",
                          f"{known.value_text(best)}, trial {best['number']}")]
     seeds = len(_chosen(results, judged["runs"]))
-    tested = f"{known.text(judged['test'])}, {seeds} new seed{'s' * (seeds > 1)}" if seeds else \
+    tested = f"{known.text(judged['test'])}, {counted(seeds, 'new seed')}" if seeds else \
         "unknown: it diverged with every new seed"
     facts += [
         (f"{known.short}, {chosen_on(results)}", f"{known.text(judged['selection'])}, trial {judged['trial']}, the "

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tenfold.counted import counted
 from tenfold.evaluation.metrics import metric
 from tenfold.report.facts import DASH, p_text
 
@@ -58,7 +59,7 @@ def difference(test: Mapping[str, Any]) -> str:
     values = " against ".join(f"{known.number(test[key])} %" for key in ("accuracy", "other"))
     interval = known.interval_text({"value": test["change"], "low": test["low"], "high": test["high"]}, "+")
     return (f"{values}, {known.number(test['change'], '+')} points {interval}, p = {p_text(test['p'])}, on "
-            f"{test['images']:,} test images")
+            f"{counted(test['images'], 'test image')}")
 
 
 def member_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:

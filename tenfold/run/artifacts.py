@@ -67,7 +67,7 @@ ARTIFACTS: dict[str, Artifact] = {
     "plots": Artifact("plots/*", ("history", "metrics", "calibration", "decisions", "corruptions", "learning_curve"),
                       renewed_by="evaluate RUN"),
     "report": Artifact("report.html", ("plots", "speed", "ensemble", "distillation"), renewed_by="evaluate RUN"),
-    "card": Artifact("MODEL_CARD.md", ("metrics", "speed"), renewed_by="evaluate RUN"),
+    "card": Artifact("MODEL_CARD.md", ("metrics", "speed", "decisions"), renewed_by="evaluate RUN"),
 }
 
 

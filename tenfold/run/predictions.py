@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tenfold.counted import counted
 from tenfold.data.pages import chunks, pages
 
 MOST_NUMBERS = 1 << 26  # in a small file; a larger file may hold as many as it has bytes
@@ -28,7 +29,7 @@ def read(path: Path) -> Any:
             groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
             rows = max(file.metadata.num_rows, sum(max(group.num_rows, 0) for group in groups))
             if rows * len(columns) > max(MOST_NUMBERS, path.stat().st_size):
-                raise ValueError(f"{rows:,} rows of {len(columns):,} columns in {path.stat().st_size:,} bytes")
+                raise ValueError(f"{counted(rows, 'row')} of {len(columns):,} columns in {path.stat().st_size:,} bytes")
             named = any(column.path == NAME for column in columns)
             if _unpacked(path) > (8 + LONGEST_NAME * named) * rows * len(columns) + (64 << 20):
                 raise ValueError("its pages unpack to more than its rows")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from optuna.trial import Trial
 
+from tenfold.counted import counted
 from tenfold.jobs.job import Pruned
 from tenfold.progress import Advance, Ended, Epoch, Event, Step, Training, Watcher
 from tenfold.run import Run
@@ -37,7 +38,7 @@ class Reports(Watcher):
             patiently(lambda: self._trial.report(value, epoch), self._watcher)
             self._reported.add(epoch)
         if epoch == max(self._reported) and patiently(self._trial.should_prune, self._watcher):
-            raise Pruned(f"{self._monitor} {value:.4f} after {epoch} epoch{'s' * (epoch > 1)} is not among the best")
+            raise Pruned(f"{self._monitor} {value:.4f} after {counted(epoch, 'epoch')} is not among the best")
 
 
 class Quiet(Watcher):

@@ -12,6 +12,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from tenfold.counted import counted
 from tenfold.errors import RunError
 from tenfold.evaluation.metrics import metric
 from tenfold.recipe import Recipe
@@ -64,7 +65,7 @@ def best_of(found: Sequence[Mapping[str, Any]], by: str) -> dict[str, Any] | Non
 def commonest_reason(found: Sequence[Mapping[str, Any]]) -> str:
     """Why trials ended without a value: the most frequent reason, and how many trials had it."""
     (reason, count), = Counter(row["reason"] for row in found).most_common(1)
-    return f"{reason} ({count} of {len(found)} trials)"
+    return f"{reason} ({count} of {counted(len(found), 'trial')})"
 
 
 def write(trials: Trials, verdict: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -84,8 +85,9 @@ def write(trials: Trials, verdict: Mapping[str, Any] | None = None) -> dict[str,
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         write_whole(trials.folder / FILE, text, ELSEWHERE)
         if best is not None:
-            head = (f"# The best of {len(found)} trials that began from {plan.start.name} ({trials.folder.name}, trial "
-                    f"{best['number']}),\n# chosen by {plan.by} {plan.chosen_on}: {best['value']:.6g}.\n\n")
+            head = (f"# The best of {counted(len(found), 'trial')} that began from {plan.start.name} "
+                    f"({trials.folder.name}, trial {best['number']}),\n# chosen by {plan.by} {plan.chosen_on}: "
+                    f"{best['value']:.6g}.\n\n")
             recipe, kept = tuned(trials, best), trials.data
             recipe = recipe if kept is None else recipe.replace({"data.source": kept})  # of images given in Python
             write_whole(trials.folder / BEST, head + recipe.dumps(), ELSEWHERE)

@@ -21,6 +21,7 @@ from typing import Any, Self
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from tenfold.counted import counted
 from tenfold.data.dataset import Dataset
 from tenfold.errors import DivergedError, RecipeError, RunError, StorageError, first_line
 from tenfold.interrupt import Interrupt
@@ -154,7 +155,7 @@ class Trials:
         patiently(lambda: trial.set_user_attr("deaths", (epochs, deaths)), self.watcher)
         if deaths < MOST_DEATHS:
             return None
-        reason = f"its process died {deaths} times after {epochs} epoch{'s' * (epochs != 1)}; memory may be short"
+        reason = f"its process died {deaths} times after {counted(epochs, 'epoch')}; memory may be short"
         for run in runs:
             if _recorded(run) is State.RUNNING:
                 run.write_status(State.FAILED, reason, epochs=_epochs(run))

@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 
 from tenfold import machine
 from tenfold.arguments import whole
+from tenfold.counted import counted
 from tenfold.data.dataset import Dataset
 from tenfold.data.given.values import Data
 from tenfold.data.kept import GIVEN
@@ -114,7 +115,8 @@ def tune(
         check_reachable(storage)
     folder = directory(Path(runs), name, plan, new)
     if (before := read(folder)) and before["winner"]:
-        watcher.notice(f"{folder} is finished after {len(before['trials'])} trials; --new begins another search")
+        watcher.notice(f"{folder} is finished after {counted(len(before['trials']), 'trial')}; --new begins "
+                       "another search")
         if not page_is_current(folder):  # the process was killed before it wrote the page
             write_page(folder, before)
         return Found(folder, before, folder / BEST, folder / PAGE)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.counted import counted
 from tenfold.errors import StorageError
 from tenfold.storage import room
 from tenfold.storage.files import ELSEWHERE, put_in_place, storing, write_whole
@@ -110,8 +111,8 @@ class StoredArray:
         need = math.prod(self.shape) * self.dtype.itemsize - room.allocated(self._part)
         free = room.free(self.path.parent)
         if free < need + SPARE and need > 0:
-            raise StorageError(f"can't write {self.path}: {self.shape[0] - done:,} of {self.shape[0]:,} rows are "
-                               f"missing and take {need:,} bytes; {free:,} are free: free some space there or "
+            raise StorageError(f"can't write {self.path}: {self.shape[0] - done:,} of {counted(self.shape[0], 'row')} "
+                               f"are missing and take {need:,} bytes; {free:,} are free: free some space there or "
                                f"{self.advice}")
         out = np.lib.format.open_memmap(self._part, "r+" if done else "w+", self.dtype, None if done else self.shape)
         try:

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tenfold import csvfile
+from tenfold.counted import counted
 
 UNLIMITED_WIDTH = 10_000  # columns, for files and pipes
 TEXT_COLUMNS = ("model", "tied", "better", "than")  # columns of a comparison that hold text; the others hold numbers
@@ -71,7 +72,7 @@ def age(seconds: float) -> str:
     for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= length:
             count = int(seconds // length)
-            return f"{count} {unit}{'s' * (count > 1)} ago"
+            return f"{counted(count, unit)} ago"
     return "just now"
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
+from tenfold.counted import counted
 from tenfold.data.images import printable
 from tenfold.terminal.console import age, show, table_of, width
 
@@ -102,10 +103,10 @@ def print_dataset(dataset: Dataset, summary: Mapping[str, Any], png: Path | None
     """Print counts per class and split, pixel statistics, the source of each split, and where the examples are."""
     splits = dataset.splits()
     height, width, channels = dataset.shape
-    show(f"[bold]{escape(dataset.name)}[/bold]  {len(dataset.classes)} classes, "
-           f"{height}×{width} pixels, {channels} channel{'s' if channels > 1 else ''}")
+    show(f"[bold]{escape(dataset.name)}[/bold]  {counted(len(dataset.classes), 'class')}, "
+           f"{height}×{width} pixels, {counted(channels, 'channel')}")
     for name, split in splits.items():
-        show(f"  {name}: {len(split):,} images ({escape(split.describe())})")
+        show(f"  {name}: {counted(len(split), 'image')} ({escape(split.describe())})")
     table = table_of("class", *(f">{name}" for name in splits))
     for label in dataset.classes:
         table.add_row(escape(label), *(f"{summary['splits'][name]['counts'][label]:,}" for name in splits))

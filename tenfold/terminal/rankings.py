@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
+from tenfold.counted import counted
 from tenfold.terminal.console import age, show, show_fitted, table_of
 
 if TYPE_CHECKING:  # imported on use: `tenfold predict` needs none of them
@@ -34,7 +35,8 @@ def print_over_seeds(row: Row) -> None:
     from tenfold.comparison.leaderboard import FEW_SEEDS
     from tenfold.comparison.tables import seed_table
 
-    over = f"{row.folds} folds, {row.test['count']:,} images" if row.folds else f"{len(row.runs)} seeds, test split"
+    over = f"{row.folds} folds, {counted(row.test['count'], 'image')}" if row.folds else \
+        f"{counted(len(row.runs), 'seed')}, test split"
     show(f"\n[bold]{escape(row.model)} over {over}[/bold]")
     header, body = seed_table(row)
     table = table_of(*header)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
+from tenfold.counted import counted
 from tenfold.data.images import printable
 from tenfold.registry import METRICS
 from tenfold.terminal.console import show, show_fitted, table_of
@@ -41,7 +42,7 @@ def print_results(run: Run) -> None:
         known = SplitRecord(scored.get("data") or described.get(split.removesuffix("_tta"), {}))
         of = f" of {known.expected:,}" if known.expected else ""
         part = f"{of}: PARTIAL" if known.partial else ""
-        show(f"[dim]{escape(split)}: {known.count:,} images{part} ({escape(known.source)})[/dim]")
+        show(f"[dim]{escape(split)}: {counted(known.count, 'image')}{part} ({escape(known.source)})[/dim]")
         for note in [*scored.get("notes", []), *facts.seen_in_training(inspection, split)]:
             show(f"[yellow]{escape(split)}: {escape(note)}[/yellow]")
     show(f"report  {escape(str(run.path / 'report.html'))}")
@@ -55,8 +56,8 @@ def print_first_verdict(run: Run, data: str, overrides: Sequence[str] = ()) -> N
     metrics, dataset = run.metrics(), run.environment()["dataset"]
     split = "test" if "test" in metrics else "validation"
     of, classes = metrics[split], dataset["classes"]
-    show(f"accuracy  [bold]{metric('accuracy').text(of['accuracy'])}[/bold] on {of['count']:,} {split} images in "
-         f"{len(classes):,} classes")
+    show(f"accuracy  [bold]{metric('accuracy').text(of['accuracy'])}[/bold] on "
+         f"{counted(of['count'], f'{split} image')} in {counted(len(classes), 'class')}")
     for number, (count, true, predicted) in enumerate(_confused(of["confusion_matrix"])[:CONFUSED]):
         pair = f"{escape(classes[true])} predicted as {escape(classes[predicted])}"
         show(f"{'' if number else 'confused':<10}{pair}: {count:,} of {sum(of['confusion_matrix'][true]):,}")
@@ -134,7 +135,8 @@ def print_predictions(predictions: Sequence[Prediction]) -> None:
         table.add_row(escape(printable(prediction.name)) + " *" * prediction.unlike, *cells)
     show(table)
     if any(prediction.unlike for prediction in predictions):
-        show("[dim]* unlike the training images in brightness or contrast: the probabilities may mean nothing[/dim]")
+        meaningless = "the probabilities, and the decision," if decided else "the probabilities"
+        show(f"[dim]* unlike the training images in brightness or contrast: {meaningless} may mean nothing[/dim]")
 
 
 def print_explanation(explanation: Explanation) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tenfold.counted import are, counted
 from tenfold.data.dataset import Dataset
 from tenfold.data.familiar import pixel_ranges
 from tenfold.errors import DivergedError, UsageError
@@ -188,8 +189,8 @@ def _check_batch_sizes(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> No
     for key, size in (("train.batch_size", recipe.train.batch_size),
                       ("train.head.batch_size", head.batch_size if head else 0)):
         if size > count:
-            watcher.notice(f"{key} is {size:,}, but there are only {count:,} training images: each step uses all of "
-                           "them")
+            watcher.notice(f"{key} is {size:,}, but there {are(count)} only {counted(count, 'training image')}: each "
+                           "step uses all of them")
 
 
 def _warn_of_large_cutout(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from tenfold.counted import counted
 from tenfold.data.dataset import Dataset, Split
 from tenfold.data.location import feature_root
 from tenfold.errors import UsageError
@@ -130,7 +131,7 @@ def _report_progress(count: int, watcher: Watcher) -> Callable[[int], None]:
     def progress(done: int) -> None:
         nonlocal started
         if done and not started:
-            watcher.notice(f"features: continuing after {done:,} of {count:,} images")
+            watcher.notice(f"features: continuing after {done:,} of {counted(count, 'image')}")
         started = True
         watcher.on(Advance("features", done, count, "images"))
 

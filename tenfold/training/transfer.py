@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tenfold.counted import counted
 from tenfold.data.dataset import Dataset
 from tenfold.machine import configure
 from tenfold.models import backbone, weights
@@ -115,7 +116,7 @@ def train(
         if resume is not None and resume.position.phase > number:
             continue
         watcher.notice(f"phase {number + 1} of {len(plan)}: {_description(recipe, phase)}, at most "
-                       f"{phase.section.epochs:,} epochs")
+                       f"{counted(phase.section.epochs, 'epoch')}")
         if phase.cached and cached is None:
             cached = features.dataset_features(feature_network(model), recipe, dataset, watcher)
         phase_features = cached if phase.cached else None

@@ -36,7 +36,7 @@ def test_images_are_dropped_and_relabelled_and_named(photos: Dataset, tmp_path: 
     assert "0/digit-0.png" not in by_name(cleaned)
     assert by_name(cleaned)["1/digit-1.png"] == ("3", "train")
     assert left_out(cleaned)["0/digit-0.png"] == "dropped by decisions.csv"
-    assert cleaned.notes[-1] == "decisions.csv: 1 images dropped, 1 relabelled (1/digit-1.png)"
+    assert cleaned.notes[-1] == "decisions.csv: 1 image dropped, 1 relabelled (1/digit-1.png)"
     assert cleaned.fingerprint() != photos.fingerprint()
     assert by_name(photos)["1/digit-1.png"] == ("1", "train")
 
@@ -70,7 +70,7 @@ def test_numbers_stay_those_of_the_source(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    ("0/no.png,drop,\n", r"1 of 1 rows name images that photos does not have \(0/no.png\); expected names such as 0/"),
+    ("0/no.png,drop,\n", r"1 of 1 row names images that photos does not have \(0/no.png\); expected names such as 0/"),
     ("0/digit-0.png,burn,\n", "line 2: received the decision 'burn'; expected keep, drop or relabel"),
     ("0/digit-0.png,relabel,\n", "line 2: received relabel without a label"),
     ("0/digit-0.png,relabel,cat\n", "0/digit-0.png: unknown class 'cat'"),

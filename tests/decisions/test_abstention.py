@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.stats import beta, binom
 
-from tenfold.decisions.abstention import CERTAINTY, allowed_errors, curve, fewest, fit, most
+from tenfold.decisions.abstention import CERTAINTY, allowed_errors, curve, fewest, fit, highest, refusal
 
 
 def drawn(rng: np.random.Generator, count: int, honest: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -52,13 +54,30 @@ def test_the_rule_counts_what_it_accepts(rng):
 
 def test_too_few_images_support_nothing_and_say_how_many_would():
     assert [fewest(accuracy) for accuracy in (0.5, 0.9, 0.99, 0.999)] == [5, 29, 299, 2995]
-    assert [most(images) for images in (0, 5, 29, 299, 2995)] == [0, 0.549, 0.901, 0.99, 0.999]
     sure = np.linspace(0.9, 1, 298)
     found = fit(sure, np.ones(298, bool), 0.99)
     assert (found.threshold, found.needed) == (None, 299)
     assert fit(np.linspace(0.9, 1, 299), np.ones(299, bool), 0.99).threshold == 0.0
     assert fit(np.zeros(0), np.zeros(0, bool), 0.9).threshold is None
     assert fit(np.full(500, 0.7), np.arange(500) % 2 == 0, 0.9).threshold is None  # one tie, half of it wrong
+
+
+@pytest.mark.parametrize(("count", "honest"), [(40, 1.0), (300, 1.0), (200, 0.9)])
+def test_a_refused_accuracy_comes_with_the_highest_that_is_supported(rng, count, honest):
+    confidence, correct = drawn(rng, count, honest)
+    refused = fit(confidence, correct, 0.999)
+    assert refused.threshold is None
+    assert fit(confidence, correct, refused.supported).threshold is not None
+    for asked in range(round(1000 * refused.supported) + 1, 1000):
+        assert fit(confidence, correct, asked / 1000).threshold is None
+    assert f"; the highest that is supported is {100 * refused.supported:g} %: `tenfold calibrate RUN --accuracy " \
+        f"{refused.supported:g}`" in refusal(dataclasses.asdict(refused))
+
+
+def test_the_highest_accuracy_without_errors_follows_from_the_number_of_images():
+    found = [highest(np.linspace(0.9, 1, images), np.ones(images, bool)) for images in (0, 1, 5, 29, 299, 2995, 9000)]
+    assert found == [0, 0.05, 0.549, 0.901, 0.99, 0.999, 0.999]
+    assert highest(np.linspace(0.5, 1, 50), np.zeros(50, bool)) == 0
 
 
 def test_a_threshold_is_tested_where_one_more_error_is_allowed():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,8 +52,13 @@ def test_rules_come_back_from_the_facts_of_a_model(unknowns):
 def test_rules_say_what_they_lack():
     assert rules().cautions() == []
     caution, = rules(None).cautions()
-    assert caution.startswith("no answer is accepted: 40 calibration images can't support an accuracy of 95 % (at most "
-                              "92.7 %, if all their answers are right; 19 more are needed); ")
+    refused = ("no answer is accepted: 40 calibration images can't support an accuracy of 95 % (it needs at least 19 "
+               "more)")
+    assert caution == f"{refused}; `tenfold calibrate RUN --accuracy` fits a lower one"
+    highest = "; the highest that is supported is 91 %: `tenfold calibrate RUN --accuracy 0.91`"
+    for supported, advice in ((0.91, highest), (0.0, ", nor any other")):
+        accepting = replace(rules(None).accepting, supported=supported)
+        assert replace(rules(), accepting=accepting).cautions() == [f"{refused}{advice}"]
     fitted = {"split": "validation", "images": 5, "reason": "it is void"}
     void, sets = Rules(fitted, 1.0, [], {0.9: 9}, rules().accepting, None).cautions()
     assert void == "it is void"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -97,6 +98,51 @@ def test_levels_and_accuracy_are_fitted_on_request(run: Run) -> None:
     assert facts["accepted"] == open_export(run.path / "exports" / "model.onnx").facts["decisions"]["accepted"]
     np.testing.assert_array_equal(open_predictor(run, "keras").predict(np.zeros((1, 8, 8, 1), np.uint8)), before)
     assert jobs.calibrate(run)["accepted"]["accuracy"] >= 0.9
+
+
+class Killed(BaseException):
+    """Ends a calibration before a write, as the end of its process would."""
+
+
+@pytest.mark.parametrize("before", ["model.keras", "decisions.json", "exports/model.onnx"])
+def test_a_killed_calibration_leaves_no_parts_that_disagree(run: Run, monkeypatch: pytest.MonkeyPatch,
+                                                            before: str) -> None:
+    blank = np.zeros((1, 8, 8, 1), np.uint8)
+    (run.path / "exports" / "model.html").write_text("with the former rules")
+    replace = os.replace
+
+    def killed(source: Path, target: Path) -> None:
+        if str(target) == str(run.path / before):
+            raise Killed
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(Killed):
+        jobs.calibrate(run, accuracy=0.85)
+    monkeypatch.undo()
+    interrupted = before in ("model.keras", "decisions.json")
+    assert run.has("decisions.json") is not interrupted
+    assert not run.has("report.html")
+    cautions = tenfold.predict(run, blank).rule_cautions
+    assert any(f"fit them again with `tenfold calibrate {run.path}`" in each for each in cautions) is interrupted
+    _check_agreement(run)
+    jobs.calibrate(run, accuracy=0.85)
+    _check_agreement(run)
+    assert run.has("decisions.json")
+    assert run.has("report.html")
+    assert run.has("exports/model.onnx")
+    assert tenfold.predict(run, blank).rule_cautions == []
+
+
+def _check_agreement(run: Run) -> None:
+    """Every part of a run that holds decision rules holds those of its model."""
+    facts = modelfile.facts(run.path / "model.keras")
+    if run.has("decisions.json"):
+        found = {key: value for key, value in run.decisions().items() if key != "tested"}
+        assert found == Rules.read(facts).to_dict(arrays=False)
+    assert {path.name for path in (run.path / "exports").glob("*")} <= {"model.onnx", "model.onnx.json"}
+    if run.has("exports/model.onnx"):
+        assert open_export(run.path / "exports" / "model.onnx").facts["decisions"] == facts["decisions"]
 
 
 @pytest.mark.parametrize(("values", "reason"), [

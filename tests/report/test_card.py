@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 
 import pytest
-from made_runs import DIGITS, digits, environment, material, run_of
+from made_runs import DIGITS, decided, digits, environment, material, run_of
 
 from tenfold.report import Material
 from tenfold.report.card import card, code, line
+from tenfold.report.decisions import of_card
 
 HOSTILE = ("<script>alert(1)</script>", "a | b", "*bold* [x](y)\nnew", "---")
 
@@ -59,6 +62,41 @@ def test_the_sections_show_the_facts_of_the_run(tmp_path, made):
     assert "| Accuracy | " in text
     assert "\n\n\n" not in text
     assert "None" not in text
+
+
+def test_the_decision_rules_are_stated_with_what_they_keep(tmp_path):
+    made = decided(material(*digits(1200), DIGITS, skill=4.0))
+    tested, images = made.decisions["tested"], made.decisions["fitted"]["images"]
+    text = card(run := run_of(tmp_path, made), made, run.status())
+    _, section = text.split("\n## Decision Rules\n")
+    rows = dict(re.findall(r"^- \*\*(.*):\*\* (.*)$", section.split("\n## ")[0], re.MULTILINE))
+    assert list(rows) == ["Fitted on", "Guaranteed", f"On {tested['images']} test images", "Not guaranteed"]
+    assert rows["Fitted on"] == f"{images} images of the validation split, which chose nothing else"
+    assert "accepted answers to further images of the same kind are at least 90 % accurate, " in rows["Guaranteed"]
+    assert "prediction sets at 90 % and 95 % hold the true class of at least as many" in rows["Guaranteed"]
+    covered, = (each["coverage"] for each in tested["sets"]
+                if (each["level"], each["method"], each["by_class"]) == (0.95, "lac", False))
+    judged = rows[f"On {tested['images']} test images"]
+    for entry, words in ((tested["accepted"], "of the answers are accepted"),
+                         (tested["accepted_accuracy"], "of these are right"), (covered, "with")):
+        value, low, high = (f"{100 * entry[key]:.1f}" for key in ("value", "low", "high"))
+        assert re.search(rf"{value} % \\\[{low}, {high}\\\],? {words}", judged)
+    assert "images from elsewhere" in rows["Not guaranteed"]
+    assert "## Decision Rules" not in card(run, replace(made, decisions={}), run.status())
+
+
+def test_rules_without_calibration_images_or_over_folds_are_stated_as_weaker():
+    made = decided(material(*digits(1200), DIGITS, skill=4.0)).decisions
+    void = dict(of_card({**made, "fitted": {"split": "validation", "images": 1, "reason": "it is void"}}))
+    assert (void["Fitted on"], void["Guaranteed"]) == ("1 image of the validation split", "nothing")
+    assert void["Not guaranteed"].startswith("it is void; ")
+    sets = [{"level": 0.95, "method": "lac", "promised": 0.876}]
+    folds = dict(of_card({**made, "fitted": {"split": "folds", "images": 60, "reason": ""}, "folds": {"sets": sets},
+                          "accepted": {**made["accepted"], "threshold": None}}))
+    assert folds["Guaranteed"].startswith("prediction sets at 95 % hold the true class of at least 87 % of further ")
+    assert folds["Accepted answers"].startswith("none: ")
+    assert folds["Not guaranteed"].startswith("the accuracy of accepted answers; ")
+    assert of_card({}) == []
 
 
 def test_a_run_that_was_not_scored_has_a_card_without_results(tmp_path):

@@ -37,13 +37,12 @@ def test_the_sentences_say_what_is_void_or_refused(made):
     accepted = made.decisions["accepted"]
     weak = {**made.decisions, "fitted": {"split": "validation", "images": 12, "reason": "it is void"}, "unknown": None,
             "unknown_refused": "12 images are few", "refused": [{"level": 0.95, "needed": 19}],
-            "accepted": {**accepted, "threshold": None, "images": 12, "needed": 29}}
+            "accepted": {**accepted, "threshold": None, "images": 12, "needed": 29, "supported": 0.779}}
     del weak["tested"]
     assert sentences(weak) == [
         "Nothing below is guaranteed: it is void.",
-        "No answer is accepted: 12 calibration images can't support an accuracy of 90 %. At least 17 more are needed; "
-        "these support 77.9 % at most, if all their answers are right. `tenfold calibrate RUN --accuracy` fits a lower "
-        "one.",
+        "No answer is accepted: 12 calibration images can't support an accuracy of 90 % (it needs at least 17 more); "
+        "the highest that is supported is 77.9 %: `tenfold calibrate RUN --accuracy 0.779`.",
         "No image is called unknown: 12 images are few.",
         "Prediction sets at 95 % need 19 calibration images; there are 12."]
     assert sentences({}) == []

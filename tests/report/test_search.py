@@ -10,7 +10,7 @@ import pytest
 from tenfold.registry import PLOTS
 from tenfold.report.plots import Material, draw_all
 from tenfold.report.plots.search import best_so_far, position, search_history
-from tenfold.report.search import cautions, counted, page, table, verdict
+from tenfold.report.search import cautions, outcomes, page, table, verdict
 from tenfold.search.importance import importance
 
 SPACE = {"train.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}, "model.dropout": {"low": 0.0, "high": 0.5},
@@ -72,7 +72,7 @@ def test_importance_finds_the_key_that_matters() -> None:
 
 def test_the_verdict_says_what_was_chosen_and_how_honest_its_score_is() -> None:
     facts = dict(verdict(results()))
-    assert facts["trials"] == counted(results()) == "24 trials: 16 finished, 8 pruned"
+    assert facts["trials"] == outcomes(results()) == "24 trials: 16 finished, 8 pruned"
     assert facts["accuracy, validation"].endswith("the best of 24")
     assert facts["accuracy, test"] == "81.0 % [79.0, 83.0], 2 new seeds"
     assert facts["optimism"].startswith("+5.0 points [+1.0, +9.0]")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.counted import counted
 from tenfold.data.fitting import fitted
 from tenfold.data.images import image_files, pillow_pixels, read_image
 from tenfold.data.source import Shape
@@ -100,5 +101,5 @@ def kind_of(value: Any) -> str:
         return f"an array {str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
     if isinstance(value, list | tuple):
         first = f" (the first: {kind_of(value[0])})" if value else ""
-        return f"a {type(value).__name__} of {len(value):,} values{first}"
+        return f"a {type(value).__name__} of {counted(len(value), 'value')}{first}"
     return type_of(value)

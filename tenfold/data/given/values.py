@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tenfold.counted import counted
 from tenfold.data.dataset import Dataset, Provenance, Split
 from tenfold.data.fitting import fitted
 from tenfold.data.given.image import is_array, kind_of, read
@@ -158,8 +159,8 @@ def _labelled(value: Any, name: str, pair: tuple[str, str] = ("the images", "the
             x = np.stack([np.asarray(each) for each in x])
     labels = _flat_labels(y)
     if len(labels) != len(x):
-        raise DataError(f"{name}: received {len(x):,} images and {len(labels):,} labels; expected a label for each "
-                        "image")
+        raise DataError(f"{name}: received {counted(len(x), 'image')} and {counted(len(labels), 'label')}; expected a "
+                        "label for each image")
     return Labelled(name, len(x), lambda i: (x[i], labels[i]), np.asarray(x) if is_array(x) else None, labels)
 
 
@@ -279,8 +280,9 @@ def _check_none_is_missing(labels: Any) -> None:
     listed = list(labels)
     missing = [i for i, label in enumerate(listed) if label is None or (isinstance(label, float) and label != label)]
     if missing:
-        raise DataError(f"labels: received {listed[missing[0]]} for {len(missing):,} of {len(listed):,} images, first "
-                        f"for image {missing[0]}; expected a label for each image: leave out images without one")
+        raise DataError(f"labels: received {listed[missing[0]]} for {len(missing):,} of "
+                        f"{counted(len(listed), 'image')}, first for image {missing[0]}; expected a label for each "
+                        "image: leave out images without one")
 
 
 def _classes(labels: Sequence[str], names: tuple[str, ...] | None) -> tuple[tuple[str, ...], dict[str, int]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.counted import counted
 from tenfold.data.own.listing import Arrays, Listing, class_names, file_signature
 from tenfold.data.own.places import path_name
 from tenfold.errors import DataError
@@ -102,14 +103,15 @@ def to_labels(where: str, values: np.ndarray, count: int) -> list[str]:
     """Labels as text. Raises DataError if there is not one for each image."""
     values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     if values.ndim != 1 or values.dtype.kind not in "iufUSb" or len(values) != count:
-        raise DataError(f"{where} is {values.dtype} {list(values.shape)}; expected {count:,} labels, one an image")
+        raise DataError(f"{where} is {values.dtype} {list(values.shape)}; expected {counted(count, 'label')}, one an "
+                        "image")
     if values.dtype.kind == "f":
         if not (np.isfinite(values).all() and (values == np.floor(values)).all()):
             raise DataError(f"{where} holds labels that are no whole numbers; expected whole numbers or texts")
         values = values.astype(np.int64)
     labels = [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values.tolist()]
     if "" in labels:
-        raise DataError(f"{where} has no label for {labels.count(''):,} of {count:,} images, first for image "
+        raise DataError(f"{where} has no label for {labels.count(''):,} of {counted(count, 'image')}, first for image "
                         f"{labels.index('')}; expected a label for each image")
     return labels
 
@@ -128,5 +130,5 @@ def _classes(path: Path, arrays: Mapping[str, Any], labels: Sequence[str]) -> tu
     wrong = sorted({label for label in labels if not (label.isdecimal() and int(label) < len(names))})
     if wrong:
         raise DataError(f"{path}: received the label {wrong[0]!r}; expected 0 to {len(names) - 1}, as it has "
-                        f"{len(names)} class names")
+                        f"{counted(len(names), 'class name')}")
     return tuple(names), np.array(labels, np.int64)

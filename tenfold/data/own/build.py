@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from tenfold.counted import counted
 from tenfold.data.dataset import SPLITS, Dataset, LeftOut, Provenance, Split
 from tenfold.data.images import printable
 from tenfold.data.own.decoding import Coloured, Decoded, Look, decode, look
@@ -98,15 +99,14 @@ def _order(listing: Listing, decoded: Decoded) -> np.ndarray:
     readable = [i for i in range(len(listing)) if i not in decoded.unread]
     if not readable:
         first = next(iter(decoded.unread.values()))
-        raise DataError(f"{listing.words}: none of its {len(listing):,} images can be read (the first: {first.name}: "
-                        f"{first.reason})")
+        raise DataError(f"{listing.words}: none of its {counted(len(listing), 'image')} can be read (the first: "
+                        f"{first.name}: {first.reason})")
     return np.array(sorted(readable, key=lambda i: (listing.labels[i], natural(listing.names[i]))), np.int64)
 
 
 def _split(listing: Listing, decoded: Decoded, rows: np.ndarray, groups: np.ndarray | None,
            left_out: Sequence[LeftOut]) -> Split:
-    files = "1 file" if len(left_out) == 1 else f"{len(left_out):,} files"
-    words = listing.words + (f", {files} left out" if left_out else "")
+    words = listing.words + (f", {counted(len(left_out), 'file')} left out" if left_out else "")
     images = View(decoded.images, rows)
     split = Split(images, listing.labels[rows], Provenance(words),
                   names=tuple(printable(listing.names[i]) for i in rows))

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tenfold.counted import counted
 from tenfold.data.dataset import LeftOut
 from tenfold.data.fitting import fitted
 from tenfold.data.images import image_header, printable, read_image
@@ -84,7 +85,8 @@ def look(listing: Listing) -> Look:
         except ImageError as error:
             reason = reason or f"{printable(listing.names[number])}: {error}"
     if not shapes:
-        raise DataError(f"{listing.words}: none of its {len(listing):,} images can be read (the first: {reason})")
+        raise DataError(f"{listing.words}: none of its {counted(len(listing), 'image')} can be read (the first: "
+                        f"{reason})")
     return Look(int(np.median([max(shape[:2]) for shape in shapes])), all(shape[2] == 1 for shape in shapes))
 
 
@@ -106,8 +108,8 @@ def decode(listing: Listing, shape: Shape, resize: Resize, watcher: Watcher, onl
     if only_grey and known:
         raise Coloured
     if found is None:
-        watcher.notice(f"decoding {len(listing):,} images of {listing.words} to {shape[0]}×{shape[1]}, once, into "
-                       f"{image_root()}")
+        watcher.notice(f"decoding {counted(len(listing), 'image')} of {listing.words} to {shape[0]}×{shape[1]}, once, "
+                       f"into {image_root()}")
     block = max(1, min(BLOCK, BLOCK_BYTES // int(np.prod(shape))))
     read = partial(_pixels, shape=shape, resize=resize, only_grey=only_grey)
     try:

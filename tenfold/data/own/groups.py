@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tenfold.counted import are, counted
 from tenfold.data.own.decoding import Decoded
 from tenfold.data.own.kept_bursts import kept_bursts
 from tenfold.data.own.listing import Listing, some
@@ -49,8 +50,9 @@ def find_groups(
     together = sizes[sizes > 1]
     if not len(together):
         return None, ""
-    return groups, (f"bursts: {together.sum():,} of {len(train):,} images are nearly identical to others; they are "
-                    f"kept together in {len(together):,} groups (data.group=none takes each image on its own)")
+    return groups, (f"bursts: {together.sum():,} of {counted(len(train), 'image')} are nearly identical to others; "
+                    f"they are kept together in {counted(len(together), 'group')} (data.group=none takes each image on "
+                    "its own)")
 
 
 def burst_groups(images: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -132,4 +134,7 @@ def _by_pattern(listing: Listing, order: np.ndarray, pattern: str) -> tuple[np.n
     groups[order] = [distinct[name] for name in names]
     count = len(distinct) - len(missing)
     words = f"groups: {count:,} by the pattern {pattern!r}, each kept in one split"
-    return groups, words + (f"; {len(missing):,} images match no group ({some(missing)})" if missing else "")
+    if missing:
+        verb = are(len(missing), "matches", "match")
+        words += f"; {counted(len(missing), 'image')} {verb} no group ({some(missing)})"
+    return groups, words

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tenfold.counted import counted
 from tenfold.data.dataset import Dataset
 from tenfold.data.images import printable
 from tenfold.data.own.build import own_dataset
@@ -155,7 +156,7 @@ def _download(address: Address, access: Access) -> list[Path]:
         pass
     if not access.fetch:
         raise _missing(address)
-    access.watcher.notice(f"downloading {len(names):,} files of {address}")
+    access.watcher.notice(f"downloading {counted(len(names), 'file')} of {address}")
     with _asking(address):
         folder = api.snapshot_download(
             address.repository, repo_type="dataset", revision=address.revision, allow_patterns=patterns,
@@ -179,7 +180,7 @@ def _chosen(address: Address, names: list[str]) -> list[str]:
         return found.get("default") or next(iter(found.values()))
     known = [name for name in found if name]
     received = f"received the configuration {printable(address.configuration)!r}" if address.configuration else \
-        f"it has {len(known):,} configurations"
+        f"it has {counted(len(known), 'configuration')}"
     example = replace(address, configuration=known[0]) if known else replace(address, configuration="")
     raise UsageError(f"{replace(address, revision='')}: {received}; expected one of "
                      f"{printable(', '.join(known[:12])) or 'none'}, as in {replace(example, revision='')}")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.counted import are, counted
 from tenfold.data.own.listing import some
 from tenfold.errors import DataError, UsageError, first_line, unknown
 
@@ -97,14 +98,14 @@ def _geometry(path: Path, count: int) -> tuple[int, int]:
         side = math.isqrt(count // channels)
         if side * side * channels == count:
             return side, channels
-    raise DataError(f"{path}: received {count:,} columns of pixels; expected a square number of them (784 for 28×28), "
-                    "or three times one")
+    raise DataError(f"{path}: received {counted(count, 'column')} of pixels; expected a square number of them (784 for "
+                    "28×28), or three times one")
 
 
 def _texts(path: Path, column: Any) -> list[str]:
     texts = ["" if text is None else text.strip() for text in column.to_pylist()]
     missing = [f"row {i + 1}" for i, text in enumerate(texts) if not text]
     if missing:
-        raise DataError(f"{path}: {len(missing):,} of {len(texts):,} rows have no label ({some(missing)}); add the "
-                        "labels or remove the rows")
+        raise DataError(f"{path}: {len(missing):,} of {counted(len(texts), 'row')} {are(len(missing), 'has', 'have')} "
+                        f"no label ({some(missing)}); add the labels or remove the rows")
     return texts

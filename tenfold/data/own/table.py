@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tenfold.counted import are, counted
 from tenfold.data.dataset import Dataset, LeftOut
 from tenfold.data.images import SUFFIXES, printable
 from tenfold.data.own.build import own_dataset
@@ -102,12 +103,14 @@ def _list_paths(path: Path, delimiter: str, header: Sequence[str], section: Data
     labels = [row[columns.label].strip() for row in rows]
     missing = [cell for cell, label in zip(cells, labels, strict=True) if label.lower() in NO_LABEL]
     if missing:
-        raise DataError(f"{path}: {len(missing):,} of {len(rows):,} rows have no label in the column "
-                        f"{header[columns.label]!r} ({some(missing)}); add the labels or remove the rows")
+        raise DataError(f"{path}: {len(missing):,} of {counted(len(rows), 'row')} "
+                        f"{are(len(missing), 'has', 'have')} no label in the column {header[columns.label]!r} "
+                        f"({some(missing)}); add the labels or remove the rows")
     unnamed = [f"row {i + 1}" for i, cell in enumerate(cells) if not cell]
     if unnamed:
-        raise DataError(f"{path}: {len(unnamed):,} of {len(rows):,} rows have no path in the column "
-                        f"{header[columns.path]!r} ({some(unnamed)}); add the paths or remove the rows")
+        raise DataError(f"{path}: {len(unnamed):,} of {counted(len(rows), 'row')} "
+                        f"{are(len(unnamed), 'has', 'have')} no path in the column {header[columns.path]!r} "
+                        f"({some(unnamed)}); add the paths or remove the rows")
     splits = _splits(path, header, rows, columns.split)
     left_out, kept = _repeated(path, cells, labels)
     classes = class_names([labels[i] for i in kept], str(path))
@@ -119,8 +122,8 @@ def _list_paths(path: Path, delimiter: str, header: Sequence[str], section: Data
     for i, file in enumerate(files):
         (present if _exists(file) else absent).append(i)
     if not present:
-        raise DataError(f"{path}: none of its {len(files):,} images exists ({some(names)}); expected paths relative to "
-                        f"{columns.root}")
+        raise DataError(f"{path}: none of its {counted(len(files), 'image')} exists ({some(names)}); expected paths "
+                        f"relative to {columns.root}")
     left_out += [LeftOut(printable(names[i]), "there is no such file") for i in absent]
     chosen = [files[i] for i in present]
     return Listing(path_name(path), f"csv:{path}", f"the table {path}", classes, [names[i] for i in present],
@@ -142,7 +145,8 @@ def _rows(path: Path, delimiter: str, width: int) -> list[list[str]]:
         raise DataError(f"{path}: can't be read as a table: {error}; expected CSV in UTF-8") from None
     wrong = next((number for number, row in enumerate(rows, 2) if len(row) != width), None)
     if wrong:
-        raise DataError(f"{path}: line {wrong} has {len(rows[wrong - 2])} cells; expected {width}, as in line 1")
+        raise DataError(f"{path}: line {wrong} has {counted(len(rows[wrong - 2]), 'cell')}; expected {width}, as in "
+                        "line 1")
     if not rows:
         raise DataError(f"{path}: received no rows; expected a first line with the names of the columns, then a row "
                         "for each image")
@@ -231,6 +235,6 @@ def _repeated(path: Path, cells: Sequence[str], labels: Sequence[str]) -> tuple[
         else:
             torn.append(cell)
     if torn:
-        raise DataError(f"{path}: {len(torn):,} images are listed with different labels ({some(torn)}); expected one "
-                        "label for each image")
+        raise DataError(f"{path}: {counted(len(torn), 'image')} {are(len(torn))} listed with different labels "
+                        f"({some(torn)}); expected one label for each image")
     return repeated, kept

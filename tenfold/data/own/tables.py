@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.counted import are, counted
 from tenfold.data.dataset import Dataset
 from tenfold.data.encoded_table import EncodedTable, open_table, reading, values_of
 from tenfold.data.images import printable
@@ -58,8 +59,8 @@ def list_tables(files: Sequence[Path], uri: str, access: Access) -> Listing:
              for row in range(len(each))]
     missing = [name for name, text in zip(names, texts, strict=True) if text is None]
     if missing:
-        raise DataError(f"{_words(files)}: {len(missing):,} of {len(texts):,} rows have no label ({some(missing)}); "
-                        "expected one for each image")
+        raise DataError(f"{_words(files)}: {len(missing):,} of {counted(len(texts), 'row')} "
+                        f"{are(len(missing), 'has', 'have')} no label ({some(missing)}); expected one for each image")
     known = _class_names(tables[0])
     classes = known or class_names([text for text in texts if text is not None], _words(files))
     index = {name: i for i, name in enumerate(classes)} | \

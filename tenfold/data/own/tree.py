@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tenfold.counted import are, counted
 from tenfold.data.dataset import LeftOut
 from tenfold.data.images import SUFFIXES, printable
 from tenfold.data.own.listing import ROLES, class_names, natural, some
@@ -50,8 +51,8 @@ def arrange(where: str, files: Iterable[str], folders: Iterable[str], allow_empt
         raise DataError(f"{where}: the images are in no class folder (such as {some(stray[:1])}); {EXPECTED}")
     deep = [name for name, part in zip(images, inside, strict=True) if len(part) > depth]
     if deep:
-        raise DataError(f"{where}: {len(deep):,} images are in folders below the class folders ({some(deep)}); "
-                        f"{EXPECTED}")
+        raise DataError(f"{where}: {counted(len(deep), 'image')} {are(len(deep))} in folders below the class folders "
+                        f"({some(deep)}); {EXPECTED}")
     left_out += [LeftOut(printable(name), "it is in no class folder") for name in stray]
     kept = [i for i, part in enumerate(inside) if len(part) == depth]
     found = [inside[i][-2] for i in kept]

@@ -15,6 +15,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
+from tenfold.counted import counted
 from tenfold.decisions.conformal import Sets
 from tenfold.decisions.rules import KEY, LEVEL, Rules, guaranteed
 from tenfold.errors import RunError, first_line
@@ -141,7 +142,7 @@ def _ground(facts: dict[str, Any]) -> str:
 def _verdict(source: Source) -> str:
     try:
         test = source.run.metrics()["test"]
-        found = f"Test accuracy {metric('accuracy').text(test['accuracy'])} on {test['count']:,} images."
+        found = f"Test accuracy {metric('accuracy').text(test['accuracy'])} on {counted(test['count'], 'image')}."
     except (RunError, KeyError):
         found = "This model was not scored on a test split."
     if source.facts["precision"] != "int8":

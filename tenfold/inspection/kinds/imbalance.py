@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tenfold.counted import counted
 from tenfold.inspection.finding import Finding, kind
 from tenfold.inspection.subject import Subject
 from tenfold.registry import FINDINGS
@@ -23,4 +24,5 @@ def imbalance(subject: Subject) -> Iterator[Finding]:
     most, fewest = int(counts.argmax()), int(counts.argmin())
     if counts[most] >= TIMES * max(1, counts[fewest]):
         yield Finding("imbalance", (), 1 - float(counts[fewest] / counts[most]),
-                      f"{classes[most]} has {counts[most]:,} training images, {classes[fewest]} {counts[fewest]:,}")
+                      f"{classes[most]} has {counted(counts[most], 'training image')}, {classes[fewest]} "
+                      f"{counts[fewest]:,}")

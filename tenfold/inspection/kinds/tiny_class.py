@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tenfold.counted import counted
 from tenfold.inspection.finding import Finding, kind
 from tenfold.inspection.subject import Subject
 from tenfold.registry import FINDINGS
@@ -22,4 +23,4 @@ def tiny_class(subject: Subject) -> Iterator[Finding]:
         rows = np.flatnonzero(train & (subject.labels == label))
         if len(rows) < FEW:
             yield Finding("tiny_class", subject.named(rows), 1 - len(rows) / FEW,
-                          f"{name}: {len(rows):,} training images")
+                          f"{name}: {counted(len(rows), 'training image')}")

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
+from tenfold.counted import counted
 from tenfold.report.explored import Explored
 from tenfold.report.plots.grid import Cell, class_grid, draw_cells
 from tenfold.report.plots.plot import Material, plot
@@ -117,7 +118,7 @@ def explore_sizes(material: Material) -> Figure | None:
     low, high = min(width.min(), height.min()) * 0.85, max(width.max(), height.max()) * 1.18
     scale = "log" if high > 6 * low else "linear"
     axes.plot((low, high), (low, high), color=GREY, linewidth=0.8, zorder=0)
-    axes.set(title=f"{len(counts):,} sizes of {counts.sum():,} image files", xlabel="width (pixels)",
+    axes.set(title=f"{counted(len(counts), 'size')} of {counted(counts.sum(), 'image file')}", xlabel="width (pixels)",
              ylabel="height (pixels)", xscale=scale, yscale=scale, xlim=(low, high), ylim=(low, high), aspect="equal")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -164,8 +165,8 @@ def explore_map(material: Material) -> Figure | None:
     size = float(np.clip(20_000 / len(explored), 0.6, 30))
     across, down = explored.places[order].T
     axes.scatter(across, down, s=size, c=shades[explored.labels[order]], linewidths=0)
-    axes.set(title=f"{len(explored):,} images, placed by {explored.method}", xlim=(-0.02, 1.02), ylim=(1.02, -0.02),
-             aspect="equal")
+    axes.set(title=f"{counted(len(explored), 'image')}, placed by {explored.method}", xlim=(-0.02, 1.02),
+             ylim=(1.02, -0.02), aspect="equal")
     axes.set_axis_off()
     if len(explored.classes) <= COLOURED:
         for name, shade in zip(explored.classes, shades, strict=True):

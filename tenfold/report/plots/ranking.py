@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tenfold.counted import counted
 from tenfold.report.material import evaluated
 from tenfold.report.plots.plot import RANKING, Material, plot
 from tenfold.report.plots.style import GREY, INK, shorten
@@ -111,7 +112,7 @@ def _legend(axes: Axes, ranked: Sequence[RankCurve], classes: Sequence[str], mea
              for i, curve in enumerate(ranked[:NAMED])]
     rest = len(ranked) - NAMED
     if rest > 0:
-        lines.append(Line2D([], [], color=GREY, linewidth=0.6, label=f"{rest:,} classes with larger areas"))
+        lines.append(Line2D([], [], color=GREY, linewidth=0.6, label=f"{counted(rest, 'class')} with larger areas"))
     if lines:
         axes.figure.legend(handles=lines, title=measure, loc="outside lower center", ncols=2, fontsize=8,
                            handlelength=2.2)

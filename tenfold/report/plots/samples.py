@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from tenfold.counted import counted
 from tenfold.evaluation.misclassified import Guess, guesses, most_confident
 from tenfold.report.material import evaluated
 from tenfold.report.plots.grid import Cell, draw_cells
@@ -56,7 +57,8 @@ def samples(material: Material) -> Figure | None:
     cells = sample_cells(material)
     if material.samples is None or not cells:
         return None
-    return draw_cells(cells, 5, f"Training samples: {len(cells)} of {len(material.samples[1]):,} images (seed {SEED})")
+    images = counted(len(material.samples[1]), "image")
+    return draw_cells(cells, 5, f"Training samples: {len(cells)} of {images} (seed {SEED})")
 
 
 @plot("first_validation", "First validation images",
@@ -69,7 +71,7 @@ def first_validation(material: Material) -> Figure | None:
         return None
     wrong = sum(cell.wrong for cell in cells)
     right = len(cells) - wrong
-    return draw_cells(cells, 5, f"First {len(cells)} validation images: {right} correct, {wrong} wrong")
+    return draw_cells(cells, 5, f"First {counted(len(cells), 'validation image')}: {right} correct, {wrong} wrong")
 
 
 @plot("confident_errors", "Most confident errors",

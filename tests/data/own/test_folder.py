@@ -111,7 +111,7 @@ def test_a_class_may_be_called_train(tmp_path: Path, read: Read) -> None:
     ({"a.png": DOTS, "b.png": DOTS}, "the images are in no class folder"),
     ({"cat/a.png": DOTS}, "received one class, 'cat'; expected 2 to 10,000 classes"),
     ({"cat/old/a.png": DOTS, "cat/b.png": DOTS, "dog/c.png": DOTS},
-     r"1 images are in folders below the class folders \(cat/old/a.png\)"),
+     r"1 image is in folders below the class folders \(cat/old/a.png\)"),
     ({"/".join("abcdefghi") + "/x.png": DOTS, "b/y.png": DOTS}, "folders are nested more than 8 levels deep"),
     ({"cat/a.png": b"no image", "dog/b.png": b"none either"}, "none of its 2 images can be read"),
     ({"cat/a.png": DOTS, "dog/b.png": b"no image"}, "only images of 'cat' can be read"),

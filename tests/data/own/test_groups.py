@@ -115,7 +115,7 @@ def test_a_pattern_names_the_groups(tmp_path: Path, read: Read) -> None:
             for i, (image, label) in enumerate(zip(images, labels, strict=True))}
     tree["0/other.png"] = images[0]
     dataset = read(plant(tmp_path / "scans", tree), group="(patient[0-9]+)")
-    assert dataset.notes[-1] == ("groups: 15 by the pattern '(patient[0-9]+)', each kept in one split; 1 images match "
+    assert dataset.notes[-1] == ("groups: 15 by the pattern '(patient[0-9]+)', each kept in one split; 1 image matches "
                                  "no group (0/other.png)")
     homes: dict[str, set[str]] = {}
     for name, (_, split) in by_name(prepare(dataset, DataSection())).items():

@@ -89,13 +89,13 @@ def test_missing_labels_are_counted_and_named(pets: Path, read: Read) -> None:
 @pytest.mark.parametrize(("lines", "message"), [
     ((), "expected a first line with the names of the columns"),
     (("file,label",), "received no rows"),
-    (("file,label", "a.png,cat", "b.png"), "line 3 has 1 cells; expected 2"),
+    (("file,label", "a.png,cat", "b.png"), "line 3 has 1 cell; expected 2"),
     (("file,label", "e.png,cat", "f.png,dog"), r"none of the columns file, label holds paths of images \(received "),
     (("file", "a.png", "b.png"), "can't tell which column holds the labels"),
     (("file,sex,age", "a.png,f,3", "b.png,m,4"), "can't tell which column holds the labels: sex, age; choose it with"),
-    (("file,label", "a.png,cat", "b.png,dog", "a.png,dog"), r"1 images are listed with different labels \(a.png\)"),
+    (("file,label", "a.png,cat", "b.png,dog", "a.png,dog"), r"1 image is listed with different labels \(a.png\)"),
     (("file,label", "a.png,cat", "b.png,cat"), "received one class, 'cat'"),
-    (("file,label", "a.png,cat", ",dog", "b.png,dog"), r"1 of 3 rows have no path in the column 'file' \(row 2\)"),
+    (("file,label", "a.png,cat", ",dog", "b.png,dog"), r"1 of 3 rows has no path in the column 'file' \(row 2\)"),
 ])
 def test_an_unsuitable_table_is_refused_in_one_line(
     pets: Path, read: Read, lines: tuple[str, ...], message: str
