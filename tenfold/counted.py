@@ -17,4 +17,4 @@ def _plural(noun: str) -> str:
     """The regular plural, which ends the last word."""
     if noun.endswith("y") and noun[-2] not in "aeiou":
         return f"{noun[:-1]}ies"
-    return f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"
+    return f"{noun}es" if noun.endswith(("s", "x", "sh", "tch", "rch")) else f"{noun}s"

@@ -19,6 +19,7 @@ from tenfold.data.given.image import each_image, read
 from tenfold.data.given.values import Data
 from tenfold.data.images import check_given, printable
 from tenfold.data.view import Images
+from tenfold.decisions.rules import Rules
 from tenfold.errors import ImageError, MissingExtraError, RunError, UsageError
 from tenfold.evaluation import misclassified
 from tenfold.evaluation.confusion import Pair, confused_pairs, confusion_matrix
@@ -86,14 +87,14 @@ def explain(run: Run | str | Path, images: Any = (), *, most: int = 12,
 
 def _explain_images(run: Run, images: Any) -> Explanation:
     from tenfold import modelfile
-    from tenfold.evaluation.explain import grad_cam
+    from tenfold.evaluation.explain import grad_cam_of
     from tenfold.runtimes import open_predictor
 
     if not modelfile.has_convolution(run.path / "model.keras"):
         raise UsageError(f"{run.path}: its model has no convolution, so there is no Grad-CAM of images; expected a "
                          "model such as cnn2; `tenfold predict` classifies images")
-    predictor, model = open_predictor(run), run.model()
-    resize = modelfile.facts(run.path / "model.keras").get("resize", "stretch")
+    predictor, model, facts = open_predictor(run), run.model(), modelfile.facts(run.path / "model.keras")
+    resize = facts.get("resize", "stretch")
     given = list(each_image(images, predictor.shape[2]))
     classes, pictures, unread = predictor.classes, {}, []
     for number, image in enumerate(given):
@@ -104,9 +105,14 @@ def _explain_images(run: Run, images: Any) -> Explanation:
     if not pictures:
         raise ImageError("; ".join(unread))
     pixels = np.stack(list(pictures.values()))
-    p = predictor.predict(pixels)
+    try:
+        rules = Rules.read(facts)
+    except ValueError as error:
+        raise RunError(f"{run.path}: the decision rules of its model are damaged ({error}); fit them again with "
+                       f"`tenfold calibrate {run.path}`") from None
+    p = predictor.predict(pixels) if rules is None else rules.probabilities(predictor.logits(pixels))
     order = np.argsort(-p, axis=1, kind="stable")[:, :2]
-    heats = [grad_cam(model, pixels, labels) for labels in order.T]
+    heats = grad_cam_of(model, pixels, list(order.T))
     explained = [
         Explained(Guess(number, None, int(best), float(p[i, best])), pixels[i],
                   ((int(best), heats[0][i]), (int(second), heats[1][i])))

@@ -44,7 +44,7 @@ class _Name:
 
 
 def real(module: str, name: str) -> Any:
-    """What a module that may have a stand-in, which is then removed, has under a name."""
+    """The real attribute of a module, whose stand-in is removed first."""
     if isinstance(sys.modules.get(module), Later):
         del sys.modules[module]
     return getattr(importlib.import_module(module), name)

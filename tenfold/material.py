@@ -11,7 +11,7 @@ from tenfold.data.dataset import Dataset
 from tenfold.evaluation.misclassified import Explained, most_confident, named
 from tenfold.evaluation.predictions import read_predictions
 from tenfold.report.material import Material, Predicted
-from tenfold.run import Run
+from tenfold.run import Run, State
 
 EXPLAINED_ERRORS = 24  # in the report
 
@@ -22,8 +22,10 @@ def gather(run: Run, dataset: Dataset, explain: bool = True) -> Material:
     explain: also explain errors, which takes longest.
     """
     splits = {name: predicted(run, dataset, name) for name in ("validation", "test")}
+    unscored = not run.has("metrics.json") and run.status().state is not State.FINISHED
+    metrics = {} if unscored else run.metrics()
     return Material(
-        history=run.history(), classes=dataset.classes, metrics=run.metrics() if run.has("metrics.json") else {},
+        history=run.history(), classes=dataset.classes, metrics=metrics,
         samples=(dataset.train.images, dataset.train.labels), validation=splits["validation"],
         test=splits["test"], best_epoch=modelfile.facts(run.path / "model.keras")["epoch"],
         explained=_explained_errors(run, dataset, splits) if explain else (),

@@ -77,7 +77,7 @@ FLOORS: dict[str, set[str]] = {
     "overview": {"errors", "storage", "recipe", "progress", "run", "data", "models", "report", "jobs"},
     "explanation": {
         "arguments", "errors", "machine", "progress", "modelfile", "run", "data", "runtimes", "evaluation", "report",
-        "counted", "inspection", "material", "jobs",
+        "counted", "decisions", "inspection", "material", "jobs",
     },
     "elsewhere": {
         "counted", "decisions", "errors", "machine", "progress", "run", "data", "runtimes", "evaluation", "report",

@@ -18,3 +18,7 @@ def test_a_noun_fits_its_number(number: int, noun: str, text: str) -> None:
 def test_a_verb_fits_its_number() -> None:
     assert [are(number) for number in (0, 1, 2)] == ["are", "is", "are"]
     assert [are(number, "has", "have") for number in (1, 2)] == ["has", "have"]
+
+
+def test_plurals_of_words_in_ch() -> None:
+    assert [counted(2, word) for word in ("epoch", "batch", "search")] == ["2 epochs", "2 batches", "2 searches"]

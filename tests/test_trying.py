@@ -62,7 +62,7 @@ def test_five_photos_have_a_verdict_without_a_curve(photos, tmp_path):
     for path in [*photos.glob("day/[3-9].jpg"), *photos.glob("night/[2-9].jpg")]:
         path.unlink()
     printed = tried(photos, "--runs", tmp_path / "runs")
-    assert "images in 2 classes" in printed
+    assert "in 2 classes" in printed
     assert not (tmp_path / "runs" / "try-photos-1" / "learning_curve.json").exists()
 
 
@@ -101,3 +101,17 @@ def test_a_logistic_regression_has_no_epochs_to_add(photos, tmp_path):
     with pytest.raises(UsageError, match=r"a logistic regression, which has no epochs"):
         jobs.resume(run, 3)
     assert sorted(path.name for path in run.path.iterdir()) == before
+
+
+def test_a_resumed_verdict_has_its_learning_curve_too(photos, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    recipe = Recipe.from_dict(jobs.trying.try_sections(), name="try", overrides={"model.image_size": 32})
+    with monkeypatch.context() as patch:
+        patch.setattr("tenfold.jobs.verdicts.judge", interrupted)  # after the curve was measured
+        with pytest.raises(KeyboardInterrupt):
+            jobs.try_images(photos, recipe, runs=tmp_path / "runs")
+    run = jobs.resume(tmp_path / "runs" / "try-photos-1")
+    assert run.learning_curve()["points"]
+    assert "Learning curve" in (run.path / "report.html").read_text(encoding="utf-8")

@@ -7,7 +7,9 @@ request, 3 the disk is full, read-only or gone, 130 interrupted, 143 terminated.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
+import io
 import sys
 
 from typer.exceptions import TyperException
@@ -28,7 +30,7 @@ __all__ = ["app", "data_app", "main"]
 def main() -> None:
     """The entry point of the `tenfold` command."""
     gc.set_threshold(200_000)  # imports and plots make many objects that stay: by default, a tenth of the time
-    atexit.register(gc.freeze)  # else Python looks through all of them as it ends: a second after importing PyTorch
+    atexit.register(_leave)
     show_everything()
     try:
         code = app(prog_name="tenfold", standalone_mode=False)
@@ -36,6 +38,18 @@ def main() -> None:
         print(_in_one_line(error), file=sys.stderr)
         code = error.exit_code
     sys.exit(code)
+
+
+def _leave() -> None:
+    """Keep Python from looking through all objects as it ends, which takes a second after importing PyTorch.
+
+    It would also write what is left in open files that only a cycle of objects refers to, so that is done here.
+    """
+    for each in gc.get_objects():
+        if type(each) in (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom):
+            with contextlib.suppress(Exception):  # closed, or the disk is full
+                each.flush()
+    gc.freeze()
 
 
 def _in_one_line(error: TyperException) -> str:

@@ -19,7 +19,7 @@ from tenfold.counted import are, counted
 from tenfold.data.dataset import Dataset, Split
 from tenfold.data.view import Images, blocks
 from tenfold.errors import RunError, UsageError
-from tenfold.evaluation.answers import MOST, Answers, Kept
+from tenfold.evaluation.answers import Answers, Kept
 from tenfold.evaluation.predictions import write_predictions
 from tenfold.evaluation.scores import score
 from tenfold.progress import SILENT, Watcher
@@ -141,7 +141,7 @@ def _score(run: Run, splits: Mapping[str, Split], csv: bool, how: EvaluateSectio
         facts = {**(more or {}), **({"views": how.tta} if suffix else {})}
         for name, split in splits.items():
             key = name + suffix
-            if kept is None or suffix or len(split) > MOST:
+            if kept is None or suffix or not Answers.fit(predictor, split):
                 p = _predicted(predictor.predict, split, how.batch_size, watcher, np.concatenate)
             else:
                 kept[key] = _predicted(partial(Answers.of, predictor), split, how.batch_size, watcher, Answers.joined)
@@ -181,32 +181,34 @@ def predictors(run: Run, how: EvaluateSection) -> dict[str, Predictor]:
 def time_run(run: Run, images: Images) -> dict[str, Any]:
     """How many images per second the run's model classifies in float32, without decoding and loading.
 
-    images: uint8 [n, h, w, c], n > 0. Predicts batches of them repeatedly, two at least, up to 2,000 images or 0.2
-    seconds. A model for which that would be few batches gets smaller ones.
+    images: uint8 [n, h, w, c], n > 0. Predicts batches of them repeatedly, three at least, up to 2,000 images or 0.2
+    seconds. Batches are so small that this takes three of them.
     Returns "images_per_second" (the median batch; the first only warms up), "images", "batch_size", "precision",
     "threads" and "processor".
     """
     predictor, count = open_predictor(run), min(len(images), TIMED_IMAGES)
-    first = np.asarray(images[np.arange(min(WARM_UP, count))])
     rates: list[float] = []
+    seconds, done = 0.0, 0
 
     def predict(batch: np.ndarray) -> float:
+        nonlocal seconds, done
         started = time.perf_counter()
         predictor.predict(batch, len(batch))
         took = time.perf_counter() - started
         rates.append(len(batch) / took)
+        seconds, done = seconds + took, done + len(batch)
         return took
 
+    first = np.asarray(images[np.arange(min(WARM_UP, count))])
     predict(first)
-    seconds, done, size = predict(first), len(first), len(first)
-    larger = min(run.recipe().evaluate.batch_size, count)
-    if seconds / size * larger < TIMED_SECONDS / 3 and larger > size:
-        rates, seconds, done, size = [], 0.0, 0, larger
+    affordable = int(TIMED_SECONDS / 3 / max(predict(first), 1e-9) * len(first))
+    size = max(len(first), min(run.recipe().evaluate.batch_size, count, affordable))
+    if size > len(first):  # another size needs its own warm-up
+        rates, seconds, done = [], 0.0, 0
     batches = itertools.cycle([np.asarray(images[np.arange(i, min(i + size, len(images)))])
                                for i in range(0, count, size)])
     while len(rates) < 3 or (done < TIMED_IMAGES and seconds < TIMED_SECONDS):
-        batch = next(batches)
-        seconds, done = seconds + predict(batch), done + len(batch)
+        predict(next(batches))
     used = machine.current("float32")
     return {"images_per_second": round(float(np.median(rates[1:])), 1), "images": done, "batch_size": size,
             "precision": used.precision, "threads": used.threads, "processor": machine.processor_name()}

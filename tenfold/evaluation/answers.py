@@ -8,10 +8,11 @@ from typing import Self
 
 import numpy as np
 
+from tenfold.data.dataset import Split
 from tenfold.data.view import Images
 from tenfold.runtimes.predictor import BATCH, Predictor
 
-MOST = 10_000  # images of a split whose answers are kept; those of a larger one are computed again
+MOST, MOST_BYTES = 10_000, 128 << 20  # of a split whose answers are kept; those of a larger one are computed again
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,12 @@ class Answers:
     def of(cls, predictor: Predictor, images: Images, batch_size: int = BATCH) -> Self:
         """The answers of a predictor to images uint8 [n, h, w, c]."""
         return cls(*predictor.logits_and_features(images, batch_size))
+
+    @staticmethod
+    def fit(predictor: Predictor, split: Split) -> bool:
+        """Whether the answers to a split are few enough to be kept."""
+        width = predictor.logits_and_features(split.images[:0])[1].shape[1]
+        return len(split) <= MOST and 4 * width * len(split) <= MOST_BYTES
 
     @classmethod
     def joined(cls, parts: Iterable[Self]) -> Self:

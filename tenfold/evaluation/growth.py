@@ -38,6 +38,7 @@ def learning_curve(sizes: Sequence[int], correct: Sequence[np.ndarray], labels: 
     gain = float(_gain(sizes, point[:, np.newaxis], len(labels))[0])
     interval = percentile_interval(_gain(sizes, rates, len(labels)))
     low, high = (gain + WIDENED * (end - gain) for end in interval) if interval else (None, None)
+    gain = min(gain, float(point[-1]))  # no accuracy exceeds 1; the true error may be larger than that of these images
     return {"points": points, "doubled": {"images": 2 * int(sizes[-1]), "gain": gain, "low": low, "high": high}}
 
 

@@ -40,7 +40,7 @@ def write_predictions(run: Run, split: str, labels: np.ndarray, probabilities: n
 
 
 def _numbers(values: np.ndarray) -> Any:
-    """A column of numbers [n] without NaN for missing ones. `pyarrow.array` would import pandas, which takes 0.2 s."""
+    """A column of numbers [n]; NaN stays NaN. `pyarrow.array` would import pandas, which takes 0.2 s."""
     import pyarrow
 
     values = np.ascontiguousarray(values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,11 +49,11 @@ def score(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str],
     resamples = resamples or statistics.enough(len(labels), len(classes))
     known = [metric(name) for name in METRICS.names()]
     defined = len(labels) > 0 and bool(finite.all())
-    measures = {each.function: not each.proportion for each in known}
-    measures |= {function: name not in FRACTIONS for name, function in BY_CLASS.items()}
+    measures = [(each.function, not each.proportion) for each in known]
+    measures += [(function, name not in FRACTIONS) for name, function in BY_CLASS.items()]
     values, resampled = _measure(predictions, measures, resamples, watcher)
     result: dict[str, Any] = {}
-    for each, value, spread in zip(known, values, resampled, strict=False):
+    for each, value, spread in zip(known, values[:len(known)], resampled[:len(known)], strict=True):
         result[each.name] = _entry_of(each, float(value) if defined else math.nan, spread, len(labels))
     result["per_class"] = _per_class(predictions, values[len(known):], resampled[len(known):], classes)
     matrix = confusion_matrix(predictions)
@@ -69,7 +69,7 @@ def entries(labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str],
     """
     known = [metric(name) for name in names]
     values, resampled = _measure(Predictions(labels, probabilities),
-                                 {each.function: not each.proportion for each in known},
+                                 [(each.function, not each.proportion) for each in known],
                                  resamples or statistics.enough(*probabilities.shape), watcher)
     return {each.name: _entry_of(each, float(value), spread, len(labels))
             for each, value, spread in zip(known, values, resampled, strict=True)}
@@ -83,16 +83,20 @@ def entry(value: float, interval: statistics.Interval | None, reason: str) -> En
     return {"value": value, "low": low, "high": high}
 
 
-def _measure(predictions: Predictions, measures: Mapping[Measure, bool], resamples: int,
+def _measure(predictions: Predictions, measures: Sequence[tuple[Measure, bool]], resamples: int,
              watcher: Watcher) -> tuple[list[Any], list[np.ndarray | None]]:
-    """The value of each measure (a number, or one per class), and its values on the resamples, if it needs them."""
+    """The value of each measure (a number, or one per class), and its values on the resamples, if it needs them.
+
+    measures: each function, and whether its values on the resamples are needed.
+    """
     if not len(predictions.labels):
         k = predictions.classes
         return [np.full(k, math.nan)] * len(measures), [np.full((k, resamples), math.nan)] * len(measures)
     once = Weighted.evenly(predictions)
-    needed = [measure for measure, needs in measures.items() if needs]
-    spreads = dict(zip(needed, statistics.bootstrap(predictions, needed, resamples, watcher=watcher), strict=True))
-    return [measure(once)[..., 0] for measure in measures], [spreads.get(measure) for measure in measures]
+    spreads = iter(statistics.bootstrap(predictions, [measure for measure, needed in measures if needed], resamples,
+                                        watcher=watcher))
+    return ([measure(once)[..., 0] for measure, _ in measures],
+            [next(spreads) if needed else None for _, needed in measures])
 
 
 def _entry_of(known: Metric, value: float, spread: np.ndarray | None, count: int) -> Entry:

@@ -25,11 +25,9 @@ def of_training(run: Run, dataset: Dataset, watcher: Watcher) -> Kept:
     from tenfold.training import frozen_features
 
     try:
-        same = origin(recipe.model).get("pretrained") == run.environment().get("pretrained")
-    except TenfoldError:
-        same = False
-    if not same:
+        if origin(recipe.model).get("pretrained") != run.environment().get("pretrained"):
+            return {}
+        features = np.asarray(frozen_features(recipe, dataset, watcher).train.images[:count])
+    except TenfoldError:  # all is computed again
         return {}
-
-    features = np.asarray(frozen_features(recipe, dataset, watcher).train.images[:count])
     return {"train": Answers(fast(run).of_features(features), features)}

@@ -56,7 +56,8 @@ def resume(run: Run | str | Path, epochs: int | None = None, callbacks: Any = ()
         if recipe.model.name == ENSEMBLE:
             return ensembling.complete(run, data, csv, watcher, interrupt)
         dataset = prepared(recipe, source_of(run, recipe, watcher, data, fetch=True), watcher)
-        return continue_run(Job(recipe, dataset, callbacks, watcher, interrupt, csv, h5), run)
+        curve = run.has("environment.json") and bool(run.environment().get("learning_curve"))
+        return continue_run(Job(recipe, dataset, callbacks, watcher, interrupt, csv, h5, curve), run)
 
 
 def continue_run(job: Job, run: Run) -> Run:

@@ -84,7 +84,8 @@ def fit(job: Job, run: Run, plan: Plan, snapshot: Snapshot | None = None) -> Non
 
     machine = configure(recipe.train.precision)
     run.write_json("environment.json", environment.describe(
-        dataset, machine.to_dict(), recipe.train.seed, summary.parameters, summary.flops) | first)
+        dataset, machine.to_dict(), recipe.train.seed, summary.parameters, summary.flops) | first
+        | ({"learning_curve": True} if job.learning_curve else {}))
     job.watcher.on(Training(recipe.name, str(run.path), recipe.train.all_epochs,
                             -(-len(dataset.train) // recipe.train.batch_size)))
     if job.ranks > 1 or job.on is not None:
@@ -112,7 +113,7 @@ def validate(job: Job, run: Run, kept: Kept) -> None:
     job.watcher.on(Evaluating("validation", modelfile.facts(run.path / "model.keras")["epoch"]))
     chooses_by_fold = not job.tested and job.recipe.data.folds is not None
     splits = ("validation", "test") if chooses_by_fold else ("validation",)
-    score_run(run, job.dataset, splits, job.csv, watcher=job.watcher, kept=kept)
+    score_run(run, job.dataset, splits, job.csv, watcher=job.watcher, kept=kept if job.tested else None)
 
 
 def finish(job: Job, run: Run, kept: Kept) -> None:
@@ -124,7 +125,8 @@ def finish(job: Job, run: Run, kept: Kept) -> None:
 
     if job.dataset.test is not None:
         job.watcher.on(Evaluating("test", modelfile.facts(run.path / "model.keras")["epoch"]))
-        score_run(run, job.dataset, ("test",), job.csv, watcher=job.watcher, kept=kept)
+        score_run(run, job.dataset, ("test",), job.csv, watcher=job.watcher,
+                  kept=kept if job.dataset.validation else None)
     if not run.has("metrics.json"):  # the ensemble of a cross-validation learnt from all images
         run.write_json("metrics.json", {})
     if job.apart is not None:
@@ -147,7 +149,7 @@ def finish(job: Job, run: Run, kept: Kept) -> None:
 
 
 def draw(job: Job, run: Run) -> None:
-    """Have the plots drawn, in the second process if there is one, that what the run has by now suffices for."""
+    """Have the second process, if there is one, draw the plots of what the run has so far."""
     from tenfold.material import gather
 
     if job.apart is not None:

@@ -87,9 +87,7 @@ def initialise(model: keras.Model, section: ModelSection, watcher: Watcher = SIL
     """
     name, weights = section.options["backbone"], section.options["weights"]
     if weights == "none":
-        training = ("only the logits layer is trained" if section.options["trainable"] == "none" else
-                    "the network is trained from scratch")
-        watcher.notice(f"{name}: random weights (model.weights=none); {training}")
+        tell_if_random(section, watcher)
         return
     drawn = backbones.sketch(name, weights)
     if weights == "imagenet" and name == efficientnet_lite.NAME:
@@ -103,6 +101,14 @@ def initialise(model: keras.Model, section: ModelSection, watcher: Watcher = SIL
         if values:
             model.get_layer(backbones.PREFIX + layer.name).set_weights(values)
     finalise(model.layers)
+
+
+def tell_if_random(section: ModelSection, watcher: Watcher) -> None:
+    """Tell of a backbone with random weights."""
+    if section.options["weights"] == "none":
+        training = ("only the logits layer is trained" if section.options["trainable"] == "none" else
+                    "the network is trained from scratch")
+        watcher.notice(f"{section.options['backbone']}: random weights (model.weights=none); {training}")
 
 
 def _source(name: str, weights: str, watcher: Watcher) -> keras.Model:

@@ -9,7 +9,7 @@ import pickle
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -119,7 +119,7 @@ class Drawing:
             return value
         return Elsewhere(self._ask, name, *value[0]), *value[1:]
 
-    def _drawn(self, name: str, material: Material) -> Future[bytes] | None:
+    def _drawn(self, name: str, material: Material, encoder: Executor) -> Future[bytes] | None:
         """A plot, drawn now or kept from a former request."""
         if name in self._kept:
             read, content = self._kept[name]
@@ -127,7 +127,7 @@ class Drawing:
                 return content
         assert isinstance(material, Noting)
         material.noted.clear()
-        content = drawn(name, material)
+        content = drawn(name, material, encoder)
         self._kept[name] = {part: self._digests[part] for part in material.noted}, content
         return content
 

@@ -67,7 +67,7 @@ def data_uri(picture: np.ndarray) -> str:
     """An image (uint8 [h, w, 3]) as a data URI: PNG, or JPEG if the PNG is large."""
     grey = (picture == picture[:, :, :1]).all()
     image = Image.fromarray(picture[:, :, 0] if grey else picture)
-    middle = image.crop((0, image.height * 7 // 16, image.width, -(-image.height * 9 // 16)))  # tells it much sooner
+    middle = image.crop((0, image.height * 7 // 16, image.width, -(-image.height * 9 // 16)))  # an eighth
     content = _png(image) if 8 * len(_png(middle)) <= 2 * MAX_PNG else None
     if content is not None and len(content) <= MAX_PNG:
         return _uri("png", content)

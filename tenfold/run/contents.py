@@ -140,6 +140,7 @@ class Environment(Content):
     versions: dict[str, str] = {}
     machine: dict[str, Any] = {}
     pretrained: dict[str, Any] | None = None
+    learning_curve: bool = False
 
 
 class Calibrated(Content):

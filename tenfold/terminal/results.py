@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # imported on use: `tenfold predict` needs none of them
     from tenfold.run import Run
 
 CONFUSED = 3  # pairs of classes shown after `tenfold try`
+ENOUGH = 500  # training images for which it recommends to train a network
 
 
 def print_results(run: Run) -> None:
@@ -71,8 +72,11 @@ def print_first_verdict(run: Run, data: str, overrides: Sequence[str] = ()) -> N
     table.add_row(f"tenfold predict {escape(str(run.path))} IMAGE", "classify other images")
     table.add_row(f"tenfold explain {escape(str(run.path))}", "look at all errors")
     chosen = [word for each in overrides if each.startswith("data.") for word in ("--set", each)]
-    longer = shlex.join(["tenfold", "train", "photos", "--data", data, *chosen])
-    table.add_row(escape(longer), "train longer, for a better model")
+    if dataset["splits"]["train"]["count"] < ENOUGH:
+        words, what = ["data", "check", data], "look for wrong labels and copies"
+    else:
+        words, what = ["train", "photos", "--data", data], "train longer, for a better model"
+    table.add_row(escape(shlex.join(["tenfold", *words, *chosen])), what)
     show(table)
 
 

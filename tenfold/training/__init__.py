@@ -138,7 +138,9 @@ def _with_backbone(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> Any:
 
     key = (recipe.model.model_dump_json(), recipe.train.precision, recipe.train.seed, dataset.shape,
            len(dataset.classes), repr(weights.origin(recipe.model)))
-    if key not in _built:
+    if key in _built:
+        weights.tell_if_random(recipe.model, watcher)
+    else:
         network = _initial_network(recipe, dataset)
         weights.initialise(network, recipe.model, watcher)
         _built.clear()

@@ -94,9 +94,9 @@ def _loss(fitted: Any, x: np.ndarray, labels: np.ndarray, classes: int) -> float
 def _unscaled_weights(fitted: Any, scaler: Any, classes: int) -> list[np.ndarray]:
     """Kernel float32 [d, classes] and bias float32 [classes] for features that are not standardised."""
     coefficients, intercept = fitted.coef_, fitted.intercept_
-    if len(fitted.classes_) == 2:  # scikit-learn stores one logit, that of the second class
-        coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
-        intercept = np.concatenate([np.zeros_like(intercept), intercept])
+    if len(fitted.classes_) == 2:  # scikit-learn stores one logit, the difference of the two
+        coefficients = np.concatenate([-coefficients / 2, coefficients / 2])
+        intercept = np.concatenate([-intercept / 2, intercept / 2])
     kernel, bias = for_raw_features(coefficients.T, intercept, scaler.mean_, scaler.scale_)
     whole = np.zeros((kernel.shape[0], classes)), np.full(classes, -1e4)  # classes without images stay improbable
     whole[0][:, fitted.classes_], whole[1][fitted.classes_] = kernel, bias

@@ -48,6 +48,14 @@ def test_probabilities_of_zero_and_one_give_a_bounded_temperature():
     assert np.isfinite(at_temperature(p, 20)).all()
 
 
+def test_few_images_without_an_error_hardly_change_the_confidence(calibrated):
+    labels, p = calibrated
+    right = np.flatnonzero(p.argmax(axis=1) == labels)[:12]
+    assert 0.5 < fit_temperature(labels[right], p[right]) < 1
+    assert fit_temperature(labels[:0], p[:0]) == 1.0
+    assert fit_temperature(np.array([0, 1]), np.full((2, 2), 0.5)) == pytest.approx(1.0, rel=1e-6)
+
+
 def test_a_run_is_scored_before_and_after(tmp_path):
     run = run_of(tmp_path, material(*digits(400), DIGITS))
     result = calibrate(run)

@@ -52,3 +52,11 @@ def test_a_single_size_tells_nothing_of_more_images():
 def test_without_errors_nothing_is_gained():
     curve = learning_curve(SIZES, [np.ones((draws, 100), bool) for draws in DRAWS], np.arange(100) % 2)
     assert curve["doubled"]["gain"] == 0
+
+
+def test_no_gain_exceeds_the_errors_that_are_left():
+    labels = np.arange(40) % 2
+    some, none = np.ones((2, 40), bool), np.ones((1, 40), bool)
+    some[:, :6] = False
+    doubled = learning_curve([20, 40], [some, none], labels)["doubled"]
+    assert doubled["gain"] == 0 < doubled["high"]

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from tenfold.evaluation.scores import score
-from tenfold.evaluation.statistics import wilson
+from tenfold.evaluation.metrics import Metric, metric
+from tenfold.evaluation.scores import entries, score
+from tenfold.evaluation.statistics import resamples, wilson
+from tenfold.evaluation.weighted import Predictions, Weighted
 from tenfold.registry import METRICS
 
 UNDEFINED = {"value": None, "low": None, "high": None}
@@ -125,3 +127,24 @@ def test_one_image_can_be_scored():
 def test_probabilities_must_fit_the_classes():
     with pytest.raises(ValueError, match=r"\[2, 3\]; expected \[2, 2\]"):
         score(np.array([0, 1]), np.full((2, 3), 1 / 3), ["a", "b"])
+
+
+def test_metrics_may_share_a_function(monkeypatch):
+    accuracy = metric("accuracy")
+    twice = Metric("twice", accuracy.function, "The same", "same")  # resampled, unlike the other one
+    monkeypatch.setattr(METRICS, "_entries", {**METRICS._entries, "twice": twice})
+    labels, p = probabilities(200, 3, seed=1)
+    result = score(labels, p, "abc", resamples=200)
+    assert result["twice"]["value"] == result["accuracy"]["value"]
+    assert result["twice"]["low"] != result["accuracy"]["low"]
+    assert result["ece"] == score(labels, p, "abc", resamples=200)["ece"]
+    assert entries(labels, p, ["accuracy", "twice"], 200)["twice"] == result["twice"]
+
+
+def test_resamples_of_very_many_images_are_not_rounded():
+    """Sums of products of 250,000 counts in float32 would be wrong by more than half a standard deviation."""
+    labels, p = probabilities(250_000, 2, seed=0)
+    predictions, weights = Predictions(labels, p), next(resamples(labels, 4))
+    for name in ("average_precision", "roc_auc"):
+        exact = metric(name).function(Weighted(predictions, weights.astype(np.float64)))
+        np.testing.assert_allclose(metric(name).function(Weighted(predictions, weights)), exact, atol=2e-7)

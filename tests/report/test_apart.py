@@ -97,7 +97,7 @@ def test_a_plot_is_drawn_again_only_if_a_part_that_it_reads_has_changed(made):
 
     drawing, drawn = Drawing(ask, SILENT), []
     draw = drawing._drawn
-    drawing._drawn = lambda name, material: drawn.append((name, draw(name, material)))
+    drawing._drawn = lambda name, *more: drawn.append((name, draw(name, *more)))
     for each in (made, dataclasses.replace(made, history=made.history[:2], best_epoch=2)):
         assert drawing.answer(Request.of(each, None)) is None
     first, second = dict(drawn[: len(drawn) // 2]), dict(drawn[len(drawn) // 2 :])

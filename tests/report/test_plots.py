@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import multiprocessing
 
 import matplotlib.text
 import numpy as np
 import pytest
 from made_runs import DIGITS, digits, history, material
+from matplotlib.figure import Figure
 from PIL import Image
 from sklearn import metrics as reference
 
@@ -360,3 +362,20 @@ def test_accuracies_under_corruption_start_from_the_clean_one_most_harmful_first
 def test_quality_against_cost_is_drawn_for_the_measured_costs():
     assert set(draw_all(Material(points=POINTS))) == {"pareto"}
     assert size(png(draw_pareto([], "accuracy")))[0] > 300
+
+
+def test_a_forked_process_draws_as_well():
+    drawn = draw_all(Material(history=history(3)))
+    process = multiprocessing.get_context("fork").Process(target=draw_all, args=(Material(history=history(3)),))
+    process.start()
+    process.join(60)
+    process.kill()
+    assert (process.exitcode, list(drawn)) == (0, ["loss", "accuracy"])
+
+
+def test_a_transparent_figure_keeps_its_transparency():
+    figure = Figure(figsize=(2, 1))
+    figure.patch.set_alpha(0.0)
+    for content, mode in ((png(Figure(figsize=(2, 1))), "RGB"), (png(figure), "RGBA")):
+        with Image.open(io.BytesIO(content)) as image:
+            assert image.mode == mode

@@ -226,13 +226,29 @@ def test_a_probe_applies_class_weights_by_name(source: Run, tmp_path: Path) -> N
     assert means[1] > means[0]
 
 
+def test_the_logits_of_two_classes_are_opposite(source: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in any other network: else one class has no heat map and no score of its own."""
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(60, 4)).astype(np.float32), np.arange(60) % 2
+    both = features.Features(x + labels[:, None].astype(np.float32), labels)
+    monkeypatch.setattr("tenfold.training.features.dataset_features", lambda *_: features.FeatureSet(both, both))
+    monkeypatch.setattr("tenfold.training.probe.feature_network", lambda model: model)
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Dense(2, name="logits")(inputs))
+    dataset: Any = type("Dataset", (), {"classes": ("a", "b")})
+    record = fit_probe(recipe(source), dataset, model, None, SILENT)
+    logits = np.asarray(model(both.images).detach())
+    np.testing.assert_allclose(logits.sum(axis=1), 0, atol=1e-4)
+    assert (logits.argmax(axis=1) == labels).mean() == pytest.approx(record["accuracy"])
+    assert np.ptp(logits.max(axis=1)[logits.argmax(axis=1) == 0]) > 0.1
+
+
 def test_a_probe_accepts_a_class_that_only_validation_has(source: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=(60, 4)).astype(np.float32), np.arange(60) % 2
     cached = features.FeatureSet(features.Features(x + 2 * labels[:, None].astype(np.float32), labels),
                                  features.Features(x[:30], np.arange(30) % 3))
     monkeypatch.setattr("tenfold.training.features.dataset_features", lambda *_: cached)
-    monkeypatch.setattr("tenfold.models.weights.initialise", lambda *_: None)
     monkeypatch.setattr("tenfold.training.probe.feature_network", lambda model: model)
     inputs = keras.Input((4,))
     model = keras.Model(inputs, keras.layers.Dense(3, name="logits")(inputs))

@@ -58,7 +58,7 @@ def png(figure: Figure) -> bytes:
 
 
 def pixels(figure: Figure) -> np.ndarray:
-    """The figure at 150 dpi: uint8 [h, w, 3]."""
+    """The figure at 150 dpi: uint8 [h, w, 3], or [h, w, 4] if a part of it is transparent."""
     with styled():
         layout = figure.get_layout_engine()
         if layout is not None:  # once: `savefig` would lay the figure out and draw it twice
@@ -66,11 +66,12 @@ def pixels(figure: Figure) -> np.ndarray:
             figure.set_layout_engine("none")
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
-    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[:, :, :3])
+    colours = np.asarray(canvas.buffer_rgba())
+    return colours if colours[:, :, 3].min() < 255 else np.ascontiguousarray(colours[:, :, :3])
 
 
 def encoded(picture: np.ndarray) -> bytes:
-    """The picture (uint8 [h, w, 3]) as PNG bytes."""
+    """The picture (uint8 [h, w, 3 or 4]) as PNG bytes."""
     target = io.BytesIO()
     Image.fromarray(picture).save(target, "png", dpi=(DPI, DPI))
     return target.getvalue()
