@@ -9,7 +9,7 @@ from tenfold.evaluation.metrics import metric
 from tenfold.registry import METRICS
 from tenfold.report.facts import DASH, class_rows
 from tenfold.report.html import pictures, render
-from tenfold.report.plots import Material, draw_all
+from tenfold.report.plots import CONFUSION, IMAGES, Material, draw_all, plot_named
 
 SHOWN = ("accuracy", "loss", "f1_macro", "roc_auc", "ece")  # of each fold
 
@@ -20,9 +20,14 @@ def page(results: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]], m
              f"seed {results['seed']}")
     _, columns, rows = class_rows(material.metrics)
     header, body = fold_rows(results)
+    plots = draw_all(material)
+    detailed = (CONFUSION, IMAGES)  # these need more room than curves
+    groups = [{name: content for name, content in plots.items() if plot_named(name).section not in detailed},
+              *({name: content for name, content in plots.items() if plot_named(name).section == section}
+                for section in detailed)]
     return render("folds.html", title=results["name"], about=about, cautions=results.get("notes", []),
                   metrics=metric_rows(metrics), header=header, body=body, columns=columns, classes=rows,
-                  pictures=pictures(draw_all(material)))
+                  groups=[pictures(group) for group in groups])
 
 
 def metric_rows(metrics: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
