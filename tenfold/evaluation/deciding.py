@@ -28,7 +28,7 @@ from tenfold.evaluation.judging import judge
 from tenfold.evaluation.predictions import read_finite
 from tenfold.evaluation.temperature import temperature_of
 from tenfold.progress import SILENT, Watcher
-from tenfold.run import Run, stale_after
+from tenfold.run import Run, State, stale_after
 from tenfold.runtimes import Predictor, open_predictor
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ def _write(run: Run, rules: Rules, content: Mapping[str, Any]) -> None:
 
     def fill(path: Path) -> None:
         modelfile.copy(run.path / MODEL, path, {KEY: rules.to_dict()})
-        run.remove(*stale_after("decisions"), FILE)  # only now, so that a full disk changes nothing
+        if run.status().state is not State.RUNNING:  # a training has none yet
+            run.remove(*stale_after("decisions"), FILE)  # only now, so that a full disk changes nothing
 
     run.write(MODEL, fill)
     run.write_json(FILE, content)
