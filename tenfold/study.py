@@ -178,16 +178,8 @@ def conduct(study: Study | str | Path, data: Data | None = None, seeds: int | No
             recipe = planned[index]
             watcher.notice(f"{recipe.name} (seed {recipe.train.seed}) is skipped: {_in_one_line(outcome)}")
         outcomes[index] = outcome
-    finished: list[Run] = []
-    failed: dict[tuple[str, str], list[str]] = {}
-    for index, outcome in sorted(outcomes.items()):
-        if isinstance(outcome, TenfoldError):
-            recipe = planned[index]
-            failed.setdefault((recipe.name, _in_one_line(outcome)), []).append(str(recipe.train.seed))
-        else:
-            finished.append(outcome)
-    skipped = tuple(f"{name} (seed{'s' * (len(failed_seeds) > 1)} {', '.join(failed_seeds)}) is skipped: {reason}"
-                    for (name, reason), failed_seeds in failed.items())
+    finished = [outcome for _, outcome in sorted(outcomes.items()) if isinstance(outcome, Run)]
+    skipped = _skipped(planned, outcomes)
     if not finished:
         with contextlib.suppress(OSError):
             folder.rmdir()  # succeeds only if it is empty
@@ -198,6 +190,17 @@ def conduct(study: Study | str | Path, data: Data | None = None, seeds: int | No
     board = compare(finished, by or study.by)
     board = Leaderboard(board.rows, board.by, (*skipped, *old, *board.left_out), board.pairs)
     return Outcome(folder, board, _write(board, folder), skipped)
+
+
+def _skipped(planned: Sequence[Recipe], outcomes: Mapping[int, Run | TenfoldError]) -> tuple[str, ...]:
+    """Sentences that name the recipes that could not be trained, with their seeds and the reason."""
+    seeds: dict[tuple[str, str], list[str]] = {}
+    for index, outcome in sorted(outcomes.items()):
+        if isinstance(outcome, TenfoldError):
+            recipe = planned[index]
+            seeds.setdefault((recipe.name, _in_one_line(outcome)), []).append(str(recipe.train.seed))
+    return tuple(f"{name} (seed{'s' * (len(of) > 1)} {', '.join(of)}) is skipped: {reason}"
+                 for (name, reason), of in seeds.items())
 
 
 def _recipes(study: Study, data: str | Path | None, overrides: Sequence[str] = ()) -> list[Recipe]:

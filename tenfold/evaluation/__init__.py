@@ -141,7 +141,7 @@ def _score(run: Run, splits: Mapping[str, Split], csv: bool, how: EvaluateSectio
         facts = {**(more or {}), **({"views": how.tta} if suffix else {})}
         for name, split in splits.items():
             key = name + suffix
-            if kept is None or suffix or not Answers.fit(predictor, split):
+            if kept is None or suffix or not Answers.may_be_kept(predictor, split):
                 p = _predicted(predictor.predict, split, how.batch_size, watcher, np.concatenate)
             else:
                 kept[key] = _predicted(partial(Answers.of, predictor), split, how.batch_size, watcher, Answers.joined)

@@ -28,7 +28,7 @@ class Answers:
         return cls(*predictor.logits_and_features(images, batch_size))
 
     @staticmethod
-    def fit(predictor: Predictor, split: Split) -> bool:
+    def may_be_kept(predictor: Predictor, split: Split) -> bool:
         """Whether the answers to a split are few enough to be kept."""
         width = predictor.logits_and_features(split.images[:0])[1].shape[1]
         return len(split) <= MOST and 4 * width * len(split) <= MOST_BYTES

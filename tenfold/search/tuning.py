@@ -115,11 +115,7 @@ def tune(
         check_reachable(storage)
     folder = directory(Path(runs), name, plan, new)
     if (before := read(folder)) and before["winner"]:
-        watcher.notice(f"{folder} is finished after {counted(len(before['trials']), 'trial')}; --new begins "
-                       "another search")
-        if not page_is_current(folder):  # the process was killed before it wrote the page
-            write_page(folder, before)
-        return Found(folder, before, folder / BEST, folder / PAGE)
+        return _found_before(folder, before, watcher)
     if given is not None:
         hand_over(given, folder)
     if sampler == "grid":
@@ -133,6 +129,15 @@ def tune(
     except KeyboardInterrupt:
         watcher.notice(f"repeat the command{' without --new' * new} to continue {folder}")
         raise
+
+
+def _found_before(folder: Path, results: Mapping[str, Any], watcher: Watcher) -> Found:
+    """A search that is finished already."""
+    watcher.notice(f"{folder} is finished after {counted(len(results['trials']), 'trial')}; --new begins another "
+                   "search")
+    if not page_is_current(folder):  # the process was killed before it wrote the page
+        write_page(folder, results)
+    return Found(folder, results, folder / BEST, folder / PAGE)
 
 
 def _check_classes(by: str, dataset: Dataset) -> None:
