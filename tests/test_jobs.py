@@ -233,6 +233,12 @@ def test_wrong_input_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_wrong_backbone_is_told_before_any_image_is_read(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"unknown backbone .*'EfficientNetLite9'; did you mean 'EfficientNetLite0'"):
+        tenfold.probe("EfficientNetLite9", str(tmp_path / "no-such-folder"), runs=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_diverged_run_says_so_and_keeps_finite_weights(tmp_path: Path) -> None:
     recipe = Recipe.from_dict(RECIPE, name="x").replace({"train.optimizer": "sgd", "train.learning_rate": 1e30,
                                                          "model.norm": "none"})

@@ -44,6 +44,15 @@ def recipe_of(recipe: Any, overrides: Mapping[str, Any] | None = None, data: Dat
     return Recipe.from_dict({}, name=compiled.name_of(recipe), overrides={**values, **(overrides or {})}), data
 
 
+def check_backbone(recipe: Recipe) -> None:
+    """Raise UsageError if the recipe names a backbone that does not exist, before any image is read."""
+    backbone = recipe.model.options.get("backbone")
+    if isinstance(backbone, str):
+        from tenfold.models.backbone import check
+
+        check(backbone)
+
+
 def keep_model(run: Run, recipe: Recipe) -> None:
     """Copy the file of a recipe's Keras model into its run, so that it can be resumed anywhere. Raises StorageError."""
     if recipe.model.name == "keras":

@@ -70,10 +70,15 @@ def with_weights(backbone: str) -> keras.Model:
     return _without_head(load_model(path), backbone)
 
 
+def check(backbone: str) -> None:
+    """Raise UsageError for a backbone that is neither a known name nor run:DIRECTORY or file:PATH."""
+    if path_of(backbone) is None and backbone != efficientnet_lite.NAME and backbone not in names():
+        raise UnknownNameError("backbone (run:DIRECTORY and file:PATH are others)", backbone, names())
+
+
 @cache
 def _application(name: str, imagenet: bool) -> keras.Model:
-    if name not in names():
-        raise UnknownNameError("backbone (run:DIRECTORY and file:PATH are others)", name, names())
+    check(name)
     with without_memory():
         return application(name, imagenet)[0]
 
