@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from tenfold import modelfile
 from tenfold.data.dataset import Dataset
+from tenfold.decisions.temperature import as_stated
 from tenfold.evaluation.misclassified import Explained, most_confident, named
 from tenfold.evaluation.predictions import read_predictions
 from tenfold.report.material import Material, Predicted
@@ -30,7 +32,7 @@ def gather(run: Run, dataset: Dataset, explain: bool = True) -> Material:
         test=splits["test"], best_epoch=modelfile.facts(run.path / "model.keras")["epoch"],
         explained=_explained_errors(run, dataset, splits) if explain else (),
         calibration=run.calibration() if run.has("calibration.json") else {},
-        decisions=run.decisions() if run.has("decisions.json") else {},
+        decisions=_decisions(run),
         corruptions=run.corruptions() if run.has("corruptions.json") else {},
         inspection=run.read_json("inspection.json") if run.has("inspection.json") else {},
         learning_curve=run.learning_curve() if run.has("learning_curve.json") else {},
@@ -46,6 +48,15 @@ def predicted(run: Run, dataset: Dataset, name: str) -> Predicted | None:
     return split.images, split.labels, read_predictions(run, name)[1]
 
 
+def stated(run: Run, probabilities: np.ndarray) -> np.ndarray:
+    """The probabilities [n, k] of a run's predictions as `tenfold predict` states them: calibrated if it has rules."""
+    return as_stated(probabilities, _decisions(run))
+
+
+def _decisions(run: Run) -> Mapping[str, Any]:
+    return run.decisions() if run.has("decisions.json") else {}
+
+
 def _explained_errors(run: Run, dataset: Dataset, splits: Mapping[str, Predicted | None]) -> list[Explained]:
     """The most confident errors on test, otherwise on validation, with Grad-CAM."""
     split = "test" if splits["test"] else "validation"
@@ -55,6 +66,6 @@ def _explained_errors(run: Run, dataset: Dataset, splits: Mapping[str, Predicted
     from tenfold.evaluation.explain import explain
 
     images, labels, probabilities = evaluated
-    errors = named(most_confident(labels, probabilities, EXPLAINED_ERRORS), dataset.splits()[split].names)
+    errors = named(most_confident(labels, stated(run, probabilities), EXPLAINED_ERRORS), dataset.splits()[split].names)
     chosen = np.array([error.index for error in errors], np.int64)
     return explain(modelfile.shared(run.path / "model.keras"), images[chosen], errors, labels[chosen]) if errors else []

@@ -67,7 +67,7 @@ FLOORS: dict[str, set[str]] = {
         "arguments", "errors", "machine", "shipped", "storage", "recipe", "progress", "run", "data", "interrupt",
         "counted", "training", "evaluation", "report", "comparison", "jobs",
     },
-    "material": {"modelfile", "run", "data", "evaluation", "report"},
+    "material": {"modelfile", "run", "data", "decisions", "evaluation", "report"},
     "jobs": {
         "arguments", "errors", "extras", "machine", "registry", "storage", "recipe", "progress", "modelfile", "run",
         "data", "models", "runtimes", "interrupt", "training", "evaluation", "export", "report", "inspection",

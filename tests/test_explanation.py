@@ -14,12 +14,13 @@ from typer.testing import CliRunner
 import tenfold
 from tenfold.cli import app
 from tenfold.data import open_dataset
+from tenfold.decisions.temperature import at_temperature
 from tenfold.errors import ImageError, RunError, UsageError
 from tenfold.recipe import Recipe
 from tenfold.run import Run
 
 RECIPE = {
-    "data": {"source": "shapes:train=300,test=60,seed=1"},
+    "data": {"source": "shapes:train=500,test=60,seed=1", "validation": 200},
     "model": {"name": "cnn", "filters": [8, 8], "dense": [16]},
     "train": {"epochs": 1, "batch_size": 50},
 }
@@ -51,6 +52,7 @@ def test_errors_are_explained_with_galleries_and_an_index(run: Run) -> None:
     assert files == {"index.html", "index.json", *(each["file"] for each in index["pictures"])}
     table, dataset = run.predictions("test"), open_dataset(RECIPE["data"]["source"])
     p = np.stack([table[f"p_{name}"].to_numpy() for name in dataset.classes], axis=1)
+    p = at_temperature(p, run.decisions()["temperature"])
     wrong = p.argmax(axis=1) != dataset.test.labels
     errors = [each for each in index["pictures"] if "predicted" in each]
     assert [each["file"] for each in errors] == [
@@ -83,6 +85,15 @@ def test_explaining_images_needs_only_the_run(trained: Run, photos: Path, tmp_pa
         "image-001.png", "image-002.png", "index.html", "index.json"}
 
 
+def test_errors_have_the_probabilities_that_predict_states(run: Run, tmp_path: Path) -> None:
+    """Calibrated by the decision rules, as in `predict`: not those of the model, which the metrics are about."""
+    assert run.decisions()["temperature"] != pytest.approx(1, abs=0.01)
+    entries = [each for each in tenfold.explain(run, most=4).entries if "predicted" in each]
+    images = open_dataset(RECIPE["data"]["source"]).test.images
+    stated = tenfold.predict(run, [images[each["index"]] for each in entries])
+    assert [each["probability"] for each in entries] == pytest.approx([each.probability for each in stated], abs=1e-5)
+
+
 def test_a_new_explanation_replaces_the_old_one(run: Run, photos: Path) -> None:
     tenfold.explain(run, [photos])
     again = tenfold.explain(run, [photos / "red.png"])
@@ -110,7 +121,7 @@ def test_arrays_pillow_images_and_bytes_are_explained(run: Run, photos: Path) ->
     result = tenfold.explain(run, [red, np.asarray(red), (photos / "blue.png").read_bytes(), photos / "red.png"])
     assert [each["path"] for each in result.entries] == ["image 1", "image 2", "image 3", str(photos / "red.png")]
     first, second, _, fourth = result.entries
-    assert first["probability"] == second["probability"] == fourth["probability"]
+    assert [second["probability"], fourth["probability"]] == pytest.approx([first["probability"]] * 2)
     assert len(tenfold.explain(run, np.zeros((3, 32, 32, 3), np.uint8)).entries) == 3
     with pytest.raises(UsageError, match="received an int; expected a path"):
         tenfold.explain(run, 7)

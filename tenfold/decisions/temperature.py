@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +38,11 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
 def at_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """The probabilities [n, k] after dividing the logits by the temperature, in float64."""
     return calibrated(np.log(np.maximum(probabilities.astype(np.float64), SMALLEST_PROBABILITY)), temperature)
+
+
+def as_stated(probabilities: np.ndarray, decisions: Mapping[str, Any]) -> np.ndarray:
+    """The probabilities [n, k] that predictions state: calibrated if a model has decision rules, as in their file."""
+    return at_temperature(probabilities, decisions["temperature"]) if decisions else probabilities
 
 
 def calibrated(logits: np.ndarray, temperature: float) -> np.ndarray:

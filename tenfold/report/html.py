@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -239,6 +240,11 @@ def unbroken(text: str) -> str:
     return joined.replace(", ", ",\N{NO-BREAK SPACE}")
 
 
+def coded(text: str) -> Markup:
+    """Text as `unbroken`, with what stands between backticks as code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(unbroken(text)))))
+
+
 def stacked(text: str) -> Markup:
     """Text as `unbroken`, with the interval at its end smaller, so that it can stand on a line of its own."""
     value, space, interval = text.partition(" [")
@@ -278,7 +284,7 @@ def environment() -> jinja2.Environment:
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("tenfold.report"), autoescape=True,
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    templates.filters |= {"unbroken": unbroken, "stacked": stacked}
+    templates.filters |= {"unbroken": unbroken, "coded": coded, "stacked": stacked}
     return templates
 
 

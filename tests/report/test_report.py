@@ -14,7 +14,7 @@ import pytest
 from made_runs import DIGITS, digits, environment, material, run_of
 
 from tenfold.report import Material, facts, report
-from tenfold.report.html import place, unbroken
+from tenfold.report.html import coded, place, unbroken
 
 HOSTILE = ("<script>alert('x')</script>", '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }}", "a & b")
 
@@ -293,6 +293,10 @@ def test_undefined_metrics_are_listed_with_their_reason():
                         "loss": {"value": 0.5}}}
     assert facts.undefined(metrics) == [
         "ROC-AUC (macro, one-vs-rest) is not defined on the test split: it needs two classes."]
+
+
+def test_commands_in_sentences_are_code_and_nothing_else_is_markup():
+    assert coded("try `tenfold x` for 9 %: <b>") == "try <code>tenfold x</code> for 9\N{NO-BREAK SPACE}%: &lt;b&gt;"
 
 
 def test_intervals_are_placed_on_a_common_scale():

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tenfold.counted import counted
+from tenfold.decisions.temperature import as_stated
 from tenfold.evaluation.misclassified import Guess, guesses, most_confident
 from tenfold.report.material import evaluated
 from tenfold.report.plots.grid import Cell, draw_cells
@@ -47,7 +48,8 @@ def first_cells(material: Material) -> list[Cell]:
     if material.validation is None:
         return []
     images, labels, probabilities = material.validation
-    return [guess_cell(images[g.index], g, material.classes) for g in guesses(labels, probabilities, 10)]
+    stated = as_stated(probabilities, material.decisions)
+    return [guess_cell(images[g.index], g, material.classes) for g in guesses(labels, stated, 10)]
 
 
 @plot("samples", "Training samples", "Random training images with their labels, before augmentation.",
@@ -83,7 +85,7 @@ def confident_errors(material: Material) -> Figure | None:
     if found is None:
         return None
     split, (images, labels, probabilities) = found
-    errors = most_confident(labels, probabilities, 15)
+    errors = most_confident(labels, as_stated(probabilities, material.decisions), 15)
     if not errors:
         return None
     total = int((probabilities.argmax(axis=1) != labels).sum())
