@@ -16,6 +16,7 @@ from typing import Any
 from tenfold.data.dataset import Dataset, Provenance, Split
 from tenfold.data.images import printable
 from tenfold.data.kept import GIVEN
+from tenfold.data.kept import SOURCE as KEPT
 from tenfold.data.location import data_root
 from tenfold.data.own.places import absolute, data_name, recognise
 from tenfold.data.source import PLAIN, Access, Shape, Source, Visit
@@ -68,8 +69,8 @@ def canonical(uri: str, online: bool = True) -> str:
     if found is None:
         if any(separator in uri for separator in "/\\") or Path(uri).suffix:
             raise UsageError(f"data set {printable(uri)}: no such file or folder; expected a path, or one of: "
-                             f"{', '.join(DATASETS.names())}")
-        raise UnknownNameError("data set", name, DATASETS.names())
+                             f"{', '.join(_offered())}")
+        raise UnknownNameError("data set", name, _offered())
     return found
 
 
@@ -81,11 +82,16 @@ def catalogue(root: str | Path | None = None) -> dict[str, dict[str, Any]]:
     Checks only which files exist; `open_dataset` checks their content.
     """
     directory = data_root() if root is None else expanded(root)
-    sources = {name: _source(name) for name in DATASETS.names()}
+    sources = {name: _source(name) for name in _offered()}
     return {name: {"description": known.description, "where": known.where(directory),
                    "options": {key: {"default": option.default, "expected": option.describe(),
                                      "meaning": option.meaning} for key, option in known.options.items()}}
             for name, known in sources.items()}
+
+
+def _offered() -> list[str]:
+    """The names of all data sets but that of images that a run keeps, which no one types."""
+    return [name for name in DATASETS.names() if name != KEPT]
 
 
 def _source(name: str) -> Source:

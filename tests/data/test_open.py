@@ -20,7 +20,7 @@ from tenfold.registry import DATASETS
 def test_an_unknown_name_gets_a_suggestion_and_the_list():
     with pytest.raises(UnknownNameError, match="'cifar-10'; did you mean 'cifar10'") as caught:
         open_dataset("cifar-10:x")
-    assert all(name in str(caught.value) for name in DATASETS.names())
+    assert all(name in str(caught.value) for name in DATASETS.names() if name != "kept")
 
 
 @pytest.mark.parametrize("uri", ["./photos", "C:\\photos", "/data/photos"])
@@ -42,10 +42,18 @@ def test_digits():
         open_dataset("digits:8")
 
 
+def test_images_that_a_run_keeps_are_not_offered_but_open(root):
+    assert "kept" not in catalogue(root)
+    with pytest.raises(UsageError, match=r"one of: (?!.*kept)"):
+        open_dataset("no/such/folder")
+    with pytest.raises(UsageError, match="kept"):
+        open_dataset("kept:no/such/folder")
+
+
 def test_the_catalogue_lists_data_sets_and_their_locations(root):
     (root / "cifar-10-batches-bin").mkdir()
     found = catalogue(root)
-    assert list(found) == DATASETS.names()
+    assert list(found) == [name for name in DATASETS.names() if name != "kept"]
     assert found["cifar10"]["where"] == str(root / "cifar-10-batches-bin")
     assert found["mnist"]["where"] is None
     assert found["digits"]["where"] == "comes with scikit-learn"
