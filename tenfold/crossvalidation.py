@@ -28,6 +28,7 @@ from tenfold.evaluation.scores import score
 from tenfold.evaluation.weighted import Predictions
 from tenfold.jobs import executors
 from tenfold.jobs.own_data import open_data, with_source
+from tenfold.jobs.own_model import check_backbone
 from tenfold.progress import Watcher
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.recipe import DataSection, Recipe
@@ -68,6 +69,7 @@ def cross_validate(recipe: Recipe | str | Path, data: str | None = None, folds: 
     watcher = chosen_watcher(watcher)
     machine.check(watcher.notice)
     recipe = Recipe.load(recipe, overrides)
+    check_backbone(recipe)
     recipe = with_source(recipe, recipe.data.source if data is None else data)
     check_root(Path(runs))
     name = name or f"{recipe.name}-{data_name(recipe.data.source)}-folds"

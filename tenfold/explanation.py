@@ -27,7 +27,7 @@ from tenfold.evaluation.misclassified import Explained, Guess
 from tenfold.evaluation.weighted import Predictions
 from tenfold.inspection.labels import suspected
 from tenfold.jobs.own_data import own_data
-from tenfold.material import predicted, stated
+from tenfold.material import calibrated, predicted
 from tenfold.progress import Watcher
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.report import explanations
@@ -137,10 +137,11 @@ def _explain_errors(run: Run, most: int, neighbours: int, watcher: Watcher, data
 
     dataset = own_data(run, watcher, data, named=True)
     split, (images, labels, p) = _judged(run, dataset)
-    said = stated(run, p)
-    most_confident = misclassified.most_confident(labels, said, most)
+    stated = calibrated(run, p)
+    most_confident = misclassified.most_confident(labels, stated, most)
     known = {guess.index for guess in most_confident}
-    least_confident = [guess for guess in misclassified.least_confident(labels, said, most) if guess.index not in known]
+    least_confident = [guess for guess in misclassified.least_confident(labels, stated, most)
+                       if guess.index not in known]
     guesses = misclassified.named([*most_confident, *least_confident], file_names(dataset.splits()[split]))
     watcher.notice(f"explaining {counted(len(guesses), 'error')} of the {split} split")
     chosen = np.array([guess.index for guess in guesses], np.int64)
@@ -150,7 +151,7 @@ def _explain_errors(run: Run, most: int, neighbours: int, watcher: Watcher, data
     doubtful = _doubtful(run, dataset, split, labels, p)
     shown = [*_error_pictures("most", explained[: len(most_confident)], split, dataset, doubtful),
              *_error_pictures("least", explained[len(most_confident) :], split, dataset, doubtful),
-             *_gallery_pictures(images, labels, said, dataset.classes)]
+             *_gallery_pictures(images, labels, stated, dataset.classes)]
     notes = []
     if explained and not explained[0].heats:
         notes.append("The model has no convolution, so there is no Grad-CAM.")

@@ -9,7 +9,7 @@ import numpy as np
 
 from tenfold import modelfile
 from tenfold.data.dataset import Dataset
-from tenfold.decisions.temperature import as_stated
+from tenfold.decisions.temperature import as_predicted
 from tenfold.evaluation.misclassified import Explained, most_confident, named
 from tenfold.evaluation.predictions import read_predictions
 from tenfold.report.material import Material, Predicted
@@ -48,9 +48,9 @@ def predicted(run: Run, dataset: Dataset, name: str) -> Predicted | None:
     return split.images, split.labels, read_predictions(run, name)[1]
 
 
-def stated(run: Run, probabilities: np.ndarray) -> np.ndarray:
-    """The probabilities [n, k] of a run's predictions as `tenfold predict` states them: calibrated if it has rules."""
-    return as_stated(probabilities, _decisions(run))
+def calibrated(run: Run, probabilities: np.ndarray) -> np.ndarray:
+    """The probabilities [n, k] of a run's predictions as `tenfold predict` gives them, with its rules."""
+    return as_predicted(probabilities, _decisions(run))
 
 
 def _decisions(run: Run) -> Mapping[str, Any]:
@@ -66,6 +66,7 @@ def _explained_errors(run: Run, dataset: Dataset, splits: Mapping[str, Predicted
     from tenfold.evaluation.explain import explain
 
     images, labels, probabilities = evaluated
-    errors = named(most_confident(labels, stated(run, probabilities), EXPLAINED_ERRORS), dataset.splits()[split].names)
+    surest = most_confident(labels, calibrated(run, probabilities), EXPLAINED_ERRORS)
+    errors = named(surest, dataset.splits()[split].names)
     chosen = np.array([error.index for error in errors], np.int64)
     return explain(modelfile.shared(run.path / "model.keras"), images[chosen], errors, labels[chosen]) if errors else []

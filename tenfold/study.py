@@ -160,7 +160,7 @@ def conduct(study: Study | str | Path, data: Data | None = None, seeds: int | No
     recipes = _recipes(study, data if data is None or isinstance(data, str | Path) else GIVEN, overrides)
     given = None
     if data is not None and not isinstance(data, str | Path):
-        given = given_once(max(recipes, key=lambda each: each.model.wanted_side or 0), data, watcher)
+        given = given_once(max(recipes, key=lambda each: each.model.image_size or 0), data, watcher)
         recipes = [with_source(recipe, given.uri) for recipe in recipes]
     name = data_name(recipes[0].data.source) if given is None else given.name
     workers = executors.chosen_workers(workers, on)

@@ -90,7 +90,7 @@ def catalogue(root: str | Path | None = None) -> dict[str, dict[str, Any]]:
 
 
 def _offered() -> list[str]:
-    """The names of all data sets but that of images that a run keeps, which no one types."""
+    """The names of all data sets but `kept`: those images are opened by the path of their run."""
     return [name for name in DATASETS.names() if name != KEPT]
 
 

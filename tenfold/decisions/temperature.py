@@ -40,8 +40,8 @@ def at_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     return calibrated(np.log(np.maximum(probabilities.astype(np.float64), SMALLEST_PROBABILITY)), temperature)
 
 
-def as_stated(probabilities: np.ndarray, decisions: Mapping[str, Any]) -> np.ndarray:
-    """The probabilities [n, k] that predictions state: calibrated if a model has decision rules, as in their file."""
+def as_predicted(probabilities: np.ndarray, decisions: Mapping[str, Any]) -> np.ndarray:
+    """The probabilities [n, k] as `tenfold predict` gives them: calibrated if there are decision rules."""
     return at_temperature(probabilities, decisions["temperature"]) if decisions else probabilities
 
 

@@ -11,13 +11,13 @@ from tenfold.data.dataset import Dataset
 from tenfold.errors import DataError
 from tenfold.inspection.labels import FOLDS, out_of_fold
 from tenfold.progress import Watcher
-from tenfold.recipe import PHOTO_SIDE, Recipe
+from tenfold.recipe import Recipe
 
 if TYPE_CHECKING:
     from tenfold.inspection.subject import Subject
 
 BACKBONE = "EfficientNetLite0"
-SIDE_OF_MANY = 96  # height and width at which the backbone sees many images
+SIDE, SIDE_OF_MANY = 160, 96  # height and width at which the backbone sees the images
 MANY = 20_000  # images from which on the smaller size has to do, for the time
 
 
@@ -29,9 +29,8 @@ def backbone_features(dataset: Dataset, watcher: Watcher) -> np.ndarray:
     from tenfold.training import split_features
 
     count = sum(map(len, dataset.splits().values()))
-    side = PHOTO_SIDE if count < MANY else SIDE_OF_MANY
     recipe = Recipe.from_dict({"model": {"name": "pretrained", "backbone": BACKBONE, "trainable": "none",
-                                         "image_size": side}}, name="inspection")
+                                         "image_size": SIDE if count < MANY else SIDE_OF_MANY}}, name="inspection")
     return np.concatenate(list(split_features(recipe, dataset, watcher).values()))
 
 

@@ -19,9 +19,8 @@ from tenfold import machine
 from tenfold.data.dataset import Dataset
 from tenfold.data.location import feature_root
 from tenfold.extras import installed
-from tenfold.inspection.evidence import BACKBONE, SIDE_OF_MANY, backbone_features
+from tenfold.inspection.evidence import BACKBONE, SIDE, SIDE_OF_MANY, backbone_features
 from tenfold.progress import Watcher
-from tenfold.recipe import PHOTO_SIDE
 from tenfold.storage.arrays import StoredArray
 
 Method = Literal["openTSNE", "PCA"]
@@ -53,7 +52,7 @@ def image_map(dataset: Dataset, watcher: Watcher,
     """
     count = sum(map(len, dataset.splits().values()))
     method: Method = "openTSNE" if count >= FEWEST and installed("openTSNE") else "PCA"
-    facts = [RULES, method, BACKBONE, PHOTO_SIDE, SIDE_OF_MANY, dataset.fingerprint()]
+    facts = [RULES, method, BACKBONE, SIDE, SIDE_OF_MANY, dataset.fingerprint()]
     name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
     stored = StoredArray(feature_root() / f"{name}.npy", (count, 2), np.dtype(np.float32),
                          "set TENFOLD_CACHE to another directory", {"uri": dataset.uri})

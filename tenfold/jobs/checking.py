@@ -22,9 +22,10 @@ from tenfold.inspection import ALL, CHEAP, Inspection, Needs, inspect, judged_by
 from tenfold.jobs.own_data import Chosen, open_data, own_data, with_source
 from tenfold.progress import Watcher
 from tenfold.progress.notebook import chosen_watcher
-from tenfold.recipe import PHOTO_SIDE, DataSection, Recipe
+from tenfold.recipe import DataSection, Recipe
 from tenfold.run import Run
 
+SIDE = 160  # own images are decoded to at most this height and width, as for `tenfold try`
 OWN = (*PATHS, "hf", "given")  # kinds of sources whose images nobody has checked
 SAME = ("leak", "near_leak", "duplicate", "near_duplicate")  # kinds whose images show the same
 FILE = "inspection.json"  # in a run
@@ -58,7 +59,7 @@ def whole_data(
 
 def check_sections() -> dict[str, Any]:
     """The sections of the recipe whose `[data]` says how `check` reads the images."""
-    return {"data": {"group": "none"}, "model": {"image_size": PHOTO_SIDE}}
+    return {"data": {"group": "none"}, "model": {"image_size": SIDE}}
 
 
 def _check_with(run: Run, data: str | Path, needs: Sequence[Needs], watcher: Watcher) -> tuple[Dataset, Inspection]:

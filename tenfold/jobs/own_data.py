@@ -123,7 +123,7 @@ def value(recipe: Recipe, data: Data, watcher: Watcher = SILENT, *,
     """The data set of values, a name, a URI or a path, with the splits of its source; `shape` as in `open_data`."""
     if isinstance(data, str | Path):
         return open_data(with_source(recipe, data), watcher, shape=shape)
-    return dataset_of(data, recipe.data, side=recipe.model.wanted_side, shape=shape, watcher=watcher)
+    return dataset_of(data, recipe.data, side=recipe.model.image_size, shape=shape, watcher=watcher)
 
 
 def with_source(recipe: Recipe, source: str | Path) -> Recipe:
@@ -147,7 +147,7 @@ def open_data(
     `visit`: as in `open_dataset`.
     """
     return open_dataset(recipe.data.source, fetch=fetch, watcher=watcher, section=recipe.data,
-                        side=recipe.model.wanted_side, shape=shape, visit=visit)
+                        side=recipe.model.image_size, shape=shape, visit=visit)
 
 
 def prepared(recipe: Recipe, data: Dataset | None, watcher: Watcher) -> Dataset:

@@ -28,10 +28,12 @@ def recipe_of(recipe: Any, overrides: Mapping[str, Any] | None = None, data: Dat
 
     The recipe of a Keras model has the optimizer that it was compiled with; the model is written to the cache. A model
     without weights is built for the images of `data`, which are then read. Raises UsageError or ModelFileError for an
-    unsuitable model, RecipeError.
+    unsuitable model or an unknown backbone, RecipeError.
     """
     if not is_keras_model(recipe):
-        return Recipe.load(recipe, overrides), data
+        recipe = Recipe.load(recipe, overrides)
+        check_backbone(recipe)
+        return recipe, data
     from tenfold.models import compiled, given
 
     shape = None
@@ -46,11 +48,10 @@ def recipe_of(recipe: Any, overrides: Mapping[str, Any] | None = None, data: Dat
 
 def check_backbone(recipe: Recipe) -> None:
     """Raise UsageError if the recipe names a backbone that does not exist, before any image is read."""
-    backbone = recipe.model.options.get("backbone")
-    if isinstance(backbone, str):
+    if recipe.model.name == "pretrained":
         from tenfold.models.backbone import check
 
-        check(backbone)
+        check(recipe.model.options["backbone"])
 
 
 def keep_model(run: Run, recipe: Recipe) -> None:

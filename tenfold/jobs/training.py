@@ -19,7 +19,7 @@ from tenfold.jobs.checking import before_training
 from tenfold.jobs.job import Interruptible, Job, Plan, listed
 from tenfold.jobs.learning_curve import check
 from tenfold.jobs.own_data import check_data, choose
-from tenfold.jobs.own_model import check_backbone, keep_model, recipe_of
+from tenfold.jobs.own_model import keep_model, recipe_of
 from tenfold.jobs.ranks import check as check_ranks
 from tenfold.jobs.resuming import continue_run
 from tenfold.progress import SILENT, Watcher
@@ -62,7 +62,6 @@ def train(
     check_root(path("runs", runs))
     recipe, data = recipe_of(recipe, overrides, data, watcher)
     check_name(name or recipe.name)
-    check_backbone(recipe)
     if learning_curve:
         check(recipe)
     check_ranks(recipe, ranks, callbacks, on)

@@ -10,10 +10,11 @@ from tenfold.data.given.values import Data
 from tenfold.jobs.own_data import with_source
 from tenfold.jobs.training import probe_sections, train
 from tenfold.progress import Watcher
-from tenfold.recipe import PHOTO_SIDE, Recipe
+from tenfold.recipe import Recipe
 from tenfold.run import Run
 
 BACKBONE = "EfficientNetLite0"
+SIDE = 160  # pixels: nearly as accurate as the 224 that the backbone was trained on, in half the time
 
 
 def try_images(
@@ -36,4 +37,4 @@ def try_sections() -> dict[str, Any]:
     """The sections of the recipe that `try_images` trains."""
     sections = probe_sections(BACKBONE)
     return {**sections, "data": {"validation": 0.2, "test": 0.2},
-            "model": {**sections["model"], "image_size": PHOTO_SIDE}}
+            "model": {**sections["model"], "image_size": SIDE}}

@@ -22,7 +22,6 @@ from tenfold.recipe.contradictions import contradictions
 from tenfold.recipe.options import complete, options_of
 from tenfold.recipe.overrides import overridden
 from tenfold.recipe.sections import (
-    PHOTO_SIDE,
     Checkpoint,
     DataSection,
     Distillation,
@@ -41,8 +40,8 @@ from tenfold.registry import MODELS
 from tenfold.shipped import text_of, texts
 
 __all__ = [
-    "PHOTO_SIDE", "Checkpoint", "DataSection", "Distillation", "EarlyStopping", "EvaluateSection", "Head",
-    "ModelSection", "OptimizerSection", "Plateau", "Recipe", "TrainSection", "header", "options_of", "read", "shipped",
+    "Checkpoint", "DataSection", "Distillation", "EarlyStopping", "EvaluateSection", "Head", "ModelSection",
+    "OptimizerSection", "Plateau", "Recipe", "TrainSection", "header", "options_of", "read", "shipped",
 ]
 
 

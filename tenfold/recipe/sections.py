@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-PHOTO_SIDE = 160  # pixels: nearly as accurate as the 224 that backbones were trained on, in half the time
 ENSEMBLE = "ensemble"  # the model.name of a run that averages others; its option is their paths, `members`
 Resize = Literal["pad", "crop", "stretch"]
 Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
@@ -80,8 +79,7 @@ class DataSection(Section):
     fold: int = Field(1, ge=1, description="number of the fold that is left out of training")
     size: int | None = Field(None, ge=8, le=1024, description="own images: height and width to which they are decoded; "
                                                               "none: the median side, but at most what "
-                                                              "`model.image_size` says, else 160 for a backbone with "
-                                                              "a name, else 64")
+                                                              "`model.image_size` says, or 64")
     resize: Resize = Field("pad", description="own images of another shape: pad with black, crop the middle, or "
                                               "stretch")
     path_column: str | None = Field(None, description="own table: name of the column of paths; none: found by content")
@@ -102,12 +100,6 @@ class ModelSection(Named):
     name: str = Field("cnn", description="name of a model, see below")
     image_size: int | None = Field(None, ge=8, le=1024, description="resize images to this height and width in "
                                                                     "pixels; none: keep their size")
-
-    @property
-    def wanted_side(self) -> int | None:
-        """Height and width at which the network wants own images, in pixels; None: it does not matter."""
-        backbone = str(self.options.get("backbone", ":"))
-        return self.image_size or (None if ":" in backbone else PHOTO_SIDE)  # of run: and file: it is not known
 
 
 class OptimizerSection(Named):

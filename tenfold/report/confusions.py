@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tenfold.counted import counted
+from tenfold.decisions.temperature import as_predicted
 from tenfold.evaluation.confusion import Pair, by_true_class, confused_pairs, confusion_of
 from tenfold.evaluation.misclassified import cell
 from tenfold.report.material import Material, Predicted, evaluated
@@ -66,7 +67,10 @@ def confusions(material: Material, sheet: Sheet) -> Confusions | None:
     pairs = confused_pairs(counts)[: PAIRS[k <= MAX_NUMBERED]]
     # Images are shown only if the matrix counts these images.
     shown = evaluated(material)
-    images = shown[1] if shown is not None and shown[0] == split and len(shown[1][1]) == counts.sum() else None
+    images = None
+    if shown is not None and shown[0] == split and len(shown[1][1]) == counts.sum():
+        pixels, labels, probabilities = shown[1]
+        images = pixels, labels, as_predicted(probabilities, material.decisions)
     wanted = [(i, j) for i, j in np.argwhere(counts).tolist()] if k <= MAX_NUMBERED else [
         (p.true, p.predicted) for p in pairs]
     sizes = np.array([counts[cell] for cell in wanted], np.int64)

@@ -194,7 +194,7 @@ class Datasets:
 
     def of(self, recipe: Recipe) -> Dataset:
         """The data set with the splits of a recipe; own images are resized when they are read."""
-        size, fold = recipe.model.wanted_side, recipe.data.fold
+        size, fold = recipe.model.image_size, recipe.data.fold
         if size not in self._opened:
             self._opened[size] = value(recipe, self._given) if self._given else open_data(recipe)
         if (size, fold) not in self._prepared:

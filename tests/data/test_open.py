@@ -46,7 +46,7 @@ def test_images_that_a_run_keeps_are_not_offered_but_open(root):
     assert "kept" not in catalogue(root)
     with pytest.raises(UsageError, match=r"one of: (?!.*kept)"):
         open_dataset("no/such/folder")
-    with pytest.raises(UsageError, match="kept"):
+    with pytest.raises(UsageError, match="expected kept:PATH"):
         open_dataset("kept:no/such/folder")
 
 

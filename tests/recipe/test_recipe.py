@@ -113,17 +113,6 @@ def test_another_model_drops_the_options_of_the_first() -> None:
     assert recipe.model.options == {"hidden": [64], "activation": "relu", "norm": "none", "dropout": 0.0}
 
 
-@pytest.mark.parametrize(("model", "side"), [
-    ({}, None),
-    ({"image_size": 96}, 96),
-    ({"name": "pretrained", "backbone": "EfficientNetLite0"}, 160),
-    ({"name": "pretrained", "backbone": "EfficientNetLite0", "image_size": 96}, 96),
-    ({"name": "pretrained", "backbone": "run:runs/mlp-1"}, None),
-])
-def test_own_images_are_read_at_the_size_that_suits_the_network(model: dict[str, object], side: int | None) -> None:
-    assert Recipe.from_dict({"model": model}).model.wanted_side == side
-
-
 def test_augmentations_are_applied_in_one_order_and_can_be_turned_off() -> None:
     text = "[train.augment]\ncutout = true\nmirror = true\ntranslate = {pixels = 3}\n"
     recipe = Recipe.loads(text, overrides={"train.augment.cutout": False})

@@ -8,14 +8,18 @@ import numpy as np
 import pytest
 from made_runs import DIGITS, decided, digits, material, run_of
 
+from tenfold.decisions.temperature import at_temperature
 from tenfold.decisions.unknowns import Evidence
 from tenfold.evaluation import deciding
 from tenfold.export.formats.html import meaning
 from tenfold.report import Material, html
+from tenfold.report.confusions import confusions
 from tenfold.report.decisions import sentences, set_rows
 from tenfold.report.plots import plot_named
 from tenfold.report.plots.answered import refused_cells
+from tenfold.report.plots.samples import first_cells
 from tenfold.report.plots.style import png
+from tenfold.report.thumbnails import Sheet
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +73,17 @@ def evidence() -> Evidence:
     labels = np.arange(300) % 3
     logits = (3 * np.eye(3)[labels] + rng.normal(size=(300, 3))).astype(np.float32)
     return Evidence(logits, logits, labels)
+
+
+def test_images_have_the_probabilities_that_predict_gives(made):
+    """Calibrated at the temperature of the rules, in every picture of an image."""
+    _, labels, p = made.test
+    surest = np.sort(at_temperature(p, made.decisions["temperature"]).max(axis=1)[p.argmax(axis=1) != labels])[::-1]
+    first = at_temperature(made.validation[2][:10], made.decisions["temperature"]).max(axis=1)
+    assert [cell.lines[-1] for cell in first_cells(made)] == [f"{100 * each:.1f} %" for each in first]
+    groups = [group for group in confusions(made, Sheet("small", 64, 52)).groups if group.true != group.predicted]
+    words = [thumbnail.words for group in groups for thumbnail in group.thumbnails]
+    assert max(float(text.removesuffix(" %").rpartition(" ")[2]) for text in words) == pytest.approx(100 * surest[0], abs=0.051)
 
 
 def test_the_curve_and_the_refused_images_are_drawn(made, tmp_path):

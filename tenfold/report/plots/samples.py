@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tenfold.counted import counted
-from tenfold.decisions.temperature import as_stated
+from tenfold.decisions.temperature import as_predicted
 from tenfold.evaluation.misclassified import Guess, guesses, most_confident
 from tenfold.report.material import evaluated
 from tenfold.report.plots.grid import Cell, draw_cells
@@ -48,7 +48,7 @@ def first_cells(material: Material) -> list[Cell]:
     if material.validation is None:
         return []
     images, labels, probabilities = material.validation
-    stated = as_stated(probabilities, material.decisions)
+    stated = as_predicted(probabilities, material.decisions)
     return [guess_cell(images[g.index], g, material.classes) for g in guesses(labels, stated, 10)]
 
 
@@ -65,7 +65,8 @@ def samples(material: Material) -> Figure | None:
 
 @plot("first_validation", "First validation images",
       "The first ten images of the validation split. ✓: correct, ✗: wrong (with a dashed frame). The percentage "
-      "is the probability of the predicted class.", section=IMAGES)
+      "is the probability of the predicted class, as in predictions: calibrated, if there are decision rules.",
+      section=IMAGES)
 def first_validation(material: Material) -> Figure | None:
     """The first ten validation images with true and predicted class."""
     cells = first_cells(material)
@@ -85,7 +86,7 @@ def confident_errors(material: Material) -> Figure | None:
     if found is None:
         return None
     split, (images, labels, probabilities) = found
-    errors = most_confident(labels, as_stated(probabilities, material.decisions), 15)
+    errors = most_confident(labels, as_predicted(probabilities, material.decisions), 15)
     if not errors:
         return None
     total = int((probabilities.argmax(axis=1) != labels).sum())
