@@ -83,7 +83,8 @@ def test_images_have_the_probabilities_that_predict_gives(made):
     assert [cell.lines[-1] for cell in first_cells(made)] == [f"{100 * each:.1f} %" for each in first]
     groups = [group for group in confusions(made, Sheet("small", 64, 52)).groups if group.true != group.predicted]
     words = [thumbnail.words for group in groups for thumbnail in group.thumbnails]
-    assert max(float(text.removesuffix(" %").rpartition(" ")[2]) for text in words) == pytest.approx(100 * surest[0], abs=0.051)
+    most = max(float(text.removesuffix(" %").rpartition(" ")[2]) for text in words)
+    assert most == pytest.approx(100 * surest[0], abs=0.051)
 
 
 def test_the_curve_and_the_refused_images_are_drawn(made, tmp_path):
