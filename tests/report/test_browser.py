@@ -45,6 +45,16 @@ def test_pages_have_no_errors_requests_or_horizontal_scrolling(tmp_path, browser
     assert [url for url in browser.requests if not url.startswith("data:")] == [path.as_uri()]
 
 
+@pytest.mark.parametrize("width", [390, 1200])
+def test_the_toolbar_covers_no_heading_that_a_link_leads_to(browser, page, width):
+    with browser.page(page[1], viewport={"width": width, "height": 900}) as tab:
+        for name in tab.eval_on_selector_all("h2[id]", "all => all.map(heading => heading.id)"):
+            tab.evaluate("name => { location.hash = name }", name)
+            bar = tab.evaluate("document.querySelector('.toolbar').getBoundingClientRect()")
+            top = tab.evaluate("name => document.getElementById(name).getBoundingClientRect().top", name)
+            assert not bar["top"] <= top < bar["bottom"], name
+
+
 def test_a_click_on_a_heading_sorts_and_a_second_click_reverses(browser, page):
     with browser.page(page[1]) as tab:
         table = "table.by-class"
