@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from made_images import drawn, plant
 from watchers import Listen
 
 from tenfold.errors import RecipeError, UnknownNameError, UsageError
@@ -167,6 +168,21 @@ def test_recipes_on_different_data_need_the_data_option(file: Path, tmp_path: Pa
     file.write_text("[[models]]\nrecipe = 'cnn2'\n[[models]]\nrecipe = 'mnist-cnn'", encoding="utf-8")
     with pytest.raises(UsageError, match=r"different data sets \(cifar10, mnist\); expected one; give --data"):
         conduct(file, runs=tmp_path / "runs")
+
+
+def test_own_images_are_read_at_one_size_for_all_models(tmp_path: Path) -> None:
+    """At the largest size that one of them wants; at the size of each, the test images would differ."""
+    photos = plant(tmp_path / "photos", {f"{'cat' if i % 2 else 'dog'}/{i}.png": drawn(i, 100, 120) for i in range(40)})
+    models = "".join(f'[[models]]\nname = "{name}"\nrecipe = "mlp"\nset = ["train.epochs=1"{more}]\n'
+                     for name, more in (("plain", ""), ("shrunk", ', "model.image_size=16"'),
+                                        ("large", ', "model.image_size=96"')))
+    (tmp_path / "sizes.toml").write_text(f"# Sizes.\n{models}", encoding="utf-8")
+    outcome = conduct(tmp_path / "sizes.toml", photos, runs=tmp_path / "runs")
+    trained = Run.list(outcome.path)
+    assert [run.environment()["dataset"]["shape"][0] for run in trained] == [96] * 3
+    assert len(outcome.board.rows) == 3
+    conduct(tmp_path / "sizes.toml", photos, runs=tmp_path / "runs", resume=True)
+    assert [run.path for run in Run.list(outcome.path)] == [run.path for run in trained]
 
 
 def test_a_recipe_without_available_weights_is_skipped(

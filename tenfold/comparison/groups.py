@@ -120,7 +120,8 @@ def require_comparable(runs: Sequence[Run]) -> None:
             problems.append(f"{run.name} has other {' and other '.join(different)}")
     if problems:
         raise UsageError(f"runs with different test images cannot be compared; unlike {runs[0].name}, "
-                         f"{'; '.join(problems)}; expected the same classes and test images; leave out some runs")
+                         f"{'; '.join(problems)}; expected the same classes and test images: leave out "
+                         "some runs, or train on own images of one size (data.size)")
 
 
 def _shown(text: str) -> str:
