@@ -105,11 +105,7 @@ def _explain_images(run: Run, images: Any) -> Explanation:
     if not pictures:
         raise ImageError("; ".join(unread))
     pixels = np.stack(list(pictures.values()))
-    try:
-        rules = Rules.read(facts)
-    except ValueError as error:
-        raise RunError(f"{run.path}: the decision rules of its model are damaged ({error}); fit them again with "
-                       f"`tenfold calibrate {run.path}`") from None
+    rules = Rules.of_run(run.path, facts)
     p = predictor.predict(pixels) if rules is None else rules.probabilities(predictor.logits(pixels))
     order = np.argsort(-p, axis=1, kind="stable")[:, :2]
     heats = grad_cam_of(model, pixels, list(order.T))

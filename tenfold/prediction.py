@@ -220,12 +220,12 @@ def _interrupted(model: Run | Path) -> list[str]:
 def _rules(model: Run | Path, predictor: Predictor, facts: Mapping[str, Any]) -> Rules | None:
     """The decision rules in the facts of a model. Raises RunError or ModelFileError if they are damaged."""
     features = predictor.features(np.zeros((0, *predictor.shape), np.uint8)).shape[1]
+    if isinstance(model, Run):
+        return Rules.of_run(model.path, facts, features)
     try:
         return Rules.read(facts, features)
     except ValueError as error:
         reason = f"its decision rules are damaged ({first_line(error)})"
-        if isinstance(model, Run):
-            raise RunError(f"{model.path}: {reason}; fit them again with `tenfold calibrate {model.path}`") from None
         raise ModelFileError(f"{model}: {reason}; export the model again with `tenfold export`") from None
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from tenfold.decisions.crossconformal import CrossSets, members
 from tenfold.decisions.pixels import statistics
 from tenfold.decisions.temperature import calibrated
 from tenfold.decisions.unknowns import Unknowns
+from tenfold.errors import RunError, first_line
 
 VERSION = 1
 KEY = "decisions"  # in the facts of a model and of its exports
@@ -91,6 +93,15 @@ class Rules:
             "unknown": None if self.unknowns is None else self.unknowns.to_dict(arrays),
             "unknown_refused": self.unknown_refused,
         }
+
+    @classmethod
+    def of_run(cls, run: Path, facts: Mapping[str, Any], features: int | None = None) -> Rules | None:
+        """As `read`, for the facts of a run's model. Raises RunError if the rules are damaged."""
+        try:
+            return cls.read(facts, features)
+        except ValueError as error:
+            raise RunError(f"{run}: its decision rules are damaged ({first_line(error)}); fit them again with `tenfold "
+                           f"calibrate {run}`") from None
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """The calibrated probabilities: float64 [n, k]."""

@@ -18,7 +18,7 @@ import numpy as np
 from tenfold.counted import counted
 from tenfold.decisions.conformal import Sets
 from tenfold.decisions.rules import KEY, LEVEL, Rules, guaranteed
-from tenfold.errors import RunError, first_line
+from tenfold.errors import RunError
 from tenfold.evaluation.metrics import metric
 from tenfold.export.formats import Answer, Format, onnx
 from tenfold.export.page.packages import DECODER, PACKAGES, SCRIPT, WASM
@@ -92,12 +92,7 @@ def _lean(source: Source) -> Source:
 
 
 def _rules(source: Source) -> Rules | None:
-    try:
-        return Rules.read(source.facts, source.facts["features"])
-    except ValueError as error:
-        run = source.run.path
-        raise RunError(f"{run}: its decision rules are damaged ({first_line(error)}); fit them again with `tenfold "
-                       f"calibrate {run}`") from None
+    return Rules.of_run(source.run.path, source.facts, source.facts["features"])
 
 
 def _facts(source: Source, rules: Rules | None) -> dict[str, Any]:
