@@ -80,7 +80,8 @@ def configure(precision: str = "auto") -> Machine:
     torch.set_num_threads(machine.threads)
     torch.set_flush_denormal(True)  # values below 1e-38 do not matter to a network and slow the CPU down
     if machine.device == "cuda":
-        torch.backends.cudnn.benchmark = True  # times the algorithms once per input size and keeps the fastest
+        torch.backends.cudnn.deterministic = True  # the same training gives the same bits
+        torch.backends.cudnn.allow_tf32 = False  # float32 means float32
     mallopt = _mallopt()
     if mallopt is None or _keep_memory(mallopt):
         return machine
@@ -121,10 +122,7 @@ def choose_precision(precision: str = "auto", device: str = "cpu") -> tuple[str,
 
 
 def _device() -> str:
-    """TENFOLD_DEVICE, by default "cpu".
-
-    A GPU is not the default until training on one has been measured (docs/performance.md).
-    """
+    """TENFOLD_DEVICE, by default "cpu": training on a GPU was tried on one model of GPU only (docs/lab-notes.md)."""
     device = os.environ.get("TENFOLD_DEVICE", "cpu")
     if device not in DEVICES:
         raise UsageError(f"TENFOLD_DEVICE: received {device!r}; expected cpu or cuda: correct or unset it")

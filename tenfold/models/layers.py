@@ -298,8 +298,9 @@ class Whitening(Conv2D):
             count, total, products = count + len(patches), total + patches.sum(0), products + patches.T @ patches
         channels = len(total) // size**2
         mean = total / count
-        variances, components = torch.linalg.eigh((products / count - mean.outer(mean)).float())
-        mean = mean.float()
+        # On the CPU, because the signs of the components, which are arbitrary, would differ between devices.
+        variances, components = torch.linalg.eigh((products / count - mean.outer(mean)).float().cpu())
+        variances, components, mean = variances.to(mean.device), components.to(mean.device), mean.float()
         scale = (variances + self.EPSILON * variances.mean()).clamp_min(1e-12).rsqrt()
         filters = (components * scale).T.flip(0)  # [component, channels × height × width], greatest variance first
         filters = torch.cat([filters, -filters])
@@ -343,6 +344,8 @@ class BatchNormalization(Direct, keras.layers.BatchNormalization):
         if x.numel() == x.shape[1]:  # a single value per channel equals its mean; PyTorch rejects it
             x = torch.cat([x, x])
             return self.call(x, training)[:1]
+        if gamma is None and x.is_cuda:  # without it, PyTorch gives no gradient of beta on a GPU
+            gamma = torch.ones_like(beta)
         y = F.batch_norm(x, batch_mean, batch_variance, gamma, beta, training=True, momentum=1.0, eps=self.epsilon)
         with torch.no_grad():  # PyTorch's running variance is unbiased, Keras' is biased
             count = x.numel() // x.shape[1]

@@ -22,6 +22,6 @@ class FusedAdam(keras.optimizers.Adam):
         indices = [self._get_variable_index(variable) for variable in trainable_variables]
         adam([variable.value for variable in trainable_variables], list(grads),
              [self._momentums[i].value for i in indices], [self._velocities[i].value for i in indices], [],
-             [torch.tensor(steps, device=gradient.device) for gradient in grads], fused=True, amsgrad=False,
+             list(torch.full((len(grads),), steps, device=grads[0].device).unbind()), fused=True, amsgrad=False,
              beta1=self.beta_1, beta2=self.beta_2, lr=float(learning_rate), weight_decay=0.0,
              eps=self.epsilon / (1 - self.beta_2 ** (steps + 1)) ** 0.5, maximize=False)

@@ -102,7 +102,8 @@ class Trainer:
         optimizer.build(model.trainable_variables)
         if device != "cpu":
             with keras.device(device):
-                move([*model.variables, *optimizer.variables], device)
+                # Not the learning rate and the number of steps: to read them, the CPU would wait for the GPU.
+                move([*model.variables, *(v for v in optimizer.variables if v.shape)], device)
                 finalise(model.layers)
         self._parameters = [v.value for v in model.trainable_variables]
         layers = model._flatten_layers(include_self=False)

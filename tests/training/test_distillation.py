@@ -15,6 +15,7 @@ from watchers import After, signalled
 
 import tenfold
 from drill.training import content
+from tenfold import machine
 from tenfold.cli import app
 from tenfold.errors import RecipeError, RunError, UsageError
 from tenfold.evaluation.predictions import read_predictions
@@ -63,9 +64,9 @@ def test_the_teachers_logits_are_those_of_its_model(augmented: bool, teacher: Ru
     made = distillation.teacher(section, dataset, tenfold.Watcher())
     images = dataset.train.images[np.arange(5)]
     expected = fast(teacher).logits(images)
-    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float().to(machine.current().device)
     with torch.no_grad():
-        assert made._logits(torch.arange(5), pixels).numpy() == pytest.approx(expected, abs=1e-4)
+        assert made._logits(torch.arange(5), pixels).cpu().numpy() == pytest.approx(expected, abs=1e-4)
     assert len(train) > len(dataset.train)
 
 
