@@ -103,7 +103,7 @@ ENGINE = {
     "models/layers.py", "models/summary.py", "models/backbone.py", "models/efficientnet_lite.py", "models/weights.py",
     "models/classifier.py", "models/compiled.py", "models/given.py", "models/twins.py", "models/depthwise.py",
     "models/inference.py", "models/fused.py", "models/masks.py", "models/ensemble.py", "foreign/custom.py",
-    "foreign/load.py",
+    "foreign/load.py", "models/resizing.py",
     "training/engine.py", "training/loader.py", "training/optimizers.py", "training/adam.py", "training/muon.py",
     "training/augment.py", "training/features.py", "training/distillation.py", "training/parallel.py",
     "export/engine.py", "export/formats/torch.py", "export/formats/litert.py", "export/savedmodel/program.py",

@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from tenfold.backend import keras
 from tenfold.models import depthwise, masks
 from tenfold.models.options import Activation, Initial
+from tenfold.models.resizing import Resizing
 
 CHANNELS = {"fast": "channels_first", "plain": "channels_last"}
 
@@ -70,7 +71,7 @@ class Layers:
 
     def resize(self, size: int) -> Any:
         """Bilinear resizing of images to `size` × `size`."""
-        return keras.layers.Resizing(size, size, data_format=self._format, dtype="float32")
+        return (Resizing if self.fast else keras.layers.Resizing)(size, size, data_format=self._format, dtype="float32")
 
     def conv(self, filters: int, kernel_size: int = 3, *, padding: str = "same", use_bias: bool = True,
              activation: Activation | None = None, initial: Initial = "glorot") -> Any:

@@ -177,9 +177,9 @@ class TrainSection(Section):
         "none", description="weight of each class in the loss: none, balanced (inverse frequency), or a table with a "
                             "weight for each class")
     image_scales: list[Annotated[float, Field(gt=0, le=1)]] = Field(
-        [], description="progressive resizing: height and width of the training images as fractions of the full size, "
-                        "in order over the epochs; end with 1, because evaluation uses the full size; empty: "
-                        "always full size")
+        [], description="progressive resizing: height and width of the training images as fractions of the full size "
+                        "(`model.image_size` if set), in order over the epochs; end with 1, because evaluation uses "
+                        "the full size; empty: always full size")
     augmented_copies: int = Field(0, ge=0, le=63, description="for a frozen backbone: number of augmented copies of "
                                                               "each training image whose features are also cached")
     head: Head | None = Field(None, description="a table; none: train everything from the first step")

@@ -216,19 +216,18 @@ def _check_image_scales(recipe: Recipe, dataset: Dataset) -> None:
     scales = sorted(set(recipe.train.image_scales))
     if not scales:
         return
-    if recipe.model.image_size is not None:
-        raise UsageError("train.image_scales: can't be used with model.image_size, which resizes every image to one "
-                         "size; set only one of them")
-    from tenfold.training import augment, engine
+    from tenfold.models.resizing import scaled
+    from tenfold.training import engine
 
-    model = build(recipe.model, dataset.shape, len(dataset.classes), fast=True)
+    model, own = build(recipe.model, dataset.shape, len(dataset.classes), fast=True), recipe.model.image_size
+    full = dataset.shape[:2] if own is None else (own, own)
     for scale in scales:
-        height, width = augment.scaled(dataset.shape[:2], scale)
-        if not engine.accepts(model, (height, width)):
+        if not engine.accepts(model, dataset.shape[:2], scale):
+            height, width = scaled(full, scale)
             raise UsageError(f"train.image_scales: received {scale:g}, images of {height}×{width} pixels, which model "
-                             f"{recipe.model.name} built for {dataset.shape[0]}×{dataset.shape[1]} does not accept; "
-                             "expected larger scales, or a model that accepts images of any size (speednet, or "
-                             "model.pooling=global-average)")
+                             f"{recipe.model.name} built for {full[0]}×{full[1]} does not accept; "
+                             "expected larger scales, or a model that accepts images of any size (speednet, "
+                             "a pretrained backbone, or model.pooling=global-average)")
 
 
 def _class_weights(section: TrainSection, dataset: Dataset) -> np.ndarray | None:

@@ -43,6 +43,8 @@ def augmented(batch: Batch, augmentations: Mapping[str, Mapping[str, Any]], scal
     import torch
     import torch.nn.functional as F
 
+    from tenfold.models.resizing import scaled
+
     height, width = batch.images.shape[2:]
     for name, options in augmentations.items():
         batch = AUGMENTATIONS.get(name)(batch, **options)
@@ -50,11 +52,6 @@ def augmented(batch: Batch, augmentations: Mapping[str, Mapping[str, Any]], scal
     if x.shape[2:] != size:
         x = F.interpolate(x, size=size, mode="bilinear", antialias=True)
     return replace(batch, images=x.contiguous(memory_format=torch.channels_last))
-
-
-def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
-    """(height, width) in pixels, multiplied by `scale` and at least 1."""
-    return max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
 
 
 @AUGMENTATIONS.add("mirror")

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 
 from tenfold.backend import keras
 from tenfold.models.layers import Whitening, finalise, forward
+from tenfold.models.resizing import resized, scaled
 from tenfold.models.twins import is_known
 from tenfold.recipe import TrainSection
 from tenfold.training.augment import Batch, augmented
@@ -60,11 +61,11 @@ def pixels(images: torch.Tensor) -> torch.Tensor:
     return images.permute(0, 3, 1, 2).float() if images.ndim == 4 else images
 
 
-def accepts(model: Any, size: tuple[int, int]) -> bool:
-    """Whether a fast network accepts images of a size (height, width) other than the one it was built for."""
+def accepts(model: Any, size: tuple[int, int], scale: float) -> bool:
+    """Whether a fast network accepts images of `size` (height, width) if they are resized by `scale`."""
     try:
-        with torch.no_grad():
-            model(torch.zeros(1, model.input_shape[1], *size), training=False)
+        with torch.no_grad(), resized(model, scale) as left:
+            model(torch.zeros(1, model.input_shape[1], *scaled(size, left)), training=False)
     except (RuntimeError, ValueError):
         return False
     return True
@@ -123,9 +124,13 @@ class Trainer:
 
     def step(self, split: Loader, index: torch.Tensor, seed: int, epoch: int = 1,
              scale: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
-        """Train on the images at `index` (int64 [b]) of a split, resized by `scale`: (loss, number correct)."""
-        with seeded(seed % 2**32) if self._has_own_layers else contextlib.nullcontext():
-            return self._step(split, index, seed, epoch, scale)
+        """Train on the images at `index` (int64 [b]) of a split, resized by `scale`: (loss, number correct).
+
+        A network that resizes its images to a size of its own does so by `scale` of that size.
+        """
+        own = seeded(seed % 2**32) if self._has_own_layers else contextlib.nullcontext()
+        with own, resized(self.model, scale) as left:
+            return self._step(split, index, seed, epoch, left)
 
     def _step(self, split: Loader, index: torch.Tensor, seed: int, epoch: int,
               scale: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from watchers import Listen
 
 from tenfold.backend import keras
 from tenfold.data import Dataset, open_dataset
 from tenfold.data.splits import prepare
 from tenfold.errors import DivergedError, UsageError
+from tenfold.models import resizing
 from tenfold.recipe import Recipe
 from tenfold.run import Run, State
 from tenfold.training import check, checkpoint, fit, schedule
@@ -221,9 +223,34 @@ def test_progressive_resizing_starts_small_and_ends_at_full_size(
     assert run.model().input_shape[1:] == (*prepare(digits, recipe.data).shape,)
 
 
+def test_image_scales_are_fractions_of_the_image_size(
+    tmp_path: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[bool | None, int]] = []
+    call = resizing.Resizing.call
+
+    def watched(self: resizing.Resizing, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
+        found = call(self, x, training)
+        seen.append((training, found.shape[-1]))
+        return found
+
+    monkeypatch.setattr(resizing.Resizing, "call", watched)
+    recipe = Recipe.from_dict({
+        "data": {"source": "digits", "train_size": 400},
+        "model": {"name": "speednet", "filters": [8, 16], "image_size": 16},
+        "train": {"epochs": 2, "batch_size": 200, "image_scales": [0.5, 1]},
+    })
+    run = Run.create(tmp_path, "x")
+    run.write_recipe(recipe)
+    list(fit(recipe, prepare(digits, recipe.data), run))
+    steps = [number for number, (training, _) in enumerate(seen) if training]
+    assert [seen[number][1] for number in steps] == [8, 8, 16, 16]
+    assert {size for training, size in seen[steps[0]:] if not training} == {16}  # validation
+
+
 @pytest.mark.parametrize(("overrides", "message"), [
     ({"model.filters": [8], "train.image_scales": [0.5, 1]}, "received 0.5, images of 4×4 pixels"),
-    ({"train.image_scales": [0.5, 1], "model.image_size": 16}, "can't be used with model.image_size"),
+    ({"model.filters": [8], "train.image_scales": [0.5, 1], "model.image_size": 16}, "received 0.5, images of 8×8"),
 ])
 def test_image_scales_that_the_network_cannot_take_are_refused(
     digits: Dataset, overrides: dict[str, Any], message: str
