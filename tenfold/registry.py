@@ -98,7 +98,7 @@ class Registry(Generic[T]):
 
 DATASETS: Registry[Callable] = Registry("data set", "tenfold.data")
 MODELS: Registry[Callable] = Registry("model", "tenfold.models", without=(
-    "layers", "masks", "in_place", "depthwise", "fused", "inference", "summary", "backbone", "weights",
+    "layers", "masks", "in_place", "depthwise", "resizing", "fused", "inference", "summary", "backbone", "weights",
     "efficientnet_lite", "classifier", "compiled", "given", "twins", "ensemble"))
 OPTIMIZERS: Registry[Callable] = Registry("optimizer", "tenfold.training.optimizers")
 AUGMENTATIONS: Registry[Callable] = Registry("augmentation", "tenfold.training.augment")

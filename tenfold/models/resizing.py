@@ -17,17 +17,18 @@ class Resizing(keras.layers.Resizing):
 
     def call(self, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         size = scaled((self.height, self.width), self.scale)
-        return keras.ops.image.resize(x, size, self.interpolation, self.antialias, data_format=self.data_format)
+        antialias = self.antialias or self.scale < 1
+        return keras.ops.image.resize(x, size, self.interpolation, antialias, data_format=self.data_format)
 
 
 @contextlib.contextmanager
 def resized(model: keras.Model, scale: float) -> Iterator[float]:
-    """A context in which a network with an image size resizes to a fraction of it.
+    """A context in which a network that begins by resizing its images resizes them to a fraction of its size.
 
     Yields the scale that is left for the images before they enter the network: 1, or `scale` if it does not resize.
     """
-    resizing = next((layer for layer in model.layers if isinstance(layer, Resizing)), None)
-    if resizing is None:
+    resizing = model.layers[1]
+    if not isinstance(resizing, Resizing):
         yield scale
         return
     resizing.scale = scale

@@ -71,4 +71,8 @@ def _in_distillation(recipe: Sections) -> list[str]:
     if "mixup" in recipe.train.augment and not distillation.augmented:
         problems.append("train.distillation: mixup blends images, which the teacher's stored logits do not fit; set "
                         "train.distillation.augmented=true or train.augment.mixup=false")
+    if distillation.augmented and (recipe.train.head is not None or recipe.model.options.get("trainable") == "none"):
+        problems.append("train.distillation.augmented: the teacher needs the images of each step, but logits are "
+                        "trained on cached features; set train.distillation.augmented=false, or leave out train.head "
+                        "and train more than the logits")
     return problems

@@ -90,8 +90,9 @@ def crop(batch: Batch, *, fraction: Annotated[float, Field(gt=0, lt=1)] = 0.875)
     """Crop a window at a random position (Krizhevsky et al. 2012, section 4.1).
 
     Its height and width are `fraction` of the image's and at least one pixel smaller. The window is resized to the
-    image's size, or to the size set by `train.image_scales`. If both fractions are equal, windows are not resized.
-    Objects then keep their scale in the smaller training images; the model must accept images of any size.
+    image's size, or to the size set by `train.image_scales`. If both fractions are equal, and without
+    `model.image_size`, windows are not resized. Objects then keep their scale in the smaller training images; the
+    model must accept images of any size.
     """
     import torch
 

@@ -38,7 +38,7 @@ class Teacher:
         weight, temperature = self._section.weight, self._section.temperature
         with torch.no_grad():
             softened = torch.softmax(self._logits(index, images) / temperature, dim=1)
-        soft = F.cross_entropy(logits / temperature, softened)
+        soft = F.cross_entropy(logits / temperature, softened.to(logits.device))
         return (1 - weight) * labels + weight * temperature**2 * soft
 
     def _logits(self, index: torch.Tensor, images: torch.Tensor) -> torch.Tensor:

@@ -88,8 +88,8 @@ class Trainer:
     """Runs training steps and evaluations of a fast network with its optimizer and loss on one device.
 
     `class_weights` is float [classes] or None. A `teacher` adds to the loss. The only state is the variables of the
-    model and the optimizer, which are moved to `device`. The loaders passed to the methods must put their batches on
-    the same device.
+    model and the optimizer, which are moved to `device`, except the learning rate and the number of steps. The loaders
+    passed to the methods must put their batches on the same device.
     """
 
     def __init__(self, model: Any, optimizer: Any, section: TrainSection, classes: int,
@@ -103,8 +103,9 @@ class Trainer:
         optimizer.build(model.trainable_variables)
         if device != "cpu":
             with keras.device(device):
-                # Not the learning rate and the number of steps: to read them, the CPU would wait for the GPU.
-                move([*model.variables, *(v for v in optimizer.variables if v.shape)], device)
+                # The CPU reads these two in every step; on a GPU it would have to wait for them.
+                read = {id(optimizer.iterations), id(optimizer._learning_rate)}
+                move([*model.variables, *(v for v in optimizer.variables if id(v) not in read)], device)
                 finalise(model.layers)
         self._parameters = [v.value for v in model.trainable_variables]
         layers = model._flatten_layers(include_self=False)

@@ -126,6 +126,10 @@ def test_settings_that_contradict_a_teacher_are_refused(teacher: Run, tmp_path: 
     with pytest.raises(RecipeError, match="learns from labels alone"):
         Recipe.from_dict({"model": {"name": "pretrained", "trainable": "none"}, "train": {
             "fit": "logistic-regression", "distillation": {"teacher": "t"}}})
+    for model, head in (("all", {"epochs": 1}), ("none", None)):
+        with pytest.raises(RecipeError, match="needs the images of each step"):
+            Recipe.from_dict({"model": {"name": "pretrained", "trainable": model}, "train": {
+                "head": head or "none", "distillation": {"teacher": "t", "augmented": True}}})
     stopped = Run(Path(shutil.copytree(teacher.path, tmp_path / "stopped")))
     stopped.write_json("status.json", {"status": "stopped", "reason": "interrupted"})
     with pytest.raises(RunError, match="its status is 'stopped'"):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from made_runs import calibrated
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
@@ -20,6 +21,7 @@ from tenfold.backend import keras
 from tenfold.errors import RecipeError, RunError, StorageError, UsageError
 from tenfold.jobs import probe, resume
 from tenfold.jobs.known_answers import of_training
+from tenfold.models import resizing
 from tenfold.progress import SILENT, Advance
 from tenfold.recipe import Recipe
 from tenfold.run import Run
@@ -334,6 +336,34 @@ def test_the_recipe_photos_makes_a_run_that_explains_and_predicts(tmp_path: Path
     assert (explained.path / "index.html").is_file()
     (answer,) = tenfold.predict(run, [tmp_path / "one.png"])
     assert list(answer.probabilities.values()) == pytest.approx(calibrated(run, stored)[0], abs=1e-4)
+
+
+def test_fine_tuning_may_begin_with_smaller_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    call = resizing.Resizing.call
+
+    def watched(self: resizing.Resizing, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
+        found = call(self, x, training)
+        seen.extend([found.shape[-1]] * bool(training))
+        return found
+
+    monkeypatch.setattr(resizing.Resizing, "call", watched)
+    tuned = Recipe.load("cifar10-finetuned", {
+        "data.source": "shapes:train=60,test=12", "model.image_size": 64, "model.weights": "none", "train.epochs": 2,
+        "train.batch_size": 30, "train.image_scales": [0.5, 1], "train.head.epochs": 1})
+    run = tenfold.train(tuned, runs=tmp_path)
+    assert seen == [32, 32, 64, 64]
+    table = run.predictions("test")
+    stored = np.stack([table[f"p_{c}"].to_numpy() for c in run.classes()], axis=1)
+    images = tenfold.open_dataset(tuned.data.source).test.images
+    np.testing.assert_allclose(run.model().predict(images.astype("float32"), verbose=0), stored, atol=1e-4)
+
+
+def test_smaller_images_are_refused_if_the_backbone_brings_all_to_one_size(source: Run, tmp_path: Path) -> None:
+    scaled = recipe(source, {"image_size": 40}, {"image_scales": [0.5, 1]})
+    with pytest.raises(UsageError, match="to its own size"):
+        tenfold.train(scaled, runs=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
 
 
 def test_resnet50_trains_saves_and_predicts_identically(tmp_path: Path) -> None:
