@@ -80,7 +80,7 @@ def configure(precision: str = "auto") -> Machine:
     torch.set_num_threads(machine.threads)
     torch.set_flush_denormal(True)  # values below 1e-38 do not matter to a network and slow the CPU down
     if machine.device == "cuda":
-        torch.backends.cudnn.deterministic = True  # the same training gives the same bits
+        torch.backends.cudnn.deterministic = True  # the others would first be tried, for seconds
         torch.backends.cudnn.allow_tf32 = False  # float32 means float32
     mallopt = _mallopt()
     if mallopt is None or _keep_memory(mallopt):
@@ -136,10 +136,14 @@ def _device() -> str:
 
 
 def threads() -> int:
-    """TENFOLD_THREADS, by default the number of available cores. Raises UsageError if it is invalid."""
+    """TENFOLD_THREADS; by default the number of available cores, or OMP_NUM_THREADS if that is smaller.
+
+    Raises UsageError if TENFOLD_THREADS is invalid.
+    """
     given = os.environ.get("TENFOLD_THREADS")
     if given is None:
-        return cores()
+        limit = os.environ.get("OMP_NUM_THREADS", "")  # may also be a list, such as "4,2"
+        return min(int(limit), cores()) if limit.isdecimal() and len(limit) <= 4 and int(limit) else cores()
     if not given.isdecimal() or len(given) > 4 or not 1 <= int(given) <= MOST_THREADS:
         raise UsageError(f"TENFOLD_THREADS: received {given!r}; expected a whole number from 1 to {MOST_THREADS:,}: "
                          f"correct it, or unset it to use all {counted(cores(), 'available core')}")

@@ -21,6 +21,7 @@ from tenfold.decisions.conformal import Sets
 from tenfold.decisions.crossconformal import CrossSets
 from tenfold.decisions.rules import LEVEL, Decision, Rules
 from tenfold.errors import ImageError, ModelFileError, RunError, UsageError, first_line
+from tenfold.machine import threads
 from tenfold.notebooks import data_frame, table
 from tenfold.run import Run, State, model_at
 from tenfold.runtimes import AUTO, BATCH, Exported, Predictor, open_export, open_predictor
@@ -148,9 +149,7 @@ def _mapping(count: int) -> Iterator[Callable[..., Iterator[Any]]]:
         return
     from concurrent.futures import ThreadPoolExecutor
 
-    from tenfold.data.own.decoding import workers
-
-    with ThreadPoolExecutor(workers()) as pool:
+    with ThreadPoolExecutor(threads()) as pool:
         yield pool.map
 
 

@@ -29,7 +29,7 @@ FLOORS: dict[str, set[str]] = {
     "backend": {"errors", "later"},
     "modelfile": {"counted", "errors", "backend", "foreign"},
     "run": {"counted", "decisions", "errors", "notebooks", "registry", "storage", "recipe", "modelfile", "data"},
-    "data": {"counted", "errors", "later", "registry", "storage", "recipe", "progress"},
+    "data": {"counted", "errors", "later", "machine", "registry", "storage", "recipe", "progress"},
     "foreign": {"errors", "backend"},
     "models": {"counted", "errors", "registry", "storage", "recipe", "progress", "backend", "data", "foreign"},
     "runtimes": {"errors", "extras", "machine", "registry", "recipe", "backend", "modelfile", "run", "models"},
@@ -39,7 +39,7 @@ FLOORS: dict[str, set[str]] = {
         "errors", "machine", "registry", "storage", "recipe", "progress", "backend", "modelfile", "run", "data",
         "counted", "models", "later",
     },
-    "prediction": {"counted", "decisions", "errors", "notebooks", "modelfile", "run", "data", "runtimes"},
+    "prediction": {"counted", "decisions", "errors", "machine", "notebooks", "modelfile", "run", "data", "runtimes"},
     "evaluation": {
         "csvfile", "decisions", "errors", "machine", "registry", "progress", "backend", "modelfile", "run", "data",
         "counted", "models", "runtimes",

@@ -67,6 +67,18 @@ def test_more_threads_than_cores_are_used_with_a_warning(monkeypatch: pytest.Mon
     assert "cores" in told[0]
 
 
+@pytest.mark.parametrize(("limit", "expected"), [("1", 1), ("1024", machine.cores()), ("4,2", machine.cores()),
+                                                  ("0", machine.cores()), ("", machine.cores())])
+def test_openmps_limit_of_threads_is_kept_unless_ours_is_set(
+    limit: str, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TENFOLD_THREADS", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", limit)
+    assert machine.threads() == expected
+    monkeypatch.setenv("TENFOLD_THREADS", "2")
+    assert machine.threads() == 2
+
+
 def test_the_choice_of_precision_has_a_reason() -> None:
     precision, reason = machine.choose_precision()
     units = machine.processor_units()

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tenfold.data.own.decoding import workers
 from tenfold.data.own.thumbnails import lit, thumbnails
 from tenfold.data.view import Images, blocks
+from tenfold.machine import threads
 
 RING = 16  # the border is this fraction of a side wide
 ENOUGH = 48  # rows and columns that tell brightness and contrast; larger images are sampled
@@ -44,8 +44,8 @@ class Looks:
 def look(images: Images, progress: Callable[[int], None] = lambda done: None) -> Looks:
     """Look at images uint8 [n, h, w, c]. Black bars from padding count neither as dark nor as border."""
     parts, waiting, done = [_look(np.asarray(images[:0]))], blocks(images), 0
-    with ThreadPoolExecutor(workers()) as pool:
-        while here := list(itertools.islice(waiting, workers())):  # no more in memory than are looked at
+    with ThreadPoolExecutor(threads()) as pool:
+        while here := list(itertools.islice(waiting, threads())):  # no more in memory than are looked at
             parts += pool.map(_look, here)
             done += sum(map(len, here))
             progress(done)

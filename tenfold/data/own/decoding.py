@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +27,7 @@ from tenfold.data.location import image_root
 from tenfold.data.own.listing import Arrays, Content, Listing
 from tenfold.data.source import Shape
 from tenfold.errors import DataError, ImageError
+from tenfold.machine import threads
 from tenfold.progress import Watcher
 from tenfold.recipe.sections import Resize
 from tenfold.storage.arrays import StoredArray
@@ -113,7 +113,7 @@ def decode(listing: Listing, shape: Shape, resize: Resize, watcher: Watcher, onl
     block = max(1, min(BLOCK, BLOCK_BYTES // int(np.prod(shape))))
     read = partial(_pixels, shape=shape, resize=resize, only_grey=only_grey)
     try:
-        with ThreadPoolExecutor(workers()) as pool:
+        with ThreadPoolExecutor(threads()) as pool:
             images = stored.fill(
                 lambda start, end: _rows(listing, shape, read, start, end, pool, notes), block, NOTED,
                 waiting=lambda: watcher.notice("another process is decoding these images; waiting for it"),
@@ -124,13 +124,6 @@ def decode(listing: Listing, shape: Shape, resize: Resize, watcher: Watcher, onl
         write_whole(coloured, "", ADVICE)  # so that the next time needs no decoding to find out
         raise
     return Decoded(images, _read_notes(notes), key)
-
-
-def workers() -> int:
-    """The number of threads that decode: those of `TENFOLD_THREADS`, else one for each core of the process."""
-    asked = os.environ.get("TENFOLD_THREADS", "")
-    return int(asked) if asked.isdecimal() and int(asked) else len(os.sched_getaffinity(0)) \
-        if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _rows(listing: Listing, shape: Shape, read: Callable[[Content], np.ndarray], start: int, end: int,
@@ -157,7 +150,7 @@ def _rows(listing: Listing, shape: Shape, read: Callable[[Content], np.ndarray],
     started = time.perf_counter()
     errors = pixels(first, _contents(listing, first))
     small = time.perf_counter() - started < SMALL * len(first)
-    step = workers() if listing.reader.sequential else max(1, len(parts))
+    step = threads() if listing.reader.sequential else max(1, len(parts))
     for i in range(0, len(parts), step):
         ahead = parts[i : i + step]
         contents: Iterable[Iterable[Content | ImageError]] = (_contents(listing, part) for part in ahead)

@@ -163,8 +163,6 @@ def test_many_threads_decode_the_same_pixels(
         monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path / threads))
         found.add(read(path).fingerprint())
     assert len(found) == 1
-    monkeypatch.setenv("TENFOLD_THREADS", "3")
-    assert decoding.workers() == 3
 
 
 def test_a_line_of_notes_that_was_cut_off_loses_nothing(tmp_path: Path, read: Read, cache: Path) -> None:
