@@ -48,6 +48,7 @@ def check(recipe: Recipe, dataset: Dataset, watcher: Watcher = SILENT) -> None:
         check_copies(recipe)
     check_build(recipe.model, dataset.shape, len(dataset.classes))
     _check_image_scales(recipe, dataset)
+    _warn_of_a_small_end(recipe, watcher)
 
 
 _built: dict[tuple[Any, ...], Any] = {}  # the last network of `_with_backbone`
@@ -231,6 +232,13 @@ def _check_image_scales(recipe: Recipe, dataset: Dataset) -> None:
                              f"{recipe.model.name} built for {full[0]}×{full[1]} does not accept; "
                              "expected larger scales, or a model that accepts images of any size (speednet, "
                              "a pretrained backbone, or model.pooling=global-average)")
+
+
+def _warn_of_a_small_end(recipe: Recipe, watcher: Watcher) -> None:
+    """Warn about a last epoch on smaller images than those of the evaluation."""
+    scales = recipe.train.image_scales
+    if scales and scales[-1] != 1:
+        watcher.notice(f"train.image_scales ends with {scales[-1]:g}, but evaluation uses the full size: end with 1")
 
 
 def _class_weights(section: TrainSection, dataset: Dataset) -> np.ndarray | None:

@@ -260,6 +260,16 @@ def test_image_scales_that_the_network_cannot_take_are_refused(
         check(recipe, prepare(digits, recipe.data))
 
 
+@pytest.mark.parametrize(("scales", "warned"), [([0.5, 1], False), ([1, 0.5], True), ([], False)])
+def test_scales_that_do_not_end_with_the_full_size_are_told(
+    digits: Dataset, scales: list[float], warned: bool
+) -> None:
+    recipe = Recipe.from_dict({"data": {"source": "digits"}, "model": {"name": "speednet", "filters": [8]},
+                               "train": {"epochs": 2, "image_scales": scales}})
+    check(recipe, prepare(digits, recipe.data), listen := Listen())
+    assert [line for line in listen.said if "end with 1" in line] == listen.said[:1] * warned
+
+
 def test_whitening_comes_from_the_training_images_and_stays_fixed(tmp_path: Path, digits: Dataset) -> None:
     recipe = Recipe.from_dict({"data": {"source": "digits", "train_size": 400}, "model": {"name": "speednet"},
                                "train": {"epochs": 1, "batch_size": 100}}).replace({"model.filters": [8]})
