@@ -41,6 +41,7 @@ class Loop:
         self.position = Position(self.earlier_epochs, phase=phase or 0)
 
     _saved = 0.0
+    _scale: float | None = None  # of the images of the last epoch
 
     def fit(self, snapshot: Snapshot | None) -> Iterator[dict[str, float]]:
         """Train to the end, from a snapshot if there is one; yield one record per epoch."""
@@ -85,6 +86,7 @@ class Loop:
     def _epoch(self, epoch: int) -> dict[str, float]:
         """Train the remaining steps of an epoch, validate, and return its record."""
         optimizer, section = self.trainer.optimizer, self.section
+        self._tell_scale(epoch)
         if section.plateau and self.records[self.earlier_epochs:]:
             optimizer.learning_rate = schedule.plateau_learning_rate(
                 self.records[self.earlier_epochs:], section.plateau, section.learning_rate)
@@ -106,6 +108,12 @@ class Loop:
             if not np.isfinite(record["val_loss"]):
                 raise self._diverged(f"validation loss became {record['val_loss']}")
         return record if self.phase is None else record | {"phase": self.phase + 1}
+
+    def _tell_scale(self, epoch: int) -> None:
+        """Tell at which size an epoch trains, if its images are smaller or larger than those before."""
+        before, self._scale = self._scale, schedule.image_scale(self.section, epoch - self.earlier_epochs)
+        if self.section.image_scales and self._scale != before:
+            self.watcher.notice(f"epoch {epoch}: images at {self._scale:g} of the full size")
 
     def _step(self, epoch: int, i: int, index: Any) -> None:
         """Train one step and update the position; save a checkpoint when it is due or a stop is requested."""

@@ -217,8 +217,10 @@ def test_progressive_resizing_starts_small_and_ends_at_full_size(
     })
     run = Run.create(tmp_path, "x")
     run.write_recipe(recipe)
-    records = list(fit(recipe, prepare(digits, recipe.data), run))
+    records = list(fit(recipe, prepare(digits, recipe.data), run, (), listen := Listen()))
     assert seen == [4] * 4 + [6] * 4 + [8] * 8
+    assert listen.said == [f"epoch {epoch}: images at {scale} of the full size"
+                           for epoch, scale in ((1, "0.5"), (2, "0.75"), (3, "1"))]
     assert len(records) == 4
     assert run.model().input_shape[1:] == (*prepare(digits, recipe.data).shape,)
 
