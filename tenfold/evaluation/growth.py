@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.evaluation.statistics import percentile_interval, resamples
+from tenfold.evaluation.statistics import percentile_interval, resamples, wilson
 
 RESAMPLES = 1000
 STEEPEST = 1.0  # exponent of the power law, at most: errors fall no faster than 1 / images
@@ -25,12 +25,16 @@ def learning_curve(sizes: Sequence[int], correct: Sequence[np.ndarray], labels: 
     follow the power law of the two largest sizes (Hestness et al., 2017, "Deep learning scaling is predictable,
     empirically"); a law fitted to all sizes expects too much, because curves flatten. Intervals are 95 % percentiles
     over resamples of the test images and of the subsets; that of the gain is widened, because the law may not hold.
+    If all images are right, or all wrong, resamples do not differ: the interval of the accuracy is then Wilson's, and
+    the gain is at most what the law can make of the errors in it.
     """
     rates = np.stack([_errors(each, labels, seed) for seed, each in enumerate(correct)])  # [sizes, resamples]
     point = np.array([1 - each.mean() for each in correct])
     points = []
     for size, each, rate in zip(sizes, correct, rates, strict=True):
         low, high = percentile_interval(1 - rate) or (None, None)
+        if low is not None and low == high:
+            low, high = _wilson(each)
         points.append({"images": int(size), "accuracy": float(each.mean()), "low": low, "high": high,
                        "draws": len(each)})
     if len(sizes) < 2:
@@ -38,8 +42,16 @@ def learning_curve(sizes: Sequence[int], correct: Sequence[np.ndarray], labels: 
     gain = float(_gain(sizes, point[:, np.newaxis], len(labels))[0])
     interval = percentile_interval(_gain(sizes, rates, len(labels)))
     low, high = (gain + WIDENED * (end - gain) for end in interval) if interval else (None, None)
+    if low is not None and low == high:
+        high = (1 - 2.0**-STEEPEST) * (1 - _wilson(correct[-1])[0])
     gain = min(gain, float(point[-1]))  # no accuracy exceeds 1; the true error may be larger than that of these images
     return {"points": points, "doubled": {"images": 2 * int(sizes[-1]), "gain": gain, "low": low, "high": high}}
+
+
+def _wilson(correct: np.ndarray) -> tuple[float, float]:
+    """Wilson's interval of the accuracy of one size, from bool [draws, n]."""
+    count = correct.shape[1]
+    return wilson(round(count * float(correct.mean())), count)
 
 
 def _errors(correct: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:

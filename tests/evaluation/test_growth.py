@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tenfold.evaluation.growth import learning_curve
+from tenfold.evaluation.statistics import wilson
 
 SIZES = [100, 250, 500, 1000]
 DRAWS = [4, 4, 3, 1]
@@ -49,9 +50,14 @@ def test_a_single_size_tells_nothing_of_more_images():
     assert len(curve["points"]) == 1
 
 
-def test_without_errors_nothing_is_gained():
-    curve = learning_curve(SIZES, [np.ones((draws, 100), bool) for draws in DRAWS], np.arange(100) % 2)
-    assert curve["doubled"]["gain"] == 0
+@pytest.mark.parametrize("count", [8, 100])
+def test_without_errors_nothing_is_expected_but_something_may_be_gained(count):
+    curve = learning_curve(SIZES, [np.ones((draws, count), bool) for draws in DRAWS], np.arange(count) % 2)
+    least = wilson(count, count)[0]
+    assert [(point["low"], point["high"]) for point in curve["points"]] == [(least, 1)] * len(SIZES)
+    doubled = curve["doubled"]
+    assert (doubled["gain"], doubled["low"]) == (0, 0)
+    assert doubled["high"] == pytest.approx((1 - least) / 2)  # the law halves the errors at most
 
 
 def test_no_gain_exceeds_the_errors_that_are_left():
