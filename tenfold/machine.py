@@ -80,7 +80,7 @@ def configure(precision: str = "auto") -> Machine:
     torch.set_num_threads(machine.threads)
     torch.set_flush_denormal(True)  # values below 1e-38 do not matter to a network and slow the CPU down
     if machine.device == "cuda":
-        torch.backends.cudnn.deterministic = True  # the others would first be tried, for seconds
+        torch.backends.cudnn.deterministic = True  # the same bits again, as far as cuDNN can
         torch.backends.cudnn.allow_tf32 = False  # float32 means float32
     mallopt = _mallopt()
     if mallopt is None or _keep_memory(mallopt):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 from tenfold.progress import Event, Notice, Step, Training, Watcher
 
@@ -50,3 +53,18 @@ def at_once() -> None:
 def signalled(number: int = signal.SIGINT) -> Callable[[], None]:
     """A function that sends this process a signal."""
     return lambda: os.kill(os.getpid(), number)
+
+
+def sizes_inside(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool | None, int]]:
+    """A list to which each resizing inside a network from now on adds whether it trains, and the width it gives."""
+    from tenfold.models.resizing import Resizing
+
+    seen, call = list[tuple[bool | None, int]](), Resizing.call
+
+    def watched(self: Resizing, x: Any, training: bool | None = None) -> Any:
+        found = call(self, x, training)
+        seen.append((training, found.shape[-1]))
+        return found
+
+    monkeypatch.setattr(Resizing, "call", watched)
+    return seen

@@ -30,6 +30,7 @@ from tenfold.storage.paths import expanded
 
 SIZES = (8, 16, 32, 48, 64, 72, 80, 96, 128, 160, 224, 256, 331)  # pixels per side to try as input size
 REFERENCE_SIZE = 224  # pixels per side at which stages are determined
+ENLARGED = "enlarged"  # name of the layer that brings images to a size that the backbone accepts
 UNAVAILABLE = ("NASNetLarge", "NASNetMobile")  # Keras does not support them on PyTorch
 
 
@@ -259,7 +260,7 @@ def match_input(layers: Layers, x: Any, model: keras.Model) -> Any:
     form = "channels_first" if layers.fast else "channels_last"
     size = input_size(model, height, width)
     if size != (height, width):
-        x = keras.layers.Resizing(*size, data_format=form, dtype="float32", name="enlarged")(x)
+        x = keras.layers.Resizing(*size, data_format=form, dtype="float32", name=ENLARGED)(x)
     given, taken = x.shape[axis], model.inputs[0].shape[-1]
     if given == 1 and taken == 3:
         return keras.layers.Concatenate(axis=axis, dtype="float32", name="grey_as_rgb")([x, x, x])

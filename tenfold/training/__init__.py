@@ -217,12 +217,13 @@ def _check_image_scales(recipe: Recipe, dataset: Dataset) -> None:
     scales = sorted(set(recipe.train.image_scales))
     if not scales:
         return
+    from tenfold.models.backbone import ENLARGED
     from tenfold.models.resizing import scaled
     from tenfold.training import engine
 
     model, own = build(recipe.model, dataset.shape, len(dataset.classes), fast=True), recipe.model.image_size
     full = dataset.shape[:2] if own is None else (own, own)
-    if any(layer.name == "enlarged" for layer in model.layers):
+    if any(layer.name == ENLARGED for layer in model.layers):
         raise UsageError(f"train.image_scales: received {min(scales):g}, but the backbone resizes all images to its "
                          "own size, so smaller ones save nothing; expected no scales: leave out train.image_scales")
     for scale in scales:

@@ -16,16 +16,18 @@ from tenfold.recipe import Recipe
 from tenfold.training import engine, optimizers
 from tenfold.training.loader import Loader
 
+CNN = {"name": "cnn", "filters": [8], "dense": [16]}
 
-def trainer(device: str = "cpu", **train: object) -> engine.Trainer:
-    recipe = Recipe.from_dict({"model": {"name": "cnn", "filters": [8], "dense": [16]}, "train": train})
+
+def trainer(device: str = "cpu", model: dict[str, Any] = CNN, size: int = 8, **train: object) -> engine.Trainer:
+    recipe = Recipe.from_dict({"model": model, "train": train})
     with engine.seeded(0):
-        model = build(recipe.model, (8, 8, 3), 4, fast=True)
-    return engine.Trainer(model, optimizers.make(recipe.train), recipe.train, 4, device=device)
+        network = build(recipe.model, (size, size, 3), 4, fast=True)
+    return engine.Trainer(network, optimizers.make(recipe.train), recipe.train, 4, device=device)
 
 
-def data(count: int = 32) -> tuple[np.ndarray, np.ndarray]:
-    return np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), np.uint8), np.arange(count) % 4
+def data(count: int = 32, size: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), np.uint8), np.arange(count) % 4
 
 
 def loader(count: int = 32) -> Loader:
@@ -141,14 +143,9 @@ def test_all_state_moves_to_the_device_with_the_trainer() -> None:
 NEEDS_A_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
 
-def steps_on(device: str, model: dict[str, Any], size: int = 8, **train: Any) -> tuple[list[float], torch.Tensor]:
+def steps_on(device: str, model: dict[str, Any], size: int, **train: Any) -> tuple[list[float], torch.Tensor]:
     """The losses of three steps, and the logits after them."""
-    recipe = Recipe.from_dict({"model": model, "train": train})
-    with engine.seeded(0):
-        network = build(recipe.model, (size, size, 3), 4, fast=True)
-    learner = engine.Trainer(network, optimizers.make(recipe.train), recipe.train, 4, device=device)
-    images = np.random.default_rng(0).integers(0, 256, (32, size, size, 3), np.uint8)
-    split = Loader(images, np.arange(32) % 4, device)
+    learner, split = trainer(device, model, size, **train), Loader(*data(size=size), device)
     learner.adapt(split)
     losses = [float(learner.step(split, ALL, seed)[0]) for seed in range(3)]
     return losses, learner.logits(split, 16).cpu()

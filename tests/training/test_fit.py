@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from watchers import Listen
+from watchers import Listen, sizes_inside
 
 from tenfold.backend import keras
 from tenfold.data import Dataset, open_dataset
 from tenfold.data.splits import prepare
 from tenfold.errors import DivergedError, UsageError
-from tenfold.models import resizing
 from tenfold.recipe import Recipe
 from tenfold.run import Run, State
 from tenfold.training import check, checkpoint, fit, schedule
@@ -228,15 +226,7 @@ def test_progressive_resizing_starts_small_and_ends_at_full_size(
 def test_image_scales_are_fractions_of_the_image_size(
     tmp_path: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[tuple[bool | None, int]] = []
-    call = resizing.Resizing.call
-
-    def watched(self: resizing.Resizing, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
-        found = call(self, x, training)
-        seen.append((training, found.shape[-1]))
-        return found
-
-    monkeypatch.setattr(resizing.Resizing, "call", watched)
+    seen = sizes_inside(monkeypatch)
     recipe = Recipe.from_dict({
         "data": {"source": "digits", "train_size": 400},
         "model": {"name": "speednet", "filters": [8, 16], "image_size": 16},

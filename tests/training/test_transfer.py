@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from made_runs import calibrated
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from watchers import After, Listen, at_once
+from watchers import After, Listen, at_once, sizes_inside
 
 import tenfold
 from tenfold import modelfile
@@ -21,7 +20,6 @@ from tenfold.backend import keras
 from tenfold.errors import RecipeError, RunError, StorageError, UsageError
 from tenfold.jobs import probe, resume
 from tenfold.jobs.known_answers import of_training
-from tenfold.models import resizing
 from tenfold.progress import SILENT, Advance
 from tenfold.recipe import Recipe
 from tenfold.run import Run
@@ -339,20 +337,12 @@ def test_the_recipe_photos_makes_a_run_that_explains_and_predicts(tmp_path: Path
 
 
 def test_fine_tuning_may_begin_with_smaller_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
-    call = resizing.Resizing.call
-
-    def watched(self: resizing.Resizing, x: torch.Tensor, training: bool | None = None) -> torch.Tensor:
-        found = call(self, x, training)
-        seen.extend([found.shape[-1]] * bool(training))
-        return found
-
-    monkeypatch.setattr(resizing.Resizing, "call", watched)
+    seen = sizes_inside(monkeypatch)
     tuned = Recipe.load("cifar10-finetuned", {
         "data.source": "shapes:train=60,test=12", "model.image_size": 64, "model.weights": "none", "train.epochs": 2,
         "train.batch_size": 30, "train.image_scales": [0.5, 1], "train.head.epochs": 1})
     run = tenfold.train(tuned, runs=tmp_path)
-    assert seen == [32, 32, 64, 64]
+    assert [size for training, size in seen if training] == [32, 32, 64, 64]
     table = run.predictions("test")
     stored = np.stack([table[f"p_{c}"].to_numpy() for c in run.classes()], axis=1)
     images = tenfold.open_dataset(tuned.data.source).test.images
