@@ -59,6 +59,7 @@ def test_training_tells_what_it_found_and_that_test_images_were_seen(trained: tu
     page = (run.path / "report.html").read_text(encoding="utf-8")
     assert "Test split: 5 of its 60 images are the same or nearly the same as images in training" in page
     assert "Inspection of the images" in page
+    assert "<code>tenfold data check</code> shows them" in page
     assert "5 of its 60 images" in (run.path / "MODEL_CARD.md").read_text(encoding="utf-8")
 
 
