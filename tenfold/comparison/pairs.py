@@ -60,12 +60,15 @@ class Spread:
         by_run = np.array([[values[:count] for values in each] for each in resampled])
         observed = np.array([[metric(name)(each.labels, each.probabilities) for name in names] for each in predictions])
         correct = [each.correct for each in predictions]
+        whole = pooled(predictions) if group.folds else predictions[0]
+        scales = [metric(name).scale(np.bincount(whole.labels)) for name in names]
         if group.folds:
-            whole = pooled(predictions)
             together = _resampled(whole, names)
-            folds = {name: OverFolds.over(together[i], by_run[:, i], observed[:, i]) for i, name in enumerate(names)}
+            folds = {name: OverFolds.over(together[i], by_run[:, i], observed[:, i], scales[i])
+                     for i, name in enumerate(names)}
             return cls(folds, correct, whole)
-        return cls({name: OverSeeds.of(by_run[:, i], observed[:, i]) for i, name in enumerate(names)}, correct)
+        return cls({name: OverSeeds.of(by_run[:, i], observed[:, i], scales[i]) for i, name in enumerate(names)},
+                   correct)
 
 
 def _resampled(predictions: Predictions, names: Sequence[str]) -> list[np.ndarray]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tenfold.evaluation.statistics import OverSeeds, Uncertain
+from tenfold.evaluation.statistics import OverSeeds, Scale, Uncertain
 from tenfold.evaluation.weighted import Predictions
 
 
@@ -30,9 +30,9 @@ class OverFolds(OverSeeds):
     observed: np.ndarray
 
     @classmethod
-    def over(cls, mean: np.ndarray, by_fold: np.ndarray, observed: np.ndarray) -> OverFolds:
+    def over(cls, mean: np.ndarray, by_fold: np.ndarray, observed: np.ndarray, scale: Scale | None = None) -> OverFolds:
         """The measure over all images, or its mean, and of each fold; see the class."""
-        return cls(mean, _variance_of_training(by_fold, observed), len(observed), by_fold, observed)
+        return cls(mean, _variance_of_training(by_fold, observed), len(observed), by_fold, observed, scale=scale)
 
     @property
     def uncertain(self) -> Uncertain:
@@ -44,13 +44,14 @@ class OverFolds(OverSeeds):
         n_test / n_train = 1/(k - 1)), with k - 1 degrees of freedom.
         """
         k = self.runs
-        return Uncertain(self.mean, self.run_variance * (1 / k + 1 / (k - 1)), k - 1)
+        return Uncertain(self.scored, self.run_variance * (1 / k + 1 / (k - 1)), k - 1)
 
     def minus(self, other: OverSeeds) -> Uncertain:
         """The difference between two recipes on the same folds."""
         assert isinstance(other, OverFolds)
-        return OverFolds.over(self.mean - other.mean, self.by_fold - other.by_fold,
-                              self.observed - other.observed).uncertain
+        difference = OverFolds.over(self.mean - other.mean, self.by_fold - other.by_fold,
+                                    self.observed - other.observed)
+        return replace(difference.uncertain, hidden=max(self.hidden, other.hidden))
 
 
 def _variance_of_training(by_fold: np.ndarray, observed: np.ndarray) -> float:

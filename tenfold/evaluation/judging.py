@@ -10,7 +10,7 @@ from tenfold.decisions import abstention, conformal
 from tenfold.decisions.crossconformal import CrossSets
 from tenfold.decisions.rules import Decision, Rules
 from tenfold.decisions.unknowns import Evidence
-from tenfold.evaluation.statistics import bootstrap, percentile_interval, wilson
+from tenfold.evaluation.statistics import bootstrap, fraction_interval, wilson
 from tenfold.evaluation.weighted import Predictions, Weighted, quotient, running
 
 POINTS = 100  # of the curve
@@ -54,8 +54,9 @@ def curve(confidence: np.ndarray, correct: np.ndarray) -> dict[str, list[float]]
 def area(predictions: Predictions) -> dict[str, float | None]:
     """The area under the risk–coverage curve with its bootstrap interval; lower is better."""
     spread, = bootstrap(predictions, [mean_risk], RESAMPLES)
-    low, high = percentile_interval(spread) or (None, None)
-    return {"value": float(mean_risk(Weighted.evenly(predictions))[0]), "low": low, "high": high}
+    value = float(mean_risk(Weighted.evenly(predictions))[0])
+    low, high = fraction_interval(spread, value, np.bincount(predictions.labels)) or (None, None)
+    return {"value": value, "low": low, "high": high}
 
 
 def mean_risk(x: Weighted) -> np.ndarray:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tenfold.evaluation.statistics import Scale
 from tenfold.evaluation.weighted import Predictions, Weighted, quotient
 from tenfold.registry import METRICS
 
@@ -28,8 +29,9 @@ class Metric:
     """A named metric: its function, its direction and its format.
 
     needs: the condition under which the metric is defined; classes: the fewest for which it is; proportion: it is a
-    fraction of all images, so its interval is Wilson's; inflated: noise can only increase it, as in a sum of absolute
-    values, and resampling increases it once more; least and most: its bounds.
+    fraction of all images, so its interval is Wilson's; mean: it is a mean of other things than fractions of images, so
+    its interval is of percentiles; inflated: noise can only increase it, as in a sum of absolute values, and resampling
+    increases it once more; least and most: its bounds.
     """
 
     name: str
@@ -41,9 +43,14 @@ class Metric:
     needs: str = "finite probabilities of at least one image"
     classes: int = 2
     proportion: bool = False
+    mean: bool = False
     inflated: bool = False
     least: float = 0.0
     most: float = 1.0
+
+    def scale(self, counts: np.ndarray) -> Scale | None:
+        """What the metric counts, for its intervals; None for a mean. counts: int [k], the images of each class."""
+        return None if self.mean else Scale(counts, self.least, self.most)
 
     def within(self, interval: tuple[float, float] | None) -> tuple[float, float] | None:
         """The interval, cut to the bounds of the metric."""
@@ -100,7 +107,7 @@ def _add(name: str, title: str, short: str, **more: Any) -> Callable[[Function],
 # means over images
 
 
-@_add("loss", "Loss (cross-entropy)", "loss", higher_is_better=False, percent=False, most=math.inf)
+@_add("loss", "Loss (cross-entropy)", "loss", higher_is_better=False, percent=False, mean=True, most=math.inf)
 def loss(x: Weighted) -> np.ndarray:
     """Mean cross-entropy in nats; probabilities are clipped by the machine epsilon of their dtype."""
     smallest = np.finfo(x.predictions.probabilities.dtype).eps
@@ -227,7 +234,7 @@ def average_precision(x: Weighted) -> np.ndarray:
 # probabilities
 
 
-@_add("brier", "Brier score", "Brier", higher_is_better=False, percent=False, most=2.0)
+@_add("brier", "Brier score", "Brier", higher_is_better=False, percent=False, mean=True, most=2.0)
 def brier(x: Weighted) -> np.ndarray:
     """Mean squared distance between probabilities and truth, 0 to 2; halved with two classes (Brier 1950)."""
     p = x.predictions.probabilities.astype(np.float64)
@@ -235,7 +242,7 @@ def brier(x: Weighted) -> np.ndarray:
     return x.mean(((p - truth) ** 2).sum(axis=1)) / (2 if x.predictions.classes == 2 else 1)
 
 
-@_add("ece", "Expected calibration error", "ECE", higher_is_better=False, inflated=True)
+@_add("ece", "Expected calibration error", "ECE", higher_is_better=False, mean=True, inflated=True)
 def ece(x: Weighted) -> np.ndarray:
     """Mean distance between confidence and accuracy over 15 equally wide bins of confidence (Guo et al. 2017)."""
     confidence = x.predictions.probabilities.max(axis=1).astype(np.float64)

@@ -40,9 +40,11 @@ def robustness(predictor: Predictor, split: Split, watcher: Watcher = SILENT, ba
         watcher.notice(f"{known.title.lower()}, accuracy at severity 1 to 5: {shown} %")
     watcher.advance("corrupt", len(names), len(names), "rounds")
     of_image = np.mean(right, axis=0)
+    mean = float(of_image.mean())
     spread, = statistics.bootstrap(clean, [lambda x: x.mean(of_image)])
+    interval = statistics.fraction_interval(spread, mean, np.bincount(split.labels))
     return {"count": len(split.labels), "seed": seed, "clean": _accuracy(clean.correct), "corruptions": table,
-            "mean": entry(float(of_image.mean()), statistics.percentile_interval(spread), "")}
+            "mean": entry(mean, interval, "")}
 
 
 def _predicted(predictor: Predictor, blocks: Iterable[np.ndarray], batch_size: int) -> np.ndarray:

@@ -34,7 +34,8 @@ def score(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str],
 
     labels: int64 [n]; probabilities: float [n, k]; classes: the k names. Returns each metric as
     {"value", "low", "high"}, where low and high bound the 95 % interval: Wilson's for fractions of the images,
-    otherwise from `resamples` stratified bootstrap resamples (default: see `enough`). They are None without an
+    the like for means of fractions (see `Scale`), with the variance of `resamples` stratified bootstrap resamples
+    (default: see `enough`), percentiles of these for other metrics. They are None without an
     interval, for example for a single image. An undefined value is None, and "reason" says why.
     "per_class" holds the same per class name: precision, recall, f1, roc_auc, average_precision, and the number
     "support". Also returns "confusion_matrix" (rows: true class), "count", "resamples", and "notes": sentences
@@ -54,7 +55,7 @@ def score(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str],
     values, resampled = _measure(predictions, measures, resamples, watcher)
     result: dict[str, Any] = {}
     for each, value, spread in zip(known, values[:len(known)], resampled[:len(known)], strict=True):
-        result[each.name] = _entry_of(each, float(value) if defined else math.nan, spread, len(labels))
+        result[each.name] = _entry_of(each, float(value) if defined else math.nan, spread, predictions)
     result["per_class"] = _per_class(predictions, values[len(known):], resampled[len(known):], classes)
     matrix = confusion_matrix(predictions)
     result["confusion_matrix"] = matrix.tolist()
@@ -68,10 +69,10 @@ def entries(labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str],
     """Some metrics of one split, as `score` gives them; finite probabilities float [n, k] of labels int64 [n], n > 0.
     """
     known = [metric(name) for name in names]
-    values, resampled = _measure(Predictions(labels, probabilities),
-                                 [(each.function, not each.proportion) for each in known],
+    predictions = Predictions(labels, probabilities)
+    values, resampled = _measure(predictions, [(each.function, not each.proportion) for each in known],
                                  resamples or statistics.enough(*probabilities.shape), watcher)
-    return {each.name: _entry_of(each, float(value), spread, len(labels))
+    return {each.name: _entry_of(each, float(value), spread, predictions)
             for each, value, spread in zip(known, values, resampled, strict=True)}
 
 
@@ -99,12 +100,16 @@ def _measure(predictions: Predictions, measures: Sequence[tuple[Measure, bool]],
             [next(spreads) if needed else None for _, needed in measures])
 
 
-def _entry_of(known: Metric, value: float, spread: np.ndarray | None, count: int) -> Entry:
+def _entry_of(known: Metric, value: float, spread: np.ndarray | None, predictions: Predictions) -> Entry:
     if not math.isfinite(value):
         return entry(value, None, f"it needs {known.needs}")
     if spread is None:
+        count = len(predictions.labels)
         return entry(value, statistics.wilson(round(value * count), count), "")
-    spread = statistics.deflated(spread, value) if known.inflated else spread
+    if scale := known.scale(np.bincount(predictions.labels)):
+        spread = scale.scored(spread, value)
+    elif known.inflated:
+        spread = statistics.deflated(spread, value)
     return entry(value, statistics.percentile_interval(spread), "")
 
 
@@ -122,7 +127,7 @@ def _per_class(predictions: Predictions, values: Sequence[np.ndarray], resampled
             single = float(value[c]) if support[c] else math.nan
             interval = None
             if spread is not None:
-                interval = statistics.percentile_interval(spread[c])
+                interval = statistics.fraction_interval(spread[c], single, support[c : c + 1])
             elif math.isfinite(single):
                 interval = statistics.wilson(int(right[c]), int(counts[key][c]))
             row[key] = entry(single, interval, _why_undefined(key, bool(support[c])))

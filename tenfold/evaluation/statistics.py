@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import NormalDist
 
 import numpy as np
@@ -18,6 +18,9 @@ RESAMPLES = 2000
 MIN_RESAMPLES = 200
 MAX_PROBABILITIES = 4_000_000_000  # images × classes × resamples: about a minute on one core
 LEVEL = 0.95
+Z2 = NormalDist().inv_cdf((1 + LEVEL) / 2) ** 2
+SAME = 1e-12  # values that differ by less are equal but for rounding
+MORE = 4  # a measure of pairs of images is at most as precise as a fraction of so many times the images
 MIN_STRATUM = 10  # images; smaller classes share a stratum
 MIN_TAIL = 20  # with fewer resamples on one side of 0, their number is too imprecise
 WEIGHTS_PER_BLOCK = 5_000_000  # images × resamples drawn at a time: 20 MB
@@ -97,17 +100,72 @@ def bootstrap(predictions: Predictions, measures: Sequence[Measure], count: int 
     return [np.concatenate(parts, axis=-1) for parts in zip(*found, strict=True)]
 
 
-def percentile_interval(values: np.ndarray) -> Interval | None:
+def percentile_interval(values: np.ndarray, hidden: float = 0.0) -> Interval | None:
     """The middle 95 % of resampled values [r] (Efron 1979); None if more than 5 % are undefined.
 
     The ends are the values of rank (r + 1) × 0.025 and (r + 1) × 0.975: 95 % of further resamples are expected
-    between them (Davison & Hinkley 1997, section 5.2).
+    between them (Davison & Hinkley 1997, section 5.2). If all values are equal, the interval reaches from `hidden`
+    below them to `hidden` above: see `Scale`.
     """
     defined = values[np.isfinite(values)]
     if len(defined) < 0.95 * len(values) or not len(defined):
         return None
+    if hidden and np.ptp(defined) < SAME:
+        return float(defined[0]) - hidden, float(defined[0]) + hidden
     low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="weibull")
     return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What a measure counts, if it is a fraction of images, or a mean of such fractions, or linear in one.
+
+    counts: int [k], the images of each class; least and most: the bounds of the measure. Resamples of images that are
+    all classified correctly, or all but one, say too little about other images: percentiles would be too narrow.
+    """
+
+    counts: np.ndarray
+    least: float = 0.0
+    most: float = 1.0
+
+    @property
+    def images(self) -> float:
+        """With how many images in equal classes a mean over the classes would be as precise: k² / Σ 1/count."""
+        counts = self.counts[self.counts > 0]
+        return len(counts) ** 2 / float((1 / counts).sum()) if len(counts) else 0.0
+
+    @property
+    def hidden(self) -> float:
+        """By how much the measure may differ on other images although no resample of these differs.
+
+        Tango's interval (1998) of a paired difference of two fractions, if no image makes a difference.
+        """
+        return (self.most - self.least) * Z2 / (self.images + Z2)
+
+    def scored(self, values: np.ndarray, value: float) -> np.ndarray:
+        """Values [r], ascending, whose percentiles are the ends of score intervals (Wilson 1927), from resamples [r].
+
+        value: the measure itself. The number of images is the one with which a fraction of this value would vary as
+        the resamples do (Korn & Graubard 1998), but at most four times the images.
+        """
+        from scipy.special import ndtri
+
+        defined = values[np.isfinite(values)]
+        if len(defined) < 0.95 * len(values) or not len(defined) or not self.images:
+            return values
+        width = self.most - self.least
+        p = min(max((value - self.least) / width, 0.0), 1.0)
+        at_once = p * (1 - p)
+        variance = max(float(defined.var()) / width**2, at_once / (MORE * self.images))
+        count = at_once / variance if at_once > SAME and variance > 0 else self.images
+        z = ndtri(np.arange(1, len(values) + 1) / (len(values) + 1))
+        half = np.sign(z) * np.sqrt(z**2 * at_once / count + z**4 / (4 * count**2))
+        return self.least + width * np.clip((p + z**2 / (2 * count) + half) / (1 + z**2 / count), 0.0, 1.0)
+
+
+def fraction_interval(values: np.ndarray, value: float, counts: np.ndarray) -> Interval | None:
+    """The score interval of a fraction of images, or a mean of such, from its resamples [r]; see `Scale`."""
+    return percentile_interval(Scale(counts).scored(values, value))
 
 
 def deflated(values: np.ndarray, value: float) -> np.ndarray:
@@ -122,9 +180,8 @@ def deflated(values: np.ndarray, value: float) -> np.ndarray:
 
 def wilson(right: int, count: int) -> Interval:
     """The 95 % score interval of the fraction `right` / `count`, with count > 0 (Wilson 1927)."""
-    z2 = NormalDist().inv_cdf((1 + LEVEL) / 2) ** 2
-    middle = (right + z2 / 2) / (count + z2)
-    half = math.sqrt(z2 * (right * (count - right) / count + z2 / 4)) / (count + z2)
+    middle = (right + Z2 / 2) / (count + Z2)
+    half = math.sqrt(Z2 * (right * (count - right) / count + Z2 / 4)) / (count + Z2)
     return 0.0 if right == 0 else middle - half, 1.0 if right == count else middle + half
 
 
@@ -164,8 +221,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
-def verdict(differences: np.ndarray) -> tuple[Interval | None, float]:
+def verdict(differences: np.ndarray, hidden: float = 0.0) -> tuple[Interval | None, float]:
     """(interval, p-value) of the difference between two measures, from its resamples: float [r].
+
+    hidden: see `percentile_interval`.
 
     The p-value is two-sided: twice the fraction of resamples on the rarer side of 0, with one resample added to
     both counts (Davison & Hinkley 1997, section 4.2). If fewer than 20 resamples lie there, the tail of the normal
@@ -174,7 +233,7 @@ def verdict(differences: np.ndarray) -> tuple[Interval | None, float]:
     """
     from scipy.special import ndtr
 
-    found = percentile_interval(differences)
+    found = percentile_interval(differences, hidden)
     if found is None:
         return None, math.nan
     defined = differences[np.isfinite(differences)]
@@ -191,12 +250,13 @@ class Uncertain:
     """A value that varies with the test images and with the seeds.
 
     mean: float64 [r], the value on resamples of the images; variance: the variance caused by the seeds; degrees:
-    its degrees of freedom. Both are 0 if only one seed is known.
+    its degrees of freedom. Both are 0 if only one seed is known. hidden: see `percentile_interval`.
     """
 
     mean: np.ndarray
     variance: float
     degrees: float
+    hidden: float = 0.0
 
     def fraction_below(self, value: float) -> float:
         """The probability of a result below `value`: Student's distribution (1908) around each resample, averaged."""
@@ -213,7 +273,7 @@ class Uncertain:
         Without variance over the images it equals Student's interval; without variance over the seeds, the
         percentile interval.
         """
-        resampled = percentile_interval(self.mean)
+        resampled = percentile_interval(self.mean, self.hidden)
         if resampled is None or not self.variance > 0:
             return resampled
         from scipy.optimize import brentq
@@ -228,7 +288,7 @@ class Uncertain:
     def verdict(self) -> tuple[Interval | None, float]:
         """(interval, two-sided p-value of the hypothesis that the value is 0)."""
         if not self.variance > 0:
-            return verdict(self.mean)
+            return verdict(self.mean, self.hidden)
         found = self.interval()
         if found is None:
             return None, math.nan
@@ -241,15 +301,16 @@ class OverSeeds:
     """A measure of a recipe that was trained with one or more seeds, on resamples of the images.
 
     mean: float64 [r], the mean over the runs on each resample; run_variance: the variance of one run over the seeds
-    (0 if there is only one run); runs: the number of runs.
+    (0 if there is only one run); runs: the number of runs; scale: what the measure counts, None if it is no fraction.
     """
 
     mean: np.ndarray
     run_variance: float
     runs: int
+    scale: Scale | None = field(default=None, kw_only=True)
 
     @classmethod
-    def of(cls, values: np.ndarray, observed: np.ndarray) -> OverSeeds:
+    def of(cls, values: np.ndarray, observed: np.ndarray, scale: Scale | None = None) -> OverSeeds:
         """values: float64 [runs, r], each run on each resample; observed: float64 [runs], each run on the test set.
 
         Runs differ because of their seeds and because of this test set. The resampled mean already contains the
@@ -259,17 +320,26 @@ class OverSeeds:
         """
         runs = len(values)
         if runs == 1:
-            return cls(values[0], 0.0, 1)
+            return cls(values[0], 0.0, 1, scale=scale)
         within = values.var(axis=0, ddof=1)
         within = within[np.isfinite(within)]
         observed_variance = float(observed.var(ddof=1))
         by_images = max(float(within.mean()) - observed_variance, 0.0) if runs > 2 and len(within) else 0.0
-        return cls(values.mean(axis=0), max(observed_variance - by_images, 0.0), runs)
+        return cls(values.mean(axis=0), max(observed_variance - by_images, 0.0), runs, scale=scale)
+
+    @property
+    def scored(self) -> np.ndarray:
+        """The mean on each resample, as `Scale` has it: float64 [r]."""
+        return self.mean if self.scale is None else self.scale.scored(self.mean, float(np.nanmean(self.mean)))
+
+    @property
+    def hidden(self) -> float:
+        return self.scale.hidden if self.scale else 0.0
 
     @property
     def uncertain(self) -> Uncertain:
         """The mean over the seeds, with its uncertainty."""
-        return Uncertain(self.mean, self.run_variance / self.runs, self.runs - 1)
+        return Uncertain(self.scored, self.run_variance / self.runs, self.runs - 1)
 
     def minus(self, other: OverSeeds) -> Uncertain:
         """The difference between two recipes with independent seeds (Welch 1947).
@@ -285,4 +355,4 @@ class OverSeeds:
         else:
             weight = sum(variance**2 / degrees for variance, degrees in parts)
             degrees = total**2 / weight if weight > 0 else 0.0
-        return Uncertain(self.mean - other.mean, total, degrees)
+        return Uncertain(self.mean - other.mean, total, degrees, max(self.hidden, other.hidden))

@@ -116,8 +116,7 @@ def _split_cautions(name: str, split: Mapping[str, Any]) -> list[str]:
         warning = "" if name == "train" else " Do not compare its numbers with published ones."
         return [f"The {name} split is partial: {of} ({source}).{warning}"]
     if name == "test" and count < FEW_IMAGES:
-        return [f"The test split has only {counted(count, 'image')}: intervals are wide. If every image is classified "
-                "correctly, some intervals have zero width, although the values are uncertain."]
+        return [f"The test split has only {counted(count, 'image')}: intervals are wide."]
     if name == "test" and SplitRecord(split).held_out:
         return [f"The test split was held out by the recipe; it is not an official test split: {source}."]
     return []

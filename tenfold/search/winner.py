@@ -7,6 +7,7 @@ the recipe that the search began from are trained with seeds that no trial used.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -19,7 +20,7 @@ from tenfold import jobs
 from tenfold.comparison import Leaderboard, compare
 from tenfold.errors import DivergedError, RunError
 from tenfold.evaluation import statistics
-from tenfold.evaluation.folds import OverFolds
+from tenfold.evaluation.folds import OverFolds, pooled
 from tenfold.evaluation.metrics import metric
 from tenfold.evaluation.predictions import read_predictions
 from tenfold.evaluation.statistics import OverSeeds
@@ -86,7 +87,7 @@ def judge(trials: Trials, best: Mapping[str, Any], runs: Sequence[Run], looked_a
     """
     by, name = trials.plan.by, tuned(trials, best).name
     finished = [run for run in runs if run.status().state is State.FINISHED]
-    selection, resampled = _selection(trials, best, by)
+    selection, selected = _selection(trials, best, by)
     found = {"trial": best["number"], "changes": best["changes"], "trials": looked_at, "selection": selection,
              "test": EMPTY, "optimism": EMPTY, "difference": None, "runs": [f"{FOLDER}/{run.name}" for run in finished],
              "leaderboard": [],
@@ -94,21 +95,23 @@ def judge(trials: Trials, best: Mapping[str, Any], runs: Sequence[Run], looked_a
     if chosen := [run for run in finished if run.recipe().name == name]:
         board = compare(finished, by)
         row = next(row for row in board if set(row.runs) == {run.name for run in chosen})
-        found |= {"test": dict(row.metrics[by]), "optimism": _optimism(selection["value"], resampled, chosen, by),
+        found |= {"test": dict(row.metrics[by]), "optimism": _optimism(selection["value"], selected, chosen, by),
                   "difference": _difference(board, row.model, by), "leaderboard": board.to_dict()["rows"]}
     return found
 
 
-def _selection(trials: Trials, best: Mapping[str, Any], by: str) -> tuple[dict[str, Any], np.ndarray]:
-    """(the score that chose the best trial, with its interval; the same on resamples of its images: float64 [r])."""
+def _selection(trials: Trials, best: Mapping[str, Any], by: str) -> tuple[dict[str, Any], OverSeeds]:
+    """(the score that chose the best trial, with its interval; the same on resamples of its images)."""
     path, folds = trials.folder / str(best["run"]), trials.plan.folds
     if folds is None:
         selected = Run(path)
         entry = {key: selected.metrics()["validation"][by][key] for key in ("value", "low", "high")}
-        return entry, _resampled(_read(selected, "validation"), by, STREAM)[1]
+        chosen_by = _read(selected, "validation")
+        scale = metric(by).scale(np.bincount(chosen_by.labels))
+        return entry, OverSeeds(_resampled(chosen_by, by, STREAM)[1], 0.0, 1, scale=scale)
     over = over_folds([_read(Run(path / f"fold-{number}"), "test") for number in range(1, folds + 1)], by)
     low, high = metric(by).within(over.uncertain.interval()) or (None, None)
-    return {"value": best["value"], "low": low, "high": high}, over.mean
+    return {"value": best["value"], "low": low, "high": high}, OverSeeds(over.mean, 0.0, 1, scale=over.scale)
 
 
 def over_folds(folds: Sequence[Predictions], by: str) -> OverFolds:
@@ -120,17 +123,21 @@ def over_folds(folds: Sequence[Predictions], by: str) -> OverFolds:
     found = [_resampled(fold, by, STREAM + number) for number, fold in enumerate(folds)]
     count = min(len(values) for _, values in found)
     by_fold = np.array([values[:count] for _, values in found])
-    return OverFolds.over(by_fold.mean(axis=0), by_fold, np.array([value for value, _ in found]))
+    scale = metric(by).scale(np.bincount(pooled(folds).labels))
+    return OverFolds.over(by_fold.mean(axis=0), by_fold, np.array([value for value, _ in found]), scale)
 
 
-def _optimism(selection: float, resampled: np.ndarray, chosen: Sequence[Run], by: str) -> dict[str, Any]:
+def _optimism(selection: float, selected: OverSeeds, chosen: Sequence[Run], by: str) -> dict[str, Any]:
     """By how much the score that chose the best trial is better than the test score, with its 95 % interval."""
     known = metric(by)
-    tests = [_resampled(_read(run, "test"), by, 0) for run in chosen]
+    predictions = [_read(run, "test") for run in chosen]
+    tests = [_resampled(each, by, 0) for each in predictions]
     observed = np.array([value for value, _ in tests])
-    count = min(len(resampled), len(tests[0][1]))
-    tested = OverSeeds.of(np.array([values[:count] for _, values in tests]), observed)
-    found = known.difference_within(OverSeeds(resampled[:count], 0.0, 1).minus(tested).interval())
+    count = min(len(selected.mean), len(tests[0][1]))
+    tested = OverSeeds.of(np.array([values[:count] for _, values in tests]), observed,
+                          known.scale(np.bincount(predictions[0].labels)))
+    selected = dataclasses.replace(selected, mean=selected.mean[:count])
+    found = known.difference_within(selected.minus(tested).interval())
     sign = 1 if known.higher_is_better else -1
     value = sign * (selection - float(observed.mean()))
     low, high = sorted(sign * end for end in found) if found else (None, None)

@@ -124,6 +124,18 @@ def test_one_image_can_be_scored():
     json.dumps(result, allow_nan=False)
 
 
+def test_a_perfect_score_is_not_certain():
+    labels = np.repeat([0, 1, 2], [20, 20, 10])
+    result = score(labels, np.eye(3)[labels] * 0.97 + 0.01, "abc", resamples=200)
+    for name in ("recall_macro", "f1_macro", "roc_auc", "average_precision", "cohen_kappa", "matthews"):
+        assert result[name]["value"] == pytest.approx(1)
+        assert 0.8 < result[name]["low"] < result["accuracy"]["low"]  # the smallest class weighs as much as others
+        assert result[name]["high"] == 1
+    lows = [result["per_class"][name]["f1"]["low"] for name in "abc"]
+    assert lows == pytest.approx([result["per_class"][name]["recall"]["low"] for name in "abc"], abs=1e-4)
+    assert lows[2] < lows[0]
+
+
 def test_probabilities_must_fit_the_classes():
     with pytest.raises(ValueError, match=r"\[2, 3\]; expected \[2, 2\]"):
         score(np.array([0, 1]), np.full((2, 3), 1 / 3), ["a", "b"])

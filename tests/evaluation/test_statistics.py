@@ -91,6 +91,49 @@ def test_a_single_image_has_no_resamples():
     assert statistics.percentile_interval(values) is None
 
 
+def test_equal_resamples_are_not_certain():
+    counts, equal = np.array([10, 10, 0, 10, 10]), np.ones(500)
+    theirs = stats.binomtest(40, 40).proportion_ci(0.95, method="wilson")
+    assert statistics.fraction_interval(equal, 1.0, counts) == pytest.approx((theirs.low, 1.0), abs=1e-4)
+    assert statistics.fraction_interval(1 - equal, 0.0, counts) == pytest.approx((0.0, 1 - theirs.low), abs=1e-4)
+    hidden = statistics.Scale(counts).hidden
+    assert hidden == pytest.approx(1 - theirs.low)  # Tango's bounds of a difference of 0 are z² / (n + z²)
+    assert statistics.verdict(equal - equal, hidden) == (pytest.approx((-hidden, hidden)), 1.0)
+    assert statistics.Scale(counts, -1.0, 1.0).hidden == pytest.approx(2 * hidden)
+    spread = np.linspace(0.9, 1, 500)
+    assert statistics.percentile_interval(spread, hidden) == statistics.percentile_interval(spread)
+
+
+@pytest.mark.parametrize("right", [1, 30, 60, 119])
+def test_the_score_interval_of_a_fraction_is_wilsons(right):
+    """The bootstrap has the binomial variance, so its effective number of images is the number of images."""
+    labels = np.zeros(120, np.int64)
+    p = np.where(np.arange(120) < right, 0.9, 0.1)
+    values, = statistics.bootstrap(Predictions(labels, np.stack([p, 1 - p], 1)), [metric("accuracy").function], 20_000)
+    assert statistics.fraction_interval(values, right / 120, np.array([120])) == \
+        pytest.approx(statistics.wilson(right, 120), abs=0.001)
+
+
+def test_intervals_of_hardly_any_errors_contain_the_true_value():
+    """Percentiles alone contain the area under the ROC curve in 85 of 100 of these data sets."""
+    found = coverage(400, 60, 200, skills=(3.0, 3.5))["value"]
+    fractions = {name: value for name, value in found.items() if not metric(name).mean}
+    assert min(fractions.values()) > 0.92, fractions
+
+
+def test_undefined_resamples_have_no_score_interval():
+    values = np.where(np.arange(100) < 10, np.nan, 0.5)
+    assert statistics.fraction_interval(values, 0.5, np.array([5, 5])) is None
+    assert statistics.fraction_interval(np.full(100, np.nan), 1.0, np.array([1])) is None
+
+
+def test_a_mean_over_classes_is_as_precise_as_its_smallest_classes_allow():
+    """The variance of a mean over k classes of fractions p is p (1 - p) Σ 1/count / k²."""
+    assert statistics.Scale(np.array([100, 4, 0, 20])).images == pytest.approx(9 / (1 / 100 + 1 / 4 + 1 / 20))
+    assert statistics.Scale(np.array([40, 0, 40])).images == 80
+    assert statistics.Scale(np.zeros(3, int)).images == 0
+
+
 def test_wilson_is_scipys():
     for right, count in ((0, 10), (7, 10), (813, 1000), (1000, 1000)):
         theirs = stats.binomtest(right, count).proportion_ci(method="wilson")
