@@ -33,7 +33,7 @@ def explain(error: ValidationError, schema: type[BaseModel], prefix: str = "", m
         elif item["type"] in ("model_type", "dict_type"):
             lines.append(f"{key}: received {shown(received)}; expected a table")
         elif item["type"] == "missing":
-            lines.append(f"{key}: missing; give it a value")
+            lines.append(f"{key}: missing; expected {_meaning(schema, location) or 'a value'}")
         else:
             lines.append(f"{key}: received {shown(received)}; {_expectation(item['msg'])}")
     return list(dict.fromkeys(lines))
@@ -78,6 +78,12 @@ def section_at(schema: type[BaseModel], location: list[str]) -> type[BaseModel] 
 def _fields_at(schema: type[BaseModel], location: list[str]) -> list[str]:
     section = section_at(schema, location)
     return list(section.model_fields) if section else []
+
+
+def _meaning(schema: type[BaseModel], location: list[str]) -> str | None:
+    section = section_at(schema, location[:-1])
+    field = section.model_fields.get(location[-1]) if section else None
+    return field.description if field else None
 
 
 def _choices(schema: type[BaseModel], location: list[str]) -> tuple[Any, ...]:

@@ -57,8 +57,10 @@ def print_first_verdict(run: Run, data: str, overrides: Sequence[str] = ()) -> N
     metrics, dataset = run.metrics(), run.environment()["dataset"]
     split = "test" if "test" in metrics else "validation"
     of, classes = metrics[split], dataset["classes"]
+    present = sum(any(row) for row in of["confusion_matrix"])
+    where = counted(present, "class") if present == len(classes) else f"{present:,} of {counted(len(classes), 'class')}"
     show(f"accuracy  [bold]{metric('accuracy').text(of['accuracy'])}[/bold] on "
-         f"{counted(of['count'], f'{split} image')} in {counted(len(classes), 'class')}")
+         f"{counted(of['count'], f'{split} image')} in {where}")
     for number, (count, true, predicted) in enumerate(_confused(of["confusion_matrix"])[:CONFUSED]):
         pair = f"{escape(classes[true])} predicted as {escape(classes[predicted])}"
         show(f"{'' if number else 'confused':<10}{pair}: {count:,} of {sum(of['confusion_matrix'][true]):,}")

@@ -167,3 +167,8 @@ def test_long_and_many_mistakes_stay_short() -> None:
 def test_a_recipe_nested_too_deep_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(RecipeError, match=r"^recipe deep: invalid TOML: [^\n]*$"):
         Recipe.loads(text, name="deep")
+
+
+def test_a_missing_key_says_what_it_is():
+    with pytest.raises(UsageError, match=r"train\.distillation\.teacher: missing; expected directory of the teacher's"):
+        Recipe.load("mlp", {"train.distillation.augmented": True})
