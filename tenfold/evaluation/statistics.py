@@ -330,7 +330,10 @@ class OverSeeds:
     @property
     def scored(self) -> np.ndarray:
         """The mean on each resample, as `Scale` has it: float64 [r]."""
-        return self.mean if self.scale is None else self.scale.scored(self.mean, float(np.nanmean(self.mean)))
+        defined = self.mean[np.isfinite(self.mean)]
+        if self.scale is None or not len(defined):
+            return self.mean
+        return self.scale.scored(self.mean, float(defined.mean()))
 
     @property
     def hidden(self) -> float:
