@@ -113,8 +113,9 @@ def image_header(source: Source) -> Header:
 def file_bytes(path: str | Path, most: int) -> bytes:
     """The content of an image file. Raises ImageError if it can't be read, is no regular file or is larger."""
     try:
-        with _stream(path) as stream:
-            content = _rest(stream, most + 1)
+        size = _regular(path).st_size
+        with open(path, "rb", buffering=0) as stream:
+            content = stream.read(min(size, most) + 1)
     except (OSError, ValueError) as error:
         raise ImageError(f"it can't be read: {_reason(error)}") from None
     if len(content) > most:
@@ -157,10 +158,16 @@ def _stream(source: Source) -> AbstractContextManager[BinaryIO]:
     if isinstance(source, bytes):
         return io.BytesIO(source)
     if isinstance(source, str | os.PathLike):
-        if not stat.S_ISREG(os.stat(source).st_mode):  # reading a pipe or a device might never end
-            raise ValueError("it is not a regular file")
+        _regular(source)
         return open(source, "rb")
     return nullcontext(source)
+
+
+def _regular(path: str | os.PathLike[str]) -> os.stat_result:
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):  # reading a pipe or a device might never end
+        raise ValueError("it is not a regular file")
+    return found
 
 
 def _jpeg_bytes(stream: BinaryIO) -> bytes:

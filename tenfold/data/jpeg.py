@@ -10,6 +10,7 @@ from tenfold.recipe.sections import Resize
 MOST_PIXELS = 1 << 24  # larger images go to Pillow, strip by strip
 ENOUGH = 1.25  # a large image is decoded at no less than this many times its final size, then interpolated
 START, EXIF, ORIENTATION = b"\xff\xd8\xff", b"Exif\x00\x00", 0x112
+SMALL = 1 << 12  # bytes of a file that is searched faster than its segments are read
 APP1, SCAN = 0xE1, 0xDA  # the segment that holds EXIF, and the one after which pixels come
 
 
@@ -30,7 +31,7 @@ def decode_jpeg(content: bytes, shape: tuple[int, int, int] | None, resize: Resi
     try:
         if shape and resize is None and size != shape[:2]:
             return None
-        plan = fit(size, shape, resize or "stretch") if shape else None
+        plan = fit(size, shape, resize or "stretch") if shape and size != shape[:2] else None
         by = 1 if plan is None else next(by for by in (8, 4, 2, 1) if min(plan.across, plan.down) >= ENOUGH * by
                                          or by == 1)
         pixels = simplejpeg.decode_jpeg(content, "GRAY" if channels == 1 else "RGB", min_height=-(-height // by),
@@ -85,6 +86,8 @@ def orientation(content: bytes) -> int:
 
 def exif_data(content: bytes) -> bytes:
     """The EXIF data of a JPEG, from the segments before its pixels; nothing if there are none."""
+    if len(content) < SMALL and EXIF not in content:
+        return b""
     at = 2
     while content[at : at + 1] == b"\xff" and len(content) > at + 3 and content[at + 1] != SCAN:
         if content[at + 1] == 0xFF:  # a filling byte

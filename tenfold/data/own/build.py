@@ -101,7 +101,10 @@ def _order(listing: Listing, decoded: Decoded) -> np.ndarray:
         first = next(iter(decoded.unread.values()))
         raise DataError(f"{listing.words}: none of its {counted(len(listing), 'image')} can be read (the first: "
                         f"{first.name}: {first.reason})")
-    return np.array(sorted(readable, key=lambda i: (listing.labels[i], natural(listing.names[i]))), np.int64)
+    if not listing.ordered:
+        readable.sort(key=lambda i: natural(listing.names[i]))
+    order = np.array(readable, np.int64)
+    return order[np.argsort(listing.labels[order], kind="stable")]
 
 
 def _split(listing: Listing, decoded: Decoded, rows: np.ndarray, groups: np.ndarray | None,

@@ -40,7 +40,7 @@ def list_folder(path: Path, access: Access) -> Listing:
     broken = (LeftOut(printable(name), "it is a link that leads to no image") for name in found["broken"])
     return Listing(path_name(path), f"folder:{path}", f"the folder {path}", tree.classes, tree.names, tree.labels,
                    tree.splits, Files(files), file_signature(zip(tree.names, files, strict=True)),
-                   (*tree.left_out, *broken))
+                   (*tree.left_out, *broken), ordered=True)
 
 
 def _walk(root: Path) -> Iterator[tuple[str, str]]:
@@ -58,8 +58,10 @@ def _walk(root: Path) -> Iterator[tuple[str, str]]:
             raise DataError(f"{directory}: can't be read: {error.strerror}; expected a folder of images") from None
         for entry in entries:
             name = prefix + entry.name
-            if is_hidden(entry.name) or not os.path.isdir(entry.path):
-                yield name, "file" if is_hidden(entry.name) or os.path.exists(entry.path) else "broken"
+            link = entry.is_symlink()  # known without asking the disk for each file
+            if is_hidden(entry.name) or not (os.path.isdir(entry.path) if link else entry.is_dir()):
+                there = is_hidden(entry.name) or not link or os.path.exists(entry.path)
+                yield name, "file" if there else "broken"
                 continue
             real = os.path.realpath(entry.path)
             if real in above:

@@ -44,7 +44,8 @@ class Listing:
     """Labelled images of a source, in the order in which its reader is fast.
 
     names: a name for each image (a path, or a row of a table); labels: int64 [n]; splits: "train", "validation" or
-    "test" for each image; signature: changes when the content changes; left_out: files that are not used.
+    "test" for each image; signature: changes when the content changes; left_out: files that are not used; ordered:
+    whether the names are in natural order.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Listing:
     reader: Reader
     signature: str
     left_out: tuple[LeftOut, ...] = ()
+    ordered: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -90,8 +92,8 @@ def file_signature(files: Iterable[tuple[str, str | Path]]) -> str:
     digest = hashlib.sha256()
     for name, path in files:
         status = os.stat(path)
-        facts = [printable(name), status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-        digest.update(json.dumps(facts).encode())
+        facts = f"[{json.dumps(printable(name))}, {status.st_size}, {status.st_mtime_ns}, {status.st_ctime_ns}]"
+        digest.update(facts.encode())
     return digest.hexdigest()
 
 
