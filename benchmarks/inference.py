@@ -4,8 +4,9 @@
 
 Trains `cifar-cnn` and a logistic probe on EfficientNetLite0 (96×96 pixels) for moments on a part of CIFAR-10, and
 exports them in float32 and in int8. In each round, Keras on TensorFlow predicts the same images with `model.predict`
-in its own process and environment, at its best batch size, and then `tenfold bench` measures every runtime. Last, the
-folder: photos of 640×480 pixels to a CSV with all probabilities, as whole processes, against a plain Keras loop.
+in its own process and environment, at its best batch size, and then `tenfold bench` measures every runtime. Last, two
+folders, JPEGs of the size of the model and photos of 640×480 pixels: to a CSV with all probabilities, as whole
+processes, against a plain Keras loop.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ CNN, BACKBONE = "cifar-cnn", "EfficientNetLite0, 96 pixels, probe"
 BATCHES = (1, 64, 512)
 IMAGES = 4096  # that Keras predicts at each batch size
 LOSE = 0.5  # points of accuracy that int8 may lose
-DISTINCT = 1000  # photos; a larger folder repeats them under other names
+SMALL, LARGE = "32×32", "640×480"  # pixels of the JPEGs in the folders
+DISTINCT = 1000  # large photos; a larger folder repeats them under other names
 INT8 = " int8"  # at the end of the name of an int8 export
 Rounds = list[dict[str, dict[int, dict[str, float]]]]  # for each round: runtime → batch size → what bench measured
 
@@ -111,27 +113,37 @@ def _keras_spreads(of: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def measure_folder(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Seconds of `tenfold predict --csv` and of a plain Keras loop for a folder of photos, as whole processes."""
+    """Seconds of `tenfold predict --csv` and of a plain Keras loop for folders of JPEGs, as whole processes."""
     import tenfold
 
     run = exports.FAMILIES[CNN](folder / "runs")
-    photos, distinct = folder / "photos", min(options.photos, DISTINCT)
-    log(f"writing {distinct:,} photos of 640×480 pixels")
-    images = np.asarray(tenfold.open_dataset("cifar10").train.images[:5000])
-    own_images.write_jpegs(photos, own_images.photos(images, distinct), np.zeros(distinct, int), 88)
-    files = sorted(photos.glob("*/*.jpg"))
-    for number in range(distinct, options.photos):
+    images = np.asarray(tenfold.open_dataset("cifar10").train.images[: max(5000, options.photos)])
+    found: dict[str, Any] = {"photos": options.photos}
+    for name, (distinct, drawn) in {
+            SMALL: (len(images), lambda count: iter(images[:count])),
+            LARGE: (DISTINCT, lambda count: own_images.photos(images[:5000], count))}.items():
+        files = _write(folder / name, drawn, min(options.photos, distinct), options.photos)
+        place = str(files[0].parent)
+        contenders = [
+            Contender("tenfold predict", "tenfold_csv", (str(run.path), place, str(folder / "tenfold.csv"))),
+            Contender("Keras loop", "keras_csv", (str(run.path / "model.keras"), place, str(folder / "keras.csv")),
+                      TENSORFLOW)]
+        results, absent = rounds(contenders, options.rounds, options.environments, not options.no_install)
+        rates = {name: [each["images_per_second"] for each in of] for name, of in results.items()}
+        compared: dict[str, Any] = absent if absent else ratio(rates["tenfold predict"], rates["Keras loop"])
+        found[name] = {"images_per_second": {name: spread(of) for name, of in rates.items()},
+                       "bytes": sum(path.stat().st_size for path in files) // len(files), "tenfold_to_keras": compared}
+    return found
+
+
+def _write(folder: Path, drawn: Callable[[int], Iterator[np.ndarray]], distinct: int, count: int) -> list[Path]:
+    """`count` JPEGs, of which `distinct` differ; the others are the same files under other names."""
+    log(f"writing {distinct:,} different JPEGs of {folder.name} pixels")
+    own_images.write_jpegs(folder, drawn(distinct), np.zeros(distinct, int), 88)
+    files = sorted(folder.glob("*/*.jpg"))
+    for number in range(distinct, count):
         os.link(files[number % distinct], files[0].with_name(f"{number:06d}.jpg"))
-    place = str(files[0].parent)
-    contenders = [
-        Contender("tenfold predict", "tenfold_csv", (str(run.path), place, str(folder / "tenfold.csv"))),
-        Contender("Keras loop", "keras_csv", (str(run.path / "model.keras"), place, str(folder / "keras.csv")),
-                  TENSORFLOW)]
-    results, absent = rounds(contenders, options.rounds, options.environments, not options.no_install)
-    rates = {name: [each["images_per_second"] for each in of] for name, of in results.items()}
-    compared: dict[str, Any] = absent if absent else ratio(rates["tenfold predict"], rates["Keras loop"])
-    return {"photos": options.photos, "images_per_second": {name: spread(of) for name, of in rates.items()},
-            "tenfold_to_keras": compared}
+    return sorted(folder.glob("*/*.jpg"))
 
 
 def targets(result: dict[str, Any]) -> list[Target]:
@@ -144,15 +156,15 @@ def targets(result: dict[str, Any]) -> list[Target]:
                max((each["median"] for each in found["int8_to_float32"].values()), default=None), least=1.8),
         target("cifar-cnn: median latency of one image, ms", found["one_image_p50_ms"]["median"], most=1),
         target("EfficientNetLite0 at 96×96 pixels, images/s", found["efficientnetlite0_fastest"]["median"], least=1500),
-        target("folder of photos to CSV: tenfold predict ÷ a plain Keras loop",
-               result["folder"]["tenfold_to_keras"].get("median"), least=3),
+        *(target(f"cifar-cnn, folder of JPEGs of {name} pixels to CSV: tenfold predict ÷ a plain Keras loop",
+                 result["folder"][name]["tenfold_to_keras"].get("median"), least=3) for name in (SMALL, LARGE)),
     ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=record.positive, default=3)
-    parser.add_argument("--photos", type=record.positive, default=10_000, help="photos in the folder (default: 10,000)")
+    parser.add_argument("--photos", type=record.positive, default=10_000, help="JPEGs in each folder (default: 10,000)")
     parser.add_argument("--only", choices=("runtimes", "folder"), help="measure only this part")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result to this file")
     environments.add_options(parser)
