@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from tenfold.data.familiar import unlike
 from tenfold.data.given.image import read
 from tenfold.data.given.unlabelled import with_paths
 from tenfold.data.images import check_given, printable
+from tenfold.data.in_threads import in_threads, parts_of
 from tenfold.decisions.conformal import Sets
 from tenfold.decisions.crossconformal import CrossSets
 from tenfold.decisions.rules import LEVEL, Decision, Rules
@@ -137,20 +138,7 @@ class Classifier:
 
     def classify(self, given: Sequence[tuple[Path | None, Any]], before: int = 0) -> list[Prediction]:
         """The predictions of images with their paths, `before` of which come before them."""
-        with _mapping(len(given)) as each:
-            return _predict_batch(self._predictor, self._answering, given, self._facts, before, each)
-
-
-@contextlib.contextmanager
-def _mapping(count: int) -> Iterator[Callable[..., Iterator[Any]]]:
-    """A `map` that works in several threads if there are many images to read."""
-    if count < FEW:
-        yield map
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(threads()) as pool:
-        yield pool.map
+        return _predict_batch(self._predictor, self._answering, given, self._facts, before)
 
 
 def _opened(model: Run | Path, runtime: str) -> tuple[Predictor, Mapping[str, Any]]:
@@ -284,21 +272,33 @@ def _although_accepted(strange: Sequence[Prediction]) -> str:
             "this warning: they promise something only about images like the calibration images, so look at these")
 
 
-def _read(image: Any, shape: tuple[int, int, int], resize: Any) -> np.ndarray | str:
-    """The pixels of an image, or the reason why it can't be read."""
-    try:
-        return read(image, shape, resize=resize)
-    except ImageError as error:
-        return str(error)
+def _read(images: Sequence[Any], shape: tuple[int, int, int], resize: Any) -> list[np.ndarray | str]:
+    """The pixels of each image, or the reason why it can't be read; of many images, in several threads."""
+
+    def pixels(part: Sequence[Any]) -> list[np.ndarray | str]:
+        found: list[np.ndarray | str] = []
+        for image in part:
+            try:
+                found.append(read(image, shape, resize=resize))
+            except ImageError as error:
+                found.append(str(error))
+        return found
+
+    if len(images) < FEW:
+        return pixels(images)
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(threads()) as pool:
+        return list(itertools.chain.from_iterable(in_threads(pixels, parts_of(images), pool, len(images))))
 
 
 def _predict_batch(
     predictor: Predictor, answering: _Answering, given: Sequence[tuple[Path | None, Any]], facts: Mapping[str, Any],
-    before: int, each: Callable[..., Iterator[Any]],
+    before: int,
 ) -> list[Prediction]:
-    """The predictions of images, `before` of which come before them; `each` maps a function over the images."""
+    """The predictions of images, `before` of which come before them."""
     ranges, shape, resize = facts.get("pixels"), predictor.shape, facts.get("resize", "stretch")
-    decoded = list(each(partial(_read, shape=shape, resize=resize), (image for _, image in given)))
+    decoded = _read([image for _, image in given], shape, resize)
     errors = [value if isinstance(value, str) else None for value in decoded]
     images = [value for value in decoded if not isinstance(value, str)]
     pixels = np.stack(images) if images else np.zeros((0, *predictor.shape), np.uint8)

@@ -138,7 +138,8 @@ def image_files(paths: Iterable[str | Path]) -> Iterator[Path]:
     for path in map(Path, paths):
         check_present(path)
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+            found = sorted((p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()),
+                           key=lambda p: p.parts)
             if not found:
                 raise UsageError(f"{path}: the folder holds no images; expected files ending in {', '.join(SUFFIXES)}")
             yield from found

@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +22,7 @@ from tenfold.counted import counted
 from tenfold.data.dataset import LeftOut
 from tenfold.data.fitting import fitted
 from tenfold.data.images import image_header, printable, read_image
+from tenfold.data.in_threads import in_threads, parts_of
 from tenfold.data.location import image_root
 from tenfold.data.own.listing import Arrays, Content, Listing
 from tenfold.data.source import Shape
@@ -37,8 +37,6 @@ RULES = 1  # version of the rules of reading and resizing: another one makes a n
 BLOCK = 512  # images decoded between two progress reports
 NOTED = 8  # blocks after which the disk is made to hold them: an interrupted decoding continues there
 BLOCK_BYTES = 64 << 20  # of decoded images in a block, at most
-AT_ONCE = 8  # images that a thread takes
-SMALL = 3e-4  # seconds for an image: those that take less are decoded in one thread
 LOOKED_AT = 300  # images whose headers give the size and the colour
 ADVICE = "set TENFOLD_CACHE to another directory"
 
@@ -134,9 +132,9 @@ def _rows(listing: Listing, shape: Shape, read: Callable[[Content], np.ndarray],
             notes.unlink(missing_ok=True)  # those of an array that was removed
     rows = np.zeros((end - start, *shape), np.uint8)
 
-    def pixels(numbers: range, contents: Iterable[Content | ImageError]) -> list[tuple[int, ImageError]]:
+    def pixels(part: tuple[Sequence[int], Iterable[Content | ImageError]]) -> list[tuple[int, ImageError]]:
         failed = []
-        for number, content in zip(numbers, contents, strict=True):
+        for number, content in zip(*part, strict=True):
             try:
                 if isinstance(content, ImageError):
                     raise content
@@ -145,18 +143,13 @@ def _rows(listing: Listing, shape: Shape, read: Callable[[Content], np.ndarray],
                 failed.append((number, error))
         return failed
 
-    # A thread takes several images at a time. Small ones are faster in one thread: it never waits for Python's lock.
-    first, *parts = [range(first, min(first + AT_ONCE, end)) for first in range(start, end, AT_ONCE)]
-    started = time.perf_counter()
-    errors = pixels(first, _contents(listing, first))
-    small = time.perf_counter() - started < SMALL * len(first)
-    step = threads() if listing.reader.sequential else max(1, len(parts))
-    for i in range(0, len(parts), step):
-        ahead = parts[i : i + step]
-        contents: Iterable[Iterable[Content | ImageError]] = (_contents(listing, part) for part in ahead)
-        if listing.reader.sequential:  # read here, decoded there
-            contents = map(list, contents)
-        errors += itertools.chain.from_iterable((map if small else pool.map)(pixels, ahead, contents))
+    def contents(numbers: Sequence[int]) -> Iterable[Content | ImageError]:
+        found = _contents(listing, numbers)
+        return list(found) if listing.reader.sequential else found  # read here, decoded there
+
+    parts = ((numbers, contents(numbers)) for numbers in parts_of(range(start, end)))
+    ahead = threads() if listing.reader.sequential else end - start
+    errors = list(itertools.chain.from_iterable(in_threads(pixels, parts, pool, ahead)))
     if errors:
         with storing(notes, ADVICE), notes.open("a", encoding="utf-8") as file:
             for number, error in errors:
@@ -165,7 +158,7 @@ def _rows(listing: Listing, shape: Shape, read: Callable[[Content], np.ndarray],
     return rows
 
 
-def _contents(listing: Listing, numbers: range) -> Iterator[Content | ImageError]:
+def _contents(listing: Listing, numbers: Sequence[int]) -> Iterator[Content | ImageError]:
     for number in numbers:
         try:
             yield listing.reader.read(number)
