@@ -31,6 +31,7 @@ IMAGES = 4096  # that Keras predicts at each batch size
 LOSE = 0.5  # points of accuracy that int8 may lose
 SMALL, LARGE = "32×32", "640×480"  # pixels of the JPEGs in the folders
 DISTINCT = 1000  # large photos; a larger folder repeats them under other names
+FLOAT32, NARROW = "float32", "int8"  # with which Tenfold predicts a folder
 INT8 = " int8"  # at the end of the name of an int8 export
 Rounds = list[dict[str, dict[int, dict[str, float]]]]  # for each round: runtime → batch size → what bench measured
 
@@ -113,10 +114,14 @@ def _keras_spreads(of: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def measure_folder(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Seconds of `tenfold predict --csv` and of a plain Keras loop for folders of JPEGs, as whole processes."""
+    """Images/s of `tenfold predict --csv` and of a plain Keras loop on folders of JPEGs, as whole processes.
+
+    Tenfold predicts with the run, in float32, and with its int8 export to OpenVINO.
+    """
     import tenfold
 
     run = exports.FAMILIES[CNN](folder / "runs")
+    narrow, export = exports.export(run, "openvino", int8=True, lose=LOSE), run.path / "exports/model.int8.openvino"
     images = np.asarray(tenfold.open_dataset("cifar10").train.images[: max(5000, options.photos)])
     found: dict[str, Any] = {"photos": options.photos}
     for name, (distinct, drawn) in {
@@ -124,16 +129,19 @@ def measure_folder(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
             LARGE: (DISTINCT, lambda count: own_images.photos(images[:5000], count))}.items():
         files = _write(folder / name, drawn, min(options.photos, distinct), options.photos)
         place = str(files[0].parent)
+        models = {FLOAT32: str(run.path)} | ({NARROW: str(export)} if export.exists() else {})
         contenders = [
-            Contender("tenfold predict", "tenfold_csv", (str(run.path), place, str(folder / "tenfold.csv"))),
+            *(Contender(each, "tenfold_csv", (path, place, str(folder / "tenfold.csv")))
+              for each, path in models.items()),
             Contender("Keras loop", "keras_csv", (str(run.path / "model.keras"), place, str(folder / "keras.csv")),
                       TENSORFLOW)]
         results, absent = rounds(contenders, options.rounds, options.environments, not options.no_install)
-        rates = {name: [each["images_per_second"] for each in of] for name, of in results.items()}
-        compared: dict[str, Any] = absent if absent else ratio(rates["tenfold predict"], rates["Keras loop"])
-        found[name] = {"images_per_second": {name: spread(of) for name, of in rates.items()},
-                       "bytes": sum(path.stat().st_size for path in files) // len(files), "tenfold_to_keras": compared}
-    return found
+        rates = {each: [one["images_per_second"] for one in of] for each, of in results.items()}
+        found[name] = {"images_per_second": {each: spread(of) for each, of in rates.items()},
+                       "bytes": sum(path.stat().st_size for path in files) // len(files),
+                       "to_keras": {each: absent if absent else ratio(rates[each], rates["Keras loop"])
+                                    for each in models}}
+    return found | {"int8": narrow}
 
 
 def _write(folder: Path, drawn: Callable[[int], Iterator[np.ndarray]], distinct: int, count: int) -> list[Path]:
@@ -156,8 +164,9 @@ def targets(result: dict[str, Any]) -> list[Target]:
                max((each["median"] for each in found["int8_to_float32"].values()), default=None), least=1.8),
         target("cifar-cnn: median latency of one image, ms", found["one_image_p50_ms"]["median"], most=1),
         target("EfficientNetLite0 at 96×96 pixels, images/s", found["efficientnetlite0_fastest"]["median"], least=1500),
-        *(target(f"cifar-cnn, folder of JPEGs of {name} pixels to CSV: tenfold predict ÷ a plain Keras loop",
-                 result["folder"][name]["tenfold_to_keras"].get("median"), least=3) for name in (SMALL, LARGE)),
+        *(target(f"cifar-cnn, JPEGs of {name} pixels to CSV: tenfold predict in {each} ÷ a plain Keras loop",
+                 result["folder"][name]["to_keras"].get(each, {}).get("median"), least=3)
+          for name in (SMALL, LARGE) for each in (NARROW, FLOAT32)),
     ]
 
 
