@@ -9,7 +9,6 @@ JSON output has all texts unchanged.
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,8 +21,12 @@ def text(rows: Sequence[Mapping[str, Any]]) -> str:
     A missing key and None become an empty cell.
     """
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    lines: list[list[Any]] = [columns, *([row.get(column) for column in columns] for row in rows)]
-    return "".join(map(_line, lines))
+    lines = _Lines()
+    # With "\n" as line terminator, Python's writer does not quote "\r", which readers treat as a line break.
+    writer = csv.writer(lines, lineterminator="\r\n")
+    writer.writerow(map(cell, columns))
+    writer.writerows([cell(row.get(column)) for column in columns] for row in rows)
+    return "".join(lines.written)
 
 
 def cell(value: Any) -> Any:
@@ -46,8 +49,11 @@ def _is_number(value: str) -> bool:
     return True
 
 
-def _line(values: Sequence[Any]) -> str:
-    buffer = io.StringIO()
-    # With "\n" as line terminator, Python's writer does not quote "\r", which readers treat as a line break.
-    csv.writer(buffer, lineterminator="\r\n").writerow(map(cell, values))
-    return buffer.getvalue().removesuffix("\r\n") + "\n"
+class _Lines:
+    """What a CSV writer writes, line by line, with ordinary line ends."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+
+    def write(self, line: str) -> None:
+        self.written.append(line.removesuffix("\r\n") + "\n")

@@ -114,7 +114,7 @@ def file_bytes(path: str | Path, most: int) -> bytes:
     """The content of an image file. Raises ImageError if it can't be read, is no regular file or is larger."""
     try:
         size = _regular(path).st_size
-        with open(path, "rb", buffering=0) as stream:
+        with open(path, "rb", buffering=0) as stream:  # no buffer, and one question about the size
             content = stream.read(min(size, most) + 1)
     except (OSError, ValueError) as error:
         raise ImageError(f"it can't be read: {_reason(error)}") from None
@@ -138,8 +138,9 @@ def image_files(paths: Iterable[str | Path]) -> Iterator[Path]:
     for path in map(Path, paths):
         check_present(path)
         if path.is_dir():
-            found = sorted((p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()),
-                           key=lambda p: p.parts)
+            found = sorted((Path(root, name) for root, _, names in os.walk(path) for name in names
+                            if os.path.splitext(name)[1].lower() in SUFFIXES
+                            and os.path.isfile(os.path.join(root, name))), key=lambda each: each.parts)
             if not found:
                 raise UsageError(f"{path}: the folder holds no images; expected files ending in {', '.join(SUFFIXES)}")
             yield from found
