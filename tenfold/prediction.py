@@ -289,7 +289,7 @@ def _read(images: Sequence[Any], shape: tuple[int, int, int], resize: Any) -> li
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(threads()) as pool:
-        return list(itertools.chain.from_iterable(in_threads(pixels, parts_of(images), pool, len(images))))
+        return list(itertools.chain.from_iterable(in_threads(pixels, parts_of(images, threads()), pool, len(images))))
 
 
 def _predict_batch(

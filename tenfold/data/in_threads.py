@@ -17,19 +17,22 @@ Result = TypeVar("Result")
 
 def in_threads(work: Callable[[Part], Result], parts: Iterable[Part], pool: ThreadPoolExecutor,
                ahead: int) -> Iterator[Result]:
-    """`work`(part) of each part of about `AT_ONCE` images, in order; at most `ahead` parts are taken before their turn.
+    """`work`(part) of each part of at most `AT_ONCE` images, in order; at most `ahead` are taken before their turn.
 
-    The first part is done in this thread, and so are the others if it took less than `SMALL` seconds for an image.
+    Parts are done in this thread until one takes longer than `SMALL` seconds for each of `AT_ONCE` images, and then in
+    those of the pool.
     """
-    parts = iter(parts)
-    for first in itertools.islice(parts, 1):
+    waiting, small = iter(parts), True
+    while small and (following := list(itertools.islice(waiting, 1))):
         started = time.perf_counter()
-        yield work(first)
+        result = work(following[0])
         small = time.perf_counter() - started < SMALL * AT_ONCE
-        while following := list(itertools.islice(parts, ahead)):
-            yield from (map if small else pool.map)(work, following)
+        yield result
+    while following := list(itertools.islice(waiting, ahead)):
+        yield from pool.map(work, following)
 
 
-def parts_of(items: Sequence[Part]) -> Iterator[Sequence[Part]]:
-    """`items` in parts of `AT_ONCE`."""
-    return (items[start : start + AT_ONCE] for start in range(0, len(items), AT_ONCE))
+def parts_of(items: Sequence[Part], threads: int) -> Iterator[Sequence[Part]]:
+    """`items` in parts of `AT_ONCE`, or of fewer, so that each thread has one."""
+    size = max(1, min(AT_ONCE, -(-len(items) // threads)))
+    return (items[start : start + size] for start in range(0, len(items), size))

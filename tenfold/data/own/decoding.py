@@ -147,7 +147,7 @@ def _rows(listing: Listing, shape: Shape, read: Callable[[Content], np.ndarray],
         found = _contents(listing, numbers)
         return list(found) if listing.reader.sequential else found  # read here, decoded there
 
-    parts = ((numbers, contents(numbers)) for numbers in parts_of(range(start, end)))
+    parts = ((numbers, contents(numbers)) for numbers in parts_of(range(start, end), threads()))
     ahead = threads() if listing.reader.sequential else end - start
     errors = list(itertools.chain.from_iterable(in_threads(pixels, parts, pool, ahead)))
     if errors:
