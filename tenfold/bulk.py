@@ -160,7 +160,7 @@ def _plan(model: Path, blocks: Sequence[Block]) -> dict[str, Any]:
     except OSError as error:
         raise RunError(f"{model}: can't be read: {error.strerror}") from None
     names = hashlib.sha256("\n".join(f"{each.group} {file}{_state(each)}" for each in blocks
-                                     for file in each.files).encode())
+                                     for file in each.files).encode("utf-8", "surrogateescape"))
     return {"model": str(model), "sha256": digest, "blocks": len(blocks),
             "images": names.hexdigest()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -130,3 +131,12 @@ def test_the_command_tells_what_it_did(run: Run, photos: Path, tmp_path: Path) -
         refused = CliRunner().invoke(app, ["predict", str(run.path), str(photos), "--out", "nowhere", *ignored])
         assert refused.exit_code == 2
         assert f"received --out and {ignored[0]}" in refused.output
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_names_that_are_no_text_are_predicted_too(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.new("L", (8, 8), 200).save(folder / os.fsdecode(b"bad\xff.png"), "PNG")
+    predict_all(run.path, [folder], tmp_path / "out")
+    assert table(tmp_path / "out")["path"].to_pylist() == [str(folder / "bad?.png")]

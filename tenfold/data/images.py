@@ -114,13 +114,23 @@ def file_bytes(path: str | Path, most: int) -> bytes:
     """The content of an image file. Raises ImageError if it can't be read, is no regular file or is larger."""
     try:
         size = _regular(path).st_size
-        with open(path, "rb", buffering=0) as stream:  # no buffer, and one question about the size
-            content = stream.read(min(size, most) + 1)
+        with open(path, "rb", buffering=0) as stream:  # without Python's buffers
+            content = stream.readall() if size <= most else b""
     except (OSError, ValueError) as error:
         raise ImageError(f"it can't be read: {_reason(error)}") from None
-    if len(content) > most:
+    if max(size, len(content)) > most:
         raise ImageError(f"it has more than {most:,} bytes; expected an image")
     return content
+
+
+def file_start(path: str | Path, most: int) -> tuple[bytes, int]:
+    """The first bytes of an image file and its size. Raises ImageError if it can't be read or is no regular file."""
+    try:
+        size = _regular(path).st_size
+        with open(path, "rb", buffering=0) as stream:
+            return stream.read(most), size
+    except (OSError, ValueError) as error:
+        raise ImageError(f"it can't be read: {_reason(error)}") from None
 
 
 def check_given(images: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +55,8 @@ def _walk(root: Path) -> Iterator[tuple[str, str]]:
         directory, prefix, above = waiting.pop()
         try:
             entries = list(os.scandir(directory))
+            if not os.access(directory, os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
             raise DataError(f"{directory}: can't be read: {error.strerror}; expected a folder of images") from None
         for entry in entries:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 
-from tenfold.data.images import Header, image_header, printable
+from tenfold.data.images import Header, file_start, image_header, printable
 from tenfold.data.location import image_root
 from tenfold.data.own.decoding import ADVICE, Decoded
 from tenfold.data.own.listing import Arrays, Files, Listing
@@ -52,8 +50,7 @@ def _file_header(listing: Listing, number: int) -> tuple[Header, int]:
             return Header(content.shape[0], content.shape[1], "L" if content.shape[2] == 1 else "RGB"), content.nbytes
         return image_header(content), len(content)
     path = listing.reader.paths[number]
-    with open(path, "rb") as file:
-        start, size = file.read(FIRST), os.fstat(file.fileno()).st_size
+    start, size = file_start(path, FIRST)
     try:
         return image_header(start), size
     except ImageError:  # its header is longer

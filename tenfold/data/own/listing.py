@@ -91,7 +91,10 @@ def file_signature(files: Iterable[tuple[str, str | Path]]) -> str:
     """SHA-256 (hex) of the names, sizes and times of files: it changes when a file is written anew."""
     digest = hashlib.sha256()
     for name, path in files:
-        status = os.stat(path)
+        try:
+            status = os.stat(path)
+        except OSError as error:  # it was there a moment ago
+            raise DataError(f"{printable(path)}: can't be read: {error.strerror}; open the images again") from None
         facts = f"[{json.dumps(printable(name))}, {status.st_size}, {status.st_mtime_ns}, {status.st_ctime_ns}]"
         digest.update(facts.encode())
     return digest.hexdigest()

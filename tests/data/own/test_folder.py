@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from made_images import by_name, digit_tree, drawn, encoded, left_out, plant
 
+from tenfold.data import open_dataset
 from tenfold.data.dataset import Dataset
+from tenfold.data.own.listing import file_signature
 from tenfold.data.splits import prepare
 from tenfold.errors import DataError, UsageError
 from tenfold.recipe import DataSection
@@ -162,6 +164,21 @@ def test_what_is_no_regular_file_is_left_out(tmp_path: Path, read: Read) -> None
     pets = plant(tmp_path / "pets", {"cat/a.png": DOTS, "dog/b.png": DOTS})
     os.mkfifo(pets / "dog" / "pipe.png")
     assert left_out(read(pets)) == {"dog/pipe.png": "it can't be read: it is not a regular file"}
+    visited: list[dict[str, object]] = []
+    open_dataset(f"folder:{pets}", visit=visited.append)  # looks into the headers
+    assert sorted(visited[0]) == ["cat/a.png", "dog/b.png"]
+
+
+def test_a_folder_that_must_not_be_searched_is_told_in_one_line(tmp_path: Path, read: Read, monkeypatch) -> None:
+    pets = plant(tmp_path / "pets", {"cat/a.png": DOTS, "dog/b.png": DOTS})
+    monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith("dog"))
+    with pytest.raises(DataError, match="dog: can't be read: Permission denied; expected a folder of images"):
+        read(pets)
+
+
+def test_a_file_that_vanishes_meanwhile_is_told_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"gone\.png: can't be read: No such file or directory; open the images again"):
+        file_signature([("gone.png", tmp_path / "gone.png")])
 
 
 def test_names_that_are_no_text_lose_nothing(tmp_path: Path, read: Read) -> None:
