@@ -70,8 +70,10 @@ def validated(seed: int, images: int, folds: int, resamples: int) -> tuple[np.nd
         true.append(float(np.mean(right)))
         together, = statistics.bootstrap(pooled(parts), [accuracy.function], resamples)
         each = np.array([statistics.bootstrap(part, [accuracy.function], resamples)[0] for part in parts])
-        measured.append(OverFolds.over(together, each, np.array([part.correct.mean() for part in parts]),
-                                       accuracy.scale(np.bincount(labels))))
+        whole = pooled(parts)
+        measured.append(OverFolds.over(
+            together, each, np.array([part.correct.mean() for part in parts]),
+            accuracy.as_fraction(float(whole.correct.mean()), whole.labels, whole.wrong)))
     first, second = measured
     difference = OverFolds.over(first.mean - second.mean, first.by_fold - second.by_fold,
                                 first.observed - second.observed)

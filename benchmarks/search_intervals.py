@@ -58,7 +58,9 @@ def search(seed: int, trials: int, images: int, resamples: int) -> dict[str, flo
     accuracy = metric("accuracy")
     values = np.array([statistics.bootstrap(each, [accuracy.function], resamples, seed)[0] for each in judged])
     observed = np.array([each.correct.mean() for each in judged])
-    interval = OverSeeds.of(values, observed, accuracy.scale(np.bincount(judged[0].labels))).uncertain.interval()
+    fraction = accuracy.as_fraction(float(observed.mean()), judged[0].labels,
+                                    np.mean([each.wrong for each in judged], axis=0))
+    interval = OverSeeds.of(values, observed, fraction).uncertain.interval()
     true = truth(float(skills[chosen]))
     assert interval is not None
     return {"validation": low <= true <= high, "test": interval[0] <= true <= interval[1],

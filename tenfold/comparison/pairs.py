@@ -61,13 +61,16 @@ class Spread:
         observed = np.array([[metric(name)(each.labels, each.probabilities) for name in names] for each in predictions])
         correct = [each.correct for each in predictions]
         whole = pooled(predictions) if group.folds else predictions[0]
-        scales = [metric(name).scale(np.bincount(whole.labels)) for name in names]
+        values = {name: metric(name)(whole.labels, whole.probabilities) if group.folds else float(observed[:, i].mean())
+                  for i, name in enumerate(names)}
+        wrong = whole.wrong if group.folds else np.mean([each.wrong for each in predictions], axis=0)
+        fractions = [metric(name).as_fraction(values[name], whole.labels, wrong) for name in names]
         if group.folds:
             together = _resampled(whole, names)
-            folds = {name: OverFolds.over(together[i], by_run[:, i], observed[:, i], scales[i])
+            folds = {name: OverFolds.over(together[i], by_run[:, i], observed[:, i], fractions[i])
                      for i, name in enumerate(names)}
             return cls(folds, correct, whole)
-        return cls({name: OverSeeds.of(by_run[:, i], observed[:, i], scales[i]) for i, name in enumerate(names)},
+        return cls({name: OverSeeds.of(by_run[:, i], observed[:, i], fractions[i]) for i, name in enumerate(names)},
                    correct)
 
 

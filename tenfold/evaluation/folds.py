@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tenfold.evaluation.statistics import OverSeeds, Scale, Uncertain
+from tenfold.evaluation.statistics import Fraction, OverSeeds, Uncertain
 from tenfold.evaluation.weighted import Predictions
 
 
@@ -30,9 +30,10 @@ class OverFolds(OverSeeds):
     observed: np.ndarray
 
     @classmethod
-    def over(cls, mean: np.ndarray, by_fold: np.ndarray, observed: np.ndarray, scale: Scale | None = None) -> OverFolds:
+    def over(cls, mean: np.ndarray, by_fold: np.ndarray, observed: np.ndarray,
+             fraction: Fraction | None = None) -> OverFolds:
         """The measure over all images, or its mean, and of each fold; see the class."""
-        return cls(mean, _variance_of_training(by_fold, observed), len(observed), by_fold, observed, scale=scale)
+        return cls(mean, _variance_of_training(by_fold, observed), len(observed), by_fold, observed, fraction=fraction)
 
     @property
     def uncertain(self) -> Uncertain:

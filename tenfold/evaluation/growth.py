@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.evaluation.statistics import percentile_interval, resamples, wilson
+from tenfold.evaluation.statistics import Fraction, percentile_interval, resamples, wilson
 
 RESAMPLES = 1000
 STEEPEST = 1.0  # exponent of the power law, at most: errors fall no faster than 1 / images
@@ -23,19 +23,18 @@ def learning_curve(sizes: Sequence[int], correct: Sequence[np.ndarray], labels: 
     "points": for each size "images", "accuracy", "low", "high" and "draws". "doubled": "images" (twice the largest
     size), and "gain" of accuracy with "low" and "high"; None with fewer than two sizes. The errors are expected to
     follow the power law of the two largest sizes (Hestness et al., 2017, "Deep learning scaling is predictable,
-    empirically"); a law fitted to all sizes expects too much, because curves flatten. Intervals are 95 % percentiles
-    over resamples of the test images and of the subsets; that of the gain is widened, because the law may not hold.
-    If all images are right, or all wrong, resamples do not differ: the interval of the accuracy is then Wilson's, and
-    the gain is at most what the law can make of the errors in it.
+    empirically"); a law fitted to all sizes expects too much, because curves flatten. Intervals come from resamples of
+    the test images and of the subsets: of the accuracy score intervals (see `Fraction`), of the gain 95 % percentiles,
+    widened because the law may not hold. If all images are right, or all wrong, resamples do not differ: the gain is
+    then at most what the law can make of the errors that Wilson's interval of the accuracy allows.
     """
     rates = np.stack([_errors(each, labels, seed) for seed, each in enumerate(correct)])  # [sizes, resamples]
     point = np.array([1 - each.mean() for each in correct])
     points = []
     for size, each, rate in zip(sizes, correct, rates, strict=True):
-        low, high = percentile_interval(1 - rate) or (None, None)
-        if low is not None and low == high:
-            low, high = _wilson(each)
-        points.append({"images": int(size), "accuracy": float(each.mean()), "low": low, "high": high,
+        accuracy, count = float(each.mean()), each.shape[1]
+        low, high = Fraction(accuracy, count, count * (1 - accuracy)).interval(1 - rate) or (None, None)
+        points.append({"images": int(size), "accuracy": accuracy, "low": low, "high": high,
                        "draws": len(each)})
     if len(sizes) < 2:
         return {"points": points, "doubled": None}

@@ -10,7 +10,7 @@ from tenfold.decisions import abstention, conformal
 from tenfold.decisions.crossconformal import CrossSets
 from tenfold.decisions.rules import Decision, Rules
 from tenfold.decisions.unknowns import Evidence
-from tenfold.evaluation.statistics import bootstrap, fraction_interval, wilson
+from tenfold.evaluation.statistics import Fraction, bootstrap, wilson
 from tenfold.evaluation.weighted import Predictions, Weighted, quotient, running
 
 POINTS = 100  # of the curve
@@ -52,10 +52,11 @@ def curve(confidence: np.ndarray, correct: np.ndarray) -> dict[str, list[float]]
 
 
 def area(predictions: Predictions) -> dict[str, float | None]:
-    """The area under the risk–coverage curve with its bootstrap interval; lower is better."""
+    """The area under the risk–coverage curve with its score interval; lower is better."""
     spread, = bootstrap(predictions, [mean_risk], RESAMPLES)
     value = float(mean_risk(Weighted.evenly(predictions))[0])
-    low, high = fraction_interval(spread, value, np.bincount(predictions.labels)) or (None, None)
+    count, errors = len(predictions.labels), int((~predictions.correct).sum())
+    low, high = Fraction(value, count, errors).interval(spread) or (None, None)
     return {"value": value, "low": low, "high": high}
 
 

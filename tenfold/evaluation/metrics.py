@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.evaluation.statistics import Scale
+from tenfold.evaluation.statistics import Fraction, in_equal_classes, unseen_variance
 from tenfold.evaluation.weighted import Predictions, Weighted, quotient
 from tenfold.registry import METRICS
 
@@ -29,9 +29,10 @@ class Metric:
     """A named metric: its function, its direction and its format.
 
     needs: the condition under which the metric is defined; classes: the fewest for which it is; proportion: it is a
-    fraction of all images, so its interval is Wilson's; mean: it is a mean of other things than fractions of images, so
-    its interval is of percentiles; inflated: noise can only increase it, as in a sum of absolute values, and resampling
-    increases it once more; least and most: its bounds.
+    fraction of all images, so its interval is Wilson's; like_fraction: it behaves like one, so its interval is made
+    like Wilson's, not of percentiles; by_class: it is a mean over the classes, so that small classes make it less
+    precise; ranked: it is of the order of probabilities, not of predicted classes; inflated: noise can only increase
+    it, as in a sum of absolute values, and resampling increases it once more; least and most: its bounds.
     """
 
     name: str
@@ -43,14 +44,25 @@ class Metric:
     needs: str = "finite probabilities of at least one image"
     classes: int = 2
     proportion: bool = False
-    mean: bool = False
+    like_fraction: bool = True
+    by_class: bool = False
+    ranked: bool = False
     inflated: bool = False
     least: float = 0.0
     most: float = 1.0
 
-    def scale(self, counts: np.ndarray) -> Scale | None:
-        """What the metric counts, for its intervals; None for a mean. counts: int [k], the images of each class."""
-        return None if self.mean else Scale(counts, self.least, self.most)
+    def as_fraction(self, value: float, labels: np.ndarray, wrong: np.ndarray) -> Fraction | None:
+        """The value as a fraction of images, for its intervals; None if the metric is not like one.
+
+        labels: int64 [n], the classes of the images; wrong: [k], the number of misclassified images of each class, or
+        its mean over several runs.
+        """
+        if not self.like_fraction or not math.isfinite(self.most - self.least):
+            return None
+        counts = np.bincount(labels, minlength=len(wrong))
+        images = in_equal_classes(counts) if self.by_class else len(labels)
+        unseen = unseen_variance(counts, wrong) if self.by_class and not self.ranked else 0.0
+        return Fraction(value, images, float(wrong.sum()), unseen, self.least, self.most)
 
     def within(self, interval: tuple[float, float] | None) -> tuple[float, float] | None:
         """The interval, cut to the bounds of the metric."""
@@ -107,7 +119,7 @@ def _add(name: str, title: str, short: str, **more: Any) -> Callable[[Function],
 # means over images
 
 
-@_add("loss", "Loss (cross-entropy)", "loss", higher_is_better=False, percent=False, mean=True, most=math.inf)
+@_add("loss", "Loss (cross-entropy)", "loss", higher_is_better=False, percent=False, like_fraction=False, most=math.inf)
 def loss(x: Weighted) -> np.ndarray:
     """Mean cross-entropy in nats; probabilities are clipped by the machine epsilon of their dtype."""
     smallest = np.finfo(x.predictions.probabilities.dtype).eps
@@ -160,19 +172,19 @@ def f1_by_class(x: Weighted) -> np.ndarray:
     return quotient(2 * x.right, x.predicted + x.true)
 
 
-@_add("precision_macro", "Precision (macro)", "precision")
+@_add("precision_macro", "Precision (macro)", "precision", by_class=True)
 def precision_macro(x: Weighted) -> np.ndarray:
     """Mean precision over the classes; a class that is never predicted counts as 0."""
     return _macro(np.nan_to_num(precision_by_class(x)), x)
 
 
-@_add("recall_macro", "Recall (macro)", "recall")
+@_add("recall_macro", "Recall (macro)", "recall", by_class=True)
 def recall_macro(x: Weighted) -> np.ndarray:
     """Mean recall over the classes."""
     return _macro(recall_by_class(x), x)
 
 
-@_add("f1_macro", "F1 (macro)", "F1")
+@_add("f1_macro", "F1 (macro)", "F1", by_class=True)
 def f1_macro(x: Weighted) -> np.ndarray:
     """Mean F1 over the classes."""
     return _macro(f1_by_class(x), x)
@@ -201,7 +213,7 @@ def matthews(x: Weighted) -> np.ndarray:
 # areas under curves
 
 
-@_add("roc_auc", "ROC-AUC (macro, one-vs-rest)", "ROC-AUC", percent=False, needs=SEVERAL)
+@_add("roc_auc", "ROC-AUC (macro, one-vs-rest)", "ROC-AUC", percent=False, by_class=True, ranked=True, needs=SEVERAL)
 def roc_auc(x: Weighted) -> np.ndarray:
     """Mean over the classes of the area under the ROC curve, each class against all others.
 
@@ -210,7 +222,7 @@ def roc_auc(x: Weighted) -> np.ndarray:
     return _macro(x.areas, x) if x.predictions.classes > 2 else x.areas[1]
 
 
-@_add("roc_auc_ovo", "ROC-AUC (macro, one-vs-one)", "AUC 1v1", percent=False, needs=SEVERAL)
+@_add("roc_auc_ovo", "ROC-AUC (macro, one-vs-one)", "AUC 1v1", percent=False, by_class=True, ranked=True, needs=SEVERAL)
 def roc_auc_ovo(x: Weighted) -> np.ndarray:
     """Mean over the pairs of classes of the area under the ROC curve of one class against the other.
 
@@ -219,7 +231,7 @@ def roc_auc_ovo(x: Weighted) -> np.ndarray:
     return _macro(x.balanced_areas, x) if x.predictions.classes > 2 else x.areas[1]
 
 
-@_add("average_precision", "Average precision (macro)", "AP", needs=SEVERAL)
+@_add("average_precision", "Average precision (macro)", "AP", by_class=True, ranked=True, needs=SEVERAL)
 def average_precision(x: Weighted) -> np.ndarray:
     """Mean over the classes of the area under the precision-recall curve, a step function.
 
@@ -234,7 +246,7 @@ def average_precision(x: Weighted) -> np.ndarray:
 # probabilities
 
 
-@_add("brier", "Brier score", "Brier", higher_is_better=False, percent=False, mean=True, most=2.0)
+@_add("brier", "Brier score", "Brier", higher_is_better=False, percent=False, like_fraction=False, most=2.0)
 def brier(x: Weighted) -> np.ndarray:
     """Mean squared distance between probabilities and truth, 0 to 2; halved with two classes (Brier 1950)."""
     p = x.predictions.probabilities.astype(np.float64)
@@ -242,7 +254,7 @@ def brier(x: Weighted) -> np.ndarray:
     return x.mean(((p - truth) ** 2).sum(axis=1)) / (2 if x.predictions.classes == 2 else 1)
 
 
-@_add("ece", "Expected calibration error", "ECE", higher_is_better=False, mean=True, inflated=True)
+@_add("ece", "Expected calibration error", "ECE", higher_is_better=False, like_fraction=False, inflated=True)
 def ece(x: Weighted) -> np.ndarray:
     """Mean distance between confidence and accuracy over 15 equally wide bins of confidence (Guo et al. 2017)."""
     confidence = x.predictions.probabilities.max(axis=1).astype(np.float64)

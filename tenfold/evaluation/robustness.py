@@ -22,7 +22,7 @@ def robustness(predictor: Predictor, split: Split, watcher: Watcher = SILENT, ba
     """Accuracy on a split under every registered corruption at severities 1 to 5.
 
     Returns "count", "seed", "clean" (accuracy on the unchanged images), "corruptions": name → {"title",
-    "accuracy": five entries}, and "mean": the mean over all corruptions and severities with its bootstrap
+    "accuracy": five entries}, and "mean": the mean over all corruptions and severities with its score
     interval over images. All other intervals are Wilson's. Reports each corruption to `watcher`.
     """
     clean = Predictions(split.labels, predictor.predict(split.images, batch_size))
@@ -42,7 +42,7 @@ def robustness(predictor: Predictor, split: Split, watcher: Watcher = SILENT, ba
     of_image = np.mean(right, axis=0)
     mean = float(of_image.mean())
     spread, = statistics.bootstrap(clean, [lambda x: x.mean(of_image)])
-    interval = statistics.fraction_interval(spread, mean, np.bincount(split.labels))
+    interval = statistics.Fraction(mean, len(of_image), float((1 - of_image).sum())).interval(spread)
     return {"count": len(split.labels), "seed": seed, "clean": _accuracy(clean.correct), "corruptions": table,
             "mean": entry(mean, interval, "")}
 

@@ -34,7 +34,7 @@ def score(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str],
 
     labels: int64 [n]; probabilities: float [n, k]; classes: the k names. Returns each metric as
     {"value", "low", "high"}, where low and high bound the 95 % interval: Wilson's for fractions of the images,
-    the like for means of fractions (see `Scale`), with the variance of `resamples` stratified bootstrap resamples
+    the like for means of fractions (see `Fraction`), with the variance of `resamples` stratified bootstrap resamples
     (default: see `enough`), percentiles of these for other metrics. They are None without an
     interval, for example for a single image. An undefined value is None, and "reason" says why.
     "per_class" holds the same per class name: precision, recall, f1, roc_auc, average_precision, and the number
@@ -106,8 +106,8 @@ def _entry_of(known: Metric, value: float, spread: np.ndarray | None, prediction
     if spread is None:
         count = len(predictions.labels)
         return entry(value, statistics.wilson(round(value * count), count), "")
-    if scale := known.scale(np.bincount(predictions.labels)):
-        spread = scale.scored(spread, value)
+    if fraction := known.as_fraction(value, predictions.labels, predictions.wrong):
+        spread = fraction.scored(spread)
     elif known.inflated:
         spread = statistics.deflated(spread, value)
     return entry(value, statistics.percentile_interval(spread), "")
@@ -127,7 +127,10 @@ def _per_class(predictions: Predictions, values: Sequence[np.ndarray], resampled
             single = float(value[c]) if support[c] else math.nan
             interval = None
             if spread is not None:
-                interval = statistics.fraction_interval(spread[c], single, support[c : c + 1])
+                images = statistics.in_equal_classes(np.array([support[c], len(labels) - support[c]])) \
+                    if key == "roc_auc" else float(support[c])
+                wrong = int(support[c] + predicted[c] - 2 * right[c])
+                interval = statistics.Fraction(single, images, wrong).interval(spread[c])
             elif math.isfinite(single):
                 interval = statistics.wilson(int(right[c]), int(counts[key][c]))
             row[key] = entry(single, interval, _why_undefined(key, bool(support[c])))

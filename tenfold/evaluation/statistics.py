@@ -20,7 +20,6 @@ MAX_PROBABILITIES = 4_000_000_000  # images × classes × resamples: about a min
 LEVEL = 0.95
 Z2 = NormalDist().inv_cdf((1 + LEVEL) / 2) ** 2
 SAME = 1e-12  # values that differ by less are equal but for rounding
-MORE = 4  # a measure of pairs of images is at most as precise as a fraction of so many times the images
 MIN_STRATUM = 10  # images; smaller classes share a stratum
 MIN_TAIL = 20  # with fewer resamples on one side of 0, their number is too imprecise
 WEIGHTS_PER_BLOCK = 5_000_000  # images × resamples drawn at a time: 20 MB
@@ -105,7 +104,7 @@ def percentile_interval(values: np.ndarray, hidden: float = 0.0) -> Interval | N
 
     The ends are the values of rank (r + 1) × 0.025 and (r + 1) × 0.975: 95 % of further resamples are expected
     between them (Davison & Hinkley 1997, section 5.2). If all values are equal, the interval reaches from `hidden`
-    below them to `hidden` above: see `Scale`.
+    below them to `hidden` above: see `Fraction`.
     """
     defined = values[np.isfinite(values)]
     if len(defined) < 0.95 * len(values) or not len(defined):
@@ -117,22 +116,20 @@ def percentile_interval(values: np.ndarray, hidden: float = 0.0) -> Interval | N
 
 
 @dataclass(frozen=True)
-class Scale:
-    """What a measure counts, if it is a fraction of images, or a mean of such fractions, or linear in one.
+class Fraction:
+    """A measure that behaves like a fraction of images: its value, and of how many images it is one.
 
-    counts: int [k], the images of each class; least and most: the bounds of the measure. Resamples of images that are
-    all classified correctly, or all but one, say too little about other images: percentiles would be too narrow.
+    value: the measure; images: of which a plain fraction would be as precise; errors: number of misclassified images;
+    unseen: variance that resamples do not show; least and most: the bounds of the measure. Resamples of images that
+    are all classified correctly, or all but a few, say too little about other images: percentiles would be too narrow.
     """
 
-    counts: np.ndarray
+    value: float
+    images: float
+    errors: float
+    unseen: float = 0.0
     least: float = 0.0
     most: float = 1.0
-
-    @property
-    def images(self) -> float:
-        """With how many images in equal classes a mean over the classes would be as precise: k² / Σ 1/count."""
-        counts = self.counts[self.counts > 0]
-        return len(counts) ** 2 / float((1 / counts).sum()) if len(counts) else 0.0
 
     @property
     def hidden(self) -> float:
@@ -142,11 +139,12 @@ class Scale:
         """
         return (self.most - self.least) * Z2 / (self.images + Z2)
 
-    def scored(self, values: np.ndarray, value: float) -> np.ndarray:
+    def scored(self, values: np.ndarray) -> np.ndarray:
         """Values [r], ascending, whose percentiles are the ends of score intervals (Wilson 1927), from resamples [r].
 
-        value: the measure itself. The number of images is the one with which a fraction of this value would vary as
-        the resamples do (Korn & Graubard 1998), but at most four times the images.
+        The interval is that of a fraction of so many images that it would vary as the resamples do (Korn & Graubard
+        1998): of an area under a curve, of more than there are, but at most of `images` for each error and once more.
+        Undefined if more than 5 % of the resamples are.
         """
         from scipy.special import ndtri
 
@@ -154,18 +152,38 @@ class Scale:
         if len(defined) < 0.95 * len(values) or not len(defined) or not self.images:
             return values
         width = self.most - self.least
-        p = min(max((value - self.least) / width, 0.0), 1.0)
-        at_once = p * (1 - p)
-        variance = max(float(defined.var()) / width**2, at_once / (MORE * self.images))
-        count = at_once / variance if at_once > SAME and variance > 0 else self.images
+        p = min(max((self.value - self.least) / width, 0.0), 1.0)
+        at_once, variance = p * (1 - p), float(defined.var()) / width**2 + self.unseen
+        most = self.images * (1 + self.errors)
+        count = min(at_once / variance, most) if variance > SAME**2 and at_once > SAME else most
         z = ndtri(np.arange(1, len(values) + 1) / (len(values) + 1))
         half = np.sign(z) * np.sqrt(z**2 * at_once / count + z**4 / (4 * count**2))
         return self.least + width * np.clip((p + z**2 / (2 * count) + half) / (1 + z**2 / count), 0.0, 1.0)
 
+    def interval(self, values: np.ndarray) -> Interval | None:
+        """The 95 % score interval from resamples [r]; see `scored`."""
+        return percentile_interval(self.scored(values))
 
-def fraction_interval(values: np.ndarray, value: float, counts: np.ndarray) -> Interval | None:
-    """The score interval of a fraction of images, or a mean of such, from its resamples [r]; see `Scale`."""
-    return percentile_interval(Scale(counts).scored(values, value))
+
+def in_equal_classes(counts: np.ndarray) -> float:
+    """With how many images in equal classes a mean of fractions over the classes would be as precise: k² / Σ 1/count.
+
+    counts: int [k], the images of each class; classes without images do not count. For two classes it is also the
+    number of images with which the area under a ROC curve near 1 is as precise as a fraction (Newcombe 2006).
+    """
+    counts = counts[counts > 0]
+    return len(counts) ** 2 / float((1 / counts).sum()) if len(counts) else 0.0
+
+
+def unseen_variance(counts: np.ndarray, wrong: np.ndarray) -> float:
+    """The variance of a mean over classes of fractions that classes without errors hide from resamples.
+
+    counts, wrong: int or float [k], the images of each class and those that are misclassified. A fraction without
+    errors has the variance 1/2 / (count + 1)² (nearly that of Jeffreys' posterior), the mean over k classes 1/k² of it.
+    """
+    present = counts > 0
+    sure = counts[present & (wrong == 0)]
+    return float((0.5 / (sure + 1) ** 2).sum()) / max(int(present.sum()), 1) ** 2
 
 
 def deflated(values: np.ndarray, value: float) -> np.ndarray:
@@ -301,16 +319,17 @@ class OverSeeds:
     """A measure of a recipe that was trained with one or more seeds, on resamples of the images.
 
     mean: float64 [r], the mean over the runs on each resample; run_variance: the variance of one run over the seeds
-    (0 if there is only one run); runs: the number of runs; scale: what the measure counts, None if it is no fraction.
+    (0 if there is only one run); runs: the number of runs; fraction: the mean over the runs as a fraction of images,
+    None if it is none.
     """
 
     mean: np.ndarray
     run_variance: float
     runs: int
-    scale: Scale | None = field(default=None, kw_only=True)
+    fraction: Fraction | None = field(default=None, kw_only=True)
 
     @classmethod
-    def of(cls, values: np.ndarray, observed: np.ndarray, scale: Scale | None = None) -> OverSeeds:
+    def of(cls, values: np.ndarray, observed: np.ndarray, fraction: Fraction | None = None) -> OverSeeds:
         """values: float64 [runs, r], each run on each resample; observed: float64 [runs], each run on the test set.
 
         Runs differ because of their seeds and because of this test set. The resampled mean already contains the
@@ -320,24 +339,21 @@ class OverSeeds:
         """
         runs = len(values)
         if runs == 1:
-            return cls(values[0], 0.0, 1, scale=scale)
+            return cls(values[0], 0.0, 1, fraction=fraction)
         within = values.var(axis=0, ddof=1)
         within = within[np.isfinite(within)]
         observed_variance = float(observed.var(ddof=1))
         by_images = max(float(within.mean()) - observed_variance, 0.0) if runs > 2 and len(within) else 0.0
-        return cls(values.mean(axis=0), max(observed_variance - by_images, 0.0), runs, scale=scale)
+        return cls(values.mean(axis=0), max(observed_variance - by_images, 0.0), runs, fraction=fraction)
 
     @property
     def scored(self) -> np.ndarray:
-        """The mean on each resample, as `Scale` has it: float64 [r]."""
-        defined = self.mean[np.isfinite(self.mean)]
-        if self.scale is None or not len(defined):
-            return self.mean
-        return self.scale.scored(self.mean, float(defined.mean()))
+        """The mean on each resample, as `Fraction.scored` has it: float64 [r]."""
+        return self.mean if self.fraction is None else self.fraction.scored(self.mean)
 
     @property
     def hidden(self) -> float:
-        return self.scale.hidden if self.scale else 0.0
+        return self.fraction.hidden if self.fraction else 0.0
 
     @property
     def uncertain(self) -> Uncertain:

@@ -62,6 +62,11 @@ class Predictions:
         return self.predicted == self.labels
 
     @cached_property
+    def wrong(self) -> np.ndarray:
+        """Number of misclassified images of each class: int64 [k]."""
+        return np.bincount(self.labels[~self.correct], minlength=self.classes)
+
+    @cached_property
     def true_probability(self) -> np.ndarray:
         """The probability of the true class of each image: float [n]."""
         return self.probabilities[np.arange(len(self.labels)), self.labels]

@@ -263,6 +263,9 @@ def doubled(curve: Mapping[str, Any]) -> str:
     if not gain or gain["low"] is None:
         return "There are too few training images to tell how much more of them would help."
     accuracy = metric("accuracy")
+    if curve["points"][-1]["accuracy"] == 1:
+        return (f"All test images are classified correctly. On other images, twice the training images "
+                f"({gain['images']:,}) would bring at most about {accuracy.number(gain['high'], '+')} points.")
     value = {"value": gain["gain"], "low": gain["low"], "high": gain["high"]}
     return (f"Twice the training images ({gain['images']:,}) would change the accuracy by about "
             f"{accuracy.number(gain['gain'], '+')} points {accuracy.interval_text(value, '+')}.")

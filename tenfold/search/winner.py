@@ -23,7 +23,7 @@ from tenfold.evaluation import statistics
 from tenfold.evaluation.folds import OverFolds, pooled
 from tenfold.evaluation.metrics import metric
 from tenfold.evaluation.predictions import read_predictions
-from tenfold.evaluation.statistics import OverSeeds
+from tenfold.evaluation.statistics import Fraction, OverSeeds
 from tenfold.evaluation.weighted import Predictions
 from tenfold.jobs import executors
 from tenfold.progress import Watcher
@@ -107,11 +107,11 @@ def _selection(trials: Trials, best: Mapping[str, Any], by: str) -> tuple[dict[s
         selected = Run(path)
         entry = {key: selected.metrics()["validation"][by][key] for key in ("value", "low", "high")}
         chosen_by = _read(selected, "validation")
-        scale = metric(by).scale(np.bincount(chosen_by.labels))
-        return entry, OverSeeds(_resampled(chosen_by, by, STREAM)[1], 0.0, 1, scale=scale)
+        value, resampled = _resampled(chosen_by, by, STREAM)
+        return entry, OverSeeds(resampled, 0.0, 1, fraction=_as_fraction(value, [chosen_by], by))
     over = over_folds([_read(Run(path / f"fold-{number}"), "test") for number in range(1, folds + 1)], by)
     low, high = metric(by).within(over.uncertain.interval()) or (None, None)
-    return {"value": best["value"], "low": low, "high": high}, OverSeeds(over.mean, 0.0, 1, scale=over.scale)
+    return {"value": best["value"], "low": low, "high": high}, OverSeeds(over.mean, 0.0, 1, fraction=over.fraction)
 
 
 def over_folds(folds: Sequence[Predictions], by: str) -> OverFolds:
@@ -123,8 +123,9 @@ def over_folds(folds: Sequence[Predictions], by: str) -> OverFolds:
     found = [_resampled(fold, by, STREAM + number) for number, fold in enumerate(folds)]
     count = min(len(values) for _, values in found)
     by_fold = np.array([values[:count] for _, values in found])
-    scale = metric(by).scale(np.bincount(pooled(folds).labels))
-    return OverFolds.over(by_fold.mean(axis=0), by_fold, np.array([value for value, _ in found]), scale)
+    observed = np.array([value for value, _ in found])
+    fraction = _as_fraction(float(observed.mean()), [pooled(folds)], by)
+    return OverFolds.over(by_fold.mean(axis=0), by_fold, observed, fraction)
 
 
 def _optimism(selection: float, selected: OverSeeds, chosen: Sequence[Run], by: str) -> dict[str, Any]:
@@ -135,13 +136,18 @@ def _optimism(selection: float, selected: OverSeeds, chosen: Sequence[Run], by: 
     observed = np.array([value for value, _ in tests])
     count = min(len(selected.mean), len(tests[0][1]))
     tested = OverSeeds.of(np.array([values[:count] for _, values in tests]), observed,
-                          known.scale(np.bincount(predictions[0].labels)))
+                          _as_fraction(float(observed.mean()), predictions, by))
     selected = dataclasses.replace(selected, mean=selected.mean[:count])
     found = known.difference_within(selected.minus(tested).interval())
     sign = 1 if known.higher_is_better else -1
     value = sign * (selection - float(observed.mean()))
     low, high = sorted(sign * end for end in found) if found else (None, None)
     return {"value": value if math.isfinite(value) else None, "low": low, "high": high}
+
+
+def _as_fraction(value: float, predictions: Sequence[Predictions], by: str) -> Fraction | None:
+    """A value of runs with these predictions of the same images, as a fraction of images."""
+    return metric(by).as_fraction(value, predictions[0].labels, np.mean([each.wrong for each in predictions], axis=0))
 
 
 def _read(run: Run, split: str) -> Predictions:

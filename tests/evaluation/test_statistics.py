@@ -92,14 +92,14 @@ def test_a_single_image_has_no_resamples():
 
 
 def test_equal_resamples_are_not_certain():
-    counts, equal = np.array([10, 10, 0, 10, 10]), np.ones(500)
+    equal = np.ones(500)
     theirs = stats.binomtest(40, 40).proportion_ci(0.95, method="wilson")
-    assert statistics.fraction_interval(equal, 1.0, counts) == pytest.approx((theirs.low, 1.0), abs=1e-4)
-    assert statistics.fraction_interval(1 - equal, 0.0, counts) == pytest.approx((0.0, 1 - theirs.low), abs=1e-4)
-    hidden = statistics.Scale(counts).hidden
+    assert statistics.Fraction(1.0, 40, 0).interval(equal) == pytest.approx((theirs.low, 1.0), abs=1e-4)
+    assert statistics.Fraction(0.0, 40, 0).interval(1 - equal) == pytest.approx((0.0, 1 - theirs.low), abs=1e-4)
+    hidden = statistics.Fraction(1.0, 40, 0).hidden
     assert hidden == pytest.approx(1 - theirs.low)  # Tango's bounds of a difference of 0 are z² / (n + z²)
     assert statistics.verdict(equal - equal, hidden) == (pytest.approx((-hidden, hidden)), 1.0)
-    assert statistics.Scale(counts, -1.0, 1.0).hidden == pytest.approx(2 * hidden)
+    assert statistics.Fraction(1.0, 40, 0, least=-1.0).hidden == pytest.approx(2 * hidden)
     spread = np.linspace(0.9, 1, 500)
     assert statistics.percentile_interval(spread, hidden) == statistics.percentile_interval(spread)
 
@@ -110,28 +110,68 @@ def test_the_score_interval_of_a_fraction_is_wilsons(right):
     labels = np.zeros(120, np.int64)
     p = np.where(np.arange(120) < right, 0.9, 0.1)
     values, = statistics.bootstrap(Predictions(labels, np.stack([p, 1 - p], 1)), [metric("accuracy").function], 20_000)
-    assert statistics.fraction_interval(values, right / 120, np.array([120])) == \
+    assert statistics.Fraction(right / 120, 120, 120 - right).interval(values) == \
         pytest.approx(statistics.wilson(right, 120), abs=0.001)
+
+
+def test_an_area_that_is_nearly_perfect_is_no_less_certain_than_a_perfect_one():
+    """Its resamples hardly differ; with each error, more is known of what errors do to it."""
+    values = 1 - 1e-7 * np.arange(500) / 500
+    lows = [statistics.Fraction(1 - 1e-7, 1000, errors).interval(values)[0] for errors in (0, 1, 3)]
+    perfect, _ = statistics.Fraction(1.0, 1000, 0).interval(np.ones(500))
+    assert lows[0] == pytest.approx(perfect, abs=1e-6)
+    np.testing.assert_allclose(1 - np.array(lows), (1 - perfect) / np.array([1, 2, 4]), rtol=0.01)
+
+
+def test_an_area_of_many_images_keeps_the_width_of_its_resamples(rng):
+    """It is more precise than a fraction of the images: of the order of all pairs."""
+    values = rng.normal(0.999, 1e-4, 2000)
+    low, high = statistics.Fraction(0.999, 10_000, 400).interval(values)
+    assert (low, high) == pytest.approx(statistics.percentile_interval(values), abs=5e-5)
+
+
+def test_only_means_over_classes_depend_on_their_smallest_class():
+    labels, wrong = np.repeat([0, 1], [590, 10]), np.zeros(2)
+    images = {name: metric(name).as_fraction(1.0, labels, wrong).images
+              for name in ("accuracy", "cohen_kappa", "matthews", "recall_macro", "roc_auc")}
+    few = pytest.approx(4 / (1 / 590 + 1 / 10))
+    assert images == {"accuracy": 600, "cohen_kappa": 600, "matthews": 600, "recall_macro": few, "roc_auc": few}
+    assert metric("loss").as_fraction(1.0, labels, wrong) is None
+
+
+def test_a_class_without_errors_hides_the_variance_of_jeffreys_posterior():
+    hidden = statistics.unseen_variance(np.array([50, 9, 0, 40]), np.array([3, 0, 0, 0]))
+    assert hidden == pytest.approx((stats.beta(0.5, 9.5).var() + stats.beta(0.5, 40.5).var()) / 9, rel=0.2)
+    assert statistics.unseen_variance(np.array([50, 9]), np.array([3, 1])) == 0
+
+
+def test_a_mean_over_seeds_has_the_interval_around_its_value():
+    """Resamples of F1 are lower than F1, on average; the interval is that of the value."""
+    values = np.linspace(0.5, 0.6, 999)[None]
+    of_value = statistics.OverSeeds.of(values, np.array([0.6]), statistics.Fraction(0.6, 100, 40)).uncertain.interval()
+    of_mean = statistics.OverSeeds.of(values, np.array([0.6]), statistics.Fraction(0.55, 100, 40)).uncertain.interval()
+    assert of_value[0] > of_mean[0] + 0.04
+    assert of_value[0] < 0.6 < of_value[1]
 
 
 def test_intervals_of_hardly_any_errors_contain_the_true_value():
     """Percentiles alone contain the area under the ROC curve in 85 of 100 of these data sets."""
     found = coverage(400, 60, 200, skills=(3.0, 3.5))["value"]
-    fractions = {name: value for name, value in found.items() if not metric(name).mean}
+    fractions = {name: value for name, value in found.items() if metric(name).like_fraction}
     assert min(fractions.values()) > 0.92, fractions
 
 
 def test_undefined_resamples_have_no_score_interval():
     values = np.where(np.arange(100) < 10, np.nan, 0.5)
-    assert statistics.fraction_interval(values, 0.5, np.array([5, 5])) is None
-    assert statistics.fraction_interval(np.full(100, np.nan), 1.0, np.array([1])) is None
+    assert statistics.Fraction(0.5, 10, 5).interval(values) is None
+    assert statistics.Fraction(1.0, 1, 0).interval(np.full(100, np.nan)) is None
 
 
 def test_a_mean_over_classes_is_as_precise_as_its_smallest_classes_allow():
     """The variance of a mean over k classes of fractions p is p (1 - p) Σ 1/count / k²."""
-    assert statistics.Scale(np.array([100, 4, 0, 20])).images == pytest.approx(9 / (1 / 100 + 1 / 4 + 1 / 20))
-    assert statistics.Scale(np.array([40, 0, 40])).images == 80
-    assert statistics.Scale(np.zeros(3, int)).images == 0
+    assert statistics.in_equal_classes(np.array([100, 4, 0, 20])) == pytest.approx(9 / (1 / 100 + 1 / 4 + 1 / 20))
+    assert statistics.in_equal_classes(np.array([40, 0, 40])) == 80
+    assert statistics.in_equal_classes(np.zeros(3, int)) == 0
 
 
 def test_wilson_is_scipys():
