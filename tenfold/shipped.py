@@ -28,7 +28,7 @@ def text_of(kind: str, folder: str, name_or_path: str | Path) -> tuple[str, str]
         return str(name_or_path), known[str(name_or_path)]
     path = Path(name_or_path)
     if path.suffix != ".toml":
-        raise UnknownNameError(f"{kind} (nor a path to a .toml file)", str(name_or_path), known)
+        raise UnknownNameError(kind, str(name_or_path), [*known, "the path of a .toml file"])
     try:
         return path.stem, read_small(path, LARGEST).decode()
     except (OSError, ValueError) as error:

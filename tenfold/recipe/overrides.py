@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tenfold.recipe.renamed import overrides_now, tree_now
-from tenfold.recipe.sections import ModelSection, Named, OptimizerSection
+from tenfold.recipe.sections import ModelSection, Named, OptimizerSection, Sections
 
 # The tables that name a function. Changing the name removes the options of the former function.
 NAMED: dict[str, type[Named]] = {"model": ModelSection, "train.optimizer": OptimizerSection}
@@ -23,10 +23,17 @@ def overridden(tree: Mapping[str, Any], overrides: Mapping[str, Any]) -> tuple[d
     for key in sorted(values, key=lambda key: key.removesuffix(".name") not in NAMED):
         path = key.split(".")
         if len(path) < 2 or not all(path):
-            problems.append(f"{key}: expected section.key, as in train.epochs")
+            problems.append(f"{key or 'an empty key'}: expected section.key, as in {_with_section(key)}")
         else:
             _put(found, path, values[key])
     return found, problems
+
+
+def _with_section(key: str) -> str:
+    """The key in the first section that has one of this name; that of the epochs for an unknown one."""
+    found = (f"{name}.{key}" for name, field in Sections.model_fields.items()
+             if key in getattr(field.annotation, "model_fields", ()))
+    return next(found, "train.epochs")
 
 
 def current(tree: Mapping[str, Any]) -> dict[str, Any]:

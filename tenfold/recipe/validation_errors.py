@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
@@ -55,6 +56,10 @@ def _unions(errors: list[ErrorDetails]) -> dict[tuple[int | str, ...], list[str]
 def _expectation(message: str) -> str:
     """A message of pydantic in our words: "expected a number greater than 0"; other messages start in lower case."""
     message = message.removeprefix("Value error, ")
+    if message.startswith("Unable to parse input string as an integer"):
+        return "expected a whole number that is not so large"
+    if found := re.match(r"(List|Tuple|String) should have (at (?:least|most) [0-9]+ (?:item|character)s?)", message):
+        return f"expected {found[2]}"
     if not message.startswith(INPUT):
         return message[0].lower() + message[1:]
     wanted = message.removeprefix(INPUT).partition(",")[0]

@@ -172,3 +172,20 @@ def test_a_recipe_nested_too_deep_is_refused_in_one_line(text: str) -> None:
 def test_a_missing_key_says_what_it_is():
     with pytest.raises(UsageError, match=r"train\.distillation\.teacher: missing; expected directory of the teacher's"):
         Recipe.load("mlp", {"train.distillation.augmented": True})
+
+
+@pytest.mark.parametrize(("key", "value", "message"), [
+    ("batch_size", 3, r"batch_size: expected section\.key, as in train\.batch_size"),
+    ("nonsense", 3, r"nonsense: expected section\.key, as in train\.epochs"),
+    ("", 3, r"an empty key: expected section\.key"),
+    ("model.filters", [], r"model\.filters: received \[\]; expected at least 1 item$"),
+    ("train.seed", "1" + 5000 * "0", r"train\.seed: .*; expected a whole number that is not so large$"),
+])
+def test_keys_and_values_are_told_in_plain_words(key, value, message):
+    with pytest.raises(UsageError, match=message):
+        Recipe.load("cnn2", {key: value})
+
+
+def test_an_unknown_recipe_may_also_be_a_path():
+    with pytest.raises(UnknownNameError, match=r"unknown recipe 'try'; .*, the path of a \.toml file$"):
+        Recipe.load("try")
