@@ -308,6 +308,7 @@ def test_runs_on_other_test_images_get_a_table_of_their_own(run: Path, tmp_path:
     text = _good("compare", *both)
     assert [line.split(",")[0] for line in text.splitlines() if line.startswith("group ")] == [
         "group 1: data set digits", "group 2: data set digits"]
+    assert "Models on digits are in several groups, because they were tested on different images" in text
     assert len(json.loads(_good("compare", *both, "--json"))["groups"]) == 2
     refused = _tenfold("compare", *both, "--html", tmp_path / "page.html")
     assert refused.exit_code == 2

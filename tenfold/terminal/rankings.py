@@ -24,6 +24,8 @@ def print_groups(groups: Groups) -> None:
             title = ", ".join(f"{name} {value}" for name, value in about(board)[:2])
             show(f"{chr(10) * (number > 1)}[bold]group {number}: {escape(title)}[/bold]")
         print_leaderboard(board)
+    if groups.apart:
+        show(f"\n[yellow]{escape(groups.apart)}[/yellow]")
     if groups.left_out:
         show("")
     for sentence in groups.left_out:
