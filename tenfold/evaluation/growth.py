@@ -33,7 +33,7 @@ def learning_curve(sizes: Sequence[int], correct: Sequence[np.ndarray], labels: 
     points = []
     for size, each, rate in zip(sizes, correct, rates, strict=True):
         accuracy, count = float(each.mean()), each.shape[1]
-        low, high = Fraction(accuracy, count, count * (1 - accuracy)).interval(1 - rate) or (None, None)
+        low, high = Fraction(accuracy, count, count * min(accuracy, 1 - accuracy)).interval(1 - rate) or (None, None)
         points.append({"images": int(size), "accuracy": accuracy, "low": low, "high": high,
                        "draws": len(each)})
     if len(sizes) < 2:

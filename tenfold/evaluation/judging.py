@@ -56,7 +56,7 @@ def area(predictions: Predictions) -> dict[str, float | None]:
     spread, = bootstrap(predictions, [mean_risk], RESAMPLES)
     value = float(mean_risk(Weighted.evenly(predictions))[0])
     count, errors = len(predictions.labels), int((~predictions.correct).sum())
-    low, high = Fraction(value, count, errors).interval(spread) or (None, None)
+    low, high = Fraction(value, count, min(errors, count - errors)).interval(spread) or (None, None)
     return {"value": value, "low": low, "high": high}
 
 

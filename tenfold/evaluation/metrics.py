@@ -62,7 +62,8 @@ class Metric:
         counts = np.bincount(labels, minlength=len(wrong))
         images = in_equal_classes(counts) if self.by_class else len(labels)
         unseen = unseen_variance(counts, wrong) if self.by_class and not self.ranked else 0.0
-        return Fraction(value, images, float(wrong.sum()), unseen, self.least, self.most)
+        errors = float(wrong.sum())
+        return Fraction(value, images, min(errors, len(labels) - errors), unseen, self.least, self.most)
 
     def within(self, interval: tuple[float, float] | None) -> tuple[float, float] | None:
         """The interval, cut to the bounds of the metric."""

@@ -42,7 +42,8 @@ def robustness(predictor: Predictor, split: Split, watcher: Watcher = SILENT, ba
     of_image = np.mean(right, axis=0)
     mean = float(of_image.mean())
     spread, = statistics.bootstrap(clean, [lambda x: x.mean(of_image)])
-    interval = statistics.Fraction(mean, len(of_image), float((1 - of_image).sum())).interval(spread)
+    rarer = len(of_image) * min(mean, 1 - mean)
+    interval = statistics.Fraction(mean, len(of_image), rarer).interval(spread)
     return {"count": len(split.labels), "seed": seed, "clean": _accuracy(clean.correct), "corruptions": table,
             "mean": entry(mean, interval, "")}
 

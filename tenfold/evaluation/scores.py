@@ -130,7 +130,7 @@ def _per_class(predictions: Predictions, values: Sequence[np.ndarray], resampled
                 images = statistics.in_equal_classes(np.array([support[c], len(labels) - support[c]])) \
                     if key == "roc_auc" else float(support[c])
                 wrong = int(support[c] + predicted[c] - 2 * right[c])
-                interval = statistics.Fraction(single, images, wrong).interval(spread[c])
+                interval = statistics.Fraction(single, images, min(wrong, int(right[c]))).interval(spread[c])
             elif math.isfinite(single):
                 interval = statistics.wilson(int(right[c]), int(counts[key][c]))
             row[key] = entry(single, interval, _why_undefined(key, bool(support[c])))

@@ -119,14 +119,15 @@ def percentile_interval(values: np.ndarray, hidden: float = 0.0) -> Interval | N
 class Fraction:
     """A measure that behaves like a fraction of images: its value, and of how many images it is one.
 
-    value: the measure; images: of which a plain fraction would be as precise; errors: number of misclassified images;
-    unseen: variance that resamples do not show; least and most: the bounds of the measure. Resamples of images that
-    are all classified correctly, or all but a few, say too little about other images: percentiles would be too narrow.
+    value: the measure; images: of which a plain fraction would be as precise; rarer: number of misclassified images or
+    of the others, whichever is less; unseen: variance that resamples do not show; least and most: the bounds of the
+    measure. Resamples of images that are all classified correctly, or all but a few, say too little about other
+    images: percentiles would be too narrow.
     """
 
     value: float
     images: float
-    errors: float
+    rarer: float
     unseen: float = 0.0
     least: float = 0.0
     most: float = 1.0
@@ -143,8 +144,8 @@ class Fraction:
         """Values [r], ascending, whose percentiles are the ends of score intervals (Wilson 1927), from resamples [r].
 
         The interval is that of a fraction of so many images that it would vary as the resamples do (Korn & Graubard
-        1998): of an area under a curve, of more than there are, but at most of `images` for each error and once more.
-        Undefined if more than 5 % of the resamples are.
+        1998): of an area under a curve, of more than there are, but at most of `images` for each of the `rarer` ones
+        and once more. Undefined if more than 5 % of the resamples are.
         """
         from scipy.special import ndtri
 
@@ -154,7 +155,7 @@ class Fraction:
         width = self.most - self.least
         p = min(max((self.value - self.least) / width, 0.0), 1.0)
         at_once, variance = p * (1 - p), float(defined.var()) / width**2 + self.unseen
-        most = self.images * (1 + self.errors)
+        most = self.images * (1 + self.rarer)
         count = min(at_once / variance, most) if variance > SAME**2 and at_once > SAME else most
         z = ndtri(np.arange(1, len(values) + 1) / (len(values) + 1))
         half = np.sign(z) * np.sqrt(z**2 * at_once / count + z**4 / (4 * count**2))

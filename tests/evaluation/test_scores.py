@@ -136,6 +136,13 @@ def test_a_perfect_score_is_not_certain():
     assert lows[2] < lows[0]
 
 
+def test_a_class_that_is_never_found_is_as_uncertain_as_its_recall():
+    labels = np.repeat([0, 1], [30, 10])
+    found = score(labels, np.tile([0.8, 0.2], (40, 1)), "ab", resamples=200)["per_class"]["b"]
+    assert found["f1"]["value"] == found["recall"]["value"] == 0
+    assert found["f1"]["high"] == pytest.approx(found["recall"]["high"], abs=1e-4)
+
+
 def test_probabilities_must_fit_the_classes():
     with pytest.raises(ValueError, match=r"\[2, 3\]; expected \[2, 2\]"):
         score(np.array([0, 1]), np.full((2, 3), 1 / 3), ["a", "b"])

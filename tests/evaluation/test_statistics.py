@@ -117,7 +117,7 @@ def test_the_score_interval_of_a_fraction_is_wilsons(right):
 def test_an_area_that_is_nearly_perfect_is_no_less_certain_than_a_perfect_one():
     """Its resamples hardly differ; with each error, more is known of what errors do to it."""
     values = 1 - 1e-7 * np.arange(500) / 500
-    lows = [statistics.Fraction(1 - 1e-7, 1000, errors).interval(values)[0] for errors in (0, 1, 3)]
+    lows = [statistics.Fraction(1 - 1e-7, 1000, rarer).interval(values)[0] for rarer in (0, 1, 3)]
     perfect, _ = statistics.Fraction(1.0, 1000, 0).interval(np.ones(500))
     assert lows[0] == pytest.approx(perfect, abs=1e-6)
     np.testing.assert_allclose(1 - np.array(lows), (1 - perfect) / np.array([1, 2, 4]), rtol=0.01)
