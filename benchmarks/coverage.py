@@ -62,7 +62,7 @@ def coverage(sets: int, images: int, resamples: int, first: int = 0,
         for m, name in enumerate(METRICS):
             known = metric(name)
             found = known(pair[0].labels, pair[0].probabilities)
-            fraction = known.as_fraction(found, pair[0].labels, pair[0].wrong)
+            fraction = known.as_fraction(found, pair[:1])
             interval = fraction.interval(spreads[0][m]) if fraction else statistics.percentile_interval(spreads[0][m])
             if known.proportion:
                 interval = statistics.wilson(round(images * found), images)
@@ -90,9 +90,8 @@ def coverage_over_seeds(sets: int, images: int, resamples: int, first: int = 0, 
         spreads = np.array([statistics.bootstrap(each, measures, resamples, seed=i) for each in drawn])
         for m, name in enumerate(metrics):
             observed = np.array([metric(name)(each.labels, each.probabilities) for each in drawn])
-            wrong = np.array([each.wrong for each in drawn])
             one, other = (statistics.OverSeeds.of(spreads[of, m], observed[of], metric(name).as_fraction(
-                float(observed[of].mean()), drawn[0].labels, wrong[of].mean(axis=0)))
+                float(observed[of].mean()), drawn[of]))
                 for of in (slice(0, runs), slice(runs, None)))
             value[m] += _holds(one.uncertain.interval(), truth[0, m])
             between, _ = other.minus(one).verdict()

@@ -73,7 +73,7 @@ def validated(seed: int, images: int, folds: int, resamples: int) -> tuple[np.nd
         whole = pooled(parts)
         measured.append(OverFolds.over(
             together, each, np.array([part.correct.mean() for part in parts]),
-            accuracy.as_fraction(float(whole.correct.mean()), whole.labels, whole.wrong)))
+            accuracy.as_fraction(float(whole.correct.mean()), [whole])))
     first, second = measured
     difference = OverFolds.over(first.mean - second.mean, first.by_fold - second.by_fold,
                                 first.observed - second.observed)

@@ -58,8 +58,7 @@ def search(seed: int, trials: int, images: int, resamples: int) -> dict[str, flo
     accuracy = metric("accuracy")
     values = np.array([statistics.bootstrap(each, [accuracy.function], resamples, seed)[0] for each in judged])
     observed = np.array([each.correct.mean() for each in judged])
-    fraction = accuracy.as_fraction(float(observed.mean()), judged[0].labels,
-                                    np.mean([each.wrong for each in judged], axis=0))
+    fraction = accuracy.as_fraction(float(observed.mean()), judged)
     interval = OverSeeds.of(values, observed, fraction).uncertain.interval()
     true = truth(float(skills[chosen]))
     assert interval is not None

@@ -60,18 +60,17 @@ class Spread:
         by_run = np.array([[values[:count] for values in each] for each in resampled])
         observed = np.array([[metric(name)(each.labels, each.probabilities) for name in names] for each in predictions])
         correct = [each.correct for each in predictions]
-        whole = pooled(predictions) if group.folds else predictions[0]
-        values = {name: metric(name)(whole.labels, whole.probabilities) if group.folds else float(observed[:, i].mean())
-                  for i, name in enumerate(names)}
-        wrong = whole.wrong if group.folds else np.mean([each.wrong for each in predictions], axis=0)
-        fractions = [metric(name).as_fraction(values[name], whole.labels, wrong) for name in names]
         if group.folds:
+            whole = pooled(predictions)
             together = _resampled(whole, names)
-            folds = {name: OverFolds.over(together[i], by_run[:, i], observed[:, i], fractions[i])
-                     for i, name in enumerate(names)}
+            folds = {name: OverFolds.over(
+                together[i], by_run[:, i], observed[:, i],
+                metric(name).as_fraction(metric(name)(whole.labels, whole.probabilities), [whole]))
+                for i, name in enumerate(names)}
             return cls(folds, correct, whole)
-        return cls({name: OverSeeds.of(by_run[:, i], observed[:, i], fractions[i]) for i, name in enumerate(names)},
-                   correct)
+        return cls({name: OverSeeds.of(by_run[:, i], observed[:, i],
+                                       metric(name).as_fraction(float(observed[:, i].mean()), predictions))
+                    for i, name in enumerate(names)}, correct)
 
 
 def _resampled(predictions: Predictions, names: Sequence[str]) -> list[np.ndarray]:

@@ -112,12 +112,8 @@ def image_header(source: Source) -> Header:
 
 def file_bytes(path: str | Path, most: int) -> bytes:
     """The content of an image file. Raises ImageError if it can't be read, is no regular file or is larger."""
-    try:
-        size = _regular(path).st_size
-        with open(path, "rb", buffering=0) as stream:  # without Python's buffers
-            content = stream.readall() if size <= most else b""
-    except (OSError, ValueError) as error:
-        raise ImageError(f"it can't be read: {_reason(error)}") from None
+    with _raw(path) as (stream, size):
+        content = stream.readall() if size <= most else b""
     if max(size, len(content)) > most:
         raise ImageError(f"it has more than {most:,} bytes; expected an image")
     return content
@@ -125,10 +121,17 @@ def file_bytes(path: str | Path, most: int) -> bytes:
 
 def file_start(path: str | Path, most: int) -> tuple[bytes, int]:
     """The first bytes of an image file and its size. Raises ImageError if it can't be read or is no regular file."""
+    with _raw(path) as (stream, size):
+        return stream.read(most), size
+
+
+@contextmanager
+def _raw(path: str | Path) -> Iterator[tuple[io.FileIO, int]]:
+    """An image file, opened without Python's buffers, and its size. Raises ImageError."""
     try:
         size = _regular(path).st_size
         with open(path, "rb", buffering=0) as stream:
-            return stream.read(most), size
+            yield stream, size
     except (OSError, ValueError) as error:
         raise ImageError(f"it can't be read: {_reason(error)}") from None
 

@@ -32,8 +32,8 @@ def learning_curve(sizes: Sequence[int], correct: Sequence[np.ndarray], labels: 
     point = np.array([1 - each.mean() for each in correct])
     points = []
     for size, each, rate in zip(sizes, correct, rates, strict=True):
-        accuracy, count = float(each.mean()), each.shape[1]
-        low, high = Fraction(accuracy, count, count * min(accuracy, 1 - accuracy)).interval(1 - rate) or (None, None)
+        accuracy = float(each.mean())
+        low, high = Fraction(accuracy, len(labels)).interval(1 - rate) or (None, None)
         points.append({"images": int(size), "accuracy": accuracy, "low": low, "high": high,
                        "draws": len(each)})
     if len(sizes) < 2:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,19 +51,19 @@ class Metric:
     least: float = 0.0
     most: float = 1.0
 
-    def as_fraction(self, value: float, labels: np.ndarray, wrong: np.ndarray) -> Fraction | None:
+    def as_fraction(self, value: float, runs: Sequence[Predictions]) -> Fraction | None:
         """The value as a fraction of images, for its intervals; None if the metric is not like one.
 
-        labels: int64 [n], the classes of the images; wrong: [k], the number of misclassified images of each class, or
-        its mean over several runs.
+        runs: the predictions from which it comes, of one run, or of several runs for the same images.
         """
         if not self.like_fraction or not math.isfinite(self.most - self.least):
             return None
-        counts = np.bincount(labels, minlength=len(wrong))
-        images = in_equal_classes(counts) if self.by_class else len(labels)
+        count, counts = len(runs[0].labels), np.bincount(runs[0].labels, minlength=runs[0].classes)
+        wrong = np.mean([each.wrong for each in runs], axis=0)
+        images = in_equal_classes(counts) if self.by_class else count
         unseen = unseen_variance(counts, wrong) if self.by_class and not self.ranked else 0.0
         errors = float(wrong.sum())
-        return Fraction(value, images, min(errors, len(labels) - errors), unseen, self.least, self.most)
+        return Fraction(value, images, min(errors, count - errors), unseen, self.least, self.most)
 
     def within(self, interval: tuple[float, float] | None) -> tuple[float, float] | None:
         """The interval, cut to the bounds of the metric."""

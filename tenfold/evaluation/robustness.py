@@ -42,8 +42,7 @@ def robustness(predictor: Predictor, split: Split, watcher: Watcher = SILENT, ba
     of_image = np.mean(right, axis=0)
     mean = float(of_image.mean())
     spread, = statistics.bootstrap(clean, [lambda x: x.mean(of_image)])
-    rarer = len(of_image) * min(mean, 1 - mean)
-    interval = statistics.Fraction(mean, len(of_image), rarer).interval(spread)
+    interval = statistics.Fraction(mean, len(of_image)).interval(spread)
     return {"count": len(split.labels), "seed": seed, "clean": _accuracy(clean.correct), "corruptions": table,
             "mean": entry(mean, interval, "")}
 

@@ -106,7 +106,7 @@ def _entry_of(known: Metric, value: float, spread: np.ndarray | None, prediction
     if spread is None:
         count = len(predictions.labels)
         return entry(value, statistics.wilson(round(value * count), count), "")
-    if fraction := known.as_fraction(value, predictions.labels, predictions.wrong):
+    if fraction := known.as_fraction(value, [predictions]):
         spread = fraction.scored(spread)
     elif known.inflated:
         spread = statistics.deflated(spread, value)

@@ -120,14 +120,14 @@ class Fraction:
     """A measure that behaves like a fraction of images: its value, and of how many images it is one.
 
     value: the measure; images: of which a plain fraction would be as precise; rarer: number of misclassified images or
-    of the others, whichever is less; unseen: variance that resamples do not show; least and most: the bounds of the
-    measure. Resamples of images that are all classified correctly, or all but a few, say too little about other
-    images: percentiles would be too narrow.
+    of the others, whichever is less (by default that of a plain fraction); unseen: variance that resamples do not
+    show; least and most: the bounds of the measure. Resamples of images that are all classified correctly, or all but
+    a few, say too little about other images: percentiles would be too narrow.
     """
 
     value: float
     images: float
-    rarer: float
+    rarer: float | None = None
     unseen: float = 0.0
     least: float = 0.0
     most: float = 1.0
@@ -155,7 +155,7 @@ class Fraction:
         width = self.most - self.least
         p = min(max((self.value - self.least) / width, 0.0), 1.0)
         at_once, variance = p * (1 - p), float(defined.var()) / width**2 + self.unseen
-        most = self.images * (1 + self.rarer)
+        most = self.images * (1 + (self.images * min(p, 1 - p) if self.rarer is None else self.rarer))
         count = min(at_once / variance, most) if variance > SAME**2 and at_once > SAME else most
         z = ndtri(np.arange(1, len(values) + 1) / (len(values) + 1))
         half = np.sign(z) * np.sqrt(z**2 * at_once / count + z**4 / (4 * count**2))

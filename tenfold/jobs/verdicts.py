@@ -50,7 +50,7 @@ def compared(run: Run, other: Run) -> dict[str, Any] | None:
                        "again with `tenfold evaluate`")
     points, interval = accuracy_change(labels, theirs, mine)
     right, before = mine.argmax(axis=1) == labels, theirs.argmax(axis=1) == labels
-    hidden = 100 * Fraction(0.0, len(labels), 0).hidden  # no image tells the two apart, but others may
+    hidden = 100 * Fraction(0.0, len(labels)).hidden  # no image tells the two apart, but others may
     low, high = interval or (-hidden, hidden)
     return {"images": len(labels), "accuracy": float(right.mean()), "other": float(before.mean()),
             "change": points / 100, "low": low / 100, "high": high / 100, "p": mcnemar(before, right)}

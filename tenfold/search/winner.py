@@ -23,7 +23,7 @@ from tenfold.evaluation import statistics
 from tenfold.evaluation.folds import OverFolds, pooled
 from tenfold.evaluation.metrics import metric
 from tenfold.evaluation.predictions import read_predictions
-from tenfold.evaluation.statistics import Fraction, OverSeeds
+from tenfold.evaluation.statistics import OverSeeds
 from tenfold.evaluation.weighted import Predictions
 from tenfold.jobs import executors
 from tenfold.progress import Watcher
@@ -108,7 +108,7 @@ def _selection(trials: Trials, best: Mapping[str, Any], by: str) -> tuple[dict[s
         entry = {key: selected.metrics()["validation"][by][key] for key in ("value", "low", "high")}
         chosen_by = _read(selected, "validation")
         value, resampled = _resampled(chosen_by, by, STREAM)
-        return entry, OverSeeds(resampled, 0.0, 1, fraction=_as_fraction(value, [chosen_by], by))
+        return entry, OverSeeds(resampled, 0.0, 1, fraction=metric(by).as_fraction(value, [chosen_by]))
     over = over_folds([_read(Run(path / f"fold-{number}"), "test") for number in range(1, folds + 1)], by)
     low, high = metric(by).within(over.uncertain.interval()) or (None, None)
     return {"value": best["value"], "low": low, "high": high}, OverSeeds(over.mean, 0.0, 1, fraction=over.fraction)
@@ -124,7 +124,7 @@ def over_folds(folds: Sequence[Predictions], by: str) -> OverFolds:
     count = min(len(values) for _, values in found)
     by_fold = np.array([values[:count] for _, values in found])
     observed = np.array([value for value, _ in found])
-    fraction = _as_fraction(float(observed.mean()), [pooled(folds)], by)
+    fraction = metric(by).as_fraction(float(observed.mean()), [pooled(folds)])
     return OverFolds.over(by_fold.mean(axis=0), by_fold, observed, fraction)
 
 
@@ -136,18 +136,13 @@ def _optimism(selection: float, selected: OverSeeds, chosen: Sequence[Run], by: 
     observed = np.array([value for value, _ in tests])
     count = min(len(selected.mean), len(tests[0][1]))
     tested = OverSeeds.of(np.array([values[:count] for _, values in tests]), observed,
-                          _as_fraction(float(observed.mean()), predictions, by))
+                          known.as_fraction(float(observed.mean()), predictions))
     selected = dataclasses.replace(selected, mean=selected.mean[:count])
     found = known.difference_within(selected.minus(tested).interval())
     sign = 1 if known.higher_is_better else -1
     value = sign * (selection - float(observed.mean()))
     low, high = sorted(sign * end for end in found) if found else (None, None)
     return {"value": value if math.isfinite(value) else None, "low": low, "high": high}
-
-
-def _as_fraction(value: float, predictions: Sequence[Predictions], by: str) -> Fraction | None:
-    """A value of runs with these predictions of the same images, as a fraction of images."""
-    return metric(by).as_fraction(value, predictions[0].labels, np.mean([each.wrong for each in predictions], axis=0))
 
 
 def _read(run: Run, split: str) -> Predictions:

@@ -131,12 +131,13 @@ def test_an_area_of_many_images_keeps_the_width_of_its_resamples(rng):
 
 
 def test_only_means_over_classes_depend_on_their_smallest_class():
-    labels, wrong = np.repeat([0, 1], [590, 10]), np.zeros(2)
-    images = {name: metric(name).as_fraction(1.0, labels, wrong).images
+    labels = np.repeat([0, 1], [590, 10])
+    perfect = [Predictions(labels, np.eye(2)[labels])]
+    images = {name: metric(name).as_fraction(1.0, perfect).images
               for name in ("accuracy", "cohen_kappa", "matthews", "recall_macro", "roc_auc")}
     few = pytest.approx(4 / (1 / 590 + 1 / 10))
     assert images == {"accuracy": 600, "cohen_kappa": 600, "matthews": 600, "recall_macro": few, "roc_auc": few}
-    assert metric("loss").as_fraction(1.0, labels, wrong) is None
+    assert metric("loss").as_fraction(1.0, perfect) is None
 
 
 def test_a_class_without_errors_hides_the_variance_of_jeffreys_posterior():
