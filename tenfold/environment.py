@@ -62,16 +62,19 @@ def _command() -> str:
 
 
 def describe_dataset(dataset: Dataset) -> dict[str, Any]:
-    """Name, URI, classes, shape and fingerprint of a data set; count and source of each split."""
+    """Name, URI, classes, shape and fingerprint of a data set; count and source of each split.
+
+    The "identity" of the data set and of a split is equal for the same images at different sizes.
+    """
     return {
         "name": dataset.name, "uri": dataset.uri, "classes": list(dataset.classes), "shape": list(dataset.shape),
-        "fingerprint": dataset.fingerprint(), "notes": list(dataset.notes),
+        "fingerprint": dataset.fingerprint(), "identity": dataset.identity(), "notes": list(dataset.notes),
         "left_out": [{"name": one.name, "reason": one.reason} for one in dataset.left_out[:MOST_LEFT_OUT]],
         "left_out_count": len(dataset.left_out),
         "splits": {
             name: {"count": len(split), "source": split.provenance.source, "partial": split.partial,
                    "held_out": split.provenance.held_out, "expected": split.provenance.expected,
-                   "fingerprint": split.fingerprint(),
+                   "fingerprint": split.fingerprint(), "identity": split.identity(),
                    **({"fold_of": split.provenance.fold_of} if split.provenance.fold_of else {})}
             for name, split in dataset.splits().items()
         },

@@ -25,7 +25,7 @@ from tenfold.data.kept import GIVEN
 from tenfold.errors import RecipeError, RunError, StorageError, TenfoldError, UsageError
 from tenfold.evaluation.metrics import metric
 from tenfold.jobs import executors
-from tenfold.jobs.own_data import given_once, hand_over, open_data, with_source
+from tenfold.jobs.own_data import given_once, hand_over, with_source
 from tenfold.progress import Watcher
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.recipe import Recipe, text
@@ -142,7 +142,6 @@ def conduct(study: Study | str | Path, data: Data | None = None, seeds: int | No
     """Train and evaluate the models of a study, all models with the first seed first, and write the comparison.
 
     data: as for `train`. Images given as values are kept once, in the directory of the study, for all of its runs.
-    Own images are read at one size for all models: the largest that one of them wants.
     The runs, `comparison.html`, `.json` and `.csv` go into a new directory `<runs>/<study>-<data>-<number>/`. With
     `resume`, the last such directory is used, if there is one: finished runs are kept, unfinished runs are resumed and
     missing runs are created. `overrides` are `key=value` words for the recipes of all models. `workers` processes
@@ -163,8 +162,6 @@ def conduct(study: Study | str | Path, data: Data | None = None, seeds: int | No
     if data is not None and not isinstance(data, str | Path):
         given = given_once(max(recipes, key=lambda each: each.model.image_size or 0), data, watcher)
         recipes = [with_source(recipe, given.uri) for recipe in recipes]
-    else:
-        recipes = _at_one_size(recipes, watcher)
     name = data_name(recipes[0].data.source) if given is None else given.name
     workers = executors.chosen_workers(workers, on)
     folder = _folder(Path(runs), f"{study.name}-{name}", resume)
@@ -204,22 +201,6 @@ def _skipped(planned: Sequence[Recipe], outcomes: Mapping[int, Run | TenfoldErro
             seeds.setdefault((recipe.name, _in_one_line(outcome)), []).append(str(recipe.train.seed))
     return tuple(f"{name} (seed{'s' * (len(of) > 1)} {', '.join(of)}) is skipped: {reason}"
                  for (name, reason), of in seeds.items())
-
-
-def _at_one_size(recipes: Sequence[Recipe], watcher: Watcher) -> list[Recipe]:
-    """The recipes with one `data.size`, if they would read own images at several and could then not be compared.
-
-    It is the largest of these sizes. Raises the errors of `open_data`.
-    """
-    largest, smallest = (choose(recipes, key=lambda each: each.model.image_size or 0) for choose in (max, min))
-    if largest.model.image_size == smallest.model.image_size or largest.data.size is not None:
-        return list(recipes)
-    shape = open_data(largest, watcher).shape
-    if open_data(smallest).shape == shape:
-        return list(recipes)
-    watcher.notice(f"images: {shape[0]}×{shape[1]} pixels for all models, so that they can be compared; set data.size "
-                   "for another size")
-    return [recipe.replace({"data.size": shape[0]}) for recipe in recipes]
 
 
 def _recipes(study: Study, data: str | Path | None, overrides: Sequence[str] = ()) -> list[Recipe]:

@@ -170,19 +170,21 @@ def test_recipes_on_different_data_need_the_data_option(file: Path, tmp_path: Pa
         conduct(file, runs=tmp_path / "runs")
 
 
-def test_own_images_are_read_at_one_size_for_all_models(tmp_path: Path) -> None:
-    """At the largest size that one of them wants; at the size of each, the test images would differ."""
+def test_models_that_read_own_images_at_different_sizes_are_compared(tmp_path: Path) -> None:
     photos = plant(tmp_path / "photos", {f"{'cat' if i % 2 else 'dog'}/{i}.png": drawn(i, 100, 120) for i in range(40)})
     models = "".join(f'[[models]]\nname = "{name}"\nrecipe = "mlp"\nset = ["train.epochs=1"{more}]\n'
                      for name, more in (("plain", ""), ("shrunk", ', "model.image_size=16"'),
                                         ("large", ', "model.image_size=96"')))
     (tmp_path / "sizes.toml").write_text(f"# Sizes.\n{models}", encoding="utf-8")
     outcome = conduct(tmp_path / "sizes.toml", photos, runs=tmp_path / "runs")
-    trained = Run.list(outcome.path)
-    assert [run.environment()["dataset"]["shape"][0] for run in trained] == [96] * 3
+    trained = {run.name: run for run in Run.list(outcome.path)}
+    assert {name: run.environment()["dataset"]["shape"][0] for name, run in trained.items()} == {
+        "plain-1": 64, "shrunk-1": 16, "large-1": 96}
+    assert len({run.environment()["dataset"]["splits"]["test"]["fingerprint"] for run in trained.values()}) == 3
     assert len(outcome.board.rows) == 3
+    assert len(outcome.board.pairs) == 3
     conduct(tmp_path / "sizes.toml", photos, runs=tmp_path / "runs", resume=True)
-    assert [run.path for run in Run.list(outcome.path)] == [run.path for run in trained]
+    assert {run.path for run in Run.list(outcome.path)} == {run.path for run in trained.values()}
 
 
 def test_a_recipe_without_available_weights_is_skipped(

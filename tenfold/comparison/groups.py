@@ -121,7 +121,7 @@ def require_comparable(runs: Sequence[Run]) -> None:
     if problems:
         raise UsageError(f"runs with different test images cannot be compared; unlike {runs[0].name}, "
                          f"{'; '.join(problems)}; expected the same classes and test images: leave out "
-                         "some runs, or train on own images of one size (data.size)")
+                         "some runs, or train them with the same [data] section")
 
 
 def _shown(text: str) -> str:
@@ -132,12 +132,12 @@ def _evaluated_on(run: Run) -> dict[str, str]:
     """What must be equal for two runs to be comparable, as text for messages."""
     dataset, section = run.environment().get("dataset", {}), run.recipe().data
     facts, count = dataset.get("splits", {}).get("test", {}), run.metrics()["test"].get("count")
-    fingerprint = str(facts.get("fold_of") or facts.get("fingerprint", "unknown"))
+    images = str(facts.get("fold_of") or facts.get("identity") or facts.get("fingerprint", "unknown"))
     words = f"{count:,} of them" if count is not None else "an unknown number"
     return {
         "classes": ", ".join(dataset.get("classes", ())),
         "test images": f"in {section.folds} folds, seed {section.seed}" if section.folds else words,
-        "data": f"{dataset.get('name', 'unknown')} {fingerprint[:12]}",
+        "data": f"{dataset.get('name', 'unknown')} {images[:12]}",
     }
 
 
@@ -177,8 +177,10 @@ def _models(runs: Sequence[Run]) -> list[_Model]:
     models: dict[str, _Model] = {}
     for run in runs:
         environment, recipe = run.environment(), run.recipe()
-        fold_of = environment.get("dataset", {}).get("splits", {}).get("test", {}).get("fold_of")
-        tree = _flat(recipe.to_dict()) | {"data": (fold_of or environment.fingerprint)[:12]}
+        dataset = environment.get("dataset", {})
+        fold_of = dataset.get("splits", {}).get("test", {}).get("fold_of")
+        images = fold_of or dataset.get("identity") or environment.fingerprint
+        tree = _flat(recipe.to_dict()) | {"data": images[:12]}
         number = tree.pop("data.fold" if recipe.data.folds else "train.seed")
         model = models.setdefault(repr(sorted(tree.items())), _Model(tree, recipe.data.folds, {}))
         model.runs.setdefault(number, []).append(run)

@@ -149,9 +149,8 @@ class Groups:
         twice = sorted({name for name in names if names.count(name) > 1})
         return "" if not twice else (
             f"Models on {', '.join(twice)} are in several groups, because they were tested on different images or "
-            "classes. Which images are held out depends on data.seed, data.test and data.classes; for your own images "
-            "also on data.size and data.resize, because bursts are found by their pixels. To compare models, train "
-            "them with the same [data] section.")
+            "classes. Which images are held out depends on data.seed, data.test, data.classes and, for your own "
+            "images, data.group. To compare models, train them with the same [data] section.")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: the leaderboard of a single group, or several leaderboards under "groups"."""

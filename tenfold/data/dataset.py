@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -60,7 +61,8 @@ class Split:
 
     Images may be an array, a memory map or a view of either (see `Images`), and larger than memory. `groups` int64 [n]
     gives the group of each image, such as all images of one patient (None: no groups). `names` names each image, as its
-    path does (empty: no names). Raises DataError for other dtypes or shapes.
+    path does (empty: no names). `standard` returns the same images at a size that no recipe changes (None: `images`
+    themselves). Raises DataError for other dtypes or shapes.
     """
 
     images: Images
@@ -68,6 +70,7 @@ class Split:
     provenance: Provenance
     groups: np.ndarray | None = None
     names: tuple[str, ...] = ()
+    standard: Callable[[], Images] | None = None
 
     def __post_init__(self) -> None:
         for name, values in (("images", self.images), ("labels", self.labels)):
@@ -95,7 +98,8 @@ class Split:
         provenance = self.provenance if source is None else Provenance(source, from_partial=self.partial)
         groups = None if self.groups is None else self.groups[indices]
         names = tuple(self.names[i] for i in np.arange(len(self))[indices]) if self.names else ()
-        return Split(View(self.images, indices), self.labels[indices], provenance, groups, names)
+        standard = None if self.standard is None else partial(_rows_of, self.standard, indices)
+        return Split(View(self.images, indices), self.labels[indices], provenance, groups, names, standard)
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of shape, labels and pixels, in order. The first call reads all images."""
@@ -105,6 +109,17 @@ class Split:
     def _fingerprint(self) -> str:
         return content_hash(self.images, self.labels)
 
+    def identity(self) -> str:
+        """SHA-256 (hex) of the labels and the images at their standard size: equal for equal images of two sizes.
+
+        The first call reads all images, and may decode them.
+        """
+        return self._identity
+
+    @cached_property
+    def _identity(self) -> str:
+        return self.fingerprint() if self.standard is None else content_hash(self.standard(), self.labels)
+
     @property
     def partial(self) -> bool:
         """Whether images of the official split are missing."""
@@ -113,6 +128,10 @@ class Split:
     def describe(self) -> str:
         """The source of the images in words, and whether the split is partial."""
         return self.provenance.describe(len(self))
+
+
+def _rows_of(images: Callable[[], Images], rows: np.ndarray) -> Images:
+    return View(images(), rows)
 
 
 def content_hash(images: Images, labels: np.ndarray) -> str:
@@ -170,5 +189,11 @@ class Dataset:
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the class names and the fingerprints of all splits, in order."""
-        parts = [(name, split.fingerprint()) for name, split in self.splits().items()]
-        return hashlib.sha256(repr((self.classes, parts)).encode()).hexdigest()
+        return self._hash([(name, split.fingerprint()) for name, split in self.splits().items()])
+
+    def identity(self) -> str:
+        """SHA-256 (hex) of the class names and the identities of all splits: equal for equal images of two sizes."""
+        return self._hash([(name, split.identity()) for name, split in self.splits().items()])
+
+    def _hash(self, splits: list[tuple[str, str]]) -> str:
+        return hashlib.sha256(repr((self.classes, splits)).encode()).hexdigest()

@@ -31,7 +31,7 @@ def leave_out(dataset: Dataset, section: DataSection) -> Dataset:
     words = f"fold {section.fold} of {count} of train, stratified{whole}, seed {section.seed}"
     origin = f"; train: {train.describe()}" if train.partial else ""
     left_out = train.take(np.flatnonzero(numbers == section.fold), words + origin)
-    left_out = replace(left_out, provenance=replace(left_out.provenance, held_out=True, fold_of=train.fingerprint()))
+    left_out = replace(left_out, provenance=replace(left_out.provenance, held_out=True, fold_of=train.identity()))
     rest = train.take(np.flatnonzero(numbers != section.fold),
                       f"{train.describe()}, without fold {section.fold} of {count}")
     return replace(dataset, train=rest, test=left_out)

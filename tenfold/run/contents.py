@@ -53,6 +53,7 @@ class SplitFacts(Content):
     held_out: bool = False
     expected: Count | None = None
     fingerprint: str = ""
+    identity: str = ""
     fold_of: str = ""
 
 
@@ -120,6 +121,7 @@ class DatasetFacts(Content):
     shape: Annotated[list[Annotated[int, Field(ge=1, le=1 << 20)]], Field(min_length=3, max_length=3)]
     fingerprint: str
     splits: dict[str, SplitFacts]
+    identity: str = ""
     name: str = ""
     uri: str = ""
 

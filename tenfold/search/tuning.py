@@ -17,7 +17,6 @@ from tenfold.arguments import whole
 from tenfold.counted import counted
 from tenfold.data.dataset import Dataset
 from tenfold.data.given.values import Data
-from tenfold.data.kept import GIVEN
 from tenfold.data.splits import prepare
 from tenfold.errors import TenfoldError, UsageError, WorkerError, unknown
 from tenfold.evaluation.metrics import metric
@@ -102,7 +101,6 @@ def tune(
     if recipe.data.folds is not None:
         raise UsageError("a search with folds needs --folds; received data.folds in the recipe: leave it out")
     dataset = _dataset(recipe, given, watcher)
-    _check_sizes(recipe, space, dataset)
     _check_classes(by, dataset)
     if folds is not None:
         prepare(given or open_data(recipe), in_folds(recipe, folds)[0].data)  # raises errors before anything is written
@@ -269,23 +267,6 @@ def _dataset(recipe: Recipe, given: Dataset | None, watcher: Watcher) -> Dataset
                          "data.test=0.2")
     check(recipe, dataset, watcher)
     return dataset
-
-
-def _check_sizes(recipe: Recipe, space: Space, dataset: Dataset) -> None:
-    """Raise UsageError if own images are read at a size that depends on a searched `model.image_size`."""
-    searched = space.ranges.get("model.image_size")
-    if searched is None or dataset.uri.startswith(GIVEN):  # the search keeps those at one size
-        return
-    for size in searched.ends():
-        other = open_data(recipe.replace({"model.image_size": size})).shape
-        if other != dataset.shape:
-            raise UsageError(f"model.image_size: can't be searched, because own images are read at {_sides(other)} for "
-                             f"{size} and {_sides(dataset.shape)} for the recipe, and trials on other images can't be "
-                             f"ranked; leave it out, or read them at one size, as with data.size={dataset.shape[0]}")
-
-
-def _sides(shape: tuple[int, int, int]) -> str:
-    return f"{shape[0]}×{shape[1]} pixels"
 
 
 def _check_choice(option: str, value: str, known: Sequence[str]) -> None:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from made_images import drawn, plant
-from made_searches import OPTIONS, START
 from typer.testing import CliRunner
 
 from tenfold.cli import app
 from tenfold.errors import RecipeError, UsageError
 from tenfold.recipe import Recipe, shipped
-from tenfold.search import tune
 from tenfold.search.space import Range, Space
 
 MLP = Recipe.load("mlp", {"train.early_stopping": None})
@@ -104,20 +101,6 @@ def test_a_condition_may_be_one_that_only_other_recipes_fulfil() -> None:
     """
     recipe = MLP.replace({"train.plateau.patience": 2})  # which a cosine schedule contradicts
     assert list(Space.loads(content, recipe).changes(recipe, first)) == ["train.epochs"]
-
-
-def test_the_size_of_own_images_is_searched_only_if_they_are_read_at_one_size(tmp_path: Path) -> None:
-    photos = plant(tmp_path / "photos", {f"{kind}/{i}.png": drawn(100 * place + i)
-                                         for place, kind in enumerate(("cats", "dogs")) for i in range(30)})
-    start = START.replace({"data.source": str(photos), "data.validation": 16, "data.test": 16, "data.group": "none",
-                           "model.image_size": 8, "train.epochs": 1})
-    space = Space.loads('[search]\n"model.image_size" = { choices = [8, 16] }', start)
-    options = OPTIONS | {"space": space}
-    with pytest.raises(UsageError, match=r"read at 16×16 pixels for 16 and 8×8 pixels for the recipe, .* data\.size=8"):
-        tune(start, runs=tmp_path / "runs", **options)
-    assert not (tmp_path / "runs").exists()
-    with pytest.raises(UsageError, match="run name 'a b'"):  # the next check
-        tune(start.replace({"data.size": 16}), runs=tmp_path / "runs", name="a b", **options)
 
 
 def test_a_key_is_searched_only_under_its_conditions() -> None:

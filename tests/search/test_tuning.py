@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_images import drawn, plant
 from made_searches import OPTIONS, SPACE, START, content, told
 from optuna.storages.journal import JournalFileBackend
 from watchers import Listen
@@ -263,3 +264,15 @@ def test_a_full_disk_ends_the_search_and_loses_no_trial(tmp_path: Path, monkeypa
     monkeypatch.undo()
     row, = tune(START, runs=tmp_path, **options).results["trials"]
     assert (row["status"], row["epochs"]) == ("finished", 3)
+
+
+def test_the_size_of_own_images_can_be_searched(tmp_path: Path) -> None:
+    photos = plant(tmp_path / "photos", {f"{kind}/{i}.png": drawn(100 * place + i)
+                                         for place, kind in enumerate(("cats", "dogs")) for i in range(30)})
+    start = START.replace({"data.source": str(photos), "data.validation": 16, "data.test": 16, "train.epochs": 1,
+                           "model.image_size": 8})
+    space = Space.loads('[search]\n"model.image_size" = { choices = [8, 16] }', start)
+    found = tune(start, runs=tmp_path / "runs", **OPTIONS | {"space": space, "trials": 2, "sampler": "grid"})
+    data = [Run(path).environment()["dataset"] for path in (found.path / "trials").iterdir()]
+    assert {each["shape"][0] for each in data} == {8, 16}
+    assert len({each["splits"]["test"]["identity"] for each in data}) == 1

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache, partial
 
 import numpy as np
 
@@ -17,9 +18,12 @@ from tenfold.data.own.listing import Arrays, Listing, natural, some
 from tenfold.data.source import Access, Shape
 from tenfold.data.view import View
 from tenfold.errors import DataError
+from tenfold.progress import Watcher
+from tenfold.recipe.sections import Resize
 
 SIDE = 64  # height and width of own images unless the recipe asks for another
 SMALLEST = 8
+STANDARD: Resize = "pad"  # the way of resizing to the standard size
 
 
 def own_dataset(listing: Listing, access: Access) -> Dataset:
@@ -31,11 +35,8 @@ def own_dataset(listing: Listing, access: Access) -> Dataset:
     section, watcher = access.section, access.watcher
     seen = look(listing)
     shape = access.shape or _shape(listing, seen, access)
-    try:
-        decoded = decode(listing, shape, section.resize, watcher, only_grey=access.shape is None and shape[2] == 1)
-    except Coloured:  # some images are in colour: grey ones among them become colour images
-        shape = (*shape[:2], 3)
-        decoded = decode(listing, shape, section.resize, watcher)
+    decoded = _decoded(listing, shape, section.resize, watcher, only_grey=access.shape is None and shape[2] == 1)
+    shape = _shape_of(decoded)
     if access.visit is not None:
         access.visit(read_headers(listing, decoded, watcher))
     left_out = (*listing.left_out, *(decoded.unread[number] for number in sorted(decoded.unread)))
@@ -43,11 +44,13 @@ def own_dataset(listing: Listing, access: Access) -> Dataset:
     for note in notes:
         watcher.notice(note)
     order = _order(listing, decoded)
-    groups, words = find_groups(listing, decoded, order, section.group)
+    standard = None if _is_standard(listing, seen, access, shape) else cache(
+        partial(_at_standard_size, listing, seen, watcher))
+    groups, words = find_groups(listing, standard or (lambda: decoded), order, section.group)
     if words:
         notes.append(words)
         watcher.notice(words)
-    splits = {name: _split(listing, decoded, order[listing.splits[order] == name], groups, left_out)
+    splits = {name: _split(listing, decoded, standard, order[listing.splits[order] == name], groups, left_out)
               for name in SPLITS}
     train = splits["train"]
     if not len(train) and access.shape is None:  # a trained model may be evaluated on them
@@ -66,11 +69,45 @@ def _shape(listing: Listing, seen: Look, access: Access) -> Shape:
     channels, size = 1 if seen.grey else 3, access.section.size
     if size is not None:
         return size, size, channels
+    return _natural(listing, seen, access.side or SIDE)
+
+
+def _natural(listing: Listing, seen: Look, most: int) -> Shape:
+    """The shape of images that are arrays, or of files: a square of the median side, but at most `most`."""
     if isinstance(listing.reader, Arrays):
         height, width, channels = listing.reader.images.shape[1:]
         return height, width, channels
-    side = max(SMALLEST, min(seen.side, access.side or SIDE))
-    return side, side, channels
+    side = max(SMALLEST, min(seen.side, most))
+    return side, side, 1 if seen.grey else 3
+
+
+def _is_standard(listing: Listing, seen: Look, access: Access, shape: Shape) -> bool:
+    """Whether images decoded to `shape` are those that `_at_standard_size` gives."""
+    standard = _natural(listing, seen, SIDE)
+    return (shape[:2] == standard[:2] and (access.shape is None or access.shape == standard)
+            and (access.section.resize == STANDARD or isinstance(listing.reader, Arrays)))
+
+
+def _at_standard_size(listing: Listing, seen: Look, watcher: Watcher) -> Decoded:
+    """The images at the size that they have without `data.size`, `data.resize` and the size that a recipe asks for.
+
+    All recipes find the same bursts on them, and so hold out the same images.
+    """
+    shape = _natural(listing, seen, SIDE)
+    return _decoded(listing, shape, STANDARD, watcher, only_grey=shape[2] == 1)
+
+
+def _decoded(listing: Listing, shape: Shape, resize: Resize, watcher: Watcher, only_grey: bool) -> Decoded:
+    """The images of a listing brought to `shape`; in colour if some of them are, although all seemed to be grey."""
+    try:
+        return decode(listing, shape, resize, watcher, only_grey)
+    except Coloured:
+        return decode(listing, (*shape[:2], 3), resize, watcher)
+
+
+def _shape_of(decoded: Decoded) -> Shape:
+    height, width, channels = decoded.images.shape[1:]
+    return height, width, channels
 
 
 def _notes(listing: Listing, seen: Look, shape: Shape, access: Access, left_out: Sequence[LeftOut]) -> list[str]:
@@ -107,10 +144,10 @@ def _order(listing: Listing, decoded: Decoded) -> np.ndarray:
     return order[np.argsort(listing.labels[order], kind="stable")]
 
 
-def _split(listing: Listing, decoded: Decoded, rows: np.ndarray, groups: np.ndarray | None,
-           left_out: Sequence[LeftOut]) -> Split:
+def _split(listing: Listing, decoded: Decoded, standard: Callable[[], Decoded] | None, rows: np.ndarray,
+           groups: np.ndarray | None, left_out: Sequence[LeftOut]) -> Split:
     words = listing.words + (f", {counted(len(left_out), 'file')} left out" if left_out else "")
-    images = View(decoded.images, rows)
-    split = Split(images, listing.labels[rows], Provenance(words),
-                  names=tuple(printable(listing.names[i]) for i in rows))
+    split = Split(View(decoded.images, rows), listing.labels[rows], Provenance(words),
+                  names=tuple(printable(listing.names[i]) for i in rows),
+                  standard=None if standard is None else lambda: View(standard().images, rows))
     return split if groups is None else replace(split, groups=groups[rows])

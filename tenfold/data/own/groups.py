@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -32,11 +32,12 @@ WITHOUT = 0.93  # bound of the similarity where there are too few images to meas
 
 
 def find_groups(
-    listing: Listing, decoded: Decoded, order: np.ndarray, how: str | None
+    listing: Listing, standard: Callable[[], Decoded], order: np.ndarray, how: str | None
 ) -> tuple[np.ndarray | None, str]:
     """(the group of each image of the listing as int64 [n], or None if each is on its own; a sentence about them).
 
-    order: the numbers of the readable ones, sorted by class and name; how: as `data.group` says.
+    standard: decodes the images at one size for all recipes, so that all of them find the same bursts; order: the
+    numbers of the readable images, sorted by class and name; how: as `data.group` says.
     Raises UsageError for an invalid pattern, and for one that matches no image.
     """
     if how is None:
@@ -45,7 +46,7 @@ def find_groups(
         return _by_pattern(listing, order, how)
     train = order[listing.splits[order] == "train"]
     groups = np.arange(len(listing))
-    groups[train] = train[kept_bursts(burst_groups, RULES, listing, decoded, train)]
+    groups[train] = train[kept_bursts(burst_groups, RULES, listing, standard(), train)]
     _, sizes = np.unique(groups[train], return_counts=True)
     together = sizes[sizes > 1]
     if not len(together):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -107,6 +108,23 @@ def test_bursts_are_kept_in_one_split_and_said(tmp_path: Path, read: Read, rng: 
     for name, (_, split) in by_name(prepare(read(path), DataSection())).items():
         torn.setdefault(name.split("-")[1], set()).add(split)
     assert sum(len(each) > 1 for each in torn.values()) > 20  # without the rule
+
+
+@pytest.mark.parametrize("keys", [{"size": 16}, {"size": 40}, {"size": 24, "resize": "crop"}])
+def test_the_same_images_are_held_out_at_every_size(
+    tmp_path: Path, read: Read, rng: np.random.Generator, keys: dict[str, Any]
+) -> None:
+    tree = {f"{i % 2}/scene-{i:02d}-{number}.png": frame for i in range(40)
+            for number, frame in enumerate(burst(drawn(i, 32, 48), rng))}
+    path = plant(tmp_path / "pets", tree)
+    natural, other = (prepare(read(path, group="bursts", **more), DataSection()) for more in ({}, keys))
+    assert by_name(natural).keys() == by_name(other).keys()
+    for (name, split), same in zip(natural.splits().items(), other.splits().values(), strict=True):
+        assert split.names == same.names, name
+        assert np.array_equal(split.groups, same.groups)
+        assert split.identity() == same.identity()
+        assert split.fingerprint() != same.fingerprint()
+    assert natural.test.identity() != natural.train.identity()
 
 
 def test_a_pattern_names_the_groups(tmp_path: Path, read: Read) -> None:
