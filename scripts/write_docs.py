@@ -7,7 +7,8 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
@@ -127,25 +128,18 @@ def _first(text: str | None) -> str:
 
 def _type(annotation: Any) -> str:
     """The name of a type for a reader of TOML."""
-    text = str(annotation)
-    if "Literal" in text:
-        return ", ".join(f"`{choice}`" for choice in _literals(annotation))
-    if (isinstance(annotation, type) and issubclass(annotation, BaseModel)) or "tenfold.recipe" in text:
+    kind, parts = get_origin(annotation), get_args(annotation)
+    if kind is Annotated:
+        return _type(parts[0])
+    if kind is Literal:
+        return ", ".join(f"`{choice}`" for choice in parts)
+    if kind in (Union, UnionType):
+        return " or ".join(dict.fromkeys(_type(part) for part in parts if part is not type(None)))
+    if kind is dict or (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
         return "table"
-    names = {"int": "whole number", "float": "number", "str": "text", "bool": "true, false", "dict": "table",
-             "list[int]": "whole numbers", "list[str]": "texts"}
-    for key, words in sorted(names.items(), key=lambda item: -len(item[0])):
-        if key in text.replace("typing.Annotated[int", "int"):
-            return "list of whole numbers" if text.startswith("list") and key == "int" else words
-    return text
-
-
-def _literals(annotation: Any) -> list[str]:
-    from typing import Literal, get_args, get_origin
-
-    if get_origin(annotation) is Literal:
-        return list(get_args(annotation))
-    return [choice for part in get_args(annotation) for choice in _literals(part)]
+    if kind in (list, tuple):
+        return f"list of {_type(parts[0])}s"
+    return {int: "whole number", float: "number", str: "text", bool: "true, false"}[annotation]
 
 
 def commands_page() -> str:

@@ -86,7 +86,7 @@ def cross_validate(recipe: Recipe | str | Path, data: str | None = None, folds: 
     trained = tuple(found[index] for index in sorted(found))
     row = over_seeds(trained)
     if row is None:
-        raise RunError(f"{folder}: its data set changed between the folds; restore it, and begin anew")
+        raise RunError(f"{folder}: its data set changed between the folds; restore it, or start a new cross-validation")
     return _written(folder, trained, row, prepare(dataset, _undivided(recipes[0])))
 
 

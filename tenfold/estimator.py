@@ -22,7 +22,7 @@ FEWEST = 10  # training images of each class, on average, for which some are hel
 
 
 class TenfoldClassifier(ClassifierMixin, BaseEstimator):
-    """Trains a recipe in `fit`, without a test split: what calls it does the testing.
+    """Trains a recipe in `fit`, without a test split: testing is left to the caller, as in `cross_val_score`.
 
     recipe: as for `tenfold.train`; overrides: values of the recipe by key, such as {"train.epochs": 3}; callbacks: one
     Keras callback or a list of them; random_state: the recipe's `train.seed` (None: its own); runs: directory for the

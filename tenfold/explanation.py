@@ -72,9 +72,10 @@ def explain(run: Run | str | Path, images: Any = (), *, most: int = 12,
     with the `neighbours` training images nearest in the penultimate features (0: none); its caption says whether its
     label is suspected. The former content of these directories is replaced.
 
-    Errors need the data set of the run's recipe, unchanged since training. Raises UsageError if images do not exist or
-    the model has no convolution (errors are then shown without Grad-CAM), RunError if the model or the predictions are
-    missing or the data set has changed, DataError if the data set is not available.
+    Errors need the data set of the run's recipe, unchanged since training. Raises UsageError if images do not exist, or
+    if images are given and the model has no convolution (the run's errors are then shown without Grad-CAM); ImageError
+    if no image can be read, RunError if the model or the predictions are missing or the data set has changed, DataError
+    if the data set is not available.
     """
     watcher, most, neighbours = chosen_watcher(watcher), whole("most", most, 1), whole("neighbours", neighbours, 0)
     machine.configure("float32")

@@ -268,8 +268,8 @@ def _although_accepted(strange: Sequence[Prediction]) -> str:
     accepted = sum(each.decision == Decision.ACCEPTED for each in strange)
     if not accepted:
         return ""
-    return (f"; {accepted:,} of them {are(accepted)} accepted all the same, because the decision rules do not look at "
-            "this warning: they promise something only about images like the calibration images, so look at these")
+    return (f"; {accepted:,} of them {are(accepted)} accepted, because the decision rules ignore this warning; their "
+            "guarantee covers only images like the calibration images: check these yourself")
 
 
 def _read(images: Sequence[Any], shape: tuple[int, int, int], resize: Any) -> list[np.ndarray | str]:

@@ -141,13 +141,14 @@ def conduct(study: Study | str | Path, data: Data | None = None, seeds: int | No
             workers: int | None = None, on: str | None = None, watcher: Watcher | None = None) -> Outcome:
     """Train and evaluate the models of a study, all models with the first seed first, and write the comparison.
 
-    data: as for `train`. Images given as values are kept once, in the directory of the study, for all of its runs.
-    The runs, `comparison.html`, `.json` and `.csv` go into a new directory `<runs>/<study>-<data>-<number>/`. With
-    `resume`, the last such directory is used, if there is one: finished runs are kept, unfinished runs are resumed and
-    missing runs are created. `overrides` are `key=value` words for the recipes of all models. `workers` processes
-    train at a time and share the threads (default: one); training times are then not those of a training alone. on:
-    `ray` or the address of a Ray cluster that trains the models, by default one on each of its cores. A model that
-    can't be trained is skipped and named.
+    study: a Study, the name of a shipped one or a TOML file; data: as for `train`; seeds: how many for each model; by:
+    the metric to rank by (both default to the study's). Images given as values are kept once, in the directory of the
+    study, for all of its runs. The runs, `comparison.html`, `.json` and `.csv` go into a new directory
+    `<runs>/<study>-<data>-<number>/`. With `resume`, the last such directory is used, if there is one: finished runs
+    are kept, unfinished runs are resumed and missing runs are created. `overrides` are `key=value` words for the
+    recipes of all models. `workers` processes train at a time and share the threads (default: one); training times are
+    then not those of a training alone. on: `ray` or the address of a Ray cluster that trains the models, by default one
+    on each of its cores. A model that can't be trained is skipped and named.
 
     Raises UsageError if the study is invalid, before anything is written, or if no model could be trained;
     StorageError.

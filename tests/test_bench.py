@@ -66,5 +66,5 @@ def test_what_can_not_be_measured_is_told_and_left_out(run: Run, tmp_path: Path,
 def test_a_run_without_check_images_takes_one_line(run: Run, tmp_path: Path) -> None:
     copy = Run(Path(shutil.copytree(run.path, tmp_path / "run")))
     (copy.path / "check.npz").unlink()
-    with pytest.raises(RunError, match=r"^[^\n]*the run has no check\.npz[^\n]*$"):
+    with pytest.raises(RunError, match=r"^[^\n]*received no check\.npz[^\n]*$"):
         bench.bench(copy)

@@ -12,7 +12,7 @@ import typer
 from tenfold.cli.command import AsJson, Name, RunPath, Runs, app, command, print_json, watching
 
 
-@command(app, short="Average runs into one model; is it worth it?")
+@command(app, short="Average runs into one model; test whether it is more accurate.")
 def ensemble(
     members: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Finished runs on the same data, two or more; "
                                             "or the directory of a cross-validation.")],
@@ -43,14 +43,13 @@ def drift(
     run: RunPath,
     images: Annotated[list[Path], typer.Argument(metavar="NEW_IMAGES…", help="Image files, folders of images and "
                                                  "tables of pixels; labels are not needed.")],
-    reference: Annotated[str | None, typer.Option("--reference", metavar="DATA", help="A data set with labels that the "
-                                                  "model did not learn from. Default: the run's validation "
-                                                  "split.")] = None,
+    reference: Annotated[str | None, typer.Option("--reference", metavar="DATA", help="A labelled data set that was "
+                                                  "not used in training. Default: the run's validation split.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Estimate the accuracy on images without labels, which classes changed their share, and what looks new.
+    """Estimate the accuracy and the class proportions on unlabelled images, and find those that look new.
 
-    Says so where it can't tell. Writes drift/index.html into the run.
+    If no estimate is possible, it says why. Writes drift/index.html into the run.
     """
     from tenfold import elsewhere
     from tenfold.report import drift as report

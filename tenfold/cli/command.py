@@ -39,10 +39,10 @@ Set = Annotated[
 ]
 Data = Annotated[str | None, typer.Option("--data", metavar="DATA", help=DATA)]
 Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, max=1024, metavar="N", help="Train in this many processes at a time, "
-                             "which share the threads. Default: 1; with --on, one for each core.")]
-On = Annotated[str | None, typer.Option("--on", metavar="ADDRESS", help="Work on Ray: ray (on this machine), "
-                                        "ray://HOST:PORT or HOST:PORT.")]
+    int | None, typer.Option("--workers", min=1, max=1024, metavar="N", help="Number of processes that train at the "
+                             "same time and share the threads. Default: 1; with --on, one for each core.")]
+On = Annotated[str | None, typer.Option("--on", metavar="ADDRESS", help="Run on a Ray cluster: ray (a new one on this "
+                                        "machine), ray://HOST:PORT or HOST:PORT.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 

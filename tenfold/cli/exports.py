@@ -19,8 +19,8 @@ def export(
                                              "Default: the run's exports/.")] = None,
     int8: Annotated[bool, typer.Option("--int8", help="With 8-bit layers (onnx, openvino, html), calibrated on "
                                        "training images. Needs the run's data set.")] = False,
-    lose: Annotated[float, typer.Option(min=0, max=100, help="Points of accuracy that --int8 may lose on the "
-                                        "validation split.")] = 0.5,
+    lose: Annotated[float, typer.Option(min=0, max=100, help="Largest loss of accuracy that --int8 may cause on "
+                                        "the validation split, in percentage points.")] = 0.5,
     fetch: Annotated[bool, typer.Option("--fetch", help="Download what html needs, if the installation lacks it: ONNX "
                                         "Runtime for browsers, 33 MB.")] = False,
     as_json: AsJson = False,

@@ -38,8 +38,8 @@ def train(
                                               "times, each time without one fold of the images, which is then "
                                               "scored.")] = None,
     workers: Workers = None,
-    ranks: Annotated[int, typer.Option(min=1, max=1024, metavar="N", help="Let this many processes train together, "
-                                       "each on a share of every batch.")] = 1,
+    ranks: Annotated[int, typer.Option(min=1, max=1024, metavar="N", help="Number of processes for data-parallel "
+                                       "training: each computes a part of every batch.")] = 1,
     on: On = None,
     as_json: AsJson = False,
 ) -> None:
@@ -104,7 +104,7 @@ def probe(
     _print_results(run)
 
 
-@command(app, "try", short="Photos in, a first verdict out.")
+@command(app, "try", short="Train a quick baseline on photos and report its accuracy.")
 def try_images(
     path: Annotated[str, typer.Argument(metavar="PATH", help="A folder with a folder of images for each class, a "
                                         "table, an archive, or the name or URI of a data set.")],
@@ -170,8 +170,8 @@ def evaluate(
     data: Annotated[str | None, typer.Option("--data", metavar="DATA", help="Evaluate on another data set.")] = None,
     tta: Annotated[str | None, typer.Option("--tta", metavar="VIEWS", help="Evaluate with test-time augmentation too: "
                                             "none, mirror or mirror-translate. Default: the recipe's.")] = None,
-    calibrate: Annotated[bool, typer.Option("--calibrate", help="Fit a temperature on the validation split; "
-                                            "show the metrics before and after.")] = False,
+    calibrate: Annotated[bool, typer.Option("--calibrate", help="Fit the temperature and the decision rules again, "
+                                            "as `tenfold calibrate` does; show the metrics before and after.")] = False,
     corruptions: Annotated[bool, typer.Option("--corruptions", help="Evaluate on test images with ten corruptions at "
                                               "five severities.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Also write the predictions as CSV.")] = False,
@@ -197,20 +197,21 @@ def evaluate(
         terminal.print_corruptions(opened.corruptions())
 
 
-@command(app, short="Fit the rules by which a model does not answer.")
+@command(app, short="Fit the rules that decide which answers to accept.")
 def calibrate(
     run: RunPath,
-    level: Annotated[list[float] | None, typer.Option("--level", help="Level of prediction sets, beside 0.9 and 0.95; "
-                                                      "repeatable.")] = None,
-    accuracy: Annotated[float | None, typer.Option("--accuracy", help="What accepted answers are guaranteed to reach. "
-                                                   "Default: 0.99, or the plain accuracy if that is higher.")] = None,
-    false_rejects: Annotated[float, typer.Option("--false-rejects", help="Fraction of images of the classes that may "
-                                                 "be taken for unknown.")] = 0.05,
+    level: Annotated[list[float] | None, typer.Option("--level", help="Another level of prediction sets, in addition "
+                                                      "to 0.9 and 0.95; repeatable.")] = None,
+    accuracy: Annotated[float | None, typer.Option("--accuracy", help="Accuracy to guarantee for accepted answers. "
+                                                   "Default: 0.99, or the accuracy of all answers if that is "
+                                                   "higher.")] = None,
+    false_rejects: Annotated[float, typer.Option("--false-rejects", help="Largest fraction of images of known classes "
+                                                 "that may be called unknown.")] = 0.05,
     as_json: AsJson = False,
 ) -> None:
     """Fit a run's decision rules: calibrated probabilities, prediction sets, which answers to accept, unknown images.
 
-    They are fitted on images that chose nothing else, judged on the test split, and stored in the model.
+    They are fitted on images that are used for nothing else, tested on the test split, and stored in the model.
     """
     from tenfold import jobs, terminal
 
@@ -276,8 +277,8 @@ def predict(
                                                 "calibrate` has fitted; default: 0.9.")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the predictions as parquet files, "
-                                             "block by block; the same command continues. For more images than memory "
-                                             "holds, also those in parquet files.")] = None,
+                                             "block by block, so the images need not fit into memory; repeat the "
+                                             "command to continue. Parquet files of images can be read too.")] = None,
     workers: Annotated[int | None, typer.Option("--workers", min=1, max=1024, metavar="N", help="With --out: predict "
                                                 "in this many processes.")] = None,
     on: On = None,

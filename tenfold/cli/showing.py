@@ -180,7 +180,7 @@ def data_cache(
     clear: Annotated[bool, typer.Option("--clear", help="Remove what is listed, also unfinished files.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the caches of decoded images and of features. --clear removes them, but nothing that a process is filling.
+    """List the caches of decoded images and of features. --clear removes them, except those that a process is writing.
 
     They are made again when they are needed.
     """

@@ -17,7 +17,7 @@ def tune(
     data: Data = None,
     set_: Set = None,
     trials: Annotated[int, typer.Option(min=1, help="Number of trials.")] = 50,
-    minutes: Annotated[float | None, typer.Option(min=0.0, help="Begin no trial after so many minutes of "
+    minutes: Annotated[float | None, typer.Option(min=0.0, help="Start no trial after this many minutes of "
                                                   "training.")] = None,
     by: Annotated[str, typer.Option("--by", metavar="METRIC", help="The metric of the validation split that chooses "
                                     "the best recipe.")] = "roc_auc",
@@ -43,7 +43,8 @@ def tune(
                                              "search-<recipe>-<data set>.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search for the recipe with the best validation score, then train it anew and score it on the test split.
+    """Search for the recipe with the best validation score, then train it again with new seeds and score it on the test
+    split.
 
     The same command continues an interrupted search.
     """

@@ -21,7 +21,8 @@ __all__ = [
 
 
 def compare(runs: Run | str | Path | Sequence[Run | str | Path], by: str = "roc_auc") -> Leaderboard:
-    """Rank models by a metric of the test split, best first; undefined values come last.
+    """Rank models by the metric `by` (a name in `tenfold.registry.METRICS`) on the test split, best first; undefined
+    values come last. Returns a Leaderboard.
 
     `runs` are Runs or paths of runs, of studies and of directories of runs. Runs that differ only in their seed are one
     model. Runs that are not finished, have no test metrics or repeat another run are left out and named in `left_out`.
@@ -54,7 +55,8 @@ def _chosen(runs: Sequence[Run], by: str, left_out: Sequence[str]) -> tuple[list
     chosen, unfit = eligible(runs)
     left_out = (*left_out, *unfit)
     if not chosen:
-        raise UsageError("; ".join(["no finished run to compare", *left_out]))
+        raise UsageError("; ".join(["runs: received no finished run with test metrics; expected at least one",
+                                    *left_out]))
     return chosen, left_out
 
 

@@ -1,4 +1,4 @@
-"""Data sets: open labelled images by name or URI, as `Dataset` values with up to three splits.
+"""Data sets: open labelled images by name or URI, as `Dataset` values with the splits of their source.
 
 A source registers the function that opens it. The function receives the options, the part of the URI after the name:
 

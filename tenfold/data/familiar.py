@@ -10,7 +10,7 @@ import numpy as np
 from tenfold.data.view import Images, View, blocks
 
 SAMPLE = 5000  # images that are read, at most
-SMOOTHED = 5  # of so many of them, one is also smoothed
+SMOOTHED = 5  # one in so many of these images is also smoothed
 AT_ONCE = 1 << 16  # numbers, which stay in the cache of a processor
 MARGIN = 0.1  # tolerance outside a range, as a fraction of the range
 

@@ -133,7 +133,7 @@ def _fitted(confidence: np.ndarray, correct: np.ndarray, accuracy: float) -> tup
 
 
 def allowed_errors(count: int, accuracy: float) -> np.ndarray:
-    """How many errors among 0, 1, …, `count` accepted images still prove the accuracy; -1: even none proves nothing."""
+    """How many errors among 0, 1, …, `count` accepted images still prove the accuracy; -1: not even none prove it."""
     from scipy.special import bdtr  # the binomial distribution function; importing scipy.stats takes long
 
     accepted = np.arange(count + 1)

@@ -142,7 +142,8 @@ class Rules:
 
     def decide(self, probabilities: np.ndarray, logits: np.ndarray, features: np.ndarray,
                statistics: np.ndarray | None) -> list[Decision]:
-        """The decision for each image: unknown before unsure before accepted. statistics: of the pixels of the images.
+        """The decision for each image: unknown if its score is above the threshold; else accepted if its probability
+        is; else unsure. statistics: of the pixels of the images.
 
         Nothing is accepted if the images support no threshold.
         """

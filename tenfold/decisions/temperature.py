@@ -15,7 +15,8 @@ SMALLEST_PROBABILITY = 1e-30  # replaces a probability of 0 before taking the lo
 
 
 def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """The temperature, 0.05 to 20, of the lowest loss plus prior; labels: int64 [n], probabilities: float [n, k].
+    """The temperature, 0.05 to 20, that minimises the cross-entropy minus the log prior; labels: int64 [n],
+    probabilities: float [n, k].
 
     Above 1, the model was too confident; below 1, not confident enough. Few images without an error would ask for the
     lowest one. Therefore the logarithm of the temperature has a normal prior with mean 0 and a standard deviation of

@@ -52,8 +52,8 @@ def score_run(run: Run, dataset: Dataset, splits: Sequence[str] = EVALUATED, csv
     Raises UsageError if the classes or the image shape of the data set differ from the run's.
     """
     if dataset.classes != run.classes():
-        raise UsageError(f"the data set's classes are {', '.join(dataset.classes)}; "
-                         f"{run.path} was trained on {', '.join(run.classes())}")
+        raise UsageError(f"data set {dataset.name}: received the classes {', '.join(dataset.classes)}; expected those "
+                         f"of {run.path}: {', '.join(run.classes())}")
     _check_shape(run, dataset)
     present = {name: split for name, split in dataset.splits().items() if name in splits}
     return _score(run, present, csv, how or run.recipe().evaluate, watcher, kept=kept)
@@ -129,7 +129,8 @@ def _free_name(run: Run, name: str, fingerprint: str) -> str:
 def _check_shape(run: Run, dataset: Dataset) -> None:
     shape = run.environment().shape
     if dataset.shape != shape:
-        raise UsageError(f"the data set's images are {dataset.shape}; {run.path} was trained on {shape}")
+        raise UsageError(f"data set {dataset.name}: received images of {dataset.shape}; expected {shape} (height, "
+                         f"width, channels) as in {run.path}")
 
 
 def _score(run: Run, splits: Mapping[str, Split], csv: bool, how: EvaluateSection,
@@ -222,7 +223,8 @@ def score_corruptions(run: Run, dataset: Dataset, watcher: Watcher) -> dict[str,
     from tenfold.evaluation.robustness import robustness
 
     if dataset.test is None or not len(dataset.test):
-        raise RunError(f"{run.path}: its data set has no test images to corrupt")
+        raise RunError(f"{run.path}: its data set has no test split; expected one, because corruptions are scored on "
+                       "test images: leave out --corruptions")
     how = run.recipe().evaluate
     result = {"split": "test", **robustness(open_predictor(run), dataset.test, watcher, how.batch_size)}
     run.write_json("corruptions.json", result)

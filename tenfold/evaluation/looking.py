@@ -22,8 +22,8 @@ BLOCK = 256  # images
 class Looked:
     """What a model sees in the images that could be read.
 
-    numbers: their places among the given images; features: float32 [n, d]; probabilities: float64 [n, k], calibrated;
-    unread: a reason for each other image.
+    numbers: int64 [n], their indices among the given images, from 0; features: float32 [n, d]; probabilities: float64
+    [n, k], calibrated; unread: a reason for each other image.
     """
 
     images: Unlabelled

@@ -68,7 +68,8 @@ def read(run: Run) -> CheckImages:
     """The check images of a run. Raises RunError if it has none or if they are damaged."""
     path = run.path / NAME
     if not path.is_file():
-        raise RunError(f"{run.path}: the run has no {NAME}")
+        raise RunError(f"{run.path}: received no {NAME}; expected the images that exports are checked on: train the "
+                       "model again, which writes them")
     try:
         with np.load(path, allow_pickle=False) as file:
             found = CheckImages(file["images"], file["labels"], str(file["split"]))

@@ -46,7 +46,8 @@ def probe_probabilities(subject: Subject) -> np.ndarray:
     counts = {label: len(np.unique(groups[labels == label])) for label in np.unique(labels)}
     small = [subject.dataset.classes[label] for label, count in counts.items() if count < FOLDS]
     if small:
-        raise DataError(f"{small[0]} has fewer than {FOLDS} different images, too few to judge their labels")
+        raise DataError(f"class {small[0]}: received fewer than {FOLDS} different images; expected at least {FOLDS} to "
+                        "look for label errors: add images")
     return out_of_fold(subject.features, labels, groups, len(subject.dataset.classes), subject.watcher)
 
 

@@ -1,4 +1,4 @@
-"""Nearly equal images among many: encoded anew, shifted by a few pixels, brighter or darker.
+"""Nearly equal images among many: re-encoded, shifted by a few pixels, brighter or darker.
 
 Candidates are pairs with similar spectra, which neither a shift nor the brightness changes much: one matrix product
 for all pairs. They are confirmed by the correlation of their thumbnails, moved onto each other: of the grey levels and
@@ -38,7 +38,8 @@ class Near:
 def find_near(small: np.ndarray, watcher: Watcher) -> Near:
     """The nearly equal pairs among thumbnails uint8 [n, 32, 32]. Raises DataError for too many images."""
     if len(small) > MOST_IMAGES:
-        raise DataError(f"{len(small):,} images; nearly equal ones are looked for among at most {MOST_IMAGES:,}")
+        raise DataError(f"received {len(small):,} images; expected at most {MOST_IMAGES:,} to look for nearly equal "
+                        "ones: check parts of the data set")
     shown = np.flatnonzero(small.std(axis=(1, 2)) >= FLATTEST) if len(small) else np.zeros(0, np.int64)
     codes = _codes(small[shown])
     pairs, scores = [np.zeros((0, 2), np.int64)], [np.zeros(0, np.float32)]

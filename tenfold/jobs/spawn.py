@@ -1,7 +1,7 @@
 """Starts functions in processes of their own.
 
 In each new process, Python runs the user's script again, up to its `if __name__ == "__main__":`. A script without that
-line would begin its work anew in every process. Here it is run again only if it registered something: a model, say,
+line would begin its work again in every process. Here it is run again only if it registered something: a model, say,
 that the processes would lack.
 """
 

@@ -68,14 +68,15 @@ class DataSection(Section):
                                                            "the classes in proportion; none: all")
     validation: FractionOrCount = Field(0.1, description="training images to hold out for validation if the source "
                                                          "has no validation split: a fraction or a number; 0: none")
-    calibration: FractionOrCount = Field(0.5, description="validation images to hold out of every choice, for the "
-                                                          "decision rules: a fraction or a number; a fraction of fewer "
-                                                          "than 100 images holds out none; 0: none")
+    calibration: FractionOrCount = Field(0.5, description="validation images that are used only to fit the "
+                                                          "thresholds of decision rules: a fraction or a number; "
+                                                          "a fraction of fewer than 100 images holds out none; "
+                                                          "0: none")
     test: FractionOrCount = Field(0.2, description="training images to hold out for testing if the source has no "
                                                    "test split: a fraction or a number")
-    folds: int | None = Field(None, ge=3, le=1000, description="cross-validation: the training images are divided into "
-                                                               "so many folds, and one of them takes the place of the "
-                                                               "test split, which is not used; none: no folds")
+    folds: int | None = Field(None, ge=3, le=1000, description="number of folds for cross-validation; one fold "
+                                                               "replaces the test split, which is then not used; "
+                                                               "none: no folds")
     fold: int = Field(1, ge=1, description="number of the fold that is left out of training")
     size: int | None = Field(None, ge=8, le=1024, description="own images: height and width to which they are decoded; "
                                                               "none: the median side, but at most what "

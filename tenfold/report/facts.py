@@ -261,7 +261,7 @@ def doubled(curve: Mapping[str, Any]) -> str:
         return ""
     gain = curve["doubled"]
     if not gain or gain["low"] is None:
-        return "There are too few training images to tell how much more of them would help."
+        return "There are too few training images to estimate how much additional images would help."
     accuracy = metric("accuracy")
     if curve["points"][-1]["accuracy"] == 1:
         return (f"All test images are classified correctly. On other images, twice the training images "

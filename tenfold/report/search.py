@@ -41,8 +41,8 @@ def verdict(results: Mapping[str, Any]) -> list[tuple[str, str]]:
         (f"{known.short}, {chosen_on(results)}", f"{known.text(judged['selection'])}, trial {judged['trial']}, the "
                                                   f"best of {judged['trials']}"),
         (f"{known.short}, test", tested),
-        ("optimism", f"{_signed(results['by'], judged['optimism'])}: score that chose the best trial, minus "
-                     "test score"),
+        ("optimism", f"{_signed(results['by'], judged['optimism'])}: how much better the validation "
+                       "score is than the test score"),
     ]
     return [*facts, (f"against {results['recipe']}", _difference(results))]
 

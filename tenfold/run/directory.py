@@ -227,7 +227,8 @@ class Run:
         return self.environment().classes
 
     def predictions(self, split: str = "test") -> PredictionTable:
-        """The predictions on a split: a pyarrow.Table with index, label and a column `p_<class>` for each class.
+        """The uncalibrated predictions on a split, a PredictionTable: index (int64), label (name of the true class) and
+        the probabilities `p_<class>` (float32), one row per image.
 
         It also has `to_pandas` and is shown as a table in a notebook (see `PredictionTable`).
 

@@ -132,7 +132,7 @@ class Environment(Record):
 
     @property
     def splits(self) -> dict[str, SplitRecord]:
-        """The splits by name, in the order train, validation, test."""
+        """The splits by name, in the order train, validation, calibration, test."""
         return {name: SplitRecord(facts) for name, facts in self["dataset"]["splits"].items()}
 
 

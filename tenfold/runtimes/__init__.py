@@ -26,8 +26,8 @@ def open_predictor(run: Run, runtime: str = "fast") -> Predictor:
 
     "auto" is `onnx` if the run keeps an ONNX model of its present model and ONNX Runtime is installed, else `fast`.
 
-    Needs not the data set. Raises RunError if the model is missing or damaged, UnknownNameError (a UsageError) for an
-    unknown runtime, MissingExtraError if the runtime is not installed, and UsageError for an invalid TENFOLD_DEVICE
+    Does not need the data set. Raises RunError if the model is missing or damaged, UnknownNameError (a UsageError) for
+    an unknown runtime, MissingExtraError if the runtime is not installed, and UsageError for an invalid TENFOLD_DEVICE
     or TENFOLD_THREADS.
     """
     opened: Predictor | None = _kept(run) if runtime == AUTO else None

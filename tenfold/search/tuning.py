@@ -72,13 +72,14 @@ def tune(
     """Search for the recipe with the best score `by` on the validation split, then judge it on the test split.
 
     recipe: where the search begins, as for `train`; data: as for `train`, None for the recipe's own (images given as
-    values are kept in the directory of the search); trials: number of trainings; minutes: no trial begins after so many
-    minutes of training; space: ranges of recipe keys, or a file with them (default: the space of the recipe's model);
-    sampler: one of `samplers.NAMES`; pruner: one of `pruners.NAMES`; folds: train each trial without each of so many
-    folds of the training images, and rank it by the mean score of the folds, instead of by the validation split
-    (pruning looks at the first fold only); workers: processes that share the threads (default: one for each thread, as
-    far as memory suffices); final_seeds: number of trainings for the verdict; seed: of the sampler; name: the directory
-    is `<runs>/<name>-<number>`, by default search-<recipe>-<data set>; new: begin another search, even if there is one;
+    values are kept in the directory of the search); trials: number of trials (with `folds`, each trains `folds`
+    models); minutes: no trial starts after this many minutes of training; space: ranges of recipe keys, or a file with
+    them (default: the space of the recipe's model); sampler: one of `samplers.NAMES`; pruner: one of `pruners.NAMES`;
+    folds: train each trial without each of this many folds of the training images, and rank it by the mean score of the
+    folds, instead of by the validation split (pruning looks at the first fold only); workers: processes that share the
+    threads (default: one for each thread, as far as memory suffices); final_seeds: number of seeds with which the best
+    and the original recipe are each trained for the test score; seed: of the sampler; name: the directory is
+    `<runs>/<name>-<number>`, by default search-<recipe>-<data set>; new: begin another search, even if there is one;
     storage: URL of a PostgreSQL database instead of a journal in the directory; on: `ray` or the address of a Ray
     cluster that trains the trials, by default one on each of its cores.
 

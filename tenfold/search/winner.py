@@ -1,4 +1,4 @@
-"""The honest verdict on the winner of a search: trained anew with other seeds, scored once on the test split.
+"""The honest verdict on the winner of a search: trained again with other seeds, scored once on the test split.
 
 The validation score of the best trial is the largest of many, so it is too good on average. Here the chosen recipe and
 the recipe that the search began from are trained with seeds that no trial used. The test split chooses nothing.

@@ -77,7 +77,8 @@ class Leader(Run):
 
     def _check_current(self) -> None:
         if not self._meeting.exists():
-            raise RunError(f"{self.path}: other processes go on with this training")
+            raise RunError(f"{self.path}: other processes have taken over this training, because this one did not "
+                           "respond: let them finish")
 
 
 class Follower(Run):

@@ -94,7 +94,7 @@ def test_unfinished_and_unscored_runs_are_left_out_by_name(tmp_path, runs, made)
     assert [sentence.split(" is left out: ")[0] for sentence in board.left_out] == [
         "stopped-1", "no-test-1", "nothing-1"]
     assert "'stopped'" in board.left_out[0]
-    with pytest.raises(UsageError, match=r"no finished run to compare; stopped-1 is left out"):
+    with pytest.raises(UsageError, match=r"expected at least one; stopped-1 is left out"):
         compare(others)
     with pytest.raises(UsageError, match="no finished run"):
         compare([])
@@ -231,7 +231,7 @@ def test_a_single_group_is_the_leaderboard(runs):
     assert groups.boards == (dataclasses.replace(compare(runs), left_out=("x is left out",)),)
     assert groups.to_dict() == groups.boards[0].to_dict()
     assert groups.left_out == ()
-    with pytest.raises(UsageError, match="no finished run to compare"):
+    with pytest.raises(UsageError, match="received no finished run with test metrics"):
         compare_groups([])
     with pytest.raises(UnknownNameError, match="did you mean 'accuracy'"):
         compare_groups(runs, by="acuracy")

@@ -78,7 +78,8 @@ def test_without_a_backbone_the_rest_is_still_looked_for() -> None:
 def test_too_few_images_of_a_class_are_said() -> None:
     labels = np.array([0] * 30 + [1] * 30 + [2] * 3 + [3] * 30)
     result = inspect(dataset(labels), features=lambda: np.random.default_rng(0).normal(size=(93, 8)).astype(np.float32))
-    assert result.skipped == {"label_error": "c has fewer than 5 different images, too few to judge their labels"}
+    assert result.skipped == {"label_error": "class c: received fewer than 5 different images; expected at least 5 to "
+                              "look for label errors: add images"}
 
 
 def test_equal_features_have_no_odd_one() -> None:

@@ -131,7 +131,7 @@ class _ZipMembers(Reader):
 
 
 class _TarMembers(Reader):
-    """Reads regular files of a tar archive, at ascending positions as the stream comes; an earlier one starts anew."""
+    """Reads regular files of a tar archive, in ascending order of position; an earlier position starts again."""
 
     sequential = True
 

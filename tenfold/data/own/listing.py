@@ -88,7 +88,7 @@ def natural(text: str) -> tuple[list[tuple[int, int, str]], str]:
 
 
 def file_signature(files: Iterable[tuple[str, str | Path]]) -> str:
-    """SHA-256 (hex) of the names, sizes and times of files: it changes when a file is written anew."""
+    """SHA-256 (hex) of the names, sizes and times of files: it changes when a file is written again."""
     digest = hashlib.sha256()
     for name, path in files:
         try:

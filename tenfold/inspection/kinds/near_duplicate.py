@@ -13,7 +13,7 @@ from tenfold.registry import FINDINGS
 @kind("pairs", order=8, advice="Keep one if they are copies. Frames of one recording may stay; Tenfold keeps them "
                                "together in one split (data.group).")
 def near_duplicate(subject: Subject) -> Iterator[Finding]:
-    """Images of one split that are nearly the same: encoded anew, shifted, brighter or darker."""
+    """Images of one split that are nearly the same: re-encoded, shifted, brighter or darker."""
     for rows, similarity in subject.near:
         if len(set(subject.splits[rows])) == 1:
             yield Finding("near_duplicate", subject.named(rows), similarity,

@@ -14,7 +14,7 @@ from tenfold.registry import FINDINGS
 @kind("pairs", order=4, advice="Drop the training copies: a model that has seen nearly the same image is judged too "
                                "well.")
 def near_leak(subject: Subject) -> Iterator[Finding]:
-    """Nearly the same image in more than one split: encoded anew, shifted, brighter or darker."""
+    """Nearly the same image in more than one split: re-encoded, shifted, brighter or darker."""
     for rows, similarity in subject.near:
         if len(set(subject.splits[rows])) > 1:
             yield Finding("near_leak", subject.named(rows), similarity,
