@@ -1,23 +1,27 @@
 """Predict more images than memory holds: block by block into parquet files, by several processes or on Ray.
 
-A block is a number of image files, or a row group of a parquet file. Its predictions are one file, written whole, so
+A block is a number of image files, or of rows of a table. Its predictions are one file, written whole, so
 an interrupted prediction continues with the blocks that have none.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from tenfold.counted import are, counted
-from tenfold.data.encoded_table import IMAGE_COLUMNS, open_table, reading, values_of
+from tenfold.data.encoded_table import WITHOUT_LABELS, open_table, reading
+from tenfold.data.encoded_table import unlabelled as encoded
+from tenfold.data.given.unlabelled import ENCODED, TABLES, in_rows
 from tenfold.data.images import image_files, printable
+from tenfold.data.own.table import unlabelled
 from tenfold.errors import RunError, UsageError
 from tenfold.jobs import executors
 from tenfold.prediction import Classifier
@@ -30,18 +34,20 @@ from tenfold.storage.files import TEMPORARY, storing, write_whole
 
 BLOCK = 2000  # image files in a block
 PLAN = "plan.json"
-COLUMNS = tuple(f"{name}{rest}" for name in IMAGE_COLUMNS for rest in (".bytes", ""))
 
 
 @dataclass(frozen=True)
 class Block:
-    """A number of images: files, or a row group of a parquet file, whose rows have the numbers from `first` on."""
+    """A number of images: files, or rows of a table, which have the numbers from `first` on (None: files).
+
+    group: number of the row group, if the table is a parquet file.
+    """
 
     number: int
     images: int
     files: tuple[str, ...]
+    first: int | None = None
     group: int | None = None
-    first: int = 0
 
     @property
     def name(self) -> str:
@@ -59,9 +65,10 @@ class Bulk:
 
 def predict_all(model: Run | str | Path, paths: Sequence[str | Path], out: str | Path, *, runtime: str = AUTO,
                 workers: int | None = None, on: str | None = None, watcher: Watcher | None = None) -> Bulk:
-    """Classify the images in files, folders and parquet files, and write the predictions to `out/part-*.parquet`.
+    """Classify the images in files, folders and tables, and write the predictions to `out/part-*.parquet`.
 
-    model, runtime: as for `predict`. A parquet file has a column `image` or `img` of encoded images. workers: processes
+    model, runtime: as for `predict`. paths: a table is CSV with paths or pixels, or parquet with a column `image` or
+    `img` of encoded images. workers: processes
     that share the threads, by default one; on: `ray` or the address of a Ray cluster, by default with one process on
     each core; every node must see the model, the images and `out` under the same path. The columns are those of
     `Prediction.to_dict`. The same call continues an interrupted prediction.
@@ -88,23 +95,34 @@ def predict_all(model: Run | str | Path, paths: Sequence[str | Path], out: str |
 
 
 def divided(paths: Sequence[str | Path]) -> Iterator[Block]:
-    """The blocks of files, folders and parquet files, in order. Raises UsageError, DataError."""
-    tables = [Path(path) for path in paths if Path(path).suffix == ".parquet"]
-    others = [Path(path) for path in paths if Path(path).suffix != ".parquet"]
-    files = [str(path) for path in image_files(others)] if others else []
-    number = 0
+    """The blocks of files, folders and tables: image files first, then tables. Raises UsageError, DataError."""
+    files: list[Path] = []
+    tables: list[Path] = []
+    pixels: list[tuple[Path, int]] = []
+    for file in image_files(paths):
+        if file.suffix.lower() == ENCODED:
+            tables.append(file)
+        elif file.suffix.lower() in TABLES:
+            rows = unlabelled(file)
+            if isinstance(rows, list):
+                files += rows
+            else:
+                pixels.append((file, len(rows)))
+        else:
+            files.append(file)
+    number = itertools.count()
     for start in range(0, len(files), BLOCK):
-        chosen = tuple(files[start : start + BLOCK])
-        yield Block(number, len(chosen), chosen)
-        number += 1
+        chosen = tuple(map(str, files[start : start + BLOCK]))
+        yield Block(next(number), len(chosen), chosen)
+    for path, count in pixels:
+        for start in range(0, count, BLOCK):
+            yield Block(next(number), min(BLOCK, count - start), (str(path),), start + 1)
     for path in tables:
-        if not path.is_file():
-            raise UsageError(f"{path}: no such file; expected image files, folders of images or parquet files")
-        parquet, first = open_table(path, COLUMNS).parquet, 0
-        for group in range(parquet.num_row_groups):
-            rows = parquet.metadata.row_group(group).num_rows
-            yield Block(number, rows, (str(path),), group, first)
-            number, first = number + 1, first + rows
+        metadata, first = open_table(path, WITHOUT_LABELS).parquet.metadata, 1
+        for group in range(metadata.num_row_groups):
+            count = metadata.row_group(group).num_rows
+            yield Block(next(number), count, (str(path),), first, group)
+            first += count
 
 
 def work(model: str, blocks: Sequence[Block], out: str, runtime: str, *, watcher: Watcher) -> None:
@@ -125,19 +143,25 @@ def work(model: str, blocks: Sequence[Block], out: str, runtime: str, *, watcher
 
 def _batches(block: Block) -> Iterator[list[tuple[Path | None, Any]]]:
     """The path of each image and the image, in batches."""
-    if block.group is None:
+    if block.first is None:
         for start in range(0, len(block.files), BATCH):
             yield [(Path(file), Path(file)) for file in block.files[start : start + BATCH]]
         return
     file, row = Path(block.files[0]), block.first
-    table = open_table(file, COLUMNS)
-    with reading(file):
-        for batch in table.parquet.iter_batches(BATCH, row_groups=[block.group], columns=[table.image]):
-            cells = batch.column(0)
-            positions, values = values_of(cells.flatten()[0] if "." in table.image else cells)
-            contents = [b"" if i is None else values[i].as_py() or b"" for i in positions]
-            yield [(Path(f"{file} row {row + i + 1}"), content) for i, content in enumerate(contents)]
-            row += len(contents)
+    if block.group is None:
+        pixels = _pixels(file)[row - 1 : row - 1 + block.images]
+        batches: Iterable[Sequence[Any]] = (pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH))
+    else:
+        batches = encoded(file, BATCH, [block.group])
+    for images in batches:
+        yield list(in_rows(file, images, row))
+        row += len(images)
+
+
+@lru_cache(maxsize=1)
+def _pixels(table: Path) -> Any:
+    """The images of a table of pixels, which is read once for all of its blocks."""
+    return unlabelled(table)
 
 
 def _write(rows: Sequence[dict[str, Any]], classes: Sequence[str], path: Path) -> None:
@@ -166,8 +190,8 @@ def _plan(model: Path, blocks: Sequence[Block]) -> dict[str, Any]:
 
 
 def _state(block: Block) -> str:
-    """What tells whether a parquet file was replaced; nothing of image files, which may be very many."""
-    if block.group is None:
+    """What tells whether a table was replaced; nothing of image files, which may be very many."""
+    if block.first is None:
         return ""
     with reading(Path(block.files[0])):
         found = os.stat(block.files[0])

@@ -96,7 +96,8 @@ def predict(model: Run | str | Path, images: Any, batch_size: int = BATCH, runti
     """Classify images: paths, arrays, Pillow images, bytes of image files, or a list of them; in order.
 
     model: a Run, its path, or that of an exported model. images: one of these, or a list of them in any mixture. The
-    path of a folder means all images in it (recursively), that of a table of pixels all its rows. An array may also
+    path of a folder means all images in it (recursively), that of a table (CSV of paths or of pixels, parquet of
+    encoded images) all its rows. An array may also
     hold many images, [n, h, w] or [n, h, w, c]: uint8, or decimals from 0 to 1 or to 255; for a model of colour images,
     [3, h, w] is one image. Images of any size and mode are converted to the model's size and channels. Each gets a
     Prediction, even if it is given twice. If an image can't be read, its Prediction has an `error` and the others are

@@ -114,6 +114,33 @@ def test_predictions_of_another_model_in_the_same_folder_are_not_mixed(run: Run,
         predict_all(model, [photos], tmp_path / "out")
 
 
+def test_tables_are_predicted_row_by_row(run: Run, photos: Path, tmp_path: Path) -> None:
+    """Tables of paths, of pixels and of encoded images, one by one and in bulk."""
+    rng = np.random.default_rng(1)
+    files = sorted(photos.rglob("*.png"))
+    paths = photos / "paths.csv"
+    names = [str(file.relative_to(photos).with_suffix("")) for file in files]
+    paths.write_text("\n".join(["id", *names, "a/none"]))
+    pixels = tmp_path / "pixels.csv"
+    rows = [",".join(map(str, row)) for row in rng.integers(0, 256, (7, 64))]
+    pixels.write_text("\n".join([",".join(f"pixel{i}" for i in range(64)), *rows]) + "\n")
+    (tmp_path / "shards").mkdir()
+    for name in ("0", "1"):
+        parquet.write_table(pyarrow.table({"image": [file.read_bytes() for file in files]}),
+                            tmp_path / "shards" / f"{name}.parquet", row_group_size=3)
+    try:
+        for given, count, unread in ((paths, 8, 2), (pixels, 7, 0), (tmp_path / "shards", 14, 2)):
+            single = predict(run, given, runtime="fast")
+            assert (len(single), sum(bool(each.error) for each in single)) == (count, unread)
+            out = tmp_path / f"out-{given.name}"
+            found = predict_all(run, [given], out, runtime="fast")
+            assert (found.images, found.unread) == (count, unread)
+            assert table(out)["path"].to_pylist() == [each.name for each in single]
+            assert table(out)["label"].to_pylist() == [each.label for each in single]
+    finally:
+        paths.unlink()
+
+
 def test_a_table_without_images_is_refused(run: Run, tmp_path: Path) -> None:
     parquet.write_table(pyarrow.table({"picture": [1, 2]}), tmp_path / "x.parquet")
     with pytest.raises(DataError, match="received the columns picture"):

@@ -140,7 +140,8 @@ def test_a_value_that_is_no_image_is_one_line(run: Run, images: Any) -> None:
 
 def test_an_unsuitable_array_does_not_stop_the_others(run: Run) -> None:
     bad, good = predict(run, [np.full((8, 8), -1.0), np.zeros((8, 8))])
-    assert bad.error == "it holds values from -1 to -1; expected 0 to 255, or 0 to 1: leave out what subtracts the mean"
+    assert bad.error == ("it holds values from -1 to -1; expected 0 to 255, or 0 to 1: pass the "
+                         "images before the mean is subtracted")
     assert good.label
 
 
@@ -212,8 +213,8 @@ def test_a_run_without_a_model_is_refused(tmp_path: Path) -> None:
 def test_the_warning_says_what_an_accepted_image_unlike_the_training_means(run: Run, accepted: int, words: str) -> None:
     strange = [Prediction(None, "0", {"0": 1.0}, unlike=True, decision="accepted" if number < accepted else "unsure")
                for number in range(3)]
-    assert (f"; {words} all the same, because the decision rules do not look at this warning: they promise something "
-            "only about images like the calibration images, so look at these") in cautions(run, strange)[0]
+    assert (f"; {words}, because the decision rules ignore this warning; their guarantee covers only images like the "
+            "calibration images: check these yourself") in cautions(run, strange)[0]
 
 
 def test_unfamiliar_images_and_an_unfinished_run_give_a_warning(run: Run, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def ensemble(
 def drift(
     run: RunPath,
     images: Annotated[list[Path], typer.Argument(metavar="NEW_IMAGES…", help="Image files, folders of images and "
-                                                 "tables of pixels; labels are not needed.")],
+                                                 "tables; labels are not needed.")],
     reference: Annotated[str | None, typer.Option("--reference", metavar="DATA", help="A labelled data set that was "
                                                   "not used in training. Default: the run's validation split.")] = None,
     as_json: AsJson = False,
@@ -66,8 +66,8 @@ def drift(
 @command(app, "next", short="Choose the images to label next.")
 def next_images(
     run: RunPath,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGES…", help="Image files, folders of images and tables of "
-                                                 "pixels, without labels.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES…", help="Image files, folders of images and tables; "
+                                                 "labels are not needed.")],
     count: Annotated[int, typer.Option(min=1, help="Number of images to choose.")] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the choice.")] = 0,
     as_json: AsJson = False,

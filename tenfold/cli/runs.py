@@ -269,8 +269,8 @@ def compare(
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, or a model exported as onnx or "
                                         "openvino.")],
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Image files, folders of images and tables of "
-                                                                      "pixels.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Image files, folders of images and tables "
+                                                                      "of paths, pixels or encoded images.")],
     runtime: Annotated[str, typer.Option("--runtime", help="auto, fast, keras, onnx or openvino. auto: the run's ONNX "
                                          "model, which starts fastest, else fast.")] = "auto",
     level: Annotated[float | None, typer.Option("--level", help="Level of the prediction sets, one that `tenfold "

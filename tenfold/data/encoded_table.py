@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet
 
 IMAGE_COLUMNS = ("img", "image")
+WITHOUT_LABELS = tuple(f"{name}{rest}" for name in IMAGE_COLUMNS for rest in (".bytes", ""))  # instead of labels
 MAX_CHUNK = 160 << 20  # unpacked bytes of a column in one row group; reading needs four times as much memory
 MAX_PAGES = 100_000  # in all columns of a file; official files have a few hundred
 DICTIONARY = {2, 8}  # encodings that store equal values once
@@ -44,6 +45,20 @@ class EncodedTable:
             for batch in self.parquet.iter_batches(size, row_groups=[group], columns=[self.image, self.label]):
                 cells = batch.column(self.image.split(".")[0])
                 yield cells.flatten()[0] if "." in self.image else cells, batch.column(self.label)
+
+
+def unlabelled(file: Path, size: int, groups: Sequence[int] | None = None) -> Iterator[list[bytes]]:
+    """The encoded images of a file with labels or without, at most `size` at a time; b"" for an empty cell.
+
+    groups: numbers of row groups (None: all). Raises DataError as `open_table` does.
+    """
+    table = open_table(file, WITHOUT_LABELS)
+    with reading(file):
+        for group in range(table.parquet.num_row_groups) if groups is None else groups:
+            for batch in table.parquet.iter_batches(size, row_groups=[group], columns=[table.image]):
+                cells = batch.column(0)
+                positions, values = values_of(cells.flatten()[0] if "." in table.image else cells)
+                yield [b"" if i is None else values[i].as_py() or b"" for i in positions]
 
 
 def values_of(cells: Any) -> tuple[Sequence[int | None], Any]:

@@ -144,21 +144,29 @@ def check_given(images: Any) -> None:
 
 
 def image_files(paths: Iterable[str | Path]) -> Iterator[Path]:
-    """The given files, and the images in the given folders and their subfolders.
+    """The given files, and the images in the given folders and their subfolders, without hidden ones.
 
-    Raises UsageError if a path does not exist or a folder holds no images.
+    Of a folder without images, its parquet files. Raises UsageError if a path does not exist or a folder holds neither.
     """
     for path in map(Path, paths):
         check_present(path)
         if path.is_dir():
-            found = sorted((Path(root, name) for root, _, names in os.walk(path) for name in names
-                            if os.path.splitext(name)[1].lower() in SUFFIXES
-                            and os.path.isfile(os.path.join(root, name))), key=lambda each: each.parts)
+            found = _inside(path, SUFFIXES) or _inside(path, (".parquet",))
             if not found:
                 raise UsageError(f"{path}: the folder holds no images; expected files ending in {', '.join(SUFFIXES)}")
             yield from found
         else:
             yield path
+
+
+def _inside(folder: Path, endings: tuple[str, ...]) -> list[Path]:
+    """The files in a folder and below, also those that can't be read, such as broken links; without hidden ones."""
+    found = []
+    for root, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(root, name) for name in names
+                  if not name.startswith(".") and os.path.splitext(name)[1].lower() in endings]
+    return sorted(found, key=lambda each: each.parts)
 
 
 @contextmanager

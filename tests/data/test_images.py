@@ -360,17 +360,35 @@ def test_file_names_may_hold_invalid_text_and_line_breaks(tmp_path: Path) -> Non
         path.unlink()
 
 
-def test_folders_are_searched_in_order_and_only_for_regular_files(tmp_path: Path) -> None:
-    (tmp_path / "below").mkdir()
-    for name in ("b.png", "below/A.PNG", "a.txt", "c.avif"):
+def test_folders_are_searched_in_order_without_hidden_files(tmp_path: Path) -> None:
+    for name in ("below", ".thumbnails"):
+        (tmp_path / name).mkdir()
+    for name in ("b.png", "below/A.PNG", "a.txt", "c.avif", "._b.png", ".thumbnails/b.png", "t.parquet"):
         (tmp_path / name).touch()
-    os.mkfifo(tmp_path / "pipe.png")
     assert list(image_files([tmp_path])) == [tmp_path / name for name in ("b.png", "below/A.PNG", "c.avif")]
     (tmp_path / "none").mkdir()
     with pytest.raises(UsageError, match="holds no images"):
         list(image_files([tmp_path / "none"]))
     with pytest.raises(UsageError, match="no such file"):
         list(image_files([tmp_path / "nowhere"]))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes of this kind")
+def test_what_can_not_be_read_in_a_folder_is_found_and_told(tmp_path: Path) -> None:
+    (tmp_path / "link.png").symlink_to(tmp_path / "gone.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    found = list(image_files([tmp_path]))
+    assert [path.name for path in found] == ["link.png", "pipe.png"]
+    for path, reason in zip(found, ("No such file", "not a regular file"), strict=True):
+        with pytest.raises(ImageError, match=reason):
+            read_image(path)
+
+
+def test_a_folder_without_images_may_hold_parquet_files(tmp_path: Path) -> None:
+    for name in ("test/b.parquet", "a.parquet"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert list(image_files([tmp_path])) == [tmp_path / "a.parquet", tmp_path / "test" / "b.parquet"]
 
 
 # ----------------------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
-"""Images without labels: files, folders, tables of pixels or Python values, each with a name, read block by block."""
+"""Images without labels: files, folders, tables or Python values, each with a name, read block by block."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,33 @@ from tenfold.errors import ImageError
 from tenfold.recipe.sections import Resize
 
 TABLES = (".csv", ".tsv")
+ENCODED = ".parquet"
+ROWS = 256  # of a parquet file that are read at a time
 
 
 def with_paths(values: Any, channels: int) -> Iterator[tuple[Path | None, Any]]:
-    """The path of each image (None if it is no file) and the image: a path, bytes, an array or a Pillow image."""
-    from tenfold.data.own.table import pixel_rows  # reads tables with pyarrow
+    """The path of each image (None if it is no file) and the image: a path, bytes, an array or a Pillow image.
+
+    The rows of a table are images: of pixels, of paths, or encoded in parquet. Raises UsageError as `each_image` does,
+    DataError for an unsuitable table.
+    """
+    from tenfold.data.encoded_table import unlabelled as encoded
+    from tenfold.data.own.table import unlabelled  # reads tables with pyarrow
 
     for image in each_image(values, channels):
-        if isinstance(image, Path) and image.suffix.lower() in TABLES:
-            yield from ((Path(f"{image} row {number}"), row) for number, row in enumerate(pixel_rows(image), 1))
+        kind = image.suffix.lower() if isinstance(image, Path) else ""
+        if kind in TABLES:
+            rows = unlabelled(image)
+            yield from ((row, row) for row in rows) if isinstance(rows, list) else in_rows(image, rows)
+        elif kind == ENCODED:
+            yield from in_rows(image, itertools.chain.from_iterable(encoded(image, ROWS)))
         else:
             yield image if isinstance(image, Path) else None, image
+
+
+def in_rows(table: Path, images: Iterable[Any], first: int = 1) -> Iterator[tuple[Path, Any]]:
+    """Images of a table with the path of the table and the number of the row, from `first` on."""
+    return ((Path(f"{table} row {number}"), image) for number, image in enumerate(images, first))
 
 
 class Unlabelled:

@@ -115,7 +115,7 @@ def _notes(listing: Listing, seen: Look, shape: Shape, access: Access, left_out:
     notes = []
     if not isinstance(listing.reader, Arrays):
         why = "as the model expects" if access.shape else "data.size" if access.section.size else \
-            f"the median side is {seen.side:,}; set data.size for another"
+            f"{_most(access, seen)}the median side is {seen.side:,}; set data.size for another"
         notes.append(f"images: {shape[0]}×{shape[1]} pixels, {'grey' if shape[2] == 1 else 'colour'}, "
                      f"{access.section.resize} ({why})")
     if left_out:
@@ -124,6 +124,13 @@ def _notes(listing: Listing, seen: Look, shape: Shape, access: Access, left_out:
             reasons.setdefault(_kind(one.reason), []).append(one.name)
         notes += [f"left out, because {reason}: {len(names):,} ({some(names)})" for reason, names in reasons.items()]
     return notes
+
+
+def _most(access: Access, seen: Look) -> str:
+    """What keeps images smaller than their median side, in words; nothing if nothing does."""
+    if seen.side <= (access.side or SIDE):
+        return ""
+    return f"the recipe asks for {access.side}; " if access.side else f"at most {SIDE} without data.size; "
 
 
 def _kind(reason: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 from pathlib import Path
@@ -19,9 +20,12 @@ PATHS = ("folder", "csv", "npz", "pickle", "parquet", "zip", "tar", "kept")  # s
 def recognise(uri: str) -> str | None:
     """The URI `KIND:PATH` of a bare path, with the path made absolute; None if there is nothing at that path.
 
-    A folder of parquet files, at any depth, is a parquet source. Raises UsageError for a file of an unknown kind.
+    A folder of parquet files, at any depth, is a parquet source, and so is a pattern of their names. Raises UsageError
+    for a file of an unknown kind.
     """
     path = _path(uri)
+    if path.suffix.lower() == ".parquet" and not path.exists() and glob.has_magic(str(path)):
+        return f"parquet:{path}"
     if not uri.strip() or absent(path):
         return None
     if (path / "dataset.json").is_file() or (path / "data" / "dataset.json").is_file():
@@ -83,6 +87,8 @@ def data_name(uri: str) -> str:
 
 
 def path_name(path: Path) -> str:
-    """The name of a data set at a path: the last part, without endings such as ".tar.gz"."""
+    """The name of a data set at a path: its last part that is no pattern, without endings such as ".tar.gz"."""
+    while glob.has_magic(path.name):
+        path = path.parent
     endings = [suffix for suffix in path.suffixes[-2:] if suffix.lower() in KINDS]
     return re.sub(r"[^\w.+-]+", "-", path.name.removesuffix("".join(endings))).strip("-.+") or "images"

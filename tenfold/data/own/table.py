@@ -45,13 +45,20 @@ def table(options: str, access: Access) -> Dataset:
     return own_dataset(listing(path, delimiter, header, access.section), access)
 
 
-def pixel_rows(path: Path) -> np.ndarray:
-    """The images of a table of pixels, uint8 [n, h, w, c], whether it has labels or not. Raises DataError."""
+def unlabelled(path: Path) -> np.ndarray | list[Path]:
+    """The images of a table, with labels or without: uint8 [n, h, w, c] of one of pixels, else the paths in its rows.
+
+    A path without a file is in the list too. Raises DataError.
+    """
     delimiter, header = _header(path)
-    if not is_pixel_table(header):
-        raise DataError(f"{path}: received the columns {printable(', '.join(header))[:200]}; expected pixels in "
-                        "columns, such as pixel0, pixel1, …")
-    return read_pixels(path, delimiter, header).images
+    if is_pixel_table(header):
+        return read_pixels(path, delimiter, header).images
+    rows = _rows(path, delimiter, len(header))
+    column, files = _path_column(path, header, rows, range(len(header)))
+    if files.find(header[column]) is not None:
+        rows.insert(0, list(header))  # the table has no line of names
+    cells = [row[column].strip() for row in rows]
+    return [files.root / (files.find(cell) or cell) for cell in cells]
 
 
 def _header(path: Path) -> tuple[str, list[str]]:
@@ -83,21 +90,37 @@ def _list_pixels(path: Path, delimiter: str, header: Sequence[str], section: Dat
 # paths
 
 
+class _Files:
+    """The files that cells name, below a folder, with or without their ending."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._endings = ["", *SUFFIXES, *(suffix.upper() for suffix in SUFFIXES)]
+
+    def find(self, cell: str) -> str | None:
+        """The cell with the ending of its file; None if there is no such file."""
+        for place, ending in enumerate(self._endings):
+            if cell and _exists(self.root / (cell + ending)):
+                if place:  # most other cells have the same ending
+                    self._endings.insert(0, self._endings.pop(place))
+                return cell + ending
+        return None
+
+
 @dataclass(frozen=True)
 class _Columns:
-    """The positions of the columns, and how cells become paths."""
+    """The positions of the columns, and the files that cells of the first one name."""
 
     path: int
     label: int
     split: int | None
-    root: Path
-    ending: str
+    files: _Files
 
 
 def _list_paths(path: Path, delimiter: str, header: Sequence[str], section: DataSection) -> Listing:
     rows = _rows(path, delimiter, len(header))
     columns = _columns(path, header, rows, section)
-    if _exists(columns.root / (header[columns.path] + columns.ending)):
+    if columns.files.find(header[columns.path].strip()) is not None:
         rows.insert(0, list(header))  # the table has no line of names
     cells = [row[columns.path].strip() for row in rows]
     labels = [row[columns.label].strip() for row in rows]
@@ -115,21 +138,18 @@ def _list_paths(path: Path, delimiter: str, header: Sequence[str], section: Data
     left_out, kept = _repeated(path, cells, labels)
     classes = class_names([labels[i] for i in kept], str(path))
     index = {name: i for i, name in enumerate(classes)}
-    names = [cells[i] + columns.ending for i in kept]
-    files = [columns.root / name for name in names]
-    present: list[int] = []
-    absent: list[int] = []
-    for i, file in enumerate(files):
-        (present if _exists(file) else absent).append(i)
+    found = [(i, columns.files.find(cells[i])) for i in kept]
+    left_out += [LeftOut(printable(cells[i]), "there is no such file") for i, name in found if name is None]
+    present, names = [i for i, name in found if name is not None], [name for _, name in found if name is not None]
+    root = columns.files.root
     if not present:
-        raise DataError(f"{path}: none of its {counted(len(files), 'image')} exists ({some(names)}); expected paths "
-                        f"relative to {columns.root}")
-    left_out += [LeftOut(printable(names[i]), "there is no such file") for i in absent]
-    chosen = [files[i] for i in present]
-    return Listing(path_name(path), f"csv:{path}", f"the table {path}", classes, [names[i] for i in present],
-                   np.array([index[labels[kept[i]]] for i in present], np.int64),
-                   np.array([splits[kept[i]] for i in present]), Files(chosen),
-                   file_signature([(path.name, path), *((names[i], files[i]) for i in present)]), tuple(left_out))
+        raise DataError(f"{path}: none of its {counted(len(kept), 'image')} exists ({some([cells[i] for i in kept])}); "
+                        f"expected paths relative to {root}")
+    files = [root / name for name in names]
+    return Listing(path_name(path), f"csv:{path}", f"the table {path}", classes, names,
+                   np.array([index[labels[i]] for i in present], np.int64),
+                   np.array([splits[i] for i in present]), Files(files),
+                   file_signature([(path.name, path), *zip(names, files, strict=True)]), tuple(left_out))
 
 
 def _rows(path: Path, delimiter: str, width: int) -> list[list[str]]:
@@ -161,14 +181,7 @@ def _columns(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], s
         label = next((lower.index(name) for name in LABELS if name in lower), None)
     chosen = _named(header, section.path_column, "data.path_column")
     candidates = [chosen] if chosen is not None else [i for i in range(len(header)) if i not in (label, split)]
-    found = _find_paths(path.parent, rows, candidates)
-    if found is None:
-        raise DataError(f"{path}: none of the columns {printable(', '.join(header))[:200]} holds paths of images "
-                        f"(received {printable(rows[0][candidates[0]])!r}); expected paths relative to {path.parent} "
-                        "or a folder in it, or columns of pixels; data.path_column chooses the column"
-                        if candidates else f"{path}: received the only column {header[0]!r}; expected a column of "
-                        "paths and one of labels")
-    column, root, ending = found
+    column, files = _path_column(path, header, rows, candidates)
     if label is None:
         rest = [i for i in range(len(header)) if i not in (column, split)]
         if len(rest) != 1:
@@ -176,7 +189,7 @@ def _columns(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], s
                             f"{printable(', '.join(header[i] for i in rest))[:200] or 'there is no other'}; choose it "
                             "with data.label_column")
         label = rest[0]
-    return _Columns(column, label, split, root, ending)
+    return _Columns(column, label, split, files)
 
 
 def _named(header: Sequence[str], name: str | None, key: str) -> int | None:
@@ -187,21 +200,26 @@ def _named(header: Sequence[str], name: str | None, key: str) -> int | None:
     return list(header).index(name)
 
 
-def _find_paths(
-    folder: Path, rows: Sequence[Sequence[str]], candidates: Sequence[int]
-) -> tuple[int, Path, str] | None:
-    """(column, folder, ending) for which most of the first cells name files; None if there is none."""
+def _path_column(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]],
+                 candidates: Sequence[int]) -> tuple[int, _Files]:
+    """The column most of whose first cells name files, in the folder of the table or one below. Raises DataError."""
+    folder = path.parent
     roots = [folder, *sorted(entry for entry in folder.iterdir() if entry.is_dir() and entry.name[:1] != ".")]
-    best: tuple[int, int, Path, str] | None = None
+    best: tuple[int, int, _Files] | None = None
     for column, root in itertools.product(candidates, roots):
-        cells = [row[column].strip() for row in rows[:TRIED]]
-        for ending in ("", *SUFFIXES, *(suffix.upper() for suffix in SUFFIXES[:3])):
-            hits = sum(_exists(root / (cell + ending)) for cell in cells if cell)
-            if hits and (best is None or hits > best[0]):
-                best = hits, column, root, ending
-            if hits == len(cells):
-                return column, root, ending
-    return best[1:] if best else None
+        cells, files = [row[column].strip() for row in rows[:TRIED]], _Files(root)
+        hits = sum(files.find(cell) is not None for cell in cells)
+        if hits > (best[0] if best else 0):
+            best = hits, column, files
+        if hits == len(cells):
+            break
+    if best is None:
+        raise DataError(f"{path}: none of the columns {printable(', '.join(header))[:200]} holds paths of images "
+                        f"(received {printable(rows[0][candidates[0]])!r}); expected paths relative to {folder} or a "
+                        "folder in it, or columns of pixels; data.path_column chooses the column"
+                        if candidates else f"{path}: received the only column {header[0]!r}; expected a column of "
+                        "paths and one of labels")
+    return best[1:]
 
 
 def _exists(path: Path) -> bool:

@@ -26,7 +26,7 @@ from tenfold.data.own.listing import (
     natural,
     some,
 )
-from tenfold.data.own.places import path_name
+from tenfold.data.own.places import data_name
 from tenfold.data.source import Access, own_files, source
 from tenfold.errors import DataError, ImageError, UsageError
 from tenfold.registry import DATASETS
@@ -71,7 +71,7 @@ def list_tables(files: Sequence[Path], uri: str, access: Access) -> Listing:
                         f"{len(classes) - 1}")
     splits = np.concatenate([np.full(len(each), _split(file)) for file, each in zip(inside, labels, strict=True)])
     signature = file_signature(zip((file.as_posix() for file in inside), files, strict=True))
-    return Listing(path_name(files[0] if len(files) == 1 else files[0].parent), uri, _words(files), classes, names,
+    return Listing(data_name(uri), uri, _words(files), classes, names,
                    np.array([index[str(text)] for text in texts], np.int64), splits, Rows(tables), signature)
 
 

@@ -38,7 +38,10 @@ def test_the_size_is_the_median_side_within_what_the_recipe_wants(
 ) -> None:
     dataset = open_dataset(str(pets(tmp_path, *sizes)), section=access(tmp_path, **keys).section, side=side)
     assert dataset.shape == (expected, expected, 3)
-    why = "data.size" if keys else f"the median side is {sorted(map(max, sizes))[len(sizes) // 2]}; set data.size"
+    median = sorted(map(max, sizes))[len(sizes) // 2]
+    most = f"the recipe asks for {side}; " if side else "at most 64 without data.size; "
+    most = "" if median <= (side or 64) else most
+    why = "data.size" if keys else f"{most}the median side is {median}; set data.size"
     assert dataset.notes[0].startswith(f"images: {expected}×{expected} pixels, colour, pad ({why}")
 
 

@@ -73,6 +73,6 @@ def test_a_path_that_a_run_can_not_record_is_refused(tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(("uri", "name"), [
     ("folder:/home/me/photos", "photos"), ("folder:/home/me/photos/", "photos"), ("zip:/a/pets.zip", "pets"),
     ("tar:/a/pets.v2.tar.gz", "pets.v2"), ("csv:/a/my labels (2).csv", "my-labels-2"), ("folder:/", "images"),
-    ("parquet:/data/*.parquet", "images"), ("cifar10", "cifar10"), ("shapes:seed=1", "shapes")])
+    ("parquet:/data/*.parquet", "data"), ("cifar10", "cifar10"), ("shapes:seed=1", "shapes")])
 def test_a_path_gives_a_data_set_its_name(uri: str, name: str) -> None:
     assert data_name(uri) == name

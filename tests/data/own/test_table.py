@@ -32,6 +32,7 @@ def pets(tmp_path: Path) -> Path:
     ("file,label", "images/a.png,cat", "images/b.png,dog"),  # relative to the table
     ("file,label", "a.png,cat", "b.png,dog"),  # in a folder beside it
     ("id,breed", "a,cat", "b,dog"),  # without the ending
+    ("file,breed", "a,cat", "b.png,dog"),  # some with it
     ("label;file", "cat;a.png", "dog;b.png"),
     ("file\tlabel", "a.png\tcat", "b.png\tdog"),
     ("number,sharpness,file,label", "1,0.5,a.png,cat", "2,0.7,b.png,dog"),
@@ -45,6 +46,17 @@ def test_the_columns_are_found_by_content_and_name(pets: Path, read: Read, lines
         "a.png": ("cat", "train"), "b.png": ("dog", "train")}
     assert np.array_equal(dataset.train.images[0], read(f"csv:{pets}/labels.csv").train.images[0])
     assert dataset.uri == f"csv:{pets}/labels.csv"
+
+
+def test_the_missing_ending_of_each_file_is_found(tmp_path: Path, read: Read) -> None:
+    """Also where it differs from that of the first rows, and a file that does not exist is named as in the table."""
+    endings = ["png"] * 40 + ["jpg", "PNG", "jpeg"]
+    plant(tmp_path / "pets", {f"images/x{i}.{ending}": encoded(drawn(i), "PNG" if "n" in ending.lower() else "JPEG")
+                              for i, ending in enumerate(endings)})
+    rows = [f"x{i},{'cat' if i % 2 else 'dog'}" for i in range(len(endings))]
+    dataset = read(table(tmp_path / "pets" / "labels.csv", "id,label", *rows, "y,cat"))
+    assert sorted(dataset.train.names) == sorted(f"x{i}.{ending}" for i, ending in enumerate(endings))
+    assert [(one.name, one.reason) for one in dataset.left_out] == [("y", "there is no such file")]
 
 
 def test_a_table_of_tabs_may_end_in_tsv(pets: Path, read: Read) -> None:
