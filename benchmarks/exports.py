@@ -21,6 +21,7 @@ from benchmarks import environments, record
 from benchmarks.side_by_side import log
 from tenfold import bench, jobs
 from tenfold.errors import MissingExtraError, TenfoldError
+from tenfold.evaluation.statistics import Fraction
 from tenfold.export.savedmodel import VARIABLE
 from tenfold.recipe import Recipe
 from tenfold.registry import FORMATS
@@ -119,10 +120,12 @@ def table(results: dict[str, Any]) -> str:
             if "error" in made:
                 lines.append(f"| {family} | {name} | {made['error']} | | | | | |")
                 continue
-            interval = "" if made["low"] is None else f" [{made['low']:+.1f}, {made['high']:+.1f}]"
+            hidden = 100 * Fraction(0.0, made["images"]).hidden  # results of 2026-11-26 say None if nothing changed
+            low, high = (-hidden, hidden) if made["low"] is None else (made["low"], made["high"])
+            change = f"{made['accuracy']:+.1f} [{low:+.1f}, {high:+.1f}]"
             one, many = _speeds(found["runtimes"].get(name))
             lines.append(f"| {family} | {name} | {made['largest']:.0e} | {100 * made['same']:.1f} % | "
-                         f"{made['accuracy']:+.1f}{interval} | {made['bytes'] / 1e6:.1f} | {many} | {one} |")
+                         f"{change} | {made['bytes'] / 1e6:.1f} | {many} | {one} |")
     return "\n".join([*lines, "", "images/s is the median of three rounds in batches of 64; p50 is the median latency "
                       "of one image.", *_missing(results)])
 

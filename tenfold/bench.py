@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tenfold import machine
+from tenfold.counted import counted
 from tenfold.errors import RunError, TenfoldError, first_line
 from tenfold.export import check_images, check_run, export_source, measured, target
 from tenfold.export.parity import Agreement, agreement
@@ -23,10 +24,12 @@ from tenfold.export.source import Source
 from tenfold.extras import installed
 from tenfold.progress import SILENT, Watcher
 from tenfold.registry import FORMATS, RUNTIMES
+from tenfold.report.bench import page
 from tenfold.run import Run
 from tenfold.run.exports import FOLDER, is_export
 from tenfold.runtimes import Predictor, open_export, open_predictor
 
+DIRECTORY = "bench"
 BATCHES = (1, 8, 64, 512)
 ROUNDS = 5
 SECONDS = 0.2  # that one runtime computes one batch size in a round, at least one batch
@@ -94,6 +97,25 @@ def bench(run: Run, batches: Sequence[int] = BATCHES, rounds: int = ROUNDS, watc
         starts = {each.name: _start_up(each, kept.images[0], Path(folder), count, watcher) for each in candidates}
         return [Measured(each.name, *starts[each.name], measured(each.path)[0], found[each.name],
                          tuple(_speed(batch, durations[each.name, batch]) for batch in batches)) for each in candidates]
+
+
+def write_page(run: Run, found: Sequence[Measured]) -> Path:
+    """Write what was measured into the run, as `bench/index.html` and `bench/index.json`: the path of the page.
+
+    What was there is replaced. Raises StorageError.
+    """
+    settings, facts = machine.current("float32"), [each.to_dict() for each in found]
+    where = {**machine.facts(), "threads": settings.threads, "date": time.strftime("%Y-%m-%d")}
+    about = f"{where['processor']}, {counted(settings.threads, 'thread')}, {where['system']}; {where['date']}"
+    content = page(run.name, about, facts)
+
+    def fill(folder: Path) -> None:
+        text = json.dumps({"run": run.name, "machine": where, "runtimes": facts}, indent=2, ensure_ascii=False)
+        (folder / "index.json").write_text(text + "\n", encoding="utf-8", errors="replace")
+        (folder / "index.html").write_text(content, encoding="utf-8", errors="replace")
+
+    with run.writing():
+        return run.write_directory(DIRECTORY, fill) / "index.html"
 
 
 def _candidates(run: Run, folder: Path, kept: check_images.CheckImages, watcher: Watcher) -> list[_Candidate]:

@@ -20,6 +20,8 @@ from tenfold.storage.paths import absent, check_file_name
 if TYPE_CHECKING:
     from tenfold.models.summary import Summary
 
+TRIALS = "trials"  # the directory of a search with the runs that chose the best recipe
+
 
 def network(
     recipe: Recipe, source: str, watcher: Watcher = SILENT
@@ -51,8 +53,9 @@ def list_runs(root: Path) -> list[dict[str, Any]]:
         raise UsageError(f"{root}: {reason}; expected one with runs, made by `tenfold train --runs DIR`")
     groups = _without_status(root)
     folders = [root, *(folder for group in groups for folder in (
-        group, group / "trials", *_without_status(group / "trials"), group / "final"))]
-    return [_facts(run, root) for folder in folders for run in Run.list(folder)]
+        group, group / TRIALS, *_without_status(group / TRIALS), group / "final"))]
+    return [_facts(run, root, scored=TRIALS not in folder.relative_to(root).parts) for folder in folders
+            for run in Run.list(folder)]
 
 
 def _without_status(folder: Path) -> list[Path]:
@@ -60,14 +63,15 @@ def _without_status(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.glob("[!.]*/")) if not (path / "status.json").exists()]
 
 
-def _facts(run: Run, root: Path) -> dict[str, Any]:
+def _facts(run: Run, root: Path, scored: bool) -> dict[str, Any]:
+    """The facts of a run; scored: whether its test accuracy is one (that of a trial's fold chooses the best trial)."""
     facts: dict[str, Any] = {"run": str(run.path.relative_to(root)), "data": "–", "status": "damaged", "epochs": 0,
                              "accuracy": None,
                              "age_seconds": max(0.0, time.time() - (run.path / "status.json").stat().st_mtime)}
     with contextlib.suppress(RunError):
         facts["data"] = run.recipe().data.source
         facts["epochs"] = len(run.history())
-        if run.has("metrics.json"):
+        if scored and run.has("metrics.json"):
             facts["accuracy"] = run.metrics().get("test", {}).get("accuracy")
         facts["status"] = run.status().state.value
     return facts

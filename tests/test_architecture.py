@@ -73,7 +73,7 @@ FLOORS: dict[str, set[str]] = {
         "data", "models", "runtimes", "interrupt", "training", "evaluation", "export", "report", "inspection",
         "counted", "environment", "material", "later",
     },
-    "bench": {"errors", "extras", "machine", "registry", "progress", "run", "runtimes", "export"},
+    "bench": {"counted", "errors", "extras", "machine", "registry", "progress", "run", "runtimes", "export", "report"},
     "overview": {"errors", "storage", "recipe", "progress", "run", "data", "models", "report", "jobs"},
     "explanation": {
         "arguments", "errors", "machine", "progress", "modelfile", "run", "data", "runtimes", "evaluation", "report",

@@ -44,6 +44,12 @@ def test_every_runtime_and_int8_export_is_measured(run: Run, monkeypatch: pytest
         assert each["size"] > 1000
         assert each["start_up"] > 0
     assert not list((run.path / "exports").glob("*.openvino"))
+    kept = json.loads((run.path / "bench" / "index.json").read_text(encoding="utf-8"))
+    assert kept["runtimes"] == json.loads(result.stdout)
+    page = (run.path / "bench" / "index.html").read_text(encoding="utf-8")
+    for each in found.values():
+        assert f"<th>{each['runtime']}</th>" in page
+        assert f"{each['speeds'][1]['images_per_second']:,.0f}" in page
 
 
 def test_what_can_not_be_measured_is_told_and_left_out(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,

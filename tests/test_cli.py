@@ -207,6 +207,7 @@ def test_a_data_set_is_shown_and_drawn(tmp_path: Path) -> None:
     assert facts["splits"]["train"]["counts"].keys() == {"3", "5"}
     assert [path.name for path in tmp_path.iterdir()] == ["grid.png"]
     assert "--png FILE draws" in _good("data", "show", "digits")
+    assert json.loads(_good("data", "fetch", "digits", "--json"))["splits"].keys() == {"train"}
 
 
 def test_doctor_shows_machine_engine_and_data() -> None:
@@ -257,6 +258,13 @@ def test_training_prints_results_to_stdout_and_progress_to_stderr(trained: Resul
     epochs = [line for line in trained.stderr.splitlines() if line.startswith("epoch ")]
     assert len(epochs) == 4
     assert all(len(line) <= 80 for line in epochs)
+
+
+def test_a_resumed_run_can_be_printed_as_json(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    found = json.loads(_good("resume", copy, "--epochs", "3", "--json"))
+    assert found == {"run": str(copy), "metrics": Run.open(copy).metrics()}
+    assert len(Run.open(copy).history()) == 3
 
 
 def test_the_resolved_recipe_repeats_the_run(run: Path) -> None:

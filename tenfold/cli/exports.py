@@ -53,14 +53,19 @@ def bench(
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds in which the runtimes take turns.")] = 5,
     as_json: AsJson = False,
 ) -> None:
-    """Measure speed, latency, start-up, memory, size and agreement of a run's model in every installed runtime."""
+    """Measure speed, latency, start-up, memory, size and agreement of a run's model in every installed runtime.
+
+    Writes bench/index.html and bench/index.json into the run.
+    """
     from tenfold import bench as benching
     from tenfold import terminal
     from tenfold.run import Run
 
     with watching() as watcher:
         found = benching.bench(Run.open(run), batch or benching.BATCHES, rounds, watcher)
+        written = benching.write_page(Run.open(run), found)
     if as_json:
         print_json([each.to_dict() for each in found])
     else:
         terminal.print_bench(found)
+        print(f"page  {written}")

@@ -91,6 +91,7 @@ def probe(
     set_: Set = None,
     runs: Runs = Path("runs"),
     name: Name = None,
+    as_json: AsJson = False,
 ) -> None:
     """Fit a logistic regression on a frozen backbone's features: the quickest baseline. It makes an ordinary run."""
     from tenfold import jobs
@@ -101,7 +102,7 @@ def probe(
         if data is None:
             watcher.notice(f"data set: {recipe.data.source} (--data names another one)")
         run = jobs.train(recipe, data, runs=runs, name=name, watcher=watcher)
-    _print_results(run)
+    _show(run, as_json)
 
 
 @command(app, "try", short="Train a quick baseline on photos and report its accuracy.")
@@ -151,6 +152,7 @@ def resume(
     epochs: Annotated[int | None, typer.Option(min=1, help="New total number of epochs, more than before.")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Also write the predictions as CSV.")] = False,
     h5: Annotated[bool, typer.Option("--h5", help="Also write the model as model.h5.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Resume a run that was stopped or killed. The weights are bit-identical to those of an uninterrupted run."""
     from tenfold import jobs
@@ -158,7 +160,7 @@ def resume(
 
     with watching() as watcher:
         resumed = jobs.resume(Run.open(run), epochs, csv=csv, h5=h5, watcher=watcher)
-    _print_results(resumed)
+    _show(resumed, as_json)
 
 
 @command(app, short="Evaluate a run again and update its report.")
@@ -392,6 +394,14 @@ def _refuse_both(option: str, others: Mapping[str, bool]) -> None:
     for other, given in others.items():
         if given:
             raise UsageError(f"received {option} and {other}; expected at most one of them: leave one out")
+
+
+def _show(run: Run, as_json: bool) -> None:
+    """Print a run's metrics, as JSON or as a table."""
+    if as_json:
+        print_json({"run": str(run.path), "metrics": run.metrics()})
+    else:
+        _print_results(run)
 
 
 def _print_results(run: Run) -> None:

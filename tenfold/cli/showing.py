@@ -163,12 +163,16 @@ def data_explore(
 
 
 @command(data_app, "fetch", short="Download a public data set.")
-def data_fetch(data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)]) -> None:
+def data_fetch(data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)], as_json: AsJson = False) -> None:
     """Download a public data set into TENFOLD_DATA, unless it is already there."""
     from tenfold.data import open_dataset
+    from tenfold.data.splits import summary
 
     with watching() as watcher:
         dataset = open_dataset(data, fetch=True, watcher=watcher)
+    if as_json:
+        print_json(summary(dataset))
+        return
     for name, split in dataset.splits().items():
         print(f"{name}: {counted(len(split), 'image')} ({split.describe()})")
 
@@ -180,9 +184,9 @@ def data_cache(
     clear: Annotated[bool, typer.Option("--clear", help="Remove what is listed, also unfinished files.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the caches of decoded images and of features. --clear removes them, except those that a process is writing.
+    """List the caches of decoded images, features and findings.
 
-    They are made again when they are needed.
+    --clear removes them, except those that a process is writing. They are made again when they are needed.
     """
     from tenfold import terminal
     from tenfold.data import caches
@@ -197,13 +201,16 @@ def data_cache(
 
 
 @command(app, short="Train three small models, offline, and compare them.")
-def demo(runs: Runs = Path("runs")) -> None:
+def demo(runs: Runs = Path("runs"), as_json: AsJson = False) -> None:
     """Train three small models on handwritten digits, offline, and compare them."""
     from tenfold import terminal
     from tenfold.demo import demo as run_demo
 
     with watching() as watcher:
         result = run_demo(runs, watcher)
+    if as_json:
+        print_json({"path": str(result.path), **result.board.to_dict()})
+        return
     terminal.print_leaderboard(result.board)
     print(f"\ncomparison  {result.page}")
     for row in result.board:

@@ -33,15 +33,15 @@ class Agreement:
 
     images: compared; largest: the largest difference between probabilities; same: the fraction of images with the
     same most probable class (classes that tie within `TOLERANCE` count as the same); accuracy: the change of the
-    accuracy in points, with its paired 95 % interval `low` to `high` (None if no prediction changed).
+    accuracy in points, with its paired 95 % interval `low` to `high`.
     """
 
     images: int
     largest: float
     same: float
     accuracy: float
-    low: float | None
-    high: float | None
+    low: float
+    high: float
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -49,8 +49,7 @@ class Agreement:
     @property
     def change(self) -> str:
         """The change of the accuracy in words."""
-        interval = "" if self.low is None else f" [{self.low:+.2f}, {self.high:+.2f}]"
-        return f"{self.accuracy:+.2f} points{interval} on {counted(self.images, 'image')}"
+        return f"{self.accuracy:+.2f} points [{self.low:+.2f}, {self.high:+.2f}] on {counted(self.images, 'image')}"
 
     def __str__(self) -> str:
         return f"largest difference {self.largest:.1e}, same class {100 * self.same:.2f} %, accuracy {self.change}"
@@ -79,8 +78,7 @@ def check(source: Source, answer: Answer, kept: CheckImages, quick: bool = False
 
 def agreement(expected: np.ndarray, given: np.ndarray, labels: np.ndarray) -> Agreement:
     """The agreement of probabilities [n, k] with the expected ones, and the change of the accuracy."""
-    change, interval = accuracy_change(labels, expected, given)
-    low, high = interval if interval is not None else (None, None)
+    change, (low, high) = accuracy_change(labels, expected, given)
     return Agreement(len(labels), float(np.abs(given - expected).max()), float(same_class(expected, given).mean()),
                      change, low, high)
 

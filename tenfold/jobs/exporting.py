@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tenfold.counted import counted
 from tenfold.data.dataset import Dataset
 from tenfold.errors import StorageError, TenfoldError, UsageError, first_line
 from tenfold.export import Export, check_images, check_run, export_source, target
@@ -54,7 +55,11 @@ def export(run: Run, format: str, out: str | Path | None = None, *, int8: bool =
         if source.caution:
             watcher.notice(source.caution)
         if int8:
-            return export_int8(source, known, path, judges_of(run, lose, watcher))
+            made = export_int8(source, known, path, judges_of(run, lose, watcher))
+            if made.agreement.low < -lose:
+                watcher.notice(f"int8: a loss of more than {lose:g} points can't be ruled out on "
+                               f"{counted(made.agreement.images, 'image')}; a larger validation split would tell")
+            return made
         return export_source(source, known, path, images_of(run, watcher))
 
 

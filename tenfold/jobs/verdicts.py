@@ -9,7 +9,7 @@ import numpy as np
 
 from tenfold.errors import RunError
 from tenfold.evaluation.predictions import read_predictions
-from tenfold.evaluation.statistics import Fraction, accuracy_change, mcnemar
+from tenfold.evaluation.statistics import accuracy_change, mcnemar
 from tenfold.run import Run
 
 TEST = "predictions/test.parquet"
@@ -48,9 +48,7 @@ def compared(run: Run, other: Run) -> dict[str, Any] | None:
     if not np.array_equal(labels, known):
         raise RunError(f"{other.path}: its test predictions are of other images than those of {run.path}; score both "
                        "again with `tenfold evaluate`")
-    points, interval = accuracy_change(labels, theirs, mine)
+    points, (low, high) = accuracy_change(labels, theirs, mine)
     right, before = mine.argmax(axis=1) == labels, theirs.argmax(axis=1) == labels
-    hidden = 100 * Fraction(0.0, len(labels)).hidden  # no image tells the two apart, but others may
-    low, high = interval or (-hidden, hidden)
     return {"images": len(labels), "accuracy": float(right.mean()), "other": float(before.mean()),
             "change": points / 100, "low": low / 100, "high": high / 100, "p": mcnemar(before, right)}

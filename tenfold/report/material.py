@@ -28,7 +28,7 @@ class Material:
     first one with the highest validation accuracy); explained: errors of the evaluated split with explanations;
     calibration, decisions, corruptions, learning_curve, ensemble, distillation, inspection: as in the JSON files of
     these names; points: the models of a comparison, from `Leaderboard.pareto`; search: the content of `search.json`;
-    explored: a data set before any training.
+    runtimes: `Measured.to_dict` of each runtime that was measured; explored: a data set before any training.
     """
 
     history: Sequence[Mapping[str, float]] = ()
@@ -48,6 +48,7 @@ class Material:
     points: Sequence[Mapping[str, Any]] = ()
     search: Mapping[str, Any] = field(default_factory=dict)
     inspection: Mapping[str, Any] = field(default_factory=dict)
+    runtimes: Sequence[Mapping[str, Any]] = ()
     explored: Explored | None = None
 
 

@@ -11,9 +11,10 @@ from tenfold.evaluation.metrics import metric
 from tenfold.report.facts import DASH, TITLES, p_text
 from tenfold.report.html import pictures, render
 from tenfold.report.plots import Material, draw_all
-from tenfold.report.plots.search import chosen_on, heading, position
+from tenfold.report.plots.search import chosen_on, heading, position, shown
 
 EDGE = 0.03  # of a range; a best value nearer to its end asks for a wider range
+MISSING = object()  # no value of a recipe
 STATUSES = ("finished", "pruned", "diverged", "failed", "running", "waiting")
 
 
@@ -30,7 +31,9 @@ def verdict(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     facts = [("trials", outcomes(results))]
     if best is None:
         return facts
-    facts.append(("changes", ", ".join(f"{key} {shown(value)}" for key, value in best["changes"].items()) or "none"))
+    start = results.get("start") or {}
+    changed = [f"{key} {shown(value)}" for key, value in best["changes"].items() if start.get(key, MISSING) != value]
+    facts.append(("changes", ", ".join(changed) or "none"))
     if judged is None:
         return [*facts, (f"{known.short}, {chosen_on(results)}",
                          f"{known.value_text(best)}, trial {best['number']}")]
@@ -72,11 +75,6 @@ def _signed(by: str, entry: Mapping[str, Any]) -> str:
         return "unknown"
     points = " points" if known.percent else ""
     return f"{known.number(entry['value'], '+')}{points} {known.interval_text(entry, '+')}".rstrip()
-
-
-def shown(value: Any) -> str:
-    """A value of a recipe key in a few characters."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def page(results: Mapping[str, Any], recipe: str) -> str:
@@ -135,7 +133,7 @@ def cautions(results: Mapping[str, Any]) -> list[str]:
         said.append(f"The chosen recipe is not shown to be better than {results['recipe']}.")
     for key, value in (best["changes"] if best else {}).items():
         each = results["space"][key]
-        if "choices" not in each and not EDGE < position(each, value) < 1 - EDGE:
+        if "choices" not in each and value != 0 and not EDGE < position(each, value) < 1 - EDGE:
             said.append(f"{key}: the best value, {shown(value)}, lies at the end of its range; a wider one may hold a "
                         "better value.")
     return said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ from tenfold.storage.locks import locked
 FILE = "search.json"
 BEST = "best.toml"
 PAGE = "search.html"
+NUMBER = re.compile(r"\d[\d,.]*(e[+-]?\d+)?")
 
 
 def rows(trials: Trials) -> list[dict[str, Any]]:
@@ -63,9 +65,13 @@ def best_of(found: Sequence[Mapping[str, Any]], by: str) -> dict[str, Any] | Non
 
 
 def commonest_reason(found: Sequence[Mapping[str, Any]]) -> str:
-    """Why trials ended without a value: the most frequent reason, and how many trials had it."""
-    (reason, count), = Counter(row["reason"] for row in found).most_common(1)
-    return f"{reason} ({count} of {counted(len(found), 'trial')})"
+    """Why trials ended without a value: the most frequent reason, and how many trials had it.
+
+    Reasons that differ in their numbers alone, such as the epoch, are one: the first of them is shown.
+    """
+    kinds = [NUMBER.sub("0", row["reason"]) for row in found]
+    (kind, count), = Counter(kinds).most_common(1)
+    return f"{found[kinds.index(kind)]['reason']} ({count} of {counted(len(found), 'trial')})"
 
 
 def write(trials: Trials, verdict: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -80,7 +86,7 @@ def write(trials: Trials, verdict: Mapping[str, Any] | None = None) -> dict[str,
         plan = trials.plan
         content = {"name": trials.folder.name, "recipe": plan.start.name, "by": plan.by, "sampler": plan.sampler,
                    "pruner": plan.pruner, "seed": plan.seed, "folds": plan.folds, "space": dict(plan.space),
-                   "monitor": plan.monitor, "trials": found, "best": best,
+                   "monitor": plan.monitor, "start": plan.ranges.own(plan.start), "trials": found, "best": best,
                    "winner": verdict or (read(trials.folder) or {}).get("winner")}
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         write_whole(trials.folder / FILE, text, ELSEWHERE)

@@ -167,9 +167,13 @@ class Space:
                 found[key] = choose(key, each)
         return found
 
+    def own(self, recipe: Recipe) -> dict[str, Any]:
+        """The recipe's own values of the searched keys that apply to it, in the space or not."""
+        return self.changes(recipe, partial(_own, recipe))
+
     def start(self, recipe: Recipe) -> dict[str, Any] | None:
         """The recipe's own values of the searched keys; None if the space does not contain them."""
-        values = self.changes(recipe, partial(_own, recipe))
+        values = self.own(recipe)
         return values if all(self.ranges[key].contains(value) for key, value in values.items()) else None
 
 

@@ -28,7 +28,7 @@ from tenfold.jobs.own_model import recipe_of
 from tenfold.progress import Watcher, stop_if_asked
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.recipe import Recipe
-from tenfold.report.search import shown
+from tenfold.report.plots.search import shown
 from tenfold.run import check_name, numbers
 from tenfold.search import pruners, samplers, winner
 from tenfold.search.plan import SearchPlan, directory
@@ -149,10 +149,8 @@ def _check_classes(by: str, dataset: Dataset) -> None:
 def _start(recipe: Any, data: Data | None, watcher: Watcher) -> tuple[Recipe, Dataset | None]:
     """(the recipe with its data set, the images if they were given as values)."""
     recipe, data = recipe_of(recipe, None, data, watcher)
-    if data is None:
-        return recipe, None
-    if isinstance(data, str | Path):
-        return with_source(recipe, data), None
+    if data is None or isinstance(data, str | Path):
+        return with_source(recipe, recipe.data.source if data is None else data), None
     given = given_once(recipe, data, watcher)
     return with_source(recipe, given.uri), given
 

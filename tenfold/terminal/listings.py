@@ -63,7 +63,7 @@ def print_caches(removed: Sequence[Entry], kept: Sequence[Entry], clear: bool) -
     if kept:
         table = table_of("cache", "data set", ">images", "size of one", ">on disk", "age", "state", "key")
         for entry in kept:
-            count, shape = (f"{entry.shape[0]:,}", "×".join(map(str, entry.shape[1:]))) if entry.shape else ("?", "?")
+            count, shape = (f"{entry.shape[0]:,}", "×".join(map(str, entry.shape[1:]))) if entry.shape else ("–", "–")
             table.add_row(entry.kind, escape(printable(entry.name) or "unknown"), count, shape,
                           _disk_size(entry.size), age(time.time() - entry.changed), entry.state, entry.key[:12])
         show(table)

@@ -160,19 +160,14 @@ def print_explanation(explanation: Explanation) -> None:
 
 def print_bench(found: Sequence[Measured]) -> None:
     """Print a row for each runtime and batch size, then one for each runtime."""
-    table = table_of("runtime", ">batch", ">images/s", ">lowest", ">highest", ">p50 ms", ">p95 ms", ">p99 ms")
-    for each in found:
-        for speed in each.speeds:
-            table.add_row(each.runtime, f"{speed.batch:,}", f"{speed.images_per_second:,.0f}", f"{speed.low:,.0f}",
-                          f"{speed.high:,.0f}", f"{speed.p50:.2f}", f"{speed.p95:.2f}", f"{speed.p99:.2f}")
-    show(table)
-    show("")
-    table = table_of("runtime", ">start-up", ">memory", ">file", ">same class", ">largest difference")
-    for each in found:
-        memory = "–" if each.memory is None else f"{each.memory:,.0f} MiB"
-        start_up = "–" if each.start_up is None else f"{each.start_up:.2f} s"
-        table.add_row(each.runtime, start_up, memory, f"{each.size / 1e6:,.2f} MB",
-                      f"{100 * each.agreement.same:.2f} %", f"{each.agreement.largest:.1e}")
-    show(table)
-    show("[dim]start-up and memory: `tenfold predict` for one image; difference: to the probabilities of the runtime "
-           "keras[/dim]")
+    from tenfold.report import bench
+
+    facts = [each.to_dict() for each in found]
+    for columns, rows in ((bench.SPEEDS, bench.speed_rows(facts)), (bench.MODELS, bench.model_rows(facts))):
+        table = table_of(columns[0], *(f">{name}" for name in columns[1:]))
+        for row in rows:
+            table.add_row(*row)
+        show(table)
+        show("")
+    show("[dim]start-up and memory: `tenfold predict` for one image; agreement: with the probabilities of the runtime "
+         "keras[/dim]")

@@ -137,10 +137,11 @@ def test_constant_and_undefined_outputs_are_refused(judges: Judges) -> None:
 def test_the_change_of_accuracy_is_paired() -> None:
     labels = np.arange(100) % 2
     perfect = np.eye(2)[labels]
-    assert accuracy_change(labels, perfect, perfect) == (0.0, None)
+    change, (low, high) = accuracy_change(labels, perfect, perfect)
+    assert change == 0
+    assert high == -low == pytest.approx(100 * 1.96**2 / (100 + 1.96**2), abs=0.01)  # Tango (1998)
     other = perfect.copy()
     other[:10] = other[:10, ::-1]
     change, interval = accuracy_change(labels, perfect, other)
     assert change == pytest.approx(-10)
-    assert interval is not None
     assert -17 < interval[0] < -10 < interval[1] < -4

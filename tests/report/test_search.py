@@ -9,7 +9,7 @@ import pytest
 
 from tenfold.registry import PLOTS
 from tenfold.report.plots import Material, draw_all
-from tenfold.report.plots.search import best_so_far, position, search_history
+from tenfold.report.plots.search import best_so_far, position, search_history, shown
 from tenfold.report.search import cautions, outcomes, page, table, verdict
 from tenfold.search.importance import importance
 
@@ -124,3 +124,25 @@ def test_the_page_is_self_contained() -> None:
     assert "http" not in text.replace("http-equiv", "")
     assert text.count("<figure>") == 4  # without importances
     assert "epochs = 3" in text
+
+
+def test_only_what_differs_from_the_start_is_a_change() -> None:
+    found = results()
+    best = found["best"]["changes"]
+    assert dict(verdict(found | {"start": best}))["changes"] == "none"
+    changed = dict(verdict(found | {"start": best | {"train.learning_rate": 0.5}}))["changes"]
+    assert changed == f"train.learning_rate {best['train.learning_rate']:.3g}"
+
+
+def test_a_best_value_of_zero_asks_for_no_wider_range() -> None:
+    found = results()
+    found["best"]["changes"]["model.dropout"] = 0.0
+    assert not any("model.dropout" in said for said in cautions(found))
+    found["best"]["changes"]["model.dropout"] = 0.5
+    assert any("model.dropout: the best value, 0.5, lies at the end" in said for said in cautions(found))
+
+
+def test_values_are_shown_in_the_words_of_a_recipe() -> None:
+    assert shown({"pixels": 1}) == "pixels 1"
+    assert shown([[8], [16, 16]]) == "[[8], [16, 16]]"
+    assert [shown(True), shown(0.123456), shown("sgd"), shown(None)] == ["true", "0.123", "sgd", "None"]

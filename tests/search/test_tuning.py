@@ -21,7 +21,7 @@ from tenfold.progress import Event, Step, Together, Training, Watcher
 from tenfold.recipe import Recipe
 from tenfold.run import Run, State
 from tenfold.search import tune, tuning
-from tenfold.search.results import write_page
+from tenfold.search.results import commonest_reason, write_page
 from tenfold.search.space import Space
 from tenfold.search.trials import MOST_DEATHS
 from tenfold.search.tuning import Found
@@ -276,3 +276,8 @@ def test_the_size_of_own_images_can_be_searched(tmp_path: Path) -> None:
     data = [Run(path).environment()["dataset"] for path in (found.path / "trials").iterdir()]
     assert {each["shape"][0] for each in data} == {8, 16}
     assert len({each["splits"]["test"]["identity"] for each in data}) == 1
+
+
+def test_the_commonest_reason_counts_those_that_differ_in_numbers_alone() -> None:
+    rows = [{"reason": f"the loss became nan in step {i}; lower train.learning_rate (now {i}.5e+34)"} for i in range(3)]
+    assert commonest_reason([*rows, {"reason": "memory is short"}]) == f"{rows[0]['reason']} (3 of 4 trials)"

@@ -14,11 +14,11 @@ from tenfold.counted import counted
 from tenfold.report.explored import Explored
 from tenfold.report.plots.grid import Cell, class_grid, draw_cells
 from tenfold.report.plots.plot import Material, plot
-from tenfold.report.plots.style import BLUE, GREY, INK, VERMILLION, shorten
+from tenfold.report.plots.style import BLUE, COLOURS, GREY, INK, VERMILLION, shorten
 
 EXPLORED = "Data"  # the heading
 MOST_CLASSES = 50  # with a bar, a box or a picture of their own
-SHADES = (BLUE, "#E69F00", "#009E73")  # of the splits: Okabe & Ito
+SHADES = COLOURS[:3]  # of the splits
 PERCENTILES = (5, 25, 50, 75, 95)
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # weights of red, green and blue (Rec. 601)
 MOST_EXAMPLES = 10  # of a class

@@ -16,7 +16,7 @@ from tenfold.report.facts import TITLES
 from tenfold.report.plots.plot import Material, plot
 from tenfold.report.plots.style import BLUE, GREY, INK, VERMILLION, shorten
 
-MOST_SLICES = 12
+MOST_SLICES = 40
 SEARCH = "Search"
 
 
@@ -24,6 +24,17 @@ def heading(key: str) -> str:
     """A key of a recipe in words, without its section: "mixup alpha" of `train.augment.mixup.alpha`."""
     parts = key.split(".")[1:]
     return " ".join(parts[1:] if len(parts) > 2 else parts).replace("_", " ")
+
+
+def shown(value: Any) -> str:
+    """A value of a recipe key in a few characters."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {shown(each)}" for key, each in value.items())
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(shown, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def position(each: Mapping[str, Any], value: Any) -> float:
@@ -75,7 +86,7 @@ def search_history(material: Material) -> Figure | None:
     axes.plot(ended, np.zeros(len(ended)), "|", color=VERMILLION, markersize=10, clip_on=False,
               transform=axes.get_xaxis_transform())
     axes.set(xlabel="trial", ylabel=f"{metric(results['by']).short} ({chosen_on(results)})")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     return figure
 
 
@@ -95,7 +106,7 @@ def search_curves(material: Material) -> Figure | None:
         axes.plot(range(1, len(row["curve"]) + 1), row["curve"], marker=".", color=BLUE if chosen else GREY,
                   linewidth=2.2 if chosen else 0.8, alpha=1 if chosen else 0.6)
     axes.set(xlabel="epoch", ylabel=TITLES[results["monitor"]])
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     return figure
 
 
@@ -161,15 +172,16 @@ def search_slices(material: Material) -> Figure | None:
 
 
 def _slice(axes: Axes, each: Mapping[str, Any], key: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    shown = [row for row in rows if key in row["changes"]]
+    applied = [row for row in rows if key in row["changes"]]
     choices = each.get("choices")
     places = [position(each, row["changes"][key]) * (len(choices) - 1) if choices else row["changes"][key]
-              for row in shown]
-    axes.plot(places, [row["value"] for row in shown], "o", color=BLUE, alpha=0.6)
-    if shown and shown[-1] is rows[-1]:
-        axes.plot(places[-1], shown[-1]["value"], "D", color=VERMILLION)
+              for row in applied]
+    axes.plot(places, [row["value"] for row in applied], "o", color=BLUE, alpha=0.6)
+    if applied and applied[-1] is rows[-1]:
+        axes.plot(places[-1], applied[-1]["value"], "D", color=VERMILLION)
     if choices:
-        axes.set_xticks(range(len(choices)), [shorten(str(choice), 12) for choice in choices], fontsize=6, rotation=30)
+        names = [shorten(shown(choice), 12) for choice in choices]
+        axes.set_xticks(range(len(choices)), names, fontsize=6, rotation=30)
     elif each.get("log"):
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=4))
@@ -187,5 +199,5 @@ def _positions(results: Mapping[str, Any], row: Mapping[str, Any], keys: Sequenc
 def _label(each: Mapping[str, Any], key: str) -> str:
     name = shorten(heading(key), 26)
     if "choices" in each:
-        return f"{name}\n{shorten(str(each['choices'][0]), 10)} … {shorten(str(each['choices'][-1]), 10)}"
+        return f"{name}\n{shorten(shown(each['choices'][0]), 10)} … {shorten(shown(each['choices'][-1]), 10)}"
     return f"{name}\n{each['low']:g} … {each['high']:g}"

@@ -25,6 +25,7 @@ DPI = 150
 
 # Okabe & Ito (2008), Color universal design.
 BLUE, VERMILLION, GREY, INK = "#0072B2", "#D55E00", "#8A8F98", "#1F2328"
+COLOURS = (BLUE, "#E69F00", "#009E73", VERMILLION, "#CC79A7", "#56B4E9")  # of lines in one plot
 
 # Fonts for scripts that the default font lacks, used if installed.
 OTHER_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "PingFang SC",
