@@ -54,7 +54,7 @@ def test_the_verdict_says_what_so_few_images_can_tell(photos, tmp_path):
     printed = tried(photos, "--runs", tmp_path / "runs")
     assert "on 2 test images in 2 classes" in printed
     assert "only 2 images: intervals are wide" in printed
-    assert "too few training images to tell" in printed
+    assert "too few training images to estimate" in printed
     assert "tenfold predict" in printed
 
 

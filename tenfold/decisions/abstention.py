@@ -16,6 +16,7 @@ import numpy as np
 from tenfold.counted import counted
 
 CERTAINTY = 0.95  # probability over the calibration images that the guarantee holds
+WORTHWHILE = 0.5  # a lower accuracy of accepted answers is not worth asking for
 PARTS = 5  # thresholds that are tested between two at which one more error is allowed, the first of these included
 
 
@@ -73,8 +74,8 @@ def refusal(rule: Mapping[str, Any]) -> str:
     missing = f" (it needs at least {more:,} more)" if more > 0 else ""
     asked = f"{100 * rule['accuracy']:g} %{missing}"
     can_not = f"{counted(images, 'calibration image')} can't support an accuracy of {asked}"
-    if supported == 0:
-        return f"{can_not}, nor any other"
+    if supported is not None and supported < WORTHWHILE:
+        return f"{can_not}, nor one of {100 * WORTHWHILE:g} %"
     if supported is None:  # a rule of an earlier version
         return f"{can_not}; `tenfold calibrate RUN --accuracy` fits a lower one"
     return (f"{can_not}; the highest that is supported is {100 * supported:g} %: `tenfold calibrate RUN --accuracy "

@@ -24,7 +24,8 @@ def learning_curve(sizes: Sequence[int], correct: Sequence[np.ndarray], labels: 
     size), and "gain" of accuracy with "low" and "high"; None with fewer than two sizes. The errors are expected to
     follow the power law of the two largest sizes (Hestness et al., 2017, "Deep learning scaling is predictable,
     empirically"); a law fitted to all sizes expects too much, because curves flatten. Intervals come from resamples of
-    the test images and of the subsets: of the accuracy score intervals (see `Fraction`), of the gain 95 % percentiles,
+    the test images and of the subsets: of the accuracy score intervals (see `Fraction`; Wilson's if there is one
+    subset, as for the accuracy of a run), of the gain 95 % percentiles,
     widened because the law may not hold. If all images are right, or all wrong, resamples do not differ: the gain is
     then at most what the law can make of the errors that Wilson's interval of the accuracy allows.
     """
@@ -33,7 +34,8 @@ def learning_curve(sizes: Sequence[int], correct: Sequence[np.ndarray], labels: 
     points = []
     for size, each, rate in zip(sizes, correct, rates, strict=True):
         accuracy = float(each.mean())
-        low, high = Fraction(accuracy, len(labels)).interval(1 - rate) or (None, None)
+        interval = _wilson(each) if len(each) == 1 else Fraction(accuracy, len(labels)).interval(1 - rate)
+        low, high = interval or (None, None)
         points.append({"images": int(size), "accuracy": accuracy, "low": low, "high": high,
                        "draws": len(each)})
     if len(sizes) < 2:

@@ -26,7 +26,7 @@ class Inspection:
     """What was found in a data set.
 
     images: the number of images by split; findings: the most harmful kinds first, the highest scores first; skipped:
-    kinds that were not looked for, with the reason.
+    kinds that could not be looked for, with the reason; unlooked: kinds that nobody asked for.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Inspection:
     images: Mapping[str, int]
     findings: tuple[Finding, ...]
     skipped: Mapping[str, str] = field(default_factory=dict)
+    unlooked: tuple[str, ...] = ()
 
     def counts(self) -> dict[str, int]:
         """The number of findings by kind, the most harmful first."""
@@ -43,7 +44,10 @@ class Inspection:
 
     def summary(self) -> str:
         """The numbers of findings in words."""
-        counts = [f"{kind.replace('_', ' ')} {count:,}" for kind, count in self.counts().items()]
+        counts = [f"{words(kind)} {count:,}" for kind, count in self.counts().items()]
+        if self.unlooked:
+            others = ", ".join(map(words, self.unlooked))
+            return f"{', '.join(counts) or 'nothing found'}; not looked for: {others} (`tenfold data check` does)"
         return f"{', '.join(counts)} (`tenfold data check` shows them)" if counts else "nothing found"
 
     def heading(self) -> str:
@@ -59,7 +63,7 @@ class Inspection:
 
     def not_looked_for(self) -> list[str]:
         """A sentence for each kind that could not be looked for."""
-        return [f"{kind.replace('_', ' ')}: not looked for: {reason}" for kind, reason in self.skipped.items()]
+        return [f"{words(kind)}: not looked for: {reason}" for kind, reason in self.skipped.items()]
 
     def of(self, *names: str) -> list[Finding]:
         """The findings of some kinds."""
@@ -69,6 +73,11 @@ class Inspection:
         """The result as plain values for JSON."""
         return {"name": self.name, "uri": self.uri, "classes": list(self.classes), "images": dict(self.images),
                 "findings": [finding.to_dict() for finding in self.findings], "skipped": dict(self.skipped)}
+
+
+def words(kind: str) -> str:
+    """The name of a kind of finding as text."""
+    return kind.replace("_", " ")
 
 
 def inspect(
@@ -98,7 +107,8 @@ def inspect(
     chosen = [name for name in known_kinds() if name in found]  # also expensive kinds that were looked for before
     return Inspection(dataset.name, dataset.uri, dataset.classes,
                       {name: len(split) for name, split in dataset.splits().items()},
-                      tuple(finding for name in chosen for finding in found[name]), skipped)
+                      tuple(finding for name in chosen for finding in found[name]), skipped,
+                      tuple(name for name in known_kinds() if name not in wanted and name not in found))
 
 
 def _rounded(finding: Finding) -> Finding:

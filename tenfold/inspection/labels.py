@@ -25,7 +25,7 @@ TINY = 1e-12
 
 
 def suspected(labels: np.ndarray, probabilities: np.ndarray) -> Iterator[tuple[int, float]]:
-    """(row, score) of the images whose label is probably wrong, the most certain first; score: 0 to 1.
+    """(row, score) of the images whose label may be wrong, the most certain first; score: 0 to 1.
 
     labels: int64 [n]; probabilities: float [n, k] of classifiers that did not see the image. The least probable labels
     are suspected, half-way between cleanlab's lower and upper estimate of the number of wrong ones, if another class is

@@ -64,9 +64,18 @@ class Subject:
         return max((int(row) for row in rows), key=size)
 
     def places(self, rows: np.ndarray) -> str:
-        """Class and split of some images in words: "cat in train, cat in test"."""
-        found = [f"{self.dataset.classes[self.labels[row]]} in {self.splits[row]}" for row in rows]
+        """Class and split of some images in words: "cat in train, cat in test"; without splits only the class."""
+        found = [f"{self.dataset.classes[self.labels[row]]}{self.in_split(row)}" for row in rows]
         return ", ".join(dict.fromkeys(found))
+
+    def in_split(self, row: int) -> str:
+        """" in test" for an image of the test split; empty if the images are not in splits yet."""
+        return f" in {self.splits[row]}" if len(self.dataset.splits()) > 1 else ""
+
+    @property
+    def image(self) -> str:
+        """What an image of the training split is called: "image" if the images are not in splits yet."""
+        return "training image" if len(self.dataset.splits()) > 1 else "image"
 
     @cached_property
     def looks(self) -> Looks:

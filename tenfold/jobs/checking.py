@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,8 @@ def before_training(chosen: Chosen, watcher: Watcher) -> dict[str, Any] | None:
 def record(found: Inspection, dataset: Dataset) -> dict[str, Any]:
     """The findings as a run keeps them, with the number of images of each split that training has seen.
 
-    dataset: prepared, with the names of `identified`. Images count as seen if an equal or nearly equal one is in train.
+    dataset: prepared, with the names of `identified`. Images count as seen if an equal or nearly equal one is in train,
+    as contradicted if an equal one has another label. The findings name the splits of the run.
     """
     split_of = {name: split for split, names in image_names(dataset).items() for name in names}
     seen: dict[str, set[str]] = {}
@@ -108,9 +110,21 @@ def record(found: Inspection, dataset: Dataset) -> dict[str, Any]:
         if "train" in {split_of.get(image) for image in finding.images}:
             for image in finding.images:
                 seen.setdefault(split_of.get(image, "train"), set()).add(image)
-    return {"summary": found.summary(), **found.to_dict(),
+    contradicted = Counter(split_of.get(image, "train") for finding in found.of("conflict") for image in finding.images)
+    facts = found.to_dict()
+    if len(found.images) == 1:  # the source has no splits
+        facts["findings"] = [{**each, "words": _with_splits(each, split_of)} for each in facts["findings"]]
+    return {"summary": found.summary(), **facts,
             "judged": {name: len(split) for name, split in dataset.splits().items()},
-            "seen_in_training": {split: len(images) for split, images in seen.items() if split != "train"}}
+            "seen_in_training": {split: len(images) for split, images in seen.items() if split != "train"},
+            "contradicted": {split: count for split, count in contradicted.items() if split != "train"}}
+
+
+def _with_splits(finding: Mapping[str, Any], split_of: Mapping[str, str]) -> str:
+    """What was found, with the splits of the run in which the images are: "2 times; in train, test"."""
+    splits = list(dict.fromkeys(split_of[image] for image in finding["images"] if image in split_of))
+    text = str(finding["words"])
+    return f"{text}{'; ' if text else ''}in {', '.join(splits)}" if splits else text
 
 
 def _digest(path: Path) -> str:

@@ -89,10 +89,12 @@ def cautions(status: Mapping[str, Any], splits: Mapping[str, Mapping[str, Any]],
         found.append(f"This run is not finished; its status is “{status.get('status', 'unknown')}”{reason}.")
     for name, split in splits.items():
         found += _split_cautions(name, split)
-        found += [f"{name.capitalize()} split: {note}" for note in seen_in_training(inspection, name)]
+        found += [f"{name.capitalize()} split: {note}" for note in (*seen_in_training(inspection, name),
+                                                                   *contradicted(inspection, name))]
     for name in _scored_splits(metrics):
         found += _overlaps(name, metrics[name])
-        found += [f"{name.capitalize()} split: {note}" for note in metrics[name].get("notes", [])]
+        notes = [*(majority(metrics[name]) if name == "test" else ()), *metrics[name].get("notes", [])]
+        found += [f"{name.capitalize()} split: {note}" for note in notes]
     return found
 
 
@@ -176,6 +178,29 @@ def seen_in_training(inspection: Mapping[str, Any], split: str) -> list[str]:
         return []
     return [f"{seen:,} of its {counted(inspection['judged'][split], 'image')} {are(seen)} the same or nearly the same "
             "as images in training: the model has seen them, so its scores are too good."]
+
+
+def contradicted(inspection: Mapping[str, Any], split: str) -> list[str]:
+    """A sentence if a split has images that are also there with another label."""
+    count = inspection.get("contradicted", {}).get(split, 0)
+    if not count:
+        return []
+    return [f"{count:,} of its {counted(inspection['judged'][split], 'image')} {are(count, 'has', 'have')} the same "
+            "pixels as an image with another label: at least one of the labels is wrong."]
+
+
+MAJORITY = 0.7  # from this fraction on, a class that is always named would look good
+
+
+def majority(scored: Mapping[str, Any]) -> list[str]:
+    """A sentence if most images of a scored split are of one class."""
+    counts = {name: sum(row) for name, row in zip(scored.get("per_class", ()), scored.get("confusion_matrix", ()),
+                                                  strict=False)}
+    total, name = sum(counts.values()), max(counts, key=lambda each: counts[each], default="")
+    if len(counts) < 2 or not total or counts[name] < MAJORITY * total:
+        return []
+    return [f"{100 * counts[name] / total:.1f} % of its {counted(total, 'image')} are of the class {name}, so "
+            "always naming it would be right as often; see the recall of each class and the macro F1."]
 
 
 MOST_FINDINGS = 30  # rows in the table of findings in the images

@@ -56,7 +56,7 @@ def test_rules_say_what_they_lack():
                "more)")
     assert caution == f"{refused}; `tenfold calibrate RUN --accuracy` fits a lower one"
     highest = "; the highest that is supported is 91 %: `tenfold calibrate RUN --accuracy 0.91`"
-    for supported, advice in ((0.91, highest), (0.0, ", nor any other")):
+    for supported, advice in ((0.91, highest), (0.05, ", nor one of 50 %"), (0.0, ", nor one of 50 %")):
         accepting = replace(rules(None).accepting, supported=supported)
         assert replace(rules(), accepting=accepting).cautions() == [f"{refused}{advice}"]
     fitted = {"split": "validation", "images": 5, "reason": "it is void"}

@@ -28,6 +28,12 @@ def test_the_gain_of_a_power_law_is_found(slope):
     assert curve["doubled"]["high"] >= error - error * 2**-slope - 1e-9
 
 
+def test_the_last_point_has_the_interval_of_the_accuracy_of_the_run():
+    correct = simulated(0.3, 48, seed=3)
+    last = learning_curve(SIZES, correct, np.arange(48) % 3)["points"][-1]
+    assert (last["low"], last["high"]) == wilson(int(correct[-1].sum()), 48)
+
+
 def test_each_point_has_the_mean_accuracy_with_its_interval():
     correct = simulated(0.3, 300, seed=2)
     points = learning_curve(SIZES, correct, np.arange(300) % 3)["points"]

@@ -105,8 +105,8 @@ def test_sets_over_folds_are_not_shown() -> None:
     accepting = Accepting(0.95, 0.7, 90, 60, 0, 59)
     rules = Rules({"split": FOLDS}, 1.0, [CrossSets.fit(folds, 0.9, "lac")], {}, accepting, None)
     assert script_rules(rules)["set"] is None
-    assert meaning(rules) == ("Of the accepted answers, about 95 % are right. This holds only for images like those of "
-                              "the training.")
+    assert meaning(rules) == ("Accepted answers should be 95 % right or more, but nothing guarantees it. This holds "
+                              "only for images like those of the training.")
 
 
 def images(evidence: Evidence) -> list[list[list[float]]]:

@@ -163,8 +163,9 @@ def test_pixels_in_the_browser_are_those_of_the_image_reader(resize: str, tmp_pa
 def test_damaged_images_and_other_files_are_named_and_pictures_are_given_back(
     page: Path, photos, tmp_path: Path, browser,
 ) -> None:
-    broken, other = tmp_path / "broken.png", tmp_path / "other.pdf"
+    broken, other, scan = tmp_path / "broken.png", tmp_path / "other.pdf", tmp_path / "scan.TIF"
     broken.write_bytes(b"no image")
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(scan, "TIFF")
     other.write_bytes(b"%PDF-1.4")
     with browser.page(page) as tab:
         tab.evaluate(URLS)
@@ -172,10 +173,13 @@ def test_damaged_images_and_other_files_are_named_and_pictures_are_given_back(
         assert [row["path"] for row in found] == ["0.png", "broken.png", "1.png"]
         assert [row["error"] for row in found] == ["", "can't be read as an image", ""]
         assert [bool(row["label"]) for row in found] == [True, False, True]
-        assert tab.inner_text("#status") == "3 images answered"
+        assert tab.inner_text("#status") == "2 images answered; 1 can't be read"
         tab.click("#remove")
         assert len(answers(tab, photos[:1])) == 1  # the same file again
         assert tab.inner_text("#status") == "1 image answered"
+        assert answers(tab, [scan])[-1]["error"] == "can't be read: browsers don't open TIF; save it as PNG"
+        tab.click("#remove")
+        answers(tab, photos[:1])
         tab.set_input_files("#files", [str(other)])
         tab.wait_for_selector("#status:has-text('1 image answered; left out 1 file other than images')")
         tab.wait_for_function("document.querySelector('#answers img').complete && urls.size === 0")

@@ -13,6 +13,7 @@ from watchers import Listen
 
 from tenfold import jobs
 from tenfold.cli import app
+from tenfold.data import open_dataset
 from tenfold.errors import UsageError
 from tenfold.explanation import explain
 from tenfold.inspection import CHEAP
@@ -59,8 +60,30 @@ def test_training_tells_what_it_found_and_that_test_images_were_seen(trained: tu
     page = (run.path / "report.html").read_text(encoding="utf-8")
     assert "Test split: 5 of its 60 images are the same or nearly the same as images in training" in page
     assert "Inspection of the images" in page
-    assert "<code>tenfold data check</code> shows them" in page
+    others = "not looked for: near leak, label error, near duplicate, odd (<code>tenfold data check</code> does)"
+    assert others in page.replace("\N{NO-BREAK SPACE}", " ")
     assert "5 of its 60 images" in (run.path / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
+def test_findings_name_the_splits_of_the_run_and_contradicted_test_images(tmp_path: Path) -> None:
+    """The source has no splits: which images are test images is decided by the run."""
+    images, labels = digits(60, 2)
+    files = {f"{labels[i]}/{i:03d}.png": encoded(images[i]) for i in range(60)}
+    plain = plant(tmp_path / "plain", dict(files))
+    first = jobs.train("mlp", plain, overrides=OVERRIDES, runs=tmp_path / "runs").predictions("test")
+    twice = open_dataset(str(plain)).train.names  # in the order of the classes
+    assert len(first) == 12
+    for i in range(60):  # every image also has the other label: some of the pairs are in the test split
+        files[f"{1 - labels[i]}/other-{i:03d}.png"] = encoded(images[i])
+    run = jobs.train("mlp", plant(tmp_path / "both", files), overrides=OVERRIDES, runs=tmp_path / "runs")
+    kept = run.read_json("inspection.json")
+    count = run.environment()["dataset"]["splits"]["test"]["count"]
+    assert kept["contradicted"]["test"] == count
+    conflicts = [each["words"] for each in kept["findings"] if each["kind"] == "conflict"]
+    assert len(conflicts) == len(twice) == 60
+    assert all(words.partition("; in ")[2] for words in conflicts)
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    assert f"Test split: {count} of its {count} images have the same pixels as an image with another label" in page
 
 
 def test_public_data_are_trained_on_without_inspection(tmp_path: Path) -> None:

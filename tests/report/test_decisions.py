@@ -62,7 +62,7 @@ def test_rules_without_calibration_images_promise_nothing(made):
     assert "Accepted answers should be 90 % accurate, but that is not guaranteed." in said
     rules = deciding.fit(*[evidence()] * 3, 1.0, deciding.Wanted(accuracy=0.5), False, fitted)
     assert "that may be the true one: for about 90 of 100 images" in meaning(rules)
-    assert "about 50 % are right" in meaning(rules)
+    assert "should be 50 % right or more, but nothing guarantees it" in meaning(rules)
     sure = dataclasses.replace(rules, fitted={**fitted, "split": "calibration", "reason": ""})
     assert "for 90 of 100 images" in meaning(sure)
     assert "at least 50 % are right" in meaning(sure)

@@ -227,7 +227,7 @@ def test_names_are_shortened_in_the_middle_and_kept_drawable():
 
 def test_every_plot_is_drawn_from_a_whole_run():
     plots = draw_all(material(*digits(), DIGITS))
-    others = ("search_", "explore_")
+    others = ("search_", "explore_", "runtime_")
     assert set(plots) == ALL == {name for name in PLOTS.names() if not name.startswith(others)} - COMPARED
     assert all(min(size(content)) > 300 for content in plots.values())
     for name in PLOTS.names():

@@ -135,6 +135,12 @@ def test_a_whole_finished_run_has_no_warning():
         "The test split is partial: 7 images from partial data")
     assert facts.cautions({"status": "diverged", "reason": "NaN"}, {}, {}) == [
         "This run is not finished; its status is “diverged”: NaN."]
+    scored = {"per_class": {"cat": {}, "frog": {}}, "confusion_matrix": [[1, 3], [0, 40]], "count": 44}
+    assert facts.cautions({"status": "finished"}, {}, {"test": scored}) == [
+        "Test split: 90.9 % of its 44 images are of the class frog, so always naming it would be right as often; see "
+        "the recall of each class and the macro F1."]
+    scored["confusion_matrix"] = [[10, 4], [0, 30]]
+    assert facts.cautions({"status": "finished"}, {}, {"test": scored}) == []
     assert facts.cautions({"status": "finished"}, {}, {"test": {"notes": ["All of one class."]}}) == [
         "Test split: All of one class."]
 

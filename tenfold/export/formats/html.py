@@ -165,8 +165,9 @@ def meaning(rules: Rules | None) -> str:
         found.append(f"“Probably” names the classes that may be the true one: for {'' if sure else 'about '}"
                      f"{100 * LEVEL:g} of 100 images, it is among them.")
     if rules.accepting.threshold is not None:
-        least = "at least" if sure else "about"
-        found.append(f"Of the accepted answers, {least} {100 * rules.accepting.accuracy:g} % are right.")
+        accuracy = f"{100 * rules.accepting.accuracy:g} %"
+        found.append(f"Of the accepted answers, at least {accuracy} are right." if sure else
+                     f"Accepted answers should be {accuracy} right or more, but nothing guarantees it.")
     return " ".join([*found, "This holds only for images like those of the training."] if found else [])
 
 

@@ -93,12 +93,25 @@ async function answer(images, left) {
     const found = good.length ? await run(bytes, good.length) : [];
     part.forEach((each, i) => {
       if (pixels[i]) show({...each, ...found.shift(), unlike: unlike(pixels[i])});
-      else show({...each, error: each.blob ? "can't be read as an image" : "can't be read"});
+      else show({...each, error: unread(each)});
     });
-    say(`${counted(answers.length, "image")} answered`);
+    say(told());
     await new Promise(resolve => setTimeout(resolve));
   }
-  if (left) say(`${counted(answers.length, "image")} answered; left out ${counted(left, "file")} other than images`);
+  if (left) say(`${told()}; left out ${counted(left, "file")} other than images`);
+}
+
+// Why an image has no answer.
+function unread({name, blob}) {
+  if (!blob) return "can't be read";
+  const kind = /\.(tiff?|p[pgn]m)$/i.exec(name);
+  return kind ? `can't be read: browsers don't open ${kind[1].toUpperCase()}; save it as PNG` : "can't be read as an image";
+}
+
+// How many images have an answer, and how many can't be read.
+function told() {
+  const bad = answers.filter(each => each.error).length, good = answers.length - bad;
+  return `${counted(good, "image")} answered${bad ? `; ${bad.toLocaleString("en")} can't be read` : ""}`;
 }
 
 function counted(count, noun) {
@@ -245,7 +258,7 @@ function saveCsv() {
     if (each.error) return [each.name, "", "", "", "", "", each.error, ...facts.classes.map(() => "")];
     const {probabilities, set, decision} = each, best = Math.max(...probabilities);
     return [each.name, facts.classes[probabilities.indexOf(best)], best,
-            set ? set.map(i => facts.classes[i]).join("; ") : "", decision ?? "", each.unlike, "", ...probabilities];
+            set ? set.map(i => facts.classes[i]).join("; ") : "", decision ?? "", each.unlike ? "True" : "False", "", ...probabilities];
   });
   const text = [header, ...rows].map(row => row.map(csvCell).join(",")).join("\r\n") + "\r\n";
   const link = made("a");

@@ -19,5 +19,5 @@ def duplicate(subject: Subject) -> Iterator[Finding]:
         if len(set(subject.splits[rows])) == 1:
             names = subject.named(rows)
             same_label = len(np.unique(subject.labels[rows])) == 1
-            yield Finding("duplicate", names, 1.0, f"{len(rows):,} times in {subject.splits[rows[0]]}",
+            yield Finding("duplicate", names, 1.0, f"{len(rows):,} times{subject.in_split(rows[0])}",
                           drop=names[1:] if same_label else ())

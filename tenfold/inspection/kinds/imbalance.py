@@ -24,5 +24,5 @@ def imbalance(subject: Subject) -> Iterator[Finding]:
     most, fewest = int(counts.argmax()), int(counts.argmin())
     if counts[most] >= TIMES * max(1, counts[fewest]):
         yield Finding("imbalance", (), 1 - float(counts[fewest] / counts[most]),
-                      f"{classes[most]} has {counted(counts[most], 'training image')}, {classes[fewest]} "
+                      f"{classes[most]} has {counted(counts[most], subject.image)}, {classes[fewest]} "
                       f"{counts[fewest]:,}")

@@ -14,7 +14,7 @@ from tenfold.registry import FINDINGS
 @kind("classifier", order=7, advice="Look at the image: relabel it, or keep the label if it is right and the image "
                                     "only unusual.")
 def label_error(subject: Subject) -> Iterator[Finding]:
-    """Labels that are probably wrong: classifiers that did not see the image are sure of another class."""
+    """Labels that may be wrong: classifiers that did not see the image find another class more probable."""
     p, classes = subject.probabilities, subject.dataset.classes
     for row, score in suspected(subject.labels, p):
         given, likely = int(subject.labels[row]), int(p[row].argmax())

@@ -23,4 +23,4 @@ def tiny_class(subject: Subject) -> Iterator[Finding]:
         rows = np.flatnonzero(train & (subject.labels == label))
         if len(rows) < FEW:
             yield Finding("tiny_class", subject.named(rows), 1 - len(rows) / FEW,
-                          f"{name}: {counted(len(rows), 'training image')}")
+                          f"{name}: {counted(len(rows), subject.image)}")

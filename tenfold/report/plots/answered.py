@@ -16,7 +16,8 @@ from tenfold.report.plots.style import BLUE, GREY, VERMILLION
 
 @plot("answered", "Accuracy of the answers",
       "If the model answers only the images of which it is surest, its answers are more accurate. The band is the 95 % "
-      "Wilson interval of each accuracy; the cross is what the fitted rule accepts, on the test split.",
+      "Wilson interval of each accuracy. The orange square is what the fitted rule accepts, on the test split; there "
+      "is none if the rule accepts nothing.",
       section=DECISIONS)
 def answered(material: Material) -> Figure | None:
     """The accuracy–coverage curve of the test split; None without decision rules or without a test split."""
