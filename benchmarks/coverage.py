@@ -63,9 +63,8 @@ def coverage(sets: int, images: int, resamples: int, first: int = 0,
             known = metric(name)
             found = known(pair[0].labels, pair[0].probabilities)
             fraction = known.as_fraction(found, pair[:1])
-            interval = fraction.interval(spreads[0][m]) if fraction else statistics.percentile_interval(spreads[0][m])
-            if known.proportion:
-                interval = statistics.wilson(round(images * found), images)
+            interval = statistics.wilson(round(images * found), images) if known.proportion else \
+                known.interval(found, spreads[0][m], pair[0])
             value[m] += _holds(interval, truth[0, m])
             between, _ = statistics.verdict(spreads[1][m] - spreads[0][m], fraction.hidden if fraction else 0)
             difference[m] += _holds(between, truth[1, m] - truth[0, m])

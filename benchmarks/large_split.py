@@ -1,9 +1,9 @@
 """Training on a split that is larger than the memory: images/s on a mapped file against an array in memory.
 
-    python -m benchmarks.large_split [--gib 6] [--limit 2] [--rounds 3] [--json FILE]
+    python -m benchmarks.large_split [--gib 10] [--limit 1] [--rounds 3] [--json FILE]
 
-Writes a file of random 32×32 colour images (6 GiB, in a temporary folder: pages of files may lie in memory, but the
-process may hold no more than 2 GiB besides) and a small one, and trains the fastest shipped recipe on both by
+Writes a file of random 32×32 colour images (10 GiB, in a temporary folder: pages of files may lie in memory, but the
+process may hold no more than 1 GiB besides) and a small one, and trains the fastest shipped recipe on both by
 `tenfold.train`, in turn, in processes of their own: an epoch on the large one, mapped, as many as take a comparable
 time on the small one, read into memory. Both hash their splits, train, evaluate and report; images/s are of training.
 """
@@ -64,8 +64,8 @@ def measure(folder: Path, large: int, recipe: str, limit: float, count: int) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gib", type=float, default=6.0, help="size of the large split (default: 6)")
-    parser.add_argument("--limit", type=float, default=2.0, help="GiB of memory besides pages of files (default: 2)")
+    parser.add_argument("--gib", type=float, default=10.0, help="size of the large split (default: 10)")
+    parser.add_argument("--limit", type=float, default=1.0, help="GiB of memory besides pages of files (default: 1)")
     parser.add_argument("--recipe", default="mlp", help="default: mlp, the fastest: the less a step takes, the more "
                         "reading would show")
     parser.add_argument("--rounds", type=record.positive, default=3)

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,6 +34,9 @@ from tenfold.report import explanations
 from tenfold.report.explanations import Shown, explained_picture, gallery_picture
 from tenfold.report.material import Predicted
 from tenfold.run import Run
+
+if TYPE_CHECKING:
+    from tenfold.runtimes import Predictor
 
 ERRORS, IMAGES = "explanations/errors", "explanations/images"
 GALLERY = 5  # images of each kind in the gallery of a class
@@ -107,19 +110,31 @@ def _explain_images(run: Run, images: Any) -> Explanation:
         raise ImageError("; ".join(unread))
     pixels = np.stack(list(pictures.values()))
     rules = Rules.of_run(run.path, facts)
-    p = predictor.predict(pixels) if rules is None else rules.probabilities(predictor.logits(pixels))
+    p, decisions = _answers(predictor, rules, pixels)
     order = np.argsort(-p, axis=1, kind="stable")[:, :2]
     heats = grad_cam_of(model, pixels, list(order.T))
     explained = [
         Explained(Guess(number, None, int(best), float(p[i, best])), pixels[i],
                   ((int(best), heats[0][i]), (int(second), heats[1][i])))
         for i, (number, (best, second)) in enumerate(zip(pictures, order.tolist(), strict=True))]
-    shown = []
+    shown: list[Shown] = []
     for each in explained:
         title, path = _named(given[each.guess.index], each.guess.index + 1)
         file = f"image-{each.guess.index + 1:03d}.png"
-        shown.append(explained_picture(each, classes, "Images", file, title, path=path))
+        decision = decisions.get(len(shown))
+        picture = explained_picture(each, classes, "Images", file, title, path=path, decision=decision)
+        shown.append(replace(picture, words=f"{picture.words}{f', {decision}' if decision else ''}"))
     return _write(run, IMAGES, "Images explained", shown, classes, unread=unread)
+
+
+def _answers(predictor: Predictor, rules: Rules | None, pixels: np.ndarray) -> tuple[np.ndarray, dict[int, str]]:
+    """(probabilities float [n, k], the decision about each image by its number, if the model has rules)."""
+    if rules is None:
+        return predictor.predict(pixels), {}
+    logits, features = predictor.logits_and_features(pixels)
+    p = rules.probabilities(logits)
+    decided = rules.decide(p, logits, features, rules.statistics(pixels))
+    return p, {i: decision.value for i, decision in enumerate(decided)}
 
 
 def _named(image: Any, number: int) -> tuple[str, str]:
@@ -218,4 +233,7 @@ def _with_neighbours(model: Any, explained: Sequence[Explained], dataset: Datase
     watcher.notice(f"looking for the nearest of {counted(len(train), 'training image')}")
     found = nearest(model, np.stack([each.image for each in explained]), train.images, train.labels, count,
                     progress=lambda done: watcher.advance("explain", done, len(train), "images"))
+    names = file_names(dataset.splits()["train"])
+    if names:
+        found = [tuple(replace(each, name=names[each.index]) for each in near) for near in found]
     return [replace(each, neighbours=near) for each, near in zip(explained, found, strict=True)]

@@ -57,7 +57,7 @@ def test_everything_is_written_as_a_page_and_for_programs(run: Run, dataset: Dat
     result = tenfold.drift(run, dataset.test.images[:60])
     assert json.loads((run.path / "drift/index.json").read_text(encoding="utf-8")) == result.found
     page = result.index.read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ")
-    for part in ("Verdict", "Shares of the classes", "What looks new", *run.classes()):
+    for part in ("Verdict", "Class proportions", "Least familiar images", *run.classes()):
         assert part in page
     assert len(result.found["new"]["images"]) == 24
     distances = [each["distance"] for each in result.found["new"]["images"]]

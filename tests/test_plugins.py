@@ -117,7 +117,7 @@ def test_a_run_on_an_own_data_set_says_what_it_needs(run: Run, plugin: Path, tmp
     copy = Path(shutil.copytree(run.path, tmp_path / "copy"))
     recipe = (copy / "recipe.toml").read_text(encoding="utf-8")
     (copy / "recipe.toml").write_text(recipe.replace('source = "digits"', 'source = "few-digits"'), encoding="utf-8")
-    with pytest.raises(RunError, match=r"^[^\n]*unknown data set[^\n]*tenfold --plugin FILE\.py, or import it first$"):
+    with pytest.raises(RunError, match=r"^[^\n]*or data set[^\n]*tenfold --plugin FILE\.py, or import it first$"):
         tenfold.evaluate(copy)
     load_file(plugin)
     assert "test" in tenfold.evaluate(copy, splits="test")

@@ -70,7 +70,7 @@ def canonical(uri: str, online: bool = True) -> str:
         if any(separator in uri for separator in "/\\") or Path(uri).suffix:
             raise UsageError(f"data set {printable(uri)}: no such file or folder; expected a path, or one of: "
                              f"{', '.join(_offered())}")
-        raise UnknownNameError("data set", name, _offered())
+        raise UnknownNameError("file, folder or data set", name, _offered())
     return found
 
 

@@ -15,7 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from tenfold.evaluation.statistics import Fraction, in_equal_classes, unseen_variance
+from tenfold.evaluation.statistics import (
+    Fraction,
+    deflated,
+    in_equal_classes,
+    percentile_interval,
+    stretched,
+    unseen_variance,
+)
 from tenfold.evaluation.weighted import Predictions, Weighted, quotient
 from tenfold.registry import METRICS
 
@@ -64,6 +71,14 @@ class Metric:
         unseen = unseen_variance(counts, wrong) if self.by_class and not self.ranked else 0.0
         errors = float(wrong.sum())
         return Fraction(value, images, min(errors, count - errors), unseen, self.least, self.most)
+
+    def interval(self, value: float, spread: np.ndarray, predictions: Predictions) -> tuple[float, float] | None:
+        """The 95 % interval of the value, from its values on resamples, float64 [r]; None if too few are defined."""
+        if fraction := self.as_fraction(value, [predictions]):
+            spread = fraction.scored(spread)
+        else:
+            spread = stretched(deflated(spread, value) if self.inflated else spread, value, len(predictions.labels))
+        return self.within(percentile_interval(spread))
 
     def within(self, interval: tuple[float, float] | None) -> tuple[float, float] | None:
         """The interval, cut to the bounds of the metric."""

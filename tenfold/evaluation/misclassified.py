@@ -31,11 +31,12 @@ class Guess:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A similar training image: its index in the training split, its label and its cosine similarity."""
+    """A similar training image: index in the training split, label, cosine similarity, and its name if it has one."""
 
     index: int
     label: int
     similarity: float
+    name: str = ""
 
 
 @dataclass(frozen=True)

@@ -106,11 +106,10 @@ def _entry_of(known: Metric, value: float, spread: np.ndarray | None, prediction
     if spread is None:
         count = len(predictions.labels)
         return entry(value, statistics.wilson(round(value * count), count), "")
-    if fraction := known.as_fraction(value, [predictions]):
-        spread = fraction.scored(spread)
-    elif known.inflated:
-        spread = statistics.deflated(spread, value)
-    return entry(value, statistics.percentile_interval(spread), "")
+    found = entry(value, known.interval(value, spread, predictions), "")
+    if found["low"] is None:
+        found["reason"] = "an interval needs more images"
+    return found
 
 
 def _per_class(predictions: Predictions, values: Sequence[np.ndarray], resampled: Sequence[np.ndarray | None],

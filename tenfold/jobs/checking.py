@@ -30,6 +30,7 @@ SIDE = 160  # own images are decoded to at most this height and width, as for `t
 OWN = (*PATHS, "hf", "given")  # kinds of sources whose images nobody has checked
 SAME = ("leak", "near_leak", "duplicate", "near_duplicate")  # kinds whose images show the same
 FILE = "inspection.json"  # in a run
+MOST = 200_000  # images that are inspected before a training
 
 
 def check(data: str | Path, recipe: Recipe | None = None, *, run: Run | str | Path | None = None,
@@ -87,11 +88,17 @@ def _check_with(run: Run, data: str | Path, needs: Sequence[Needs], watcher: Wat
 
 
 def before_training(chosen: Chosen, watcher: Watcher) -> dict[str, Any] | None:
-    """Inspect own images in seconds before a training, and report the result in a line; None for public data sets.
+    """Inspect own images in seconds before a training, and report the result in a line.
 
-    Expensive kinds are included if `check` looked for them before. Returns the content of the run's `inspection.json`.
+    Expensive kinds are included if `check` looked for them before. Returns the content of the run's `inspection.json`;
+    None for public data sets, and for so many images that it would take minutes, and memory for each of them.
     """
     if chosen.recipe.data.source.partition(":")[0] not in OWN:
+        return None
+    count = sum(map(len, chosen.opened.splits().values()))
+    if count > MOST:
+        watcher.notice(f"inspection: left out, because there are {count:,} images, more than {MOST:,}; `tenfold data "
+                       "check` looks at them")
         return None
     found = inspect(_whole(chosen.opened, chosen.recipe.data), chosen.headers, needs=CHEAP, watcher=watcher)
     watcher.notice(f"inspection: {found.summary()}")

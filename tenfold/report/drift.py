@@ -63,4 +63,5 @@ def page(run: str, found: Mapping[str, Any], pictures: Sequence[np.ndarray]) -> 
     cautions = [f"Can't tell the accuracy: {reason}." for reason in found["accuracy"]["reasons"]]
     cautions += found["unread"][:MOST_UNREAD]
     return render("drift.html", title="Worth on other images", run=run, facts=verdict(found), cautions=cautions,
-                  scale=scale, intervals=placed, shares=shares, tiles=tiles, sheets=[sheet.style()])
+                  estimated=found["accuracy"]["tells"], scale=scale, intervals=placed, shares=shares, tiles=tiles,
+                  sheets=[sheet.style()])

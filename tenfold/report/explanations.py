@@ -37,8 +37,8 @@ def explained_picture(explained: Explained, classes: Sequence[str], heading: str
     guess = explained.guess
     said = f"{classes[guess.predicted]} ({100 * guess.probability:.1f} %)"
     words = f"{title}: {said}" if guess.true is None else f"{title}: {classes[guess.true]}, predicted as {said}"
-    neighbours = [{"index": n.index, "label": classes[n.label], "similarity": n.similarity}
-                  for n in explained.neighbours]
+    neighbours = [{"index": n.index, **({"name": n.name} if n.name else {}), "label": classes[n.label],
+                   "similarity": n.similarity} for n in explained.neighbours]
     entry = {"file": file, **more, **_plain(guess, classes),
              "grad_cam": [classes[label] for label, _ in explained.heats], "neighbours": neighbours}
     content = png(draw_explained(explained, classes, training, title))

@@ -237,10 +237,16 @@ def _scored_splits(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def undefined(metrics: Mapping[str, Any]) -> list[str]:
-    """A sentence for each undefined metric with a known reason."""
-    return [f"{metric(name).title} is not defined on the {split} split: {entry['reason']}."
-            for name in METRICS.names() for split in _scored_splits(metrics)
-            if (entry := metrics.get(split, {}).get(name)) and entry.get("value") is None and entry.get("reason")]
+    """A sentence for each undefined metric with a known reason; one for each split with metrics without an interval."""
+    found = [f"{metric(name).title} is not defined on the {split} split: {entry['reason']}."
+             for name in METRICS.names() for split in _scored_splits(metrics)
+             if (entry := metrics.get(split, {}).get(name)) and entry.get("value") is None and entry.get("reason")]
+    for split in _scored_splits(metrics):
+        vague = [metric(name).short for name in METRICS.names() if (entry := metrics[split].get(name))
+                 and entry.get("value") is not None and entry.get("low") is None]
+        if vague:
+            found.append(f"The {split} split has too few images for an interval of {', '.join(vague)}.")
+    return found
 
 
 # Columns of the table by class: key → (title, a metric with the same format).
@@ -278,6 +284,14 @@ def temperature(calibration: Mapping[str, Any]) -> str:
     searched = f"{LOWEST_TEMPERATURE:g} to {HIGHEST_TEMPERATURE:g}"
     bound = f" This is the limit of the search ({searched})." if at_bound else ""
     return f"Temperature {fitted:.3f}, fitted on validation: the model was {confidence}.{bound}"
+
+
+def lower_precision(environment: Mapping[str, Any]) -> str:
+    """Why the history and the metrics of the same epoch may differ; empty if they do not."""
+    precision = environment.get("precision", "float32")
+    return "" if precision == "float32" else (
+        f"The history is measured in {precision}, in which the network trains, the metrics in float32: the values of "
+        "one epoch may differ slightly.")
 
 
 def doubled(curve: Mapping[str, Any]) -> str:

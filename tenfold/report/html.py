@@ -113,6 +113,7 @@ def report(run: Run, material: Material, plots: Mapping[str, bytes], status: Map
         ranking_title=RANKING, robust_title=ROBUSTNESS, **_optional_results(material),
         tiled=_tiled(material, large), confused=confused, errors=errors, sheets=[cells.style(), large.style()],
         all_correct=_all_correct(material.metrics), columns=columns,
+        lower_precision=facts.lower_precision(environment),
         history=history, recipe_text=recipe.dumps(), environment=facts.sections(environment),
         repeat=facts.repeat(run, environment),
     )
@@ -162,8 +163,9 @@ def _tiled(material: Material, sheet: Sheet) -> list[tuple[str, str, list[tuple[
 def explanations(title: str, run: str, headings: Mapping[str, Sequence[Any]], classes: Sequence[str],
                  pairs: Sequence[ConfusedPair], notes: Sequence[str]) -> str:
     """The index page of a directory of explanations; each picture has a `file` in the directory and `words`."""
+    similar = any(each.entry.get("neighbours") for shown in headings.values() for each in shown)
     return render("explanations.html", title=title, run=run, headings=headings, classes=classes, pairs=pairs,
-                   notes=notes)
+                   notes=notes, similar=similar)
 
 
 class Pair(Protocol):

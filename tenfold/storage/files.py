@@ -40,6 +40,7 @@ def write_whole(path: Path, content: bytes | str | Callable[[Path], object], adv
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             if callable(content):
+                temporary.touch()  # a place where no file can be made is told before anything is computed
                 content(temporary)
             else:
                 temporary.write_bytes(content.encode(errors="replace") if isinstance(content, str) else content)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 from pathlib import Path
 
 from tenfold.errors import UsageError
+
+ADDRESS = re.compile(r"(https?|ftp|file|s3|gs):/")  # a path has one slash of two left
 
 
 def expanded(path: str | Path) -> Path:
@@ -35,6 +38,9 @@ def absent(path: str | Path, what: str = "file or directory") -> str | None:
 def check_present(path: str | Path) -> None:
     """Raise UsageError if there is nothing at the path of an image or a folder of images."""
     reason = absent(path, "file or folder")
+    if reason and (kind := ADDRESS.match(str(path))):
+        raise UsageError(f"{printable(path)}: received an address ({kind[1]}), which is not read; expected image files "
+                         "or folders of images: download it first")
     if reason:
         raise UsageError(f"{printable(path)}: {reason}; expected image files or folders of images")
 

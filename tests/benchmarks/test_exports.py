@@ -10,13 +10,13 @@ def test_the_table_has_a_row_for_each_export() -> None:
     speeds = [{"batch": 1, "p50": 0.512}, {"batch": 64, "images_per_second": 4321.0}]
     results = {
         "families": {"mlp": {
-            "exports": {"onnx": made, "torch": {**made, "low": None}, "openvino": {"error": "no such"}},
+            "exports": {"onnx": made, "torch": {**made, "accuracy": 0.0, "low": None}, "openvino": {"error": "no such"}},
             "runtimes": {"onnx": {"speeds": speeds}},
         }},
     }
     lines = exports.table(results).splitlines()
     assert lines[2] == "| mlp | onnx | 3e-07 | 100.0 % | -0.5 [-1.2, +0.1] | 2.5 | 4,321 | 0.51 |"
-    assert lines[3] == "| mlp | torch | 3e-07 | 100.0 % | -0.5 | 2.5 | – | – |"
+    assert lines[3] == "| mlp | torch | 3e-07 | 100.0 % | +0.0 [-3.7, +3.7] | 2.5 | – | – |"
     assert lines[4] == "| mlp | openvino | no such | | | | | |"
 
 

@@ -86,11 +86,11 @@ def test_a_smoke_run_meets_no_target(tmp_path: Path) -> None:
 
 def test_a_large_split_meets_its_target_only_at_the_required_size(tmp_path: Path) -> None:
     figure, mapped = "images/s on a mapped split", {"anonymous_mib": 1024.0}
-    write(tmp_path, "large-split", gib=6.0, limit_gib=2.0, ratio=span(0.95), mapped=mapped)
+    write(tmp_path, "large-split", gib=10.0, limit_gib=1.0, ratio=span(0.95), mapped=mapped)
     assert row(page(tmp_path), figure)[2:] == ["0.95 (0.94 to 0.96, n = 3); 1.00 GiB held at most", "yes"]
-    write(tmp_path, "large-split", gib=6.0, limit_gib=2.0, ratio=span(0.89), mapped=mapped)
+    write(tmp_path, "large-split", gib=10.0, limit_gib=1.0, ratio=span(0.89), mapped=mapped)
     assert row(page(tmp_path), figure)[3] == "no"
-    write(tmp_path, "large-split", gib=0.5, limit_gib=2.0, ratio=span(0.95), mapped=mapped)
+    write(tmp_path, "large-split", gib=9.0, limit_gib=1.0, ratio=span(0.95), mapped=mapped)
     assert row(page(tmp_path), figure)[2] == "not measured"
 
 

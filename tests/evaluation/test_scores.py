@@ -36,6 +36,16 @@ def test_every_value_lies_in_its_interval_overall_and_by_class():
     assert json.loads(json.dumps(result, allow_nan=False)) == score(labels, p, "abcdefg")
 
 
+def test_the_loss_of_two_images_is_uncertain_and_a_missing_interval_has_its_reason():
+    labels, p = np.array([0, 1]), np.array([[0.6, 0.4], [0.5, 0.5]])
+    found = score(labels, p, "ab")
+    loss, area = found["loss"], found["roc_auc"]
+    assert loss["low"] == 0  # a loss is not negative
+    assert loss["high"] - loss["value"] > 8 * abs(np.log(0.6) - np.log(0.5)) / 2
+    assert (area["low"], area["high"]) == (None, None)
+    assert area["reason"] == "an interval needs more images"
+
+
 def test_the_interval_of_a_small_calibration_error_contains_it():
     rng = np.random.default_rng(0)
     p = rng.dirichlet(np.ones(3), 500)

@@ -83,6 +83,17 @@ def test_the_bootstrap_interval_of_a_mean_is_scipys(rng):
     assert ours == pytest.approx((theirs.confidence_interval.low, theirs.confidence_interval.high), abs=0.01)
 
 
+def test_stretched_percentiles_of_a_mean_are_about_as_wide_as_students_interval(rng):
+    for images in (5, 10, 100):
+        sample = rng.normal(size=images)
+        mean = float(sample.mean())
+        means = sample[rng.integers(0, images, (20_000, images))].mean(axis=1)
+        low, high = statistics.percentile_interval(statistics.stretched(means, mean, images))
+        student = stats.t.interval(0.95, images - 1, mean, sample.std(ddof=1) / math.sqrt(images))
+        assert high - low == pytest.approx(student[1] - student[0], rel=0.3 if images < 10 else 0.1)
+        assert statistics.stretched(means, mean, 1) is means
+
+
 def test_a_single_image_has_no_resamples():
     predictions = Predictions(np.array([1]), np.array([[.1, .2, .7]]))
     values, areas = statistics.bootstrap(predictions, [metric("loss").function, lambda x: x.areas], 200)

@@ -17,6 +17,7 @@ from tenfold.data import open_dataset
 from tenfold.errors import UsageError
 from tenfold.explanation import explain
 from tenfold.inspection import CHEAP
+from tenfold.jobs import checking
 from tenfold.run import Run
 
 OVERRIDES = {"train.epochs": 2, "train.precision": "float32", "train.early_stopping": "none", "data.group": "none"}
@@ -89,6 +90,18 @@ def test_findings_name_the_splits_of_the_run_and_contradicted_test_images(tmp_pa
 def test_public_data_are_trained_on_without_inspection(tmp_path: Path) -> None:
     run = jobs.train("cnn2", "digits", overrides={**OVERRIDES, "data.train_size": 100}, runs=tmp_path)
     assert not run.has("inspection.json")
+
+
+def test_very_many_images_are_not_inspected_before_a_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checking, "MOST", 100)
+    listening = Listen()
+    images, labels = digits(101, 4)
+    run = jobs.train("mlp", (np.asarray(images), labels), overrides=OVERRIDES, runs=tmp_path, watcher=listening)
+    assert not run.has("inspection.json")
+    assert [said for said in listening.said if said.startswith("inspection: ")] == [
+        "inspection: left out, because there are 101 images, more than 100; `tenfold data check` looks at them"]
 
 
 def test_the_command_prints_json_and_strict_fails(place: Path) -> None:

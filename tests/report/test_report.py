@@ -296,9 +296,10 @@ def test_values_of_classes_show_intervals_if_the_run_has_them():
 
 def test_undefined_metrics_are_listed_with_their_reason():
     metrics = {"test": {"roc_auc": {"value": None, "low": None, "high": None, "reason": "it needs two classes"},
-                        "loss": {"value": 0.5}}}
+                        "loss": {"value": 0.5}, "accuracy": {"value": 0.5, "low": 0.1, "high": 0.9}}}
     assert facts.undefined(metrics) == [
-        "ROC-AUC (macro, one-vs-rest) is not defined on the test split: it needs two classes."]
+        "ROC-AUC (macro, one-vs-rest) is not defined on the test split: it needs two classes.",
+        "The test split has too few images for an interval of loss."]
 
 
 def test_commands_in_sentences_are_code_and_nothing_else_is_markup():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import matplotlib
@@ -55,8 +56,9 @@ def draw_explained(explained: Explained, classes: Sequence[str], training: Sampl
     cells += [Cell(overlay(explained.image, heat), ("Grad-CAM of", shorten(classes[label], NAME + 3)))
               for label, heat in explained.heats]
     if training is not None:
-        cells += [Cell(training[0][n.index], (f"train {n.index:,}", shorten(classes[n.label], NAME + 3),
-                                              f"similarity {n.similarity:.3f}")) for n in explained.neighbours]
+        cells += [Cell(training[0][n.index], (
+            shorten(PurePath(n.name).name, NAME + 3) if n.name else f"train {n.index:,}",
+            shorten(classes[n.label], NAME + 3), f"similarity {n.similarity:.3f}")) for n in explained.neighbours]
     with styled():
         return draw_cells(cells, len(cells), shorten(title, TITLE))
 
