@@ -125,7 +125,8 @@ def _large_split(results: Results) -> tuple[str, bool]:
     if result["gib"] < 10 * result["limit_gib"]:
         raise KeyError("the sizes of the target")
     of, peak = result["ratio"], result["mapped"]["anonymous_mib"] / 1024
-    return f"{span(of)}; {peak:.2f} GiB held at most", of["median"] >= 0.9 and of["n"] >= ROUNDS and peak <= result["limit_gib"]
+    met = of["median"] >= 0.9 and of["n"] >= ROUNDS and peak <= result["limit_gib"]
+    return f"{span(of)}; {peak:.2f} GiB held at most", met
 
 
 def _small_images(results: Results) -> tuple[str, bool]:

@@ -104,8 +104,11 @@ def test_a_table_of_pixels_without_labels_is_classified(run: Run, place: Path, t
     found, expected = predict(run, [tmp_path / "test.csv"], batch_size=8), predict(run, files)
     assert [str(each.path) for each in found[:2]] == [f"{tmp_path}/test.csv row 1", f"{tmp_path}/test.csv row 2"]
     assert [each.probabilities for each in found] == [each.probabilities for each in expected]
+    (tmp_path / "paths.csv").write_text("file,label\n0.png,cat\n1,\n")
+    assert [each.probabilities for each in predict(run, [tmp_path / "paths.csv"])] == [
+        each.probabilities for each in expected[:2]]
     (tmp_path / "paths.csv").write_text("file,label\na.png,cat\n")
-    with pytest.raises(DataError, match=r"^[^\n]*received the columns file, label; expected pixels in columns[^\n]*$"):
+    with pytest.raises(DataError, match=r"^[^\n]*none of the columns file, label holds paths of images [^\n]*$"):
         predict(run, [tmp_path / "paths.csv"])
 
 

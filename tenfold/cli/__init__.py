@@ -17,6 +17,7 @@ from typer.exceptions import TyperException
 from tenfold.cli import (  # noqa: F401  (importing them registers their commands)
     afterwards,
     exports,
+    images,
     runs,
     showing,
     studies,

@@ -8,13 +8,13 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tenfold.errors import TenfoldError, first_line
+from tenfold.errors import TenfoldError, UsageError, first_line
 from tenfold.interrupt import Terminated, terminable
 from tenfold.plugins import load_file
 
@@ -145,3 +145,16 @@ def options(
 
         print(f"tenfold {tenfold.__version__}")
         raise typer.Exit
+
+
+def one_format(csv: bool, as_json: bool) -> None:
+    """Raise UsageError for both of two formats."""
+    if csv and as_json:
+        raise UsageError("received --csv and --json; expected at most one of them: leave one out")
+
+
+def refuse_both(option: str, others: Mapping[str, bool]) -> None:
+    """Raise UsageError for the first other option that was given as well."""
+    for other, given in others.items():
+        if given:
+            raise UsageError(f"received {option} and {other}; expected at most one of them: leave one out")

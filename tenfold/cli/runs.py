@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tenfold.cli.command import AsJson, Data, Name, On, RunPath, Runs, Set, Workers, app, command, print_json, watching
-from tenfold.counted import counted
+from tenfold.cli.command import (
+    AsJson,
+    Data,
+    Name,
+    On,
+    RunPath,
+    Runs,
+    Set,
+    Workers,
+    app,
+    command,
+    one_format,
+    print_json,
+    refuse_both,
+    watching,
+)
 from tenfold.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,6 +52,8 @@ def train(
     workers: Workers = None,
     ranks: Annotated[int, typer.Option(min=1, max=1024, metavar="N", help="Number of processes for data-parallel "
                                        "training: each computes a part of every batch.")] = 1,
+    min_ranks: Annotated[int, typer.Option("--min-ranks", min=1, max=1024, metavar="N", help="Fewest processes with "
+                                           "which --ranks goes on if a cluster loses nodes.")] = 1,
     on: On = None,
     as_json: AsJson = False,
 ) -> None:
@@ -59,12 +73,12 @@ def train(
         given["train.distillation.teacher"] = str(Run.open(teacher).path.absolute())
     chosen = text.load(recipe, set_ or (), given)
     if folds is not None:
-        _refuse_both("--folds", {"--seeds": seeds > 1, "--h5": h5, "--ranks": ranks > 1})
+        refuse_both("--folds", {"--seeds": seeds > 1, "--h5": h5, "--ranks": ranks > 1})
         _cross_validate(chosen, folds, as_json, runs=runs, name=name, csv=csv, resume=resume, workers=workers, on=on)
         return
     if ranks > 1:
-        _refuse_both("--ranks", {"--workers": workers is not None})
-    together: dict[str, Any] = {"ranks": ranks, "on": on} if ranks > 1 else {}
+        refuse_both("--ranks", {"--workers": workers is not None})
+    together: dict[str, Any] = {"ranks": ranks, "min_ranks": min_ranks, "on": on} if ranks > 1 or min_ranks > 1 else {}
     calls = [partial(jobs.train, each, runs=runs, name=name, csv=csv, h5=h5, resume=resume, **together)
              for each in jobs.seeds(chosen, seeds)]
     workers, on = (1, None) if ranks > 1 else (executors.chosen_workers(workers, on), on)
@@ -251,7 +265,7 @@ def compare(
     """Rank models and test their differences. Models evaluated on different test images get separate tables."""
     from tenfold import comparison, terminal
 
-    _one_format(csv, as_json)
+    one_format(csv, as_json)
     runs, left_out = comparison.found_at(run)
     groups = comparison.compare_groups(runs, by, left_out)
     if html:
@@ -267,94 +281,6 @@ def compare(
         terminal.print_groups(groups)
 
 
-@command(app, short="Classify images and say which answers to accept.")
-def predict(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, or a model exported as onnx or "
-                                        "openvino.")],
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Image files, folders of images and tables "
-                                                                      "of paths, pixels or encoded images.")],
-    runtime: Annotated[str, typer.Option("--runtime", help="auto, fast, keras, onnx or openvino. auto: the run's ONNX "
-                                         "model, which starts fastest, else fast.")] = "auto",
-    level: Annotated[float | None, typer.Option("--level", help="Level of the prediction sets, one that `tenfold "
-                                                "calibrate` has fitted; default: 0.9.")] = None,
-    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the predictions as parquet files, "
-                                             "block by block, so the images need not fit into memory; repeat the "
-                                             "command to continue. Parquet files of images can be read too.")] = None,
-    workers: Annotated[int | None, typer.Option("--workers", min=1, max=1024, metavar="N", help="With --out: predict "
-                                                "in this many processes.")] = None,
-    on: On = None,
-    as_json: AsJson = False,
-) -> None:
-    """Classify images of any size with a run's model, and say which answers to accept."""
-    _one_format(csv, as_json)
-    if out is not None:
-        _refuse_both("--out", {"--level": level is not None, "--csv": csv})
-        _predict_all(run, paths, out, as_json, runtime=runtime, workers=workers, on=on)
-        return
-    if workers or on:
-        raise UsageError(f"received {'--on' if on else '--workers'} without --out; expected a directory for the "
-                         "predictions: add --out DIR")
-    from tenfold.run import model_at
-    from tenfold.storage.paths import check_present
-
-    model = model_at(run)
-    for path in paths:
-        check_present(path)  # wrong paths are told before NumPy and the image reader are imported
-    from tenfold.prediction import cautions
-    from tenfold.prediction import predict as classify
-
-    predictions = classify(model, paths, runtime=runtime, level=level)
-    from tenfold import terminal
-
-    for caution in cautions(model, predictions):
-        print(f"tenfold: warning: {caution}", file=sys.stderr)
-    if as_json:
-        print_json([p.to_dict() for p in predictions])
-    elif csv:
-        terminal.print_csv([p.to_dict() for p in predictions])
-    else:
-        terminal.print_predictions(predictions)
-    unread = [p for p in predictions if p.error]
-    for p in unread:
-        print(f"tenfold: {p.error}", file=sys.stderr)
-    if unread:
-        raise typer.Exit(1)
-
-
-@command(app, short="Explain errors or images with Grad-CAM.")
-def explain(
-    run: RunPath,
-    images: Annotated[list[Path] | None, typer.Argument(metavar="[IMAGE…]", help="Image files and folders of images; "
-                                                        "without any: the run's errors.")] = None,
-    most: Annotated[int, typer.Option(min=1, max=99, help="Number of most and of least confident errors.")] = 12,
-    neighbours: Annotated[int, typer.Option(min=0, max=20, help="Nearest training images per error.")] = 5,
-    as_json: AsJson = False,
-) -> None:
-    """Explain images with Grad-CAM or, without any, the run's errors. Errors need the data set of the run's recipe."""
-    from tenfold.run import Run
-    from tenfold.terminal import print_explanation
-
-    opened = Run.open(run)
-    from tenfold.explanation import explain as explain_run  # imports Keras and PyTorch
-
-    with watching() as watcher:
-        result = explain_run(opened, images or (), most=most, neighbours=neighbours, watcher=watcher)
-    if as_json:
-        print_json({"path": str(result.path), "pictures": result.entries, "unread": result.unread})
-    else:
-        print_explanation(result)
-    for reason in result.unread:
-        print(f"tenfold: {reason}", file=sys.stderr)
-    if result.unread:
-        raise typer.Exit(1)
-
-
-def _one_format(csv: bool, as_json: bool) -> None:
-    if csv and as_json:
-        raise UsageError("received --csv and --json; expected at most one of them: leave one out")
-
-
 def _cross_validate(recipe: Recipe, folds: int, as_json: bool, **options: Any) -> None:
     from tenfold import terminal
     from tenfold.crossvalidation import cross_validate
@@ -368,32 +294,12 @@ def _cross_validate(recipe: Recipe, folds: int, as_json: bool, **options: Any) -
         print(f"page    {found.page}")
 
 
-def _predict_all(model: Path, paths: list[Path], out: Path, as_json: bool, **options: Any) -> None:
-    from tenfold.bulk import predict_all
-
-    with watching() as watcher:
-        found = predict_all(model, paths, out, watcher=watcher, **options)
-    if as_json:
-        print_json({"path": str(found.path), "images": found.images, "unread": found.unread})
-    else:
-        print(f"{counted(found.images, 'image')}, {found.unread:,} of them unreadable\npredictions  {found.path}")
-    if found.unread:
-        raise typer.Exit(1)
-
-
 def _print_over_seeds(runs: list[Run]) -> None:
     from tenfold import comparison, terminal
 
     row = comparison.over_seeds(runs)
     if row is not None:
         terminal.print_over_seeds(row)
-
-
-def _refuse_both(option: str, others: Mapping[str, bool]) -> None:
-    """Raise UsageError for the first other option that was given as well."""
-    for other, given in others.items():
-        if given:
-            raise UsageError(f"received {option} and {other}; expected at most one of them: leave one out")
 
 
 def _show(run: Run, as_json: bool) -> None:

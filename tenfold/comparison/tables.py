@@ -129,9 +129,9 @@ def facts(board: Leaderboard) -> list[tuple[str, str]]:
 
 def cautions(board: Leaderboard) -> list[str]:
     """Warnings about the test split of all models: partial or held out."""
-    from tenfold.report import facts as report_facts
+    from tenfold.report.cautions import cautions as of_run
 
-    return report_facts.cautions({"status": "finished"}, {"test": board.rows[0].test}, {}) if board.rows else []
+    return of_run({"status": "finished"}, {"test": board.rows[0].test}, {}) if board.rows else []
 
 
 def accuracies(board: Leaderboard) -> list[tuple[str, float, float, float, str]]:

@@ -73,18 +73,19 @@ def run_all(calls: Sequence[Call], workers: int, watcher: Watcher,
 
 
 def run_together(most: int, make: Callable[[int], Sequence[Call]], watcher: Watcher,
-                 on: str | None = None) -> Iterator[tuple[int, Any]]:
+                 on: str | None = None, least: int = 1) -> Iterator[tuple[int, Any]]:
     """Make the calls `make(count)`, which need each other, all at a time, each in a process of its own; see `run_all`.
 
-    The count is `most`; on a cluster, fewer if it has no room for them. None is made again if its process dies. The
-    others would wait for one that did not finish: those that do not end soon are ended, and yield nothing.
+    The count is `most`; on a cluster, fewer but at least `least` if it has no room for them. None is made again if its
+    process dies. The others would wait for one that did not finish: those that do not end soon are ended, and yield
+    nothing.
     """
     if on is None:
         yield from _in_processes(make(most), most, watcher, together=True)
         return
     from tenfold.jobs import gang
 
-    yield from gang.run_gang(on, most, make, watcher)
+    yield from gang.run_gang(on, most, make, watcher, least)
 
 
 def result(outcome: Any) -> Any:

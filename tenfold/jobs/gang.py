@@ -23,16 +23,17 @@ WAIT = 60.0  # seconds, after which cores that others use are left out, or the l
 LAST = 30.0  # seconds, after a call failed, for the others to end, or for the cluster to notice that a node died
 
 
-def run_gang(on: str, most: int, make: Callable[[int], Sequence[Call]], watcher: Watcher) -> Iterator[tuple[int, Any]]:
-    """Make the calls `make(count)`, each on a core of its own, with the largest count up to `most` that has room.
+def run_gang(on: str, most: int, make: Callable[[int], Sequence[Call]], watcher: Watcher,
+             least: int = 1) -> Iterator[tuple[int, Any]]:
+    """Make the calls `make(count)`, each on a core of its own, with the largest count that has room.
 
-    Yields (index, result or TenfoldError) of each; none is made again. Raises KeyboardInterrupt once all have stopped;
-    EngineError if the cluster has no core.
+    The count is from `least` to `most`. Yields (index, result or TenfoldError) of each; none is made again. Raises
+    KeyboardInterrupt once all have stopped; EngineError if the cluster has no cores for `least`.
     """
     from ray.util import remove_placement_group
 
     ray = connect(on)
-    group = _reserved(ray, on, most, watcher)
+    group = _reserved(ray, on, least, most, watcher)
     try:
         with Pool(ray) as pool:
             yield from _together(ray, pool, group, make(group.bundle_count), watcher)
@@ -40,8 +41,8 @@ def run_gang(on: str, most: int, make: Callable[[int], Sequence[Call]], watcher:
         remove_placement_group(group)
 
 
-def _reserved(ray: Any, on: str, most: int, watcher: Watcher) -> Any:
-    """A placement group of one core for each of up to `most` calls. Raises EngineError, KeyboardInterrupt."""
+def _reserved(ray: Any, on: str, least: int, most: int, watcher: Watcher) -> Any:
+    """A placement group of one core for each of `least` to `most` calls. Raises EngineError, KeyboardInterrupt."""
     from ray.util import placement_group, remove_placement_group
 
     group, told, began = None, 0, time.monotonic()
@@ -49,10 +50,12 @@ def _reserved(ray: Any, on: str, most: int, watcher: Watcher) -> Any:
         while True:
             stop_if_asked(watcher)
             waited = time.monotonic() - began
-            count = min(most, _room(ray, waited > WAIT))
+            room = _room(ray, waited > WAIT)
+            count = min(most, room) if room >= least else 0
             if not count and waited > WAIT:
-                raise EngineError(f"--on {on}: no living node has a processor core; expected at least one: add a node "
-                                  "with `ray start`, and repeat the command with --resume")
+                raise EngineError(f"--on {on}: the living nodes have {counted(room, 'processor core')} for it; "
+                                  f"expected at least {least}: add a node with `ray start`, and repeat the command "
+                                  "with --resume")
             if group is not None and group.bundle_count != count:
                 remove_placement_group(group)
                 group = None
@@ -62,9 +65,9 @@ def _reserved(ray: Any, on: str, most: int, watcher: Watcher) -> Any:
                 time.sleep(PAUSE)
             elif group.wait(PAUSE):
                 return group
-            if waited > SOON and told != count:
-                told = count
-                watcher.notice(f"waiting for {counted(count, 'free core')} of the cluster")
+            if waited > SOON and told != max(count, least):
+                told = max(count, least)
+                watcher.notice(f"waiting for {counted(told, 'free core')} of the cluster")
     except BaseException:
         if group is not None:
             remove_placement_group(group)

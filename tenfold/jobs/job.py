@@ -27,8 +27,9 @@ class Job:
     predictions as CSV; h5: also write the model as HDF5; learning_curve: also measure what more images would bring;
     tested: False ends the run after validation, without its test score and report, because the run only serves to
     choose a recipe; keep: the images that the run has to keep; ranks: the number of processes that fit the model
-    together, each on a share of every batch; on: the Ray cluster where they do so (see `executors`), None: here; apart:
-    a second process that makes the report, None: this one makes it.
+    together, each on a share of every batch; min_ranks: the fewest, if a cluster has no room for all; on: the Ray
+    cluster where they do so (see `executors`), None: here; apart: a second process that makes the report, None: this
+    one makes it.
     """
 
     recipe: Recipe
@@ -42,6 +43,7 @@ class Job:
     tested: bool = True
     keep: Dataset | None = None
     ranks: int = 1
+    min_ranks: int = 1
     on: str | None = None
     apart: Apart | None = None
 

@@ -26,10 +26,12 @@ AGAIN = 3  # times that the training goes on after a process died before an epoc
 MEETING = ".meeting-"  # begins the name of the file where the processes meet; without it, they write no more
 
 
-def check(recipe: Recipe, ranks: int, callbacks: object, on: str | None) -> None:
+def check(recipe: Recipe, ranks: int, callbacks: object, on: str | None, min_ranks: int = 1) -> None:
     """Raise UsageError for a training that several processes, or a cluster, can't do."""
     if ranks < 1:
         raise UsageError(f"--ranks: received {ranks}; expected at least 1")
+    if not 1 <= min_ranks <= ranks:
+        raise UsageError(f"--min-ranks: received {min_ranks}; expected 1 to {ranks}, the number of --ranks")
     if ranks == 1 and on is None:
         return
     if recipe.train.fit != "gradient-descent" or recipe.model.name in ("pretrained", "keras"):
@@ -53,7 +55,8 @@ def fit(job: Job, run: Run) -> None:
         run.remove(f"{MEETING}*")  # of processes that were left behind by one that was killed
         meeting = run.path / f"{MEETING}{uuid.uuid4().hex[:12]}"
         try:
-            ended = dict(executors.run_together(job.ranks, partial(_calls, job, run, meeting), watcher, job.on))
+            ended = dict(executors.run_together(job.ranks, partial(_calls, job, run, meeting), watcher, job.on,
+                                                 job.min_ranks))
         finally:
             run.remove(f"{MEETING}*")
         errors = [outcome for _, outcome in sorted(ended.items()) if isinstance(outcome, Exception)]

@@ -32,8 +32,8 @@ from tenfold.run import Run, State, check_name, check_root
 def train(
     recipe: Any, data: Data | None = None, callbacks: Any = (), *, overrides: Mapping[str, Any] | None = None,
     runs: str | Path = "runs", name: str | None = None, csv: bool = False, h5: bool = False, resume: bool = False,
-    learning_curve: bool = False, teacher: Run | str | Path | None = None, ranks: int = 1, on: str | None = None,
-    watcher: Watcher | None = None,
+    learning_curve: bool = False, teacher: Run | str | Path | None = None, ranks: int = 1,
+    min_ranks: int = 1, on: str | None = None, watcher: Watcher | None = None,
 ) -> Run:
     """Train a recipe on a data set, evaluate the best model and write the report. Returns the complete run.
 
@@ -48,7 +48,8 @@ def train(
     a logistic regression). teacher: a finished run, or its path, whose probabilities are learnt beside the labels, as
     `train.distillation` of the recipe says. ranks: the number of processes that train together, each on a share of
     every batch; on: `ray` or the address of a Ray cluster where they do so, by default this machine. If one dies, the
-    training goes on from its last checkpoint.
+    training goes on from its last checkpoint, on a cluster in as many processes as there are cores for, but at least
+    `min_ranks`.
 
     Raises a TenfoldError before anything is written if the input is invalid or the disk space is too small;
     DivergedError if the loss became NaN or infinite (the run then has the status "diverged" and its last finite
@@ -64,12 +65,12 @@ def train(
     check_name(name or recipe.name)
     if learning_curve:
         check(recipe)
-    check_ranks(recipe, ranks, callbacks, on)
+    check_ranks(recipe, ranks, callbacks, on, min_ranks)
     with Interrupt() as interrupt, second_process() as apart:
         watcher = Interruptible(watcher, interrupt)
         chosen = choose(recipe, data, watcher)
         job = Job(chosen.recipe, chosen.dataset, callbacks, watcher, interrupt, csv, h5, learning_curve,
-                  keep=chosen.keep, ranks=ranks, on=on, apart=apart)
+                  keep=chosen.keep, ranks=ranks, min_ranks=min_ranks, on=on, apart=apart)
         name = name or f"{recipe.name}-{job.dataset.name}"
         found = _newest_run(runs, name, job.recipe) if resume else None
         if found is None:

@@ -18,6 +18,7 @@ from tenfold.counted import counted
 from tenfold.evaluation.confusion import confused_pairs, confusion_of
 from tenfold.evaluation.metrics import metric
 from tenfold.report import decisions, facts
+from tenfold.report.cautions import cautions
 from tenfold.report.material import Material
 from tenfold.run import Run
 
@@ -41,7 +42,7 @@ def card(run: Run, material: Material, status: Mapping[str, Any]) -> str:
     content = {
         "front": _yaml(_front(run, str(name), material.metrics)), "title": run.name,
         "recipe_name": recipe.name, "dataset": name, "headline": facts.headline(material.metrics),
-        "cautions": facts.cautions(status, dataset.get("splits", {}), material.metrics, material.inspection),
+        "cautions": cautions(status, dataset.get("splits", {}), material.metrics, material.inspection),
         "model": dict(settings)["model"], "parameters": "–" if parameters is None else f"{parameters:,}",
         "shape": dataset.get("shape", ["?"]), "classes": material.classes,
         "limitations": _limitations(material), "path": shlex.quote(str(run.path)), "settings": settings,

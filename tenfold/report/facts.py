@@ -6,7 +6,6 @@ import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 from tenfold.counted import are, counted
@@ -80,50 +79,6 @@ def cards(material: Material, environment: Mapping[str, Any]) -> list[tuple[str,
     ]
 
 
-def cautions(status: Mapping[str, Any], splits: Mapping[str, Mapping[str, Any]],
-             metrics: Mapping[str, Any], inspection: Mapping[str, Any] = MappingProxyType({})) -> list[str]:
-    """Warnings: an unfinished run, partial or held-out splits, images seen in training, undefined values."""
-    found = []
-    if status.get("status") != "finished":
-        reason = f": {status['reason']}" if status.get("reason") else ""
-        found.append(f"This run is not finished; its status is “{status.get('status', 'unknown')}”{reason}.")
-    for name, split in splits.items():
-        found += _split_cautions(name, split)
-        found += [f"{name.capitalize()} split: {note}" for note in (*seen_in_training(inspection, name),
-                                                                   *contradicted(inspection, name))]
-    for name in _scored_splits(metrics):
-        found += _overlaps(name, metrics[name])
-        notes = [*(majority(metrics[name]) if name == "test" else ()), *metrics[name].get("notes", [])]
-        found += [f"{name.capitalize()} split: {note}" for note in notes]
-    return found
-
-
-def _overlaps(name: str, scored: Mapping[str, Any]) -> list[str]:
-    data = scored.get("data", {})
-    return [f"{name.capitalize()} split: {count:,} of its {counted(data['count'], 'image')} {are(count)} also in "
-            f"the run's {split} split."
-            for split, count in data.get("overlap", {}).items()]
-
-
-FEW_IMAGES = 50  # a smaller test split gets a warning
-
-
-def _split_cautions(name: str, split: Mapping[str, Any]) -> list[str]:
-    if name == "calibration":
-        return []  # a part of validation, which says the same
-    source, count, expected = split.get("source", "unknown"), split.get("count", 0), split.get("expected")
-    if split.get("partial"):
-        of = f"{count:,} of {counted(expected, 'image')}" if expected else \
-            f"{counted(count, 'image')} from partial data"
-        warning = "" if name == "train" else " Do not compare its numbers with published ones."
-        return [f"The {name} split is partial: {of} ({source}).{warning}"]
-    if name == "test" and count < FEW_IMAGES:
-        return [f"The test split has only {counted(count, 'image')}: intervals are wide."]
-    if name == "test" and SplitRecord(split).held_out:
-        return [f"The test split was held out by the recipe; it is not an official test split: {source}."]
-    return []
-
-
 def settings(recipe: Recipe) -> list[tuple[str, str]]:
     """The main settings of the recipe: (name, value)."""
     model, train = recipe.model, recipe.train
@@ -171,38 +126,6 @@ def left_out(dataset: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]]]:
     return f"{counted(count, 'file')} of the data set {are(count)} not used.{shown}", rows[:MOST_LEFT_OUT]
 
 
-def seen_in_training(inspection: Mapping[str, Any], split: str) -> list[str]:
-    """A sentence if a split has images that are also in training."""
-    seen = inspection.get("seen_in_training", {}).get(split, 0)
-    if not seen:
-        return []
-    return [f"{seen:,} of its {counted(inspection['judged'][split], 'image')} {are(seen)} the same or nearly the same "
-            "as images in training: the model has seen them, so its scores are too good."]
-
-
-def contradicted(inspection: Mapping[str, Any], split: str) -> list[str]:
-    """A sentence if a split has images that are also there with another label."""
-    count = inspection.get("contradicted", {}).get(split, 0)
-    if not count:
-        return []
-    return [f"{count:,} of its {counted(inspection['judged'][split], 'image')} {are(count, 'has', 'have')} the same "
-            "pixels as an image with another label: at least one of the labels is wrong."]
-
-
-MAJORITY = 0.7  # from this fraction on, a class that is always named would look good
-
-
-def majority(scored: Mapping[str, Any]) -> list[str]:
-    """A sentence if most images of a scored split are of one class."""
-    counts = {name: sum(row) for name, row in zip(scored.get("per_class", ()), scored.get("confusion_matrix", ()),
-                                                  strict=False)}
-    total, name = sum(counts.values()), max(counts, key=lambda each: counts[each], default="")
-    if len(counts) < 2 or not total or counts[name] < MAJORITY * total:
-        return []
-    return [f"{100 * counts[name] / total:.1f} % of its {counted(total, 'image')} are of the class {name}, so "
-            "always naming it would be right as often; see the recall of each class and the macro F1."]
-
-
 MOST_FINDINGS = 30  # rows in the table of findings in the images
 
 
@@ -223,7 +146,7 @@ def metric_rows(metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]
     Validation and test come first, each followed by its score with test-time augmentation (`test_tta`); then other
     data.
     """
-    splits, rows = _scored_splits(metrics), []
+    splits, rows = scored_splits(metrics), []
     for name in METRICS.names():
         known = metric(name)
         direction = "higher is better" if known.higher_is_better else "lower is better"
@@ -231,7 +154,8 @@ def metric_rows(metrics: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]
     return splits, rows
 
 
-def _scored_splits(metrics: Mapping[str, Any]) -> list[str]:
+def scored_splits(metrics: Mapping[str, Any]) -> list[str]:
+    """The scored splits: validation and test first, each followed by its score with test-time augmentation."""
     own = [name for split in SCORED for name in (split, f"{split}_tta") if name in metrics]
     return own + [name for name in metrics if name not in own]
 
@@ -239,9 +163,9 @@ def _scored_splits(metrics: Mapping[str, Any]) -> list[str]:
 def undefined(metrics: Mapping[str, Any]) -> list[str]:
     """A sentence for each undefined metric with a known reason; one for each split with metrics without an interval."""
     found = [f"{metric(name).title} is not defined on the {split} split: {entry['reason']}."
-             for name in METRICS.names() for split in _scored_splits(metrics)
+             for name in METRICS.names() for split in scored_splits(metrics)
              if (entry := metrics.get(split, {}).get(name)) and entry.get("value") is None and entry.get("reason")]
-    for split in _scored_splits(metrics):
+    for split in scored_splits(metrics):
         vague = [metric(name).short for name in METRICS.names() if (entry := metrics[split].get(name))
                  and entry.get("value") is not None and entry.get("low") is None]
         if vague:

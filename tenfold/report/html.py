@@ -19,6 +19,7 @@ from tenfold.evaluation.metrics import metric
 from tenfold.evaluation.misclassified import Explained
 from tenfold.registry import METRICS
 from tenfold.report import decisions, facts, worth
+from tenfold.report.cautions import cautions
 from tenfold.report.confusions import confusions
 from tenfold.report.plots import (
     CONFUSION,
@@ -101,7 +102,7 @@ def report(run: Run, material: Material, plots: Mapping[str, bytes], status: Map
         "report.html", title=run.name, recipe=recipe.name, status=status.get("status", "unknown"),
         dataset=dataset.get("name", recipe.data.source), headline=facts.headline(material.metrics),
         cards=facts.cards(material, environment),
-        cautions=facts.cautions(status, dataset.get("splits", {}), material.metrics, material.inspection),
+        cautions=cautions(status, dataset.get("splits", {}), material.metrics, material.inspection),
         settings=facts.settings(recipe),
         split_rows=facts.split_rows(dataset.get("splits", {})), left_out=left_out, left_out_rows=left_out_rows,
         inspected=inspected, inspected_rows=inspected_rows, splits=splits, metric_rows=metric_rows,

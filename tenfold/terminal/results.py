@@ -26,7 +26,7 @@ ENOUGH = 500  # training images for which it recommends to train a network
 def print_results(run: Run) -> None:
     """Print the metrics of a finished run and the path of its report."""
     from tenfold.evaluation.metrics import metric
-    from tenfold.report import facts
+    from tenfold.report.cautions import of_split
     from tenfold.run import SplitRecord
 
     metrics = run.metrics()
@@ -44,7 +44,7 @@ def print_results(run: Run) -> None:
         of = f" of {known.expected:,}" if known.expected else ""
         part = f"{of}: PARTIAL" if known.partial else ""
         show(f"[dim]{escape(split)}: {counted(known.count, 'image')}{part} ({escape(known.source)})[/dim]")
-        for note in [*scored.get("notes", []), *facts.seen_in_training(inspection, split)]:
+        for note in of_split(split, scored, inspection):
             show(f"[yellow]{escape(split)}: {escape(note)}[/yellow]")
     show(f"report  {escape(str(run.path / 'report.html'))}")
 
@@ -53,6 +53,7 @@ def print_first_verdict(run: Run, data: str, overrides: Sequence[str] = ()) -> N
     """Print the result of `tenfold try` in a few lines, and what to do next with its data and their overrides."""
     from tenfold.evaluation.metrics import metric
     from tenfold.report import facts
+    from tenfold.report.cautions import cautions
 
     metrics, dataset = run.metrics(), run.environment()["dataset"]
     split = "test" if "test" in metrics else "validation"
@@ -65,7 +66,7 @@ def print_first_verdict(run: Run, data: str, overrides: Sequence[str] = ()) -> N
         pair = f"{escape(classes[true])} predicted as {escape(classes[predicted])}"
         show(f"{'' if number else 'confused':<10}{pair}: {count:,} of {sum(of['confusion_matrix'][true]):,}")
     inspection = run.read_json("inspection.json") if run.has("inspection.json") else {}
-    for caution in facts.cautions(run.status(), dataset["splits"], run.metrics(), inspection):
+    for caution in cautions(run.status(), dataset["splits"], run.metrics(), inspection):
         show(f"[yellow]{escape(caution)}[/yellow]")
     if run.has("learning_curve.json"):
         show(escape(facts.doubled(run.learning_curve())))

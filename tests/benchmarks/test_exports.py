@@ -10,7 +10,8 @@ def test_the_table_has_a_row_for_each_export() -> None:
     speeds = [{"batch": 1, "p50": 0.512}, {"batch": 64, "images_per_second": 4321.0}]
     results = {
         "families": {"mlp": {
-            "exports": {"onnx": made, "torch": {**made, "accuracy": 0.0, "low": None}, "openvino": {"error": "no such"}},
+            "exports": {"onnx": made, "torch": {**made, "accuracy": 0.0, "low": None},
+                        "openvino": {"error": "no such"}},
             "runtimes": {"onnx": {"speeds": speeds}},
         }},
     }

@@ -46,8 +46,9 @@ class Says(Watcher):
 changes = {"model.hidden": [256, 256], "train.epochs": 20, "train.batch_size": 8, "train.early_stopping": None,
            "train.precision": "float32"}
 
-def trained(watcher):
-    return train("mlp", "digits", overrides=changes, runs="runs", ranks=2, on=cluster.address, watcher=watcher)
+def trained(watcher, least=1):
+    return train("mlp", "digits", overrides=changes, runs="runs", ranks=2, min_ranks=least, on=cluster.address,
+                 watcher=watcher)
 """
 
 
@@ -79,17 +80,25 @@ print("RUNS", len(os.listdir("runs")), [name for name in os.listdir(run.path) if
 def test_a_training_that_no_node_is_left_for_ends_with_one_line(tmp_path: Path) -> None:
     said = ran(CLUSTER + """
 gang.WAIT = 5
-def kill_all():
-    for node in nodes:
-        kill_node(node)
+def kill_first():
+    kill_node(nodes[0])
+
+def kill_second():
+    kill_node(nodes[1])
 
 try:
-    trained(Says((" 2/20", kill_all)))
+    trained(Says((" 2/20", kill_first)), least=2)
+except TenfoldError as error:
+    print("TOO FEW", error.exit_code, error)
+try:
+    trained(Says((" 2/20", kill_second)))
 except TenfoldError as error:
     print("ENDED", error.exit_code, error)
 from tenfold.run import Run
-print("STATUS", Run.list("runs")[0].status().state.value)
+print("STATUS", *(run.status().state.value for run in Run.list("runs")))
     """, tmp_path)
     ended, = (line for line in said.splitlines() if line.startswith("ENDED 1 --on "))
-    assert "no living node has a processor core" in ended
-    assert "STATUS failed" in said
+    assert "the living nodes have 0 processor cores for it; expected at least 1" in ended
+    few, = (line for line in said.splitlines() if line.startswith("TOO FEW 1 --on "))
+    assert "the living nodes have 1 processor core for it; expected at least 2: add a node" in few
+    assert "STATUS failed failed" in said

@@ -14,6 +14,7 @@ import pytest
 from made_runs import DIGITS, digits, environment, material, run_of
 
 from tenfold.report import Material, facts, report
+from tenfold.report.cautions import cautions
 from tenfold.report.html import coded, place, unbroken
 
 HOSTILE = ("<script>alert('x')</script>", '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }}", "a & b")
@@ -129,19 +130,19 @@ def test_partial_and_held_out_splits_are_warned_of(page):
 
 def test_a_whole_finished_run_has_no_warning():
     split = {"count": 10000, "source": "official test split", "partial": False, "expected": 10000}
-    assert facts.cautions({"status": "finished"}, {"test": split}, {"test": {"notes": []}}) == []
+    assert cautions({"status": "finished"}, {"test": split}, {"test": {"notes": []}}) == []
     partial = {"count": 7, "source": "held out of train (train: PARTIAL)", "partial": True, "expected": None}
-    assert facts.cautions({"status": "finished"}, {"test": partial}, {})[0].startswith(
+    assert cautions({"status": "finished"}, {"test": partial}, {})[0].startswith(
         "The test split is partial: 7 images from partial data")
-    assert facts.cautions({"status": "diverged", "reason": "NaN"}, {}, {}) == [
+    assert cautions({"status": "diverged", "reason": "NaN"}, {}, {}) == [
         "This run is not finished; its status is “diverged”: NaN."]
     scored = {"per_class": {"cat": {}, "frog": {}}, "confusion_matrix": [[1, 3], [0, 40]], "count": 44}
-    assert facts.cautions({"status": "finished"}, {}, {"test": scored}) == [
+    assert cautions({"status": "finished"}, {}, {"test": scored}) == [
         "Test split: 90.9 % of its 44 images are of the class frog, so always naming it would be right as often; see "
         "the recall of each class and the macro F1."]
     scored["confusion_matrix"] = [[10, 4], [0, 30]]
-    assert facts.cautions({"status": "finished"}, {}, {"test": scored}) == []
-    assert facts.cautions({"status": "finished"}, {}, {"test": {"notes": ["All of one class."]}}) == [
+    assert cautions({"status": "finished"}, {}, {"test": scored}) == []
+    assert cautions({"status": "finished"}, {}, {"test": {"notes": ["All of one class."]}}) == [
         "Test split: All of one class."]
 
 

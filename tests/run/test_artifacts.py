@@ -22,7 +22,8 @@ def test_a_new_model_makes_all_results_of_the_old_one_stale() -> None:
     stale = set(stale_after("model"))
     assert {"metrics.json", "predictions/*", "calibration.json", "corruptions.json", "inference.json", "plots/*",
             "report.html", "MODEL_CARD.md", "model.h5", "explanations/*/*", "learning_curve.json",
-            "exports/*", "decisions.json", "ensemble.json", "distillation.json", "drift/*", "next/*"} == stale
+            "exports/*", "decisions.json", "ensemble.json", "distillation.json", "drift/*", "next/*",
+            "bench/*"} == stale
 
 
 def test_new_predictions_do_not_make_the_model_stale() -> None:

@@ -181,7 +181,7 @@ def _columns(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], s
         label = next((lower.index(name) for name in LABELS if name in lower), None)
     chosen = _named(header, section.path_column, "data.path_column")
     candidates = [chosen] if chosen is not None else [i for i in range(len(header)) if i not in (label, split)]
-    column, files = _path_column(path, header, rows, candidates)
+    column, files = _path_column(path, header, rows, candidates, "; data.path_column chooses the column")
     if label is None:
         rest = [i for i in range(len(header)) if i not in (column, split)]
         if len(rest) != 1:
@@ -201,7 +201,7 @@ def _named(header: Sequence[str], name: str | None, key: str) -> int | None:
 
 
 def _path_column(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]],
-                 candidates: Sequence[int]) -> tuple[int, _Files]:
+                 candidates: Sequence[int], advice: str = "") -> tuple[int, _Files]:
     """The column most of whose first cells name files, in the folder of the table or one below. Raises DataError."""
     folder = path.parent
     roots = [folder, *sorted(entry for entry in folder.iterdir() if entry.is_dir() and entry.name[:1] != ".")]
@@ -216,7 +216,7 @@ def _path_column(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]
     if best is None:
         raise DataError(f"{path}: none of the columns {printable(', '.join(header))[:200]} holds paths of images "
                         f"(received {printable(rows[0][candidates[0]])!r}); expected paths relative to {folder} or a "
-                        "folder in it, or columns of pixels; data.path_column chooses the column"
+                        f"folder in it, or columns of pixels{advice}"
                         if candidates else f"{path}: received the only column {header[0]!r}; expected a column of "
                         "paths and one of labels")
     return best[1:]
