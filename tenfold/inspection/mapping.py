@@ -25,9 +25,10 @@ from tenfold.storage.arrays import StoredArray
 
 Method = Literal["openTSNE", "PCA"]
 
-RULES = 1  # version of the rules by which maps are drawn; raise it when they change
+RULES = 2  # version of the rules by which maps are drawn; raise it when they change
 FEWEST = 50  # images from which on openTSNE draws the map
 COMPONENTS = 50  # principal components that are compared
+TREE = 4000  # images up to which a tree (Barnes & Hut 1986) is faster than a Fourier transform on a grid
 NEIGHBOURS = 15
 GATHERING, SPREADING = 100, 300  # iterations with and without exaggeration
 EXAGGERATION = 12
@@ -78,7 +79,8 @@ def principal_components(features: np.ndarray) -> np.ndarray:
     unit = features / np.maximum(length, TINY)
     if len(unit) < 2 or np.ptp(unit, axis=0).max() < TINY:  # nothing sets the images apart
         return np.zeros((len(unit), 2), np.float32)
-    found = PCA(min(COMPONENTS, *unit.shape), svd_solver="covariance_eigh").fit_transform(unit)
+    solver = "covariance_eigh" if len(unit) > unit.shape[1] else "full"  # of a matrix [d, d], or [n, d]
+    found = PCA(min(COMPONENTS, *unit.shape), svd_solver=solver).fit_transform(unit)
     return np.pad(found, ((0, 0), (0, max(0, 2 - found.shape[1])))).astype(np.float32)
 
 
@@ -107,7 +109,8 @@ def _neighbouring(components: np.ndarray, watcher: Watcher) -> np.ndarray:
                          n_jobs=threads)
     first = initialization.rescale(components[:, :2].astype(float))
     first = initialization.jitter(first, random_state=0)  # equal images would stay on one spot for ever
-    embedding = TSNEEmbedding(first, affinities, negative_gradient_method="fft", n_jobs=threads, random_state=0)
+    embedding = TSNEEmbedding(first, affinities, negative_gradient_method="fft" if len(first) > TREE else "bh",
+                              n_jobs=threads, random_state=0)
     total = GATHERING + SPREADING
     for done in range(0, total, REPORTED):
         watcher.advance("map", done, total, "rounds")
