@@ -188,7 +188,7 @@ class _Answering:
     def cautions(self, model: Run | Path) -> list[str]:
         """What the rules lack; a run without validation images can have none."""
         if self.rules is not None:
-            return [*self.rules.cautions(), *_interrupted(model)]
+            return [*self.rules.cautions(_run_of(model)), *_interrupted(model)]
         if not isinstance(model, Run):
             return []
         help = (f"fit them with `tenfold calibrate {model.path}`" if _can_be_calibrated(model) else

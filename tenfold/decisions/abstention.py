@@ -68,8 +68,8 @@ def fewest(accuracy: float) -> int:
     return math.ceil(round(math.log(1 - CERTAINTY) / math.log(accuracy), 9))
 
 
-def refusal(rule: Mapping[str, Any]) -> str:
-    """Why a rule accepts no answer, and what to ask for; rule: an `Accepting` as a mapping."""
+def refusal(rule: Mapping[str, Any], run: str = "RUN") -> str:
+    """Why a rule accepts no answer, and what to ask for; rule: an `Accepting` as a mapping; run: in commands."""
     images, more, supported = rule["images"], rule["needed"] - rule["images"], rule.get("supported")
     missing = f" (it needs at least {more:,} more)" if more > 0 else ""
     asked = f"{100 * rule['accuracy']:g} %{missing}"
@@ -77,9 +77,8 @@ def refusal(rule: Mapping[str, Any]) -> str:
     if supported is not None and supported < WORTHWHILE:
         return f"{can_not}, nor one of {100 * WORTHWHILE:g} %"
     if supported is None:  # a rule of an earlier version
-        return f"{can_not}; `tenfold calibrate RUN --accuracy` fits a lower one"
-    return (f"{can_not}; the highest that is supported is {100 * supported:g} %: `tenfold calibrate RUN --accuracy "
-            f"{supported:g}`")
+        return f"{can_not}; `tenfold calibrate {run} --accuracy` fits a lower one"
+    return f"{can_not}; they support {100 * supported:g} %: `tenfold calibrate {run} --accuracy {supported:g}`"
 
 
 def fit(confidence: np.ndarray, correct: np.ndarray, accuracy: float) -> Accepting:

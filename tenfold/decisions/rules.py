@@ -31,7 +31,7 @@ FOLDS = "folds"  # the "split" of rules that were fitted on all images, each pre
 def guaranteed(fitted: Mapping[str, Any]) -> bool:
     """Whether the rules keep what they say of sets and accepted answers; fitted: what they were fitted on.
 
-    Over folds, only the sets promise something, and less than their level; rules with a reason promise nothing.
+    Over folds, only the sets guarantee something, and less than their level; rules with a reason guarantee nothing.
     """
     return fitted["split"] != FOLDS and not fitted["reason"]
 
@@ -107,22 +107,22 @@ class Rules:
         """The calibrated probabilities: float64 [n, k]."""
         return calibrated(logits, self.temperature)
 
-    def cautions(self) -> list[str]:
-        """Sentences about what the rules can't promise."""
-        found = [str(self.fitted["reason"])] if self.fitted.get("reason") else []
+    def cautions(self, run: str = "RUN") -> list[str]:
+        """Sentences about what the rules can't guarantee; run: the path in commands that they name."""
+        found = [f"the decision rules guarantee nothing: {self.fitted['reason']}"] if self.fitted.get("reason") else []
         if self.accepting.threshold is None:
-            found.append(f"no answer is accepted: {refusal(asdict(self.accepting))}")
-        found += [self._promise()] if self.fitted["split"] == FOLDS else []
+            found.append(f"no answer is accepted: {refusal(asdict(self.accepting), run)}")
+        found += [self._weaker()] if self.fitted["split"] == FOLDS else []
         if LEVEL in self.refused:
             found.append(f"there are no prediction sets at {100 * LEVEL:g} %: they need {self.refused[LEVEL]:,} "
                          f"calibration images, and there "
                          f"{are(self.fitted['images'])} {self.fitted['images']:,}")
         return found
 
-    def _promise(self) -> str:
-        """What rules that were fitted over folds promise less than others."""
+    def _weaker(self) -> str:
+        """What rules that were fitted over folds guarantee less than others."""
         sets = self.sets_at(LEVEL)
-        of_sets = f"sets at {100 * LEVEL:g} % promise {math.floor(100 * sets.promised)} %, and " \
+        of_sets = f"sets at {100 * LEVEL:g} % guarantee {math.floor(100 * sets.promised)} %, and " \
             if isinstance(sets, CrossSets) else ""
         return f"the rules were fitted over folds: {of_sets}accepted answers are not guaranteed"
 

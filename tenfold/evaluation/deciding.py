@@ -172,8 +172,8 @@ def reason(dataset: Dataset) -> str:
     """Why the rules of a data set guarantee nothing; empty if they do."""
     if dataset.calibration is not None:
         return ""
-    return ("no images were held out for calibration: the rules are fitted on the validation images, which have also "
-            "chosen the epoch and the score for unknown images, so they may promise too much")
+    return ("no images were held out for calibration, so they are fitted on the validation images, which have also "
+            "chosen the epoch")
 
 
 def _unknowns(on: Evidence, held: Evidence, train: Evidence, false_rejects: float, frozen: bool,

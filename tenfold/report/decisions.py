@@ -16,7 +16,7 @@ SHOWN = 0.95  # level of the sets in the model card
 
 
 def sentences(decisions: Mapping[str, Any]) -> list[str]:
-    """What the rules do and promise, one idea a sentence; empty without rules."""
+    """What the rules do and guarantee, one idea a sentence; empty without rules."""
     if not decisions:
         return []
     fitted, tested = decisions["fitted"], decisions.get("tested")
@@ -30,11 +30,11 @@ def sentences(decisions: Mapping[str, Any]) -> list[str]:
 
 
 def _void(reason: str) -> str:
-    return f"Nothing below is guaranteed: {reason}."
+    return f"The decision rules guarantee nothing: {reason}."
 
 
 def _over_folds(decisions: Mapping[str, Any]) -> list[str]:
-    """What the sets of the ensemble of a cross-validation promise."""
+    """What the sets of the ensemble of a cross-validation guarantee."""
     found = [f"The rules are fitted on {counted(decisions['fitted']['images'], 'image')}, each predicted by the member "
              "that has not seen it."]
     sets = [each for each in (decisions.get("folds") or {}).get("sets", []) if each["method"] == FEATURED]

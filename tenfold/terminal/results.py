@@ -102,7 +102,7 @@ def print_calibration(calibration: Mapping[str, Any]) -> None:
 
 
 def print_decisions(decisions: Mapping[str, Any]) -> None:
-    """Print what the decision rules promise and how they did on the test split."""
+    """Print what the decision rules guarantee and how they did on the test split."""
     from tenfold.report.decisions import sentences, set_rows
 
     for sentence in sentences(decisions):

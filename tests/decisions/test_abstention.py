@@ -70,7 +70,7 @@ def test_a_refused_accuracy_comes_with_the_highest_that_is_supported(rng, count,
     assert fit(confidence, correct, refused.supported).threshold is not None
     for asked in range(round(1000 * refused.supported) + 1, 1000):
         assert fit(confidence, correct, asked / 1000).threshold is None
-    assert f"; the highest that is supported is {100 * refused.supported:g} %: `tenfold calibrate RUN --accuracy " \
+    assert f"; they support {100 * refused.supported:g} %: `tenfold calibrate RUN --accuracy " \
         f"{refused.supported:g}`" in refusal(dataclasses.asdict(refused))
 
 

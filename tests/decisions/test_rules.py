@@ -55,13 +55,13 @@ def test_rules_say_what_they_lack():
     refused = ("no answer is accepted: 40 calibration images can't support an accuracy of 95 % (it needs at least 19 "
                "more)")
     assert caution == f"{refused}; `tenfold calibrate RUN --accuracy` fits a lower one"
-    highest = "; the highest that is supported is 91 %: `tenfold calibrate RUN --accuracy 0.91`"
+    highest = "; they support 91 %: `tenfold calibrate RUN --accuracy 0.91`"
     for supported, advice in ((0.91, highest), (0.05, ", nor one of 50 %"), (0.0, ", nor one of 50 %")):
         accepting = replace(rules(None).accepting, supported=supported)
         assert replace(rules(), accepting=accepting).cautions() == [f"{refused}{advice}"]
     fitted = {"split": "validation", "images": 5, "reason": "it is void"}
     void, sets = Rules(fitted, 1.0, [], {0.9: 9}, rules().accepting, None).cautions()
-    assert void == "it is void"
+    assert void == "the decision rules guarantee nothing: it is void"
     assert sets == "there are no prediction sets at 90 %: they need 9 calibration images, and there are 5"
 
 
@@ -93,7 +93,7 @@ def test_rules_over_folds_come_back_and_read_the_members_in_the_features():
     for sets in again.sets:
         np.testing.assert_array_equal(again.shown(sets, p.mean(axis=1), features), sets.shown(p))
     assert again.cautions() == [
-        "the rules were fitted over folds: sets at 90 % promise 71 %, and accepted answers are not guaranteed"]
+        "the rules were fitted over folds: sets at 90 % guarantee 71 %, and accepted answers are not guaranteed"]
 
 
 @pytest.mark.parametrize(("change", "reason"), [

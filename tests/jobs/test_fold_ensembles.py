@@ -80,7 +80,7 @@ def test_every_runtime_gives_the_sets_of_its_members(whole: Run) -> None:
     for runtime in ("fast", "keras", "onnx"):
         found = tenfold.predict(whole, images, runtime=runtime)
         np.testing.assert_array_equal([[name in each.set for name in whole.classes()] for each in found], expected)
-        assert "the rules were fitted over folds: sets at 90 % promise " in " ".join(found.rule_cautions)
+        assert "the rules were fitted over folds: sets at 90 % guarantee " in " ".join(found.rule_cautions)
     assert expected.sum(axis=1).mean() > 1
 
 

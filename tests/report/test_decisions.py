@@ -44,9 +44,9 @@ def test_the_sentences_say_what_is_void_or_refused(made):
             "accepted": {**accepted, "threshold": None, "images": 12, "needed": 29, "supported": 0.779}}
     del weak["tested"]
     assert sentences(weak) == [
-        "Nothing below is guaranteed: it is void.",
+        "The decision rules guarantee nothing: it is void.",
         "No answer is accepted: 12 calibration images can't support an accuracy of 90 % (it needs at least 17 more); "
-        "the highest that is supported is 77.9 %: `tenfold calibrate RUN --accuracy 0.779`.",
+        "they support 77.9 %: `tenfold calibrate RUN --accuracy 0.779`.",
         "No image is called unknown: 12 images are few.",
         "Prediction sets at 95 % need 19 calibration images; there are 12."]
     assert sentences({}) == []
@@ -58,7 +58,7 @@ def test_rules_without_calibration_images_promise_nothing(made):
     fitted = {"split": "validation", "images": 300, "reason": "it is void"}
     assert made.decisions["accepted"]["threshold"] is not None
     said = sentences({**made.decisions, "fitted": fitted})
-    assert said[0] == "Nothing below is guaranteed: it is void."
+    assert said[0] == "The decision rules guarantee nothing: it is void."
     assert "Accepted answers should be 90 % accurate, but that is not guaranteed." in said
     rules = deciding.fit(*[evidence()] * 3, 1.0, deciding.Wanted(accuracy=0.5), False, fitted)
     assert "that may be the true one: for about 90 of 100 images" in meaning(rules)
