@@ -63,9 +63,10 @@ def bench(
 
     with watching() as watcher:
         found = benching.bench(Run.open(run), batch or benching.BATCHES, rounds, watcher)
-        written = benching.write_page(Run.open(run), found)
     if as_json:
         print_json([each.to_dict() for each in found])
     else:
         terminal.print_bench(found)
+    written = benching.write_page(Run.open(run), found)  # last: what was measured is printed even if this fails
+    if not as_json:
         print(f"page  {written}")
