@@ -22,7 +22,7 @@ CALIBRATION = 512  # training images from which the ranges of the values are mea
 JUDGED = 5000  # images, at most, on which the accuracy is compared
 LOSE = 0.5  # points of accuracy that int8 may lose
 BATCH = 64
-REASON = "the decision rules were fitted for the float32 model, and this one has 8-bit layers"
+REASON = "they were fitted for the float32 model, and this one has 8-bit layers"
 LEAST_SPREAD = 1e-6  # of a probability over the images; below, the model has become constant
 
 

@@ -93,13 +93,13 @@ def of_card(decisions: Mapping[str, Any]) -> list[tuple[str, str]]:
     images = counted(fitted["images"], "image")
     where = (f"{images}, each predicted by the member that has not seen it" if fitted["split"] == FOLDS else
              f"{images} of the {fitted['split']} split{', which chose nothing else' * guaranteed(fitted)}")
-    found = [("Fitted on", where), ("Guaranteed", "; ".join(_guarantees(decisions)) or "nothing")]
+    nothing = f"nothing: {fitted['reason']}" if fitted["reason"] else "nothing"
+    found = [("Fitted on", where), ("Guaranteed", "; ".join(_guarantees(decisions)) or nothing)]
     if decisions["accepted"]["threshold"] is None:
         found.append(("Accepted answers", f"none: {refusal(decisions['accepted'])}"))
     if decisions.get("tested"):
         found.append(_on_test(decisions["tested"]))
-    missing = [fitted["reason"]] if fitted["reason"] else []
-    missing += ["the accuracy of accepted answers"] if fitted["split"] == FOLDS else []
+    missing = ["the accuracy of accepted answers"] if fitted["split"] == FOLDS else []
     return [*found, ("Not guaranteed", "; ".join([
         *missing, "anything about a single image or a single class", "that images of none of the classes are found",
         "anything about images from elsewhere: another camera, other light"]))]

@@ -88,8 +88,8 @@ def test_the_decision_rules_are_stated_with_what_they_keep(tmp_path):
 def test_rules_without_calibration_images_or_over_folds_are_stated_as_weaker():
     made = decided(material(*digits(1200), DIGITS, skill=4.0)).decisions
     void = dict(of_card({**made, "fitted": {"split": "validation", "images": 1, "reason": "it is void"}}))
-    assert (void["Fitted on"], void["Guaranteed"]) == ("1 image of the validation split", "nothing")
-    assert void["Not guaranteed"].startswith("it is void; ")
+    assert (void["Fitted on"], void["Guaranteed"]) == ("1 image of the validation split", "nothing: it is void")
+    assert void["Not guaranteed"].startswith("anything about a single image")
     sets = [{"level": 0.95, "method": "lac", "promised": 0.876}]
     folds = dict(of_card({**made, "fitted": {"split": "folds", "images": 60, "reason": ""}, "folds": {"sets": sets},
                           "accepted": {**made["accepted"], "threshold": None}}))
