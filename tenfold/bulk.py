@@ -205,13 +205,14 @@ def _begin(out: Path, plan: dict[str, Any]) -> None:
         before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
         others = (each for each in out.iterdir() if not TEMPORARY.match(each.name)) if out.is_dir() else ()
         if before is None and any(others):
-            raise UsageError(f"--out: {out} holds other files; expected a new directory, or one with the same "
-                             "predictions to continue")
+            raise UsageError(f"out: received {out}, which holds other files; expected a new directory, or one "
+                             "with the same predictions to continue")
     if before is not None and before != plan:
         different = " and ".join(name for name, keys in (("another model", ("model", "sha256")),
                                                          ("other images", ("blocks", "images")))
                                  if any(before.get(key) != plan[key] for key in keys))
-        raise UsageError(f"--out: {out} holds predictions of {different}; expected a new directory")
+        raise UsageError(f"out: received {out}, which holds predictions of {different}; expected a new "
+                         "directory")
     if before is None:
         write_whole(path, json.dumps(plan, indent=2) + "\n")
 

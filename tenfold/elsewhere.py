@@ -126,8 +126,8 @@ def _given(run: Run, uri: str, watcher: Watcher) -> Reference:
     known = {name: i for i, name in enumerate(run.classes())}
     strange = [name for name in dataset.classes if name not in known]
     if strange:
-        raise UsageError(f"--reference: {uri} has classes that {run.path} does not know: {', '.join(strange[:10])}; "
-                         f"expected some of {', '.join(known)}")
+        raise UsageError(f"reference: received {uri}, which has classes that {run.path} does not know "
+                         f"({', '.join(strange[:10])}); expected some of {', '.join(known)}")
     split: Split = dataset.test or dataset.validation or dataset.train
     labels = np.array([known[name] for name in dataset.classes], np.int64)[split.labels]
     predictor = fast(run)

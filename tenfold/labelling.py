@@ -60,7 +60,7 @@ def next_images(run: Run | str | Path, images: Any, *, count: int = COUNT, seed:
     """
     watcher = chosen_watcher(watcher)
     if count < 1:
-        raise UsageError(f"--count: received {count}; expected at least 1")
+        raise UsageError(f"count: received {count}; expected at least 1")
     machine.configure("float32")
     run = Run.open(run)
     check_given(images)

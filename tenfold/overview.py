@@ -79,7 +79,7 @@ def _facts(run: Run, root: Path, scored: bool) -> dict[str, Any]:
 
 def write_class_grid(dataset: Dataset, path: Path, per_class: int, seed: int) -> None:
     """Write a PNG with random training examples of each class, chosen by `seed`. Raises StorageError, UsageError."""
-    check_file_name("--png", path, ".png")
+    check_file_name("png", path, ".png")
     from tenfold.report.plots import class_grid
 
     figure = class_grid(dataset.train.images, dataset.train.labels, dataset.classes, per_class, seed)

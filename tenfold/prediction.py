@@ -149,7 +149,7 @@ def _opened(model: Run | Path, runtime: str) -> tuple[Predictor, Mapping[str, An
         known = predictor.facts if isinstance(predictor, Exported) else modelfile.facts(model.path / "model.keras")
         return predictor, known
     if runtime != AUTO:
-        raise UsageError(f"--runtime: received {runtime!r} for the exported model {model}; expected none, because it "
+        raise UsageError(f"runtime: received {runtime!r} for the exported model {model}; expected none, because it "
                          "has its own runtime: leave it out")
     exported = open_export(model)
     return exported, exported.facts

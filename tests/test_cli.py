@@ -787,3 +787,13 @@ def test_folds_give_one_summary(tmp_path: Path) -> None:
     refused = _tenfold("train", *SMALL, "--folds", "3", "--seeds", "2")
     assert refused.exit_code == 2
     assert "received --folds and --seeds; expected at most one of them" in refused.output
+
+
+def test_an_error_names_the_option_in_the_command_and_the_parameter_in_python(tmp_path: Path) -> None:
+    said = "min_ranks: received 3; expected 1 to 2, the number of ranks"
+    with pytest.raises(UsageError, match=f"^{said}"):
+        tenfold.train("mlp", "digits", runs=tmp_path, ranks=2, min_ranks=3)
+    words = ("train", "mlp", "--data", "digits", "--runs", tmp_path, "--ranks", 2, "--min-ranks", 3)
+    assert _refused(2, *words).startswith(f"--{said.replace('_', '-')}")
+    # What no option of the command gives keeps its name.
+    assert "--runs" not in _refused(2, "compare", tmp_path / "runs")

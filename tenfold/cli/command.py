@@ -10,9 +10,10 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
+from typer.models import OptionInfo
 
 from tenfold.errors import TenfoldError, UsageError, first_line
 from tenfold.interrupt import Terminated, terminable
@@ -65,7 +66,7 @@ def command(
                     function(*args, **kwargs)
                 sys.stdout.flush()
             except TenfoldError as error:
-                _fail(str(error), error.exit_code)
+                _fail(_with_option(str(error), function), error.exit_code)
             except Terminated:
                 _fail("terminated", 143)
             except KeyboardInterrupt:
@@ -86,6 +87,19 @@ def command(
         return function
 
     return register
+
+
+def _with_option(message: str, function: Callable[..., Any]) -> str:
+    """A message about a parameter in Python ("min_ranks: received 0"), said of the command's option: "--min-ranks: …".
+    """
+    name, received, rest = message.partition(": received ")
+    option = f"--{name.replace('_', '-')}"
+    declared = (each for hint in get_type_hints(function, include_extras=True).values()
+                for each in getattr(hint, "__metadata__", ()))
+    # In an annotation, Typer holds the first name as the default.
+    options = (name for each in declared if isinstance(each, OptionInfo)
+               for name in (each.default, *(each.param_decls or ())))
+    return f"{option}{received}{rest}" if option in options else message
 
 
 def _unexpected(error: Exception) -> None:

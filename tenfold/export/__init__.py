@@ -58,10 +58,10 @@ def target(run: Run, known: Format, out: str | Path | None, int8: bool = False) 
     if path.suffix != known.suffix and path.is_dir():
         return path / name
     if path.suffix != known.suffix or (not known.folder and path.is_dir()) or (known.folder and path.is_file()):
-        raise UsageError(f"--out: received {path}; expected {'a folder' if known.folder else 'a file'} whose name ends "
+        raise UsageError(f"out: received {path}; expected {'a folder' if known.folder else 'a file'} whose name ends "
                          f"in {known.suffix}, or an existing folder")
     if known.folder and path.is_dir() and any(path.iterdir()) and not (path / known.folder).is_file():
-        raise UsageError(f"--out: received {path}, a folder with other files, which the export would replace; expected "
+        raise UsageError(f"out: received {path}, a folder with other files, which the export would replace; expected "
                          f"a new name, or an earlier export with {known.folder} inside")
     return path
 

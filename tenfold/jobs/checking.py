@@ -69,8 +69,8 @@ def _check_with(run: Run, data: str | Path, needs: Sequence[Needs], watcher: Wat
 
     recipe = run.recipe()
     if canonical(str(data)) != recipe.data.source:
-        raise UsageError(f"--run: {run.path} was trained on {recipe.data.source}; received {data}; expected a run on "
-                         "the same data set")
+        raise UsageError(f"run: received {run.path}, which was trained on {recipe.data.source}; expected a run on "
+                         f"{data}, the data set to check")
     with run.writing():
         dataset = own_data(run, watcher, named=True)
         judged = {name: read_predictions(run, name)[1] for name in ("validation", "test")

@@ -29,7 +29,7 @@ PAUSE = 0.5  # seconds between two questions whether to stop
 def check(on: str | None) -> None:
     """Raise UsageError for anything but `ray` and the address of a Ray cluster."""
     if on is not None and on not in (LOCAL, "auto") and not on.startswith("ray://") and ":" not in on:
-        raise UsageError(f"--on: received {on!r}; expected ray (this machine), ray://HOST:PORT or HOST:PORT")
+        raise UsageError(f"on: received {on!r}; expected ray (this machine), ray://HOST:PORT or HOST:PORT")
 
 
 def connect(on: str) -> Any:
@@ -51,8 +51,8 @@ def connect(on: str) -> Any:
         try:
             ray.init(**where, **quiet)
         except Exception as error:
-            raise EngineError(f"--on {on}: {first_line(error)}; expected a Ray cluster that can be reached, with this "
-                              "version of Ray and of Python") from None
+            raise EngineError(f"on: received {on} ({first_line(error)}); expected a Ray cluster that can be reached, "
+                              "with this version of Ray and of Python") from None
     return ray
 
 

@@ -95,6 +95,6 @@ def _evaluate_splits(run: Run, dataset: Dataset, other: Dataset | None, splits: 
         return
     missing = [split for split in splits if split not in dataset.splits()]
     if missing:
-        raise UsageError(f"--split: received {missing[0]}; choose from: {', '.join(dataset.splits())}")
+        raise UsageError(f"split: received {missing[0]}; choose from: {', '.join(dataset.splits())}")
     evaluation.score_run(run, dataset, splits or evaluation.EVALUATED, csv, how, watcher)
     measure_speed(run, dataset)

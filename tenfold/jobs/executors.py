@@ -59,7 +59,7 @@ def run_all(calls: Sequence[Call], workers: int, watcher: Watcher,
     first signal. on: `ray` or the address of a Ray cluster, which makes the calls instead (see `cluster`).
     """
     if workers < 1:
-        raise UsageError(f"--workers: received {workers}; expected at least 1")
+        raise UsageError(f"workers: received {workers}; expected at least 1")
     if on is not None:
         from tenfold.jobs import cluster
 

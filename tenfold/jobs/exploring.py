@@ -60,7 +60,7 @@ def explore(data: str | Path, recipe: Recipe | None = None, *, out: str | Path =
     watcher = chosen_watcher(watcher)
     machine.check(watcher.notice)
     page = Path(out)
-    check_file_name("--out", page, ".html", ".htm")
+    check_file_name("out", page, ".html", ".htm")
     dataset, headers = whole_data(data, recipe, watcher)
     found = inspect(dataset, headers, needs=CHEAP, watcher=watcher)
     explored = look_at(dataset, found, headers, watcher=watcher)

@@ -44,7 +44,7 @@ def export(run: Run, format: str, out: str | Path | None = None, *, int8: bool =
     check_run(run)
     if int8 and known.quantize is None:
         able = ", ".join(name for name in FORMATS.names() if FORMATS.get(name).quantize)
-        raise UsageError(f"--int8: received the format {format}; expected one of {able}")
+        raise UsageError(f"int8: received the format {format}; expected one of {able}")
     path = target(run, known, out, int8)
     known.check()
     if int8:

@@ -53,7 +53,7 @@ def _reserved(ray: Any, on: str, least: int, most: int, watcher: Watcher) -> Any
             room = _room(ray, waited > WAIT)
             count = min(most, room) if room >= least else 0
             if not count and waited > WAIT:
-                raise EngineError(f"--on {on}: the living nodes have {counted(room, 'processor core')} for it; "
+                raise EngineError(f"on: received {on}; the living nodes have {counted(room, 'processor core')} for it; "
                                   f"expected at least {least}: add a node with `ray start`, and repeat the command "
                                   "with --resume")
             if group is not None and group.bundle_count != count:

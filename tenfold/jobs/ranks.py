@@ -29,13 +29,13 @@ MEETING = ".meeting-"  # begins the name of the file where the processes meet; w
 def check(recipe: Recipe, ranks: int, callbacks: object, on: str | None, min_ranks: int = 1) -> None:
     """Raise UsageError for a training that several processes, or a cluster, can't do."""
     if ranks < 1:
-        raise UsageError(f"--ranks: received {ranks}; expected at least 1")
+        raise UsageError(f"ranks: received {ranks}; expected at least 1")
     if not 1 <= min_ranks <= ranks:
-        raise UsageError(f"--min-ranks: received {min_ranks}; expected 1 to {ranks}, the number of --ranks")
+        raise UsageError(f"min_ranks: received {min_ranks}; expected 1 to {ranks}, the number of ranks")
     if ranks == 1 and on is None:
         return
     if recipe.train.fit != "gradient-descent" or recipe.model.name in ("pretrained", "keras"):
-        raise UsageError(f"--ranks: received the model {recipe.model.name} with train.fit={recipe.train.fit}; expected "
+        raise UsageError(f"ranks: received the model {recipe.model.name} with train.fit={recipe.train.fit}; expected "
                          "a network of Tenfold that is trained from scratch: leave out --ranks")
     if callbacks:
         raise UsageError("callbacks: received some with ranks > 1; expected none, because they can't be sent to other "

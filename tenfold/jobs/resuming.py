@@ -33,16 +33,16 @@ def resume(run: Run | str | Path, epochs: int | None = None, callbacks: Any = ()
     machine.check(watcher.notice)
     recipe, state = run.recipe(), run.status().state
     if recipe.model.name == ENSEMBLE and epochs is not None:
-        raise UsageError(f"--epochs: received {epochs} for the ensemble {run.path}, which is not trained; expected "
+        raise UsageError(f"epochs: received {epochs} for the ensemble {run.path}, which is not trained; expected "
                          "none: train its members further, then make it again with `tenfold ensemble`")
     if recipe.train.fit == "logistic-regression" and epochs is not None:
-        raise UsageError(f"--epochs: received {epochs} for {run.path}, a logistic regression, which has no epochs; "
+        raise UsageError(f"epochs: received {epochs} for {run.path}, a logistic regression, which has no epochs; "
                          "expected none: fine-tune the network with `tenfold train photos` instead")
     if epochs is not None:
         whole("epochs", epochs, 1)
         least = recipe.train.epochs + (state is State.FINISHED)
         if epochs < least:
-            raise UsageError(f"--epochs: received {epochs}; expected {least} or more: the run's recipe has "
+            raise UsageError(f"epochs: received {epochs}; expected {least} or more: the run's recipe has "
                              f"{recipe.train.epochs}, and its status is {state.value!r}")
         recipe = recipe.replace({"train.epochs": epochs})
     elif state is State.FINISHED:

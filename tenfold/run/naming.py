@@ -35,7 +35,7 @@ def check_root(root: Path) -> None:
             return
         if reason != "no such directory":
             above = "" if path == root else f"{path} "
-            raise UsageError(f"--runs: received {root}: {above}{reason}; expected a directory")
+            raise UsageError(f"runs: received {root}: {above}{reason}; expected a directory")
 
 
 def numbers(root: Path, name: str) -> list[int]:

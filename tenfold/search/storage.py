@@ -52,7 +52,7 @@ def close(storage: BaseStorage) -> None:
 def check_url(url: str | None) -> None:
     """Raise UsageError for anything but a PostgreSQL URL."""
     if url is not None and not url.startswith(("postgresql://", "postgres://")):
-        raise UsageError(f"--storage: received {without_password(url)!r}; expected postgresql://USER@HOST/DATABASE")
+        raise UsageError(f"storage: received {without_password(url)!r}; expected postgresql://USER@HOST/DATABASE")
 
 
 def check_reachable(url: str) -> None:
@@ -136,8 +136,8 @@ def _postgresql(url: str) -> BaseStorage:
     try:
         return RDBStorage(address, engine_kwargs={"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}})
     except Exception as error:
-        raise StorageError(f"--storage {without_password(url)}: {first_line(_cause(error))}; expected a PostgreSQL "
-                           "database that can be reached and written") from None
+        raise StorageError(f"storage: received {without_password(url)} ({first_line(_cause(error))}); expected a "
+                           "PostgreSQL database that can be reached and written") from None
 
 
 def _unreachable(error: BaseException) -> bool:

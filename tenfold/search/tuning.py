@@ -93,10 +93,10 @@ def tune(
     trials, final_seeds = whole("trials", trials, 1), whole("final_seeds", final_seeds, 1)
     seed, workers = whole("seed", seed, 0), None if workers is None else whole("workers", workers, 1)
     if minutes is not None and not minutes > 0:
-        raise UsageError(f"--minutes: received {minutes}; expected more than 0")
+        raise UsageError(f"minutes: received {minutes}; expected more than 0")
     check_url(storage)
-    _check_choice("--sampler", sampler, samplers.NAMES)
-    _check_choice("--pruner", pruner, pruners.NAMES)
+    _check_choice("sampler", sampler, samplers.NAMES)
+    _check_choice("pruner", pruner, pruners.NAMES)
     recipe, given = _start(recipe, data, watcher)
     space = space if isinstance(space, Space) else Space.load(recipe, space)
     if recipe.data.folds is not None:
@@ -142,7 +142,7 @@ def _found_before(folder: Path, results: Mapping[str, Any], watcher: Watcher) ->
 def _check_classes(by: str, dataset: Dataset) -> None:
     """Raise UsageError if a metric is undefined for the classes of a data set."""
     if (count := len(dataset.classes)) < metric(by).classes:
-        raise UsageError(f"--by: received {by} for {count} classes; expected a metric that is defined for them; it "
+        raise UsageError(f"by: received {by} for {count} classes; expected a metric that is defined for them; it "
                          f"needs {metric(by).needs}")
 
 
@@ -268,6 +268,6 @@ def _dataset(recipe: Recipe, given: Dataset | None, watcher: Watcher) -> Dataset
     return dataset
 
 
-def _check_choice(option: str, value: str, known: Sequence[str]) -> None:
+def _check_choice(name: str, value: str, known: Sequence[str]) -> None:
     if value not in known:
-        raise UsageError(f"{option}: {unknown('value', value, known)}")
+        raise UsageError(f"{name}: received an {unknown('value', value, known)}")

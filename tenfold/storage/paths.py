@@ -45,10 +45,10 @@ def check_present(path: str | Path) -> None:
         raise UsageError(f"{printable(path)}: {reason}; expected image files or folders of images")
 
 
-def check_file_name(option: str, path: Path, *suffixes: str) -> None:
+def check_file_name(name: str, path: Path, *suffixes: str) -> None:
     """Raise UsageError unless a file with the first of the suffixes, or another of them, can be written at the path."""
     if path.suffix.lower() not in suffixes or path.is_dir():
-        raise UsageError(f"{option}: received {printable(path)}; expected a file name ending in {suffixes[0]}")
+        raise UsageError(f"{name}: received {printable(path)}; expected a file name ending in {suffixes[0]}")
 
 
 def printable(path: str | os.PathLike[str]) -> str:

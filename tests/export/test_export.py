@@ -70,7 +70,7 @@ def test_the_export_goes_where_it_is_told(run: Run, tmp_path: Path) -> None:
     assert jobs.export(run, "openvino", tmp_path).path == tmp_path / "model.openvino"
     assert jobs.export(run, "openvino", tmp_path / "model.openvino").path == tmp_path / "model.openvino"
     assert (tmp_path / "cnn-1").is_dir()
-    with pytest.raises(UsageError, match=r"--out: received .*model\.bin; expected a file whose name ends in \.onnx"):
+    with pytest.raises(UsageError, match=r"out: received .*model\.bin; expected a file whose name ends in \.onnx"):
         jobs.export(run, "onnx", tmp_path / "model.bin")
 
 

@@ -54,7 +54,7 @@ def test_a_network_that_enlarges_its_images_can_be_int8(tmp_path: Path, rng: np.
 
 
 def test_formats_without_int8_are_refused_before_the_data_are_read(runs: dict[str, Run], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--int8: received the format torch; expected one of html, onnx, openvino"):
+    with pytest.raises(UsageError, match="int8: received the format torch; expected one of html, onnx, openvino"):
         jobs.export(runs["cnn"], "torch", tmp_path, int8=True)
     assert not list(tmp_path.iterdir())
 

@@ -18,7 +18,7 @@ from tenfold.run import Run, State
 
 
 def test_an_address_that_is_none_is_refused() -> None:
-    with pytest.raises(UsageError, match="--on: received 'rayy'"):
+    with pytest.raises(UsageError, match="on: received 'rayy'"):
         cluster.check("rayy")
     for address in (None, "ray", "ray://head:10001", "head:6379"):
         cluster.check(address)

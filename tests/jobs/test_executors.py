@@ -100,7 +100,7 @@ def test_an_interrupt_ends_a_call_that_waits_for_others(tmp_path: Path, monkeypa
 
 
 def test_no_workers_are_refused() -> None:
-    with pytest.raises(UsageError, match="--workers: received 0"):
+    with pytest.raises(UsageError, match="workers: received 0"):
         list(run_all([diverge], 0, SILENT))
 
 

@@ -63,8 +63,8 @@ def test_it_goes_on_from_the_last_checkpoint_when_a_process_dies(tmp_path: Path)
 
 
 def test_what_several_processes_cannot_train_is_refused(tmp_path: Path) -> None:
-    for options, words in (({"ranks": 0}, "--ranks: received 0"),
-                           ({"ranks": 2, "min_ranks": 3}, "--min-ranks: received 3; expected 1 to 2"),
+    for options, words in (({"ranks": 0}, "ranks: received 0"),
+                           ({"ranks": 2, "min_ranks": 3}, "min_ranks: received 3; expected 1 to 2"),
                            ({"ranks": 2, "overrides": {"model.name": "pretrained"}}, "expected a network of Tenfold")):
         with pytest.raises(UsageError, match=words):
             train("mlp", "digits", runs=tmp_path / "runs", **options)  # type: ignore[arg-type]

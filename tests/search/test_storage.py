@@ -68,5 +68,5 @@ def test_a_password_is_never_shown() -> None:
     assert without_password("postgresql://host/db?user=me&password=se@cret") == "postgresql://host/db?user=me"
     assert without_password("postgresql://me:se?cret@host/db?password=x&password=y") == "postgresql://me@host/db"
     assert without_password("postgresql:///db?host=/run/pg") == "postgresql:///db?host=/run/pg"
-    with pytest.raises(UsageError, match=r"^--storage: received 'sqlite:///x'; expected postgresql://"):
+    with pytest.raises(UsageError, match=r"^storage: received 'sqlite:///x'; expected postgresql://"):
         check_url("sqlite:///x")

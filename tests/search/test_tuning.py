@@ -137,8 +137,8 @@ def test_another_search_under_the_same_name_is_refused_with_the_difference(found
 
 def test_bad_input_leaves_nothing(tmp_path: Path) -> None:
     for options, words in (({"by": "acuracy"}, "did you mean 'accuracy'"), ({"sampler": "tpee"}, "did you mean 'tpe'"),
-                           ({"pruner": "half"}, "--pruner"), ({"name": "a b"}, "run name 'a b'"),
-                           ({"minutes": 0}, "--minutes: received 0; expected more than 0"),
+                           ({"pruner": "half"}, "pruner"), ({"name": "a b"}, "run name 'a b'"),
+                           ({"minutes": 0}, "minutes: received 0; expected more than 0"),
                            ({"seed": -1}, "seed: received -1; expected at least 0"),
                            ({"workers": 0}, "workers: received 0; expected at least 1"),
                            ({"storage": "mysql://user:secret@host/x"}, "received 'mysql://user@host/x'")):
