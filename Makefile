@@ -30,6 +30,7 @@ demo: $(VENV)/.installed  ## Install, then train and compare three small models 
 test: $(VENV)/.installed-dev  ## Install, then run lint, types and every test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m compileall -q tenfold  # the tests start hundreds of processes, and PYTHONDONTWRITEBYTECODE may be set
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/.installed-dev  ## Run the linter

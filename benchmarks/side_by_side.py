@@ -6,6 +6,8 @@ C2 …; results are the median over the rounds and a ratio for every round.
 
 from __future__ import annotations
 
+import compileall
+import functools
 import json
 import os
 import statistics
@@ -49,6 +51,7 @@ def finish(command: Sequence[str], variables: Mapping[str, str] | None = None) -
     On Linux a process begins with the peak of the one that started it: callers keep themselves small.
     Raises AbsentError, with the last line that it wrote to standard error, if it failed.
     """
+    _compile()
     inherited = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     paths = {"PYTHONPATH": str(ROOT)} if command[0] == sys.executable else {}
     with tempfile.TemporaryFile("w+") as errors:
@@ -65,6 +68,12 @@ def finish(command: Sequence[str], variables: Mapping[str, str] | None = None) -
             raise AbsentError(f"{Path(command[0]).name} {' '.join(command[1:3])} failed: {said[-1]}")
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return output, round(usage.ru_maxrss / unit, 1)
+
+
+@functools.cache
+def _compile() -> None:
+    """Compile Tenfold to bytecode, as pip does for the peers; PYTHONDONTWRITEBYTECODE may keep Python from it."""
+    compileall.compile_dir(ROOT / "tenfold", quiet=1)
 
 
 def rounds(contenders: Sequence[Contender], count: int, environments: Path, install: bool = True,
