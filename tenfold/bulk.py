@@ -134,9 +134,7 @@ def work(model: str, blocks: Sequence[Block], out: str, runtime: str, *, watcher
         done, path = done + block.images, Path(out) / block.name
         if path.is_file():
             continue  # of an earlier process that died
-        rows: list[dict[str, Any]] = []
-        for given in _batches(block):
-            rows += [each.to_dict() for each in classifier.classify(given, len(rows))]
+        rows = [each.to_dict() for found in classifier.classify(_batches(block)) for each in found]
         write_whole(path, partial(_write, rows, classifier.classes))
     watcher.advance("score", total, total, "images")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tenfold.notebooks import data_frame, table
 from tenfold.run import Run, State, model_at
 from tenfold.runtimes import AUTO, BATCH, Exported, Predictor, open_export, open_predictor
 
+Given = tuple[Path | None, Any]  # the path of an image, None if it is no file, and the image
 FEW = 16  # images; more are read in several threads
 TOLERATED = 0.05  # fraction of images that may lie outside the ranges of the training images without a warning
 
@@ -62,10 +64,15 @@ class Prediction:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for CSV and JSON: path, label, probability, set, decision, unlike, error; `p_<class>` of all."""
-        columns = {f"p_{name}": p for name, p in self.probabilities.items()}
+        columns = dict(zip(_columns(tuple(self.probabilities)), self.probabilities.values(), strict=True))
         return {"path": self.name, "label": self.label, "probability": self.probability,
                 "set": None if self.set is None else list(self.set), "decision": self.decision,
                 "unlike": None if self.error else self.unlike, "error": self.error, **columns}
+
+
+@lru_cache(maxsize=1)
+def _columns(classes: tuple[str, ...]) -> list[str]:
+    return [f"p_{name}" for name in classes]
 
 
 class Predictions(list[Prediction]):
@@ -112,11 +119,11 @@ def predict(model: Run | str | Path, images: Any, batch_size: int = BATCH, runti
     model = model_at(model) if isinstance(model, str | Path) else Run.open(model)
     check_given(images)
     classifier = Classifier(model, runtime, level)
-    found = list(with_paths(images, classifier.shape[2]))
+    found = iter(list(with_paths(images, classifier.shape[2])))  # wrong paths are told before anything is computed
     results = Predictions()
     results.rule_cautions = classifier.cautions
-    for start in range(0, len(found), batch_size):
-        results += classifier.classify(found[start : start + batch_size], start)
+    for predictions in classifier.classify(iter(lambda: list(itertools.islice(found, batch_size)), [])):
+        results += predictions
     return results
 
 
@@ -137,9 +144,43 @@ class Classifier:
     def classes(self) -> tuple[str, ...]:
         return self._predictor.classes
 
-    def classify(self, given: Sequence[tuple[Path | None, Any]], before: int = 0) -> list[Prediction]:
-        """The predictions of images with their paths, `before` of which come before them."""
-        return _predict_batch(self._predictor, self._answering, given, self._facts, before)
+    def classify(self, batches: Iterable[Sequence[Given]]) -> Iterator[list[Prediction]]:
+        """The predictions of each batch of images with their paths. The next batch is read while one is computed."""
+        from concurrent.futures import Future, ThreadPoolExecutor
+
+        with ThreadPoolExecutor(1) as computing:
+            computed: Future[list[Prediction]] | None = None
+            before = 0
+            for batch in batches:
+                decoded = self._read(batch)
+                if computed is not None:
+                    yield computed.result()
+                computed = computing.submit(self._predictions, batch, decoded, before)
+                before += len(batch)
+            if computed is not None:
+                yield computed.result()
+
+    def _read(self, given: Sequence[Given]) -> list[np.ndarray | str]:
+        return _read([image for _, image in given], self.shape, self._facts.get("resize", "stretch"))
+
+    def _predictions(self, given: Sequence[Given], decoded: Sequence[np.ndarray | str], before: int,
+                     ) -> list[Prediction]:
+        """The predictions of images or of the reasons why they could not be read, `before` of which come before."""
+        ranges, classes = self._facts.get("pixels"), self.classes
+        images = [value for value in decoded if not isinstance(value, str)]
+        pixels = np.stack(images) if images else np.zeros((0, *self.shape), np.uint8)
+        strange = iter(unlike(pixels, ranges).tolist() if ranges else [False] * len(pixels))
+        rows = self._answering.answers(pixels)
+        results = []
+        for number, ((path, _), value) in enumerate(zip(given, decoded, strict=True), before + 1):
+            if isinstance(value, str):
+                results.append(Prediction(path, None, {}, value, number=number))
+                continue
+            p, order, members, decision = next(rows)
+            results.append(Prediction(
+                path, classes[order[0]], dict(zip(classes, p, strict=True)), unlike=next(strange), number=number,
+                decision=decision, set=None if members is None else tuple(classes[i] for i in order if members[i])))
+        return results
 
 
 def _opened(model: Run | Path, runtime: str) -> tuple[Predictor, Mapping[str, Any]]:
@@ -172,18 +213,20 @@ class _Answering:
             raise UsageError(f"level: received {level:g}; {_without_level(model, rules, level)}")
         return cls(predictor, rules, sets)
 
-    def answers(self, pixels: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[int, ...] | None, str | None]]:
-        """(probabilities float [k], classes in the set, decision) of each image."""
+    def answers(self, pixels: np.ndarray) -> Iterator[tuple[list[float], list[int], list[bool] | None, str | None]]:
+        """(probability of each class, classes from the most probable, which are in the set, decision) of each image."""
+        chosen: Any = [None] * len(pixels)
         if self.rules is None:
-            yield from ((p, None, None) for p in self.predictor.predict(pixels))
-            return
-        logits, features = self.predictor.logits_and_features(pixels)
-        found = self.rules.probabilities(logits)
-        chosen: Any = [None] * len(found) if self.sets is None else self.rules.shown(self.sets, found, features)
-        decisions = self.rules.decide(found, logits, features, self.rules.statistics(pixels))
-        for p, members, decision in zip(found, chosen, decisions, strict=True):
-            order = np.argsort(-p, kind="stable").tolist()
-            yield p, None if members is None else tuple(i for i in order if members[i]), decision.value
+            found, decisions = self.predictor.predict(pixels), chosen
+        else:
+            logits, features = self.predictor.logits_and_features(pixels)
+            found = self.rules.probabilities(logits)
+            if self.sets is not None:
+                chosen = self.rules.shown(self.sets, found, features).tolist()
+            decided = self.rules.decide(found, logits, features, self.rules.statistics(pixels))
+            decisions = [each.value for each in decided]
+        orders = np.argsort(-found, axis=1, kind="stable").tolist()
+        return zip(found.tolist(), orders, chosen, decisions, strict=True)
 
     def cautions(self, model: Run | Path) -> list[str]:
         """What the rules lack; a run without validation images can have none."""
@@ -291,28 +334,3 @@ def _read(images: Sequence[Any], shape: tuple[int, int, int], resize: Any) -> li
 
     with ThreadPoolExecutor(threads()) as pool:
         return list(itertools.chain.from_iterable(in_threads(pixels, parts_of(images, threads()), pool, len(images))))
-
-
-def _predict_batch(
-    predictor: Predictor, answering: _Answering, given: Sequence[tuple[Path | None, Any]], facts: Mapping[str, Any],
-    before: int,
-) -> list[Prediction]:
-    """The predictions of images, `before` of which come before them."""
-    ranges, shape, resize = facts.get("pixels"), predictor.shape, facts.get("resize", "stretch")
-    decoded = _read([image for _, image in given], shape, resize)
-    errors = [value if isinstance(value, str) else None for value in decoded]
-    images = [value for value in decoded if not isinstance(value, str)]
-    pixels = np.stack(images) if images else np.zeros((0, *predictor.shape), np.uint8)
-    strange = iter(unlike(pixels, ranges) if ranges else [False] * len(pixels))
-    rows, classes = iter(answering.answers(pixels)), predictor.classes
-    results = []
-    for number, ((path, _), reason) in enumerate(zip(given, errors, strict=True), before + 1):
-        if reason is not None:
-            results.append(Prediction(path, None, {}, reason, number=number))
-        else:
-            p, members, decision = next(rows)
-            results.append(Prediction(
-                path, classes[int(p.argmax())], dict(zip(classes, map(float, p), strict=True)),
-                unlike=bool(next(strange)), number=number, decision=decision,
-                set=None if members is None else tuple(classes[i] for i in members)))
-    return results

@@ -20,9 +20,9 @@ from tenfold import jobs, modelfile
 from tenfold.cli import app
 from tenfold.data.images import read_image
 from tenfold.decisions.temperature import at_temperature
-from tenfold.errors import RunError, UsageError
+from tenfold.errors import ModelFileError, RunError, UsageError
 from tenfold.jobs.own_data import open_data
-from tenfold.prediction import Prediction, cautions, predict
+from tenfold.prediction import Classifier, Prediction, cautions, predict
 from tenfold.recipe import Recipe
 from tenfold.run import Run, State
 from tenfold.runtimes import open_predictor
@@ -159,6 +159,27 @@ def test_predictions_are_those_of_the_model_for_the_decoded_pixels(run: Run, tmp
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_an_error_of_the_model_is_raised_whichever_batch_it_meets(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for number in range(5):
+        Image.fromarray(_pixels(8, 8)).save(tmp_path / f"{number}.png")
+    classifier, left = Classifier(run), iter([False, False, True])
+    answers = classifier._answering.answers
+
+    def failing(pixels: np.ndarray) -> Any:
+        if next(left):
+            raise ModelFileError("damaged")
+        return answers(pixels)
+
+    monkeypatch.setattr(type(classifier._answering), "answers", lambda _, pixels: failing(pixels))
+    files = [(path, path) for path in sorted(tmp_path.glob("*.png"))]
+    found = classifier.classify(files[start : start + 2] for start in range(0, 5, 2))
+    assert [[each.number for each in next(found)] for _ in range(2)] == [[1, 2], [3, 4]]
+    with pytest.raises(ModelFileError, match="damaged"):
+        next(found)
+
+
 def test_a_file_name_with_invalid_text_is_printed(run: Run, tmp_path: Path) -> None:
     with open(os.fsencode(tmp_path) + b"/caf\xe9.png", "wb") as file:
         Image.new("L", (8, 8)).save(file, "PNG")

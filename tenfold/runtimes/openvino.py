@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 SUFFIX = ".openvino"  # of a folder with these two files
 GRAPH, WEIGHTS = "model.xml", "model.bin"
+AT_ONCE = 8  # parts of a batch that are given to OpenVINO before any is waited for
 NAME = f"model{SUFFIX}"  # of a run's export
 
 
@@ -65,8 +66,9 @@ def open_file(path: Path) -> Exported:
     request, lock = compiled.create_infer_request(), Lock()  # a request computes for one caller at a time
 
     @cache
-    def queue() -> Any:
-        return openvino.AsyncInferQueue(core.compile_model(model, "CPU", {**settings, "NUM_STREAMS": threads}), threads)
+    def side_by_side() -> list[Any]:
+        streams = core.compile_model(model, "CPU", {**settings, "NUM_STREAMS": threads})
+        return [streams.create_infer_request() for _ in range(AT_ONCE)]
 
     def compute(batch: np.ndarray, outputs: Sequence[str]) -> list[np.ndarray]:
         def read(request: Any) -> list[np.ndarray]:
@@ -76,12 +78,14 @@ def open_file(path: Path) -> Exported:
             if threads == 1 or len(batch) <= PART:
                 request.infer({"pixels": batch})
                 return read(request)
-            found: dict[int, list[np.ndarray]] = {}
-            side_by_side = queue()
-            side_by_side.set_callback(lambda request, number: found.update({number: read(request)}))
-            for number, part in enumerate(parts(batch)):
-                side_by_side.start_async({"pixels": part}, number)
-            side_by_side.wait_all()
-            return joined(found[number] for number in sorted(found))
+            found, waiting = [], parts(batch)
+            for start in range(0, len(waiting), AT_ONCE):
+                chosen = list(zip(side_by_side(), waiting[start : start + AT_ONCE], strict=False))
+                for each, part in chosen:
+                    each.start_async({"pixels": part})
+                for each, _ in chosen:
+                    each.wait()
+                    found.append(read(each))
+            return joined(found)
 
     return Exported(path, facts, compute)

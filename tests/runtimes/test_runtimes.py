@@ -121,7 +121,7 @@ def test_the_parts_of_a_large_batch_come_back_in_order(runtime: str, threads: in
                                                        ) -> None:
     monkeypatch.setenv("TENFOLD_THREADS", str(threads))
     predictor = open_predictor(trained["cnn"], runtime)
-    images = rng.integers(0, 256, (3 * PART + 5, 32, 32, 3), np.uint8)
+    images = rng.integers(0, 256, (9 * PART + 5, 32, 32, 3), np.uint8)
     for _ in range(2):
         logits, features = predictor.logits_and_features(images, batch_size=len(images))
         expected = predictor.logits_and_features(images, batch_size=PART)
