@@ -15,16 +15,17 @@ from typing import Any
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # spreadsheets skip a tab or line break before a formula
 
 
-def text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The rows as CSV. The header has all keys in order of first appearance; lines end with "\\n".
+def text(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = (), header: bool = True) -> str:
+    """The rows as CSV, by default with all keys in order of first appearance as columns; lines end with "\\n".
 
     A missing key and None become an empty cell.
     """
-    columns = list(dict.fromkeys(key for row in rows for key in row))
+    columns = columns or list(dict.fromkeys(key for row in rows for key in row))
     lines = _Lines()
     # With "\n" as line terminator, Python's writer does not quote "\r", which readers treat as a line break.
     writer = csv.writer(lines, lineterminator="\r\n")
-    writer.writerow(map(cell, columns))
+    if header:
+        writer.writerow(map(cell, columns))
     writer.writerows([cell(row.get(column)) for column in columns] for row in rows)
     return "".join(lines.written)
 

@@ -29,6 +29,7 @@ from tenfold.run import Run, State, model_at
 from tenfold.runtimes import AUTO, BATCH, Exported, Predictor, open_export, open_predictor
 
 Given = tuple[Path | None, Any]  # the path of an image, None if it is no file, and the image
+Computed = tuple[np.ndarray, ...]  # what a network gives for a batch
 FEW = 16  # images; more are read in several threads
 TOLERATED = 0.05  # fraction of images that may lie outside the ranges of the training images without a warning
 
@@ -64,15 +65,15 @@ class Prediction:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for CSV and JSON: path, label, probability, set, decision, unlike, error; `p_<class>` of all."""
-        columns = dict(zip(_columns(tuple(self.probabilities)), self.probabilities.values(), strict=True))
-        return {"path": self.name, "label": self.label, "probability": self.probability,
-                "set": None if self.set is None else list(self.set), "decision": self.decision,
-                "unlike": None if self.error else self.unlike, "error": self.error, **columns}
+        found = (self.name, self.label, self.probability, None if self.set is None else list(self.set), self.decision,
+                 None if self.error else self.unlike, self.error, *self.probabilities.values())
+        return dict(zip(columns(tuple(self.probabilities)), found, strict=True))
 
 
-@lru_cache(maxsize=1)
-def _columns(classes: tuple[str, ...]) -> list[str]:
-    return [f"p_{name}" for name in classes]
+@lru_cache(maxsize=2)
+def columns(classes: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns of a table of predictions for these classes."""
+    return ("path", "label", "probability", "set", "decision", "unlike", "error", *(f"p_{name}" for name in classes))
 
 
 class Predictions(list[Prediction]):
@@ -119,10 +120,9 @@ def predict(model: Run | str | Path, images: Any, batch_size: int = BATCH, runti
     model = model_at(model) if isinstance(model, str | Path) else Run.open(model)
     check_given(images)
     classifier = Classifier(model, runtime, level)
-    found = iter(list(with_paths(images, classifier.shape[2])))  # wrong paths are told before anything is computed
     results = Predictions()
     results.rule_cautions = classifier.cautions
-    for predictions in classifier.classify(iter(lambda: list(itertools.islice(found, batch_size)), [])):
+    for predictions in classifier.classify_all(images, batch_size):
         results += predictions
     return results
 
@@ -144,43 +144,63 @@ class Classifier:
     def classes(self) -> tuple[str, ...]:
         return self._predictor.classes
 
+    def classify_all(self, images: Any, batch_size: int = BATCH) -> Iterator[list[Prediction]]:
+        """The predictions of images as they are given to `predict`, batch by batch."""
+        found = iter(list(with_paths(images, self.shape[2])))  # wrong paths are told before anything is computed
+        return self.classify(iter(lambda: list(itertools.islice(found, batch_size)), []))
+
     def classify(self, batches: Iterable[Sequence[Given]]) -> Iterator[list[Prediction]]:
-        """The predictions of each batch of images with their paths. The next batch is read while one is computed."""
+        """The predictions of each batch of images with their paths.
+
+        While the network computes a batch, the next one is read, and then the rows of the one before are made.
+        """
         from concurrent.futures import Future, ThreadPoolExecutor
 
         with ThreadPoolExecutor(1) as computing:
-            computed: Future[list[Prediction]] | None = None
-            before = 0
-            for batch in batches:
-                decoded = self._read(batch)
-                if computed is not None:
-                    yield computed.result()
-                computed = computing.submit(self._predictions, batch, decoded, before)
-                before += len(batch)
-            if computed is not None:
-                yield computed.result()
+            batch: _Batch | None = None
+            computed: Future[Computed] | None = None
+            for given in batches:
+                following = self._read(given, 0 if batch is None else batch.number + len(batch.given))
+                found = None if computed is None else computed.result()
+                computed = computing.submit(self._answering.compute, following.pixels)
+                if batch is not None and found is not None:
+                    yield self._predictions(batch, found)
+                batch = following
+            if batch is not None and computed is not None:
+                yield self._predictions(batch, computed.result())
 
-    def _read(self, given: Sequence[Given]) -> list[np.ndarray | str]:
-        return _read([image for _, image in given], self.shape, self._facts.get("resize", "stretch"))
-
-    def _predictions(self, given: Sequence[Given], decoded: Sequence[np.ndarray | str], before: int,
-                     ) -> list[Prediction]:
-        """The predictions of images or of the reasons why they could not be read, `before` of which come before."""
-        ranges, classes = self._facts.get("pixels"), self.classes
+    def _read(self, given: Sequence[Given], number: int) -> _Batch:
+        decoded = _read([image for _, image in given], self.shape, self._facts.get("resize", "stretch"))
         images = [value for value in decoded if not isinstance(value, str)]
-        pixels = np.stack(images) if images else np.zeros((0, *self.shape), np.uint8)
-        strange = iter(unlike(pixels, ranges).tolist() if ranges else [False] * len(pixels))
-        rows = self._answering.answers(pixels)
+        return _Batch(given, number, [value if isinstance(value, str) else None for value in decoded],
+                      np.stack(images) if images else np.zeros((0, *self.shape), np.uint8))
+
+    def _predictions(self, batch: _Batch, computed: Computed) -> list[Prediction]:
+        ranges, classes = self._facts.get("pixels"), self.classes
+        strange = iter(unlike(batch.pixels, ranges).tolist() if ranges else [False] * len(batch.pixels))
+        rows = self._answering.answers(batch.pixels, computed)
         results = []
-        for number, ((path, _), value) in enumerate(zip(given, decoded, strict=True), before + 1):
-            if isinstance(value, str):
-                results.append(Prediction(path, None, {}, value, number=number))
+        for number, ((path, _), error) in enumerate(zip(batch.given, batch.errors, strict=True), batch.number + 1):
+            if error is not None:
+                results.append(Prediction(path, None, {}, error, number=number))
                 continue
             p, order, members, decision = next(rows)
             results.append(Prediction(
                 path, classes[order[0]], dict(zip(classes, p, strict=True)), unlike=next(strange), number=number,
                 decision=decision, set=None if members is None else tuple(classes[i] for i in order if members[i])))
         return results
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Images with their paths, `number` of which come before; for each, the reason if it can't be read, or None; the
+    pixels of the others, uint8 [n, h, w, c].
+    """
+
+    given: Sequence[Given]
+    number: int
+    errors: list[str | None]
+    pixels: np.ndarray
 
 
 def _opened(model: Run | Path, runtime: str) -> tuple[Predictor, Mapping[str, Any]]:
@@ -213,18 +233,23 @@ class _Answering:
             raise UsageError(f"level: received {level:g}; {_without_level(model, rules, level)}")
         return cls(predictor, rules, sets)
 
-    def answers(self, pixels: np.ndarray) -> Iterator[tuple[list[float], list[int], list[bool] | None, str | None]]:
+    def compute(self, pixels: np.ndarray) -> Computed:
+        """What the network gives for images: probabilities float32 [n, k], with rules logits and features."""
+        return (self.predictor.predict(pixels),) if self.rules is None else self.predictor.logits_and_features(pixels)
+
+    def answers(self, pixels: np.ndarray, computed: Computed,
+                ) -> Iterator[tuple[list[float], list[int], list[bool] | None, str | None]]:
         """(probability of each class, classes from the most probable, which are in the set, decision) of each image."""
+        found = computed[0]
         chosen: Any = [None] * len(pixels)
-        if self.rules is None:
-            found, decisions = self.predictor.predict(pixels), chosen
-        else:
-            logits, features = self.predictor.logits_and_features(pixels)
+        decisions: Any = chosen
+        if self.rules is not None:
+            logits, features = computed
             found = self.rules.probabilities(logits)
             if self.sets is not None:
                 chosen = self.rules.shown(self.sets, found, features).tolist()
-            decided = self.rules.decide(found, logits, features, self.rules.statistics(pixels))
-            decisions = [each.value for each in decided]
+            decisions = [each.value for each in
+                         self.rules.decide(found, logits, features, self.rules.statistics(pixels))]
         orders = np.argsort(-found, axis=1, kind="stable").tolist()
         return zip(found.tolist(), orders, chosen, decisions, strict=True)
 

@@ -55,12 +55,17 @@ def test_missing_values_are_empty_cells() -> None:
     assert csvfile.text([{"a": 1, "b": None}, {"a": 2, "c": True}]) == "a,b,c\n1,,\n2,,True\n"
 
 
+def test_a_table_may_be_written_in_parts() -> None:
+    parts = [csvfile.text([row], ("a", "b"), header=header) for row, header in (({"b": 1}, True), ({"a": 2}, False))]
+    assert "".join(parts) == csvfile.text([{"b": 1}, {"a": 2}], ("a", "b")) == "a,b\n,1\n2,\n"
+
+
 def test_no_rows_give_an_empty_header() -> None:
     assert csvfile.text([]) == "\n"
 
 
 def test_printed_predictions_are_safe_csv(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.print_csv([{"path": "=a\rb.png", "p_cat": 0.25}])
+    terminal.print_csv([{"path": "=a\rb.png", "p_cat": 0.25}], ("path", "p_cat"))
     assert read(capsys.readouterr().out) == [["path", "p_cat"], ["'=a\rb.png", "0.25"]]
 
 

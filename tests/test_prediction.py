@@ -165,14 +165,14 @@ def test_an_error_of_the_model_is_raised_whichever_batch_it_meets(
     for number in range(5):
         Image.fromarray(_pixels(8, 8)).save(tmp_path / f"{number}.png")
     classifier, left = Classifier(run), iter([False, False, True])
-    answers = classifier._answering.answers
+    compute = classifier._answering.compute
 
     def failing(pixels: np.ndarray) -> Any:
         if next(left):
             raise ModelFileError("damaged")
-        return answers(pixels)
+        return compute(pixels)
 
-    monkeypatch.setattr(type(classifier._answering), "answers", lambda _, pixels: failing(pixels))
+    monkeypatch.setattr(type(classifier._answering), "compute", lambda _, pixels: failing(pixels))
     files = [(path, path) for path in sorted(tmp_path.glob("*.png"))]
     found = classifier.classify(files[start : start + 2] for start in range(0, 5, 2))
     assert [[each.number for each in next(found)] for _ in range(2)] == [[1, 2], [3, 4]]

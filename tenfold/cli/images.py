@@ -47,19 +47,20 @@ def predict(
     model = model_at(run)
     for path in paths:
         check_present(path)  # wrong paths are told before NumPy and the image reader are imported
-    from tenfold.prediction import cautions
-    from tenfold.prediction import predict as classify
-
-    predictions = classify(model, paths, runtime=runtime, level=level)
     from tenfold import terminal
+    from tenfold.prediction import Classifier, Predictions, cautions, columns
 
+    classifier, predictions = Classifier(model, runtime, level), Predictions()
+    predictions.rule_cautions = classifier.cautions
+    for batch in classifier.classify_all(paths):
+        if csv:
+            terminal.print_csv([p.to_dict() for p in batch], columns(classifier.classes), header=not predictions)
+        predictions += batch
     for caution in cautions(model, predictions):
         print(f"tenfold: warning: {caution}", file=sys.stderr)
     if as_json:
         print_json([p.to_dict() for p in predictions])
-    elif csv:
-        terminal.print_csv([p.to_dict() for p in predictions])
-    else:
+    elif not csv:
         terminal.print_predictions(predictions)
     unread = [p for p in predictions if p.error]
     for p in unread:

@@ -57,13 +57,16 @@ def open_file(path: Path) -> Exported:
         check_sides(path, facts, {name: [side.get_length() if side.is_static else None
                                          for side in list(each.partial_shape)[1:]]
                                   for each in (*model.inputs, *model.outputs) for name in each.get_names()})
-        compiled = core.compile_model(model, "CPU", {**settings, "PERFORMANCE_HINT": "LATENCY"})
     except ModelFileError:
         raise
     except Exception as error:  # OpenVINO raises RuntimeErrors of many lines
         raise ModelFileError(f"{path}: can't be opened as an OpenVINO model: {first_line(error)}; export it again "
                              "with `tenfold export RUN openvino`") from None
-    request, lock = compiled.create_infer_request(), Lock()  # a request computes for one caller at a time
+    lock = Lock()  # a request computes for one caller at a time
+
+    @cache
+    def alone() -> Any:
+        return core.compile_model(model, "CPU", {**settings, "PERFORMANCE_HINT": "LATENCY"}).create_infer_request()
 
     @cache
     def side_by_side() -> list[Any]:
@@ -76,8 +79,8 @@ def open_file(path: Path) -> Exported:
 
         with lock:
             if threads == 1 or len(batch) <= PART:
-                request.infer({"pixels": batch})
-                return read(request)
+                alone().infer({"pixels": batch})
+                return read(alone())
             found, waiting = [], parts(batch)
             for start in range(0, len(waiting), AT_ONCE):
                 chosen = list(zip(side_by_side(), waiting[start : start + AT_ONCE], strict=False))

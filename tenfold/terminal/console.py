@@ -76,6 +76,6 @@ def age(seconds: float) -> str:
     return "just now"
 
 
-def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows as CSV, with every column that occurs in a row."""
-    print(csvfile.text(rows), end="")
+def print_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], header: bool = True) -> None:
+    """Print rows as CSV."""
+    print(csvfile.text(rows, columns, header), end="")
