@@ -62,11 +62,12 @@ def coverage(sets: int, images: int, resamples: int, first: int = 0,
         for m, name in enumerate(METRICS):
             known = metric(name)
             found = known(pair[0].labels, pair[0].probabilities)
-            fraction = known.as_fraction(found, pair[:1])
             interval = statistics.wilson(round(images * found), images) if known.proportion else \
                 known.interval(found, spreads[0][m], pair[0])
             value[m] += _holds(interval, truth[0, m])
-            between, _ = statistics.verdict(spreads[1][m] - spreads[0][m], fraction.hidden if fraction else 0)
+            one, other = (known.over_seeds(spread[m][None], np.array([known(each.labels, each.probabilities)]), [each])
+                          for spread, each in zip(spreads, pair, strict=True))
+            between, _ = other.minus(one).verdict()
             difference[m] += _holds(between, truth[1, m] - truth[0, m])
     return {"value": dict(zip(METRICS, (value / sets).tolist(), strict=True)),
             "difference": dict(zip(METRICS, (difference / sets).tolist(), strict=True))}
@@ -89,9 +90,8 @@ def coverage_over_seeds(sets: int, images: int, resamples: int, first: int = 0, 
         spreads = np.array([statistics.bootstrap(each, measures, resamples, seed=i) for each in drawn])
         for m, name in enumerate(metrics):
             observed = np.array([metric(name)(each.labels, each.probabilities) for each in drawn])
-            one, other = (statistics.OverSeeds.of(spreads[of, m], observed[of], metric(name).as_fraction(
-                float(observed[of].mean()), drawn[of]))
-                for of in (slice(0, runs), slice(runs, None)))
+            one, other = (metric(name).over_seeds(spreads[of, m], observed[of], drawn[of])
+                          for of in (slice(0, runs), slice(runs, None)))
             value[m] += _holds(one.uncertain.interval(), truth[0, m])
             between, _ = other.minus(one).verdict()
             difference[m] += _holds(between, truth[1, m] - truth[0, m])

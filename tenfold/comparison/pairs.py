@@ -63,13 +63,13 @@ class Spread:
         if group.folds:
             whole = pooled(predictions)
             together = _resampled(whole, names)
+            values = [metric(name)(whole.labels, whole.probabilities) for name in names]
             folds = {name: OverFolds.over(
-                together[i], by_run[:, i], observed[:, i],
-                metric(name).as_fraction(metric(name)(whole.labels, whole.probabilities), [whole]))
+                metric(name).stretched(together[i], values[i], len(whole.labels)), by_run[:, i], observed[:, i],
+                metric(name).as_fraction(values[i], [whole]))
                 for i, name in enumerate(names)}
             return cls(folds, correct, whole)
-        return cls({name: OverSeeds.of(by_run[:, i], observed[:, i],
-                                       metric(name).as_fraction(float(observed[:, i].mean()), predictions))
+        return cls({name: metric(name).over_seeds(by_run[:, i], observed[:, i], predictions)
                     for i, name in enumerate(names)}, correct)
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from tenfold.evaluation.statistics import (
     Fraction,
+    OverSeeds,
     deflated,
     in_equal_classes,
     percentile_interval,
@@ -72,12 +73,23 @@ class Metric:
         errors = float(wrong.sum())
         return Fraction(value, images, min(errors, count - errors), unseen, self.least, self.most)
 
+    def stretched(self, values: np.ndarray, value: float, images: int) -> np.ndarray:
+        """The value on resamples of so many images, float64 [r], farther from it if the metric is like no fraction."""
+        return values if self.like_fraction else stretched(values, value, images)
+
+    def over_seeds(self, values: np.ndarray, observed: np.ndarray, runs: Sequence[Predictions]) -> OverSeeds:
+        """The metric of runs for the same images. values: float64 [runs, r], on resamples; observed: float64 [runs]."""
+        mean = float(observed.mean())
+        found = OverSeeds.of(values, observed, self.as_fraction(mean, runs))
+        return replace(found, mean=self.stretched(found.mean, mean, len(runs[0].labels)))
+
     def interval(self, value: float, spread: np.ndarray, predictions: Predictions) -> tuple[float, float] | None:
         """The 95 % interval of the value, from its values on resamples, float64 [r]; None if too few are defined."""
         if fraction := self.as_fraction(value, [predictions]):
             spread = fraction.scored(spread)
         else:
-            spread = stretched(deflated(spread, value) if self.inflated else spread, value, len(predictions.labels))
+            spread = self.stretched(deflated(spread, value) if self.inflated else spread, value,
+                                    len(predictions.labels))
         return self.within(percentile_interval(spread))
 
     def within(self, interval: tuple[float, float] | None) -> tuple[float, float] | None:

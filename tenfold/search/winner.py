@@ -108,7 +108,7 @@ def _selection(trials: Trials, best: Mapping[str, Any], by: str) -> tuple[dict[s
         entry = {key: selected.metrics()["validation"][by][key] for key in ("value", "low", "high")}
         chosen_by = _read(selected, "validation")
         value, resampled = _resampled(chosen_by, by, STREAM)
-        return entry, OverSeeds(resampled, 0.0, 1, fraction=metric(by).as_fraction(value, [chosen_by]))
+        return entry, metric(by).over_seeds(resampled[None], np.array([value]), [chosen_by])
     over = over_folds([_read(Run(path / f"fold-{number}"), "test") for number in range(1, folds + 1)], by)
     low, high = metric(by).within(over.uncertain.interval()) or (None, None)
     return {"value": best["value"], "low": low, "high": high}, OverSeeds(over.mean, 0.0, 1, fraction=over.fraction)
@@ -125,7 +125,9 @@ def over_folds(folds: Sequence[Predictions], by: str) -> OverFolds:
     by_fold = np.array([values[:count] for _, values in found])
     observed = np.array([value for value, _ in found])
     fraction = metric(by).as_fraction(float(observed.mean()), [pooled(folds)])
-    return OverFolds.over(by_fold.mean(axis=0), by_fold, observed, fraction)
+    images = sum(len(fold.labels) for fold in folds)
+    mean = metric(by).stretched(by_fold.mean(axis=0), float(observed.mean()), images)
+    return OverFolds.over(mean, by_fold, observed, fraction)
 
 
 def _optimism(selection: float, selected: OverSeeds, chosen: Sequence[Run], by: str) -> dict[str, Any]:
@@ -135,8 +137,7 @@ def _optimism(selection: float, selected: OverSeeds, chosen: Sequence[Run], by: 
     tests = [_resampled(each, by, 0) for each in predictions]
     observed = np.array([value for value, _ in tests])
     count = min(len(selected.mean), len(tests[0][1]))
-    tested = OverSeeds.of(np.array([values[:count] for _, values in tests]), observed,
-                          known.as_fraction(float(observed.mean()), predictions))
+    tested = known.over_seeds(np.array([values[:count] for _, values in tests]), observed, predictions)
     selected = dataclasses.replace(selected, mean=selected.mean[:count])
     found = known.difference_within(selected.minus(tested).interval())
     sign = 1 if known.higher_is_better else -1

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn import metrics as reference
 
 from tenfold.errors import UnknownNameError
+from tenfold.evaluation import statistics
 from tenfold.evaluation.metrics import confidence_bins, metric
 from tenfold.evaluation.weighted import Predictions, Weighted
 from tenfold.registry import METRICS
@@ -130,3 +132,31 @@ def test_metrics_have_a_direction_and_a_text_format():
     assert metric("loss").text(None) == "–"
     with pytest.raises(UnknownNameError, match="did you mean 'accuracy'"):
         metric("acuracy")
+
+
+@pytest.mark.parametrize("name", METRICS.names())
+def test_a_single_run_has_the_same_interval_wherever_it_is_stated(name):
+    predictions, known = Predictions(*probabilities(24, 7, seed=1)), metric(name)
+    value = known(predictions.labels, predictions.probabilities)
+    spread, = statistics.bootstrap(predictions, [known.function])
+    if known.inflated:
+        over = known.over_seeds(statistics.deflated(spread, value)[None], np.array([value]), [predictions])
+    else:
+        over = known.over_seeds(spread[None], np.array([value]), [predictions])
+    np.testing.assert_allclose(known.within(over.uncertain.interval()), known.interval(value, spread, predictions))
+
+
+@pytest.mark.parametrize("name", ["loss", "brier"])
+def test_the_difference_between_two_models_on_few_images_is_as_uncertain_as_students(name):
+    rng, known, pairs = np.random.default_rng(0), metric(name), []
+    labels = np.arange(10) % 3
+    for seed in (0, 1):
+        logits = rng.normal(size=(10, 3)) + (1 + seed) * np.eye(3)[labels]
+        pairs.append(Predictions(labels, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)))
+    of_image = [np.array([known(labels[[i]], each.probabilities[[i]]) for i in range(10)]) for each in pairs]
+    expected = stats.ttest_rel(*of_image).confidence_interval()
+    one, other = (known.over_seeds(statistics.bootstrap(each, [known.function])[0][None],
+                                   np.array([known(each.labels, each.probabilities)]), [each]) for each in pairs)
+    low, high = one.minus(other).interval()
+    # Resamples keep the images of each class, so they vary a little less.
+    assert 0.75 < (high - low) / (expected.high - expected.low) < 1.1

@@ -102,7 +102,7 @@ def test_a_server_that_stops_in_mid_search_loses_nothing(
     monkeypatch.setattr(storage, "PATIENCE", 0.5)
     with pytest.raises(StorageError, match=r"^the database of the search does not answer \([^\n]*nothing is lost$"):
         tune(START, watcher=At(2, server.stop), **options)
-    with pytest.raises(StorageError, match=r"^--storage postgresql://tenfold@127[^\n]*expected a PostgreSQL database"):
+    with pytest.raises(StorageError, match=r"^storage: received postgresql://tenfold@127[^\n]*expected a PostgreSQL "):
         tune(START, **options)
     server.start()
     monkeypatch.setattr(storage, "PATIENCE", 60.0)

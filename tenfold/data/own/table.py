@@ -55,7 +55,7 @@ def unlabelled(path: Path) -> np.ndarray | list[Path]:
         return read_pixels(path, delimiter, header).images
     rows = _rows(path, delimiter, len(header))
     column, files = _path_column(path, header, rows, range(len(header)))
-    if files.find(header[column]) is not None:
+    if files.find(header[column].strip()) is not None:
         rows.insert(0, list(header))  # the table has no line of names
     cells = [row[column].strip() for row in rows]
     return [files.root / (files.find(cell) or cell) for cell in cells]
