@@ -87,7 +87,7 @@ def data_name(uri: str) -> str:
 
 
 def path_name(path: Path) -> str:
-    """The name of a data set at a path: its last part that is no pattern, without endings such as ".tar.gz"."""
+    """The name of a data set at a path: its last part without endings such as ".tar.gz"; of a pattern, the folder."""
     while glob.has_magic(path.name) and not path.exists():
         path = path.parent
     endings = [suffix for suffix in path.suffixes[-2:] if suffix.lower() in KINDS]

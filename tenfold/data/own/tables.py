@@ -79,15 +79,21 @@ def _files(options: str) -> list[Path]:
     path = expanded(options)
     if not options:
         raise UsageError("data set parquet: received no path; expected parquet:PATH, a file, a folder or a pattern")
-    if path.is_dir():
-        found = sorted(path.rglob("*.parquet"), key=lambda each: natural(str(each)))
-    else:
-        found = sorted(map(Path, glob.glob(str(path), recursive=True)), key=lambda each: natural(str(each)))
-    found = [each for each in found if each.is_file()]
+    candidates = path.rglob("*.parquet") if path.is_dir() else _matching(path)
+    found = sorted((each for each in candidates if each.is_file()), key=lambda each: natural(str(each)))
     if not found:
         raise UsageError(f"data set parquet: {printable(options)}: no such file; expected parquet files, a folder of "
                          "them or a pattern such as 'data/*.parquet'")
     return found
+
+
+def _matching(path: Path) -> list[Path]:
+    """The file, or those that the pattern matches. Folders that are there are no pattern, even with brackets."""
+    root = path
+    while not root.exists():
+        root = root.parent
+    rest = path.relative_to(root).as_posix()
+    return [root] if rest == "." else [root / found for found in glob.glob(rest, root_dir=root, recursive=True)]
 
 
 def _relative(files: Sequence[Path]) -> list[Path]:

@@ -54,6 +54,14 @@ def test_a_table_is_read_with_the_names_in_its_metadata(
     assert dataset.train.labels.tolist() == [0, 0, 1, 1, 2, 2]
 
 
+def test_brackets_in_names_are_no_pattern(tmp_path: Path, read: Read, contents: list[bytes]) -> None:
+    write(tmp_path / "pets [1]" / "x[2].parquet", contents, ["cat", "dog"] * 3)
+    for place, name in (("pets [1]/x[2].parquet", "x-2"), ("pets [1]", "pets-1"), ("pets [1]/*.parquet", "pets-1"),
+                        ("pets [[]1]/*.parquet", tmp_path.name)):
+        dataset = read(tmp_path / place)
+        assert (dataset.name, len(dataset.train)) == (name, 6)
+
+
 @pytest.mark.parametrize(("labels", "classes"), [
     (["cat", "dog", "cat", "dog", "cat", "dog"], ("cat", "dog")), ([10, 9, 10, 9, 10, 9], ("9", "10")),
     ([True, False] * 3, ("False", "True"))])
