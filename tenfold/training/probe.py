@@ -22,6 +22,8 @@ with importing_sklearn():
 
 STRENGTHS = tuple(10.0**power for power in (-4, -3, -2, -1, 0, 1))  # C, the inverse of the regularisation
 ITERATIONS = 300
+WITHOUT_EFFECT = ("epochs", "optimizer", "learning_rate", "schedule", "warmup", "label_smoothing", "stage_decay",
+                  "image_scales", "early_stopping", "plateau")  # keys of [train]
 
 
 def fit(recipe: Recipe, dataset: Dataset, model: Any, class_weights: np.ndarray | None, watcher: Watcher,
@@ -32,6 +34,9 @@ def fit(recipe: Recipe, dataset: Dataset, model: Any, class_weights: np.ndarray 
     with the lowest cross-entropy on the validation split; ties go to the strongest. The features are standardised,
     and the standardisation is folded into the weights of the logits layer.
     """
+    if ignored := without_effect(recipe):
+        watcher.notice(f"{', '.join(ignored)}: no effect on a logistic regression; set train.fit=gradient-descent to "
+                       "train step by step")
     found = features.dataset_features(feature_network(model), recipe, dataset, watcher)
     assert found.validation is not None  # `training.check` requires it
     started = time.perf_counter()
@@ -50,6 +55,15 @@ def fit(recipe: Recipe, dataset: Dataset, model: Any, class_weights: np.ndarray 
         "loss": _loss(chosen, x, labels, count), "accuracy": float(chosen.score(x, labels)), "val_loss": loss,
         "val_accuracy": accuracy, "C": strength,
     }
+
+
+def without_effect(recipe: Recipe) -> list[str]:
+    """The keys that the recipe sets to other values than the defaults, and that a logistic regression ignores."""
+    usual = type(recipe).from_dict({}).train
+    augment = recipe.train.augment and not recipe.train.augmented_copies
+    return [*(f"train.{key}" for key in WITHOUT_EFFECT
+              if (value := getattr(recipe.train, key)) != getattr(usual, key) and (key, value) != ("epochs", 1)),
+            *["train.augment without train.augmented_copies"] * bool(augment)]
 
 
 def choose(

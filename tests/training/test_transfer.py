@@ -27,6 +27,7 @@ from tenfold.runtimes import open_predictor
 from tenfold.training import features, schedule, transfer
 from tenfold.training.loop import selection
 from tenfold.training.probe import fit as fit_probe
+from tenfold.training.probe import without_effect
 
 DATA = {"source": "shapes:train=300,test=100,seed=1"}
 
@@ -307,6 +308,17 @@ def test_a_probe_evaluates_explains_and_predicts_without_its_backbone_file(sourc
     assert list(answer.probabilities.values()) == pytest.approx(calibrated(run, stored)[0], abs=1e-4)
     board = tenfold.compare([run])
     assert board.rows[0].model == "probe"
+
+
+def test_settings_without_effect_on_a_probe_are_named() -> None:
+    sections = {"model": {"name": "pretrained", "backbone": "MobileNet", "trainable": "none"},
+                "train": {"fit": "logistic-regression", "epochs": 1}}
+    assert without_effect(Recipe.from_dict(sections)) == []
+    changed = Recipe.from_dict(sections).replace({
+        "train.epochs": 5, "train.optimizer": "sgd", "train.label_smoothing": 0.1, "train.augment": {"mirror": {}}})
+    assert without_effect(changed) == ["train.epochs", "train.optimizer", "train.label_smoothing",
+                                       "train.augment without train.augmented_copies"]
+    assert without_effect(changed.replace({"train.augmented_copies": 2}))[-1] == "train.label_smoothing"
 
 
 def test_a_probe_needs_a_frozen_backbone_and_validation_images(source: Run, tmp_path: Path) -> None:
