@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -28,8 +29,11 @@ def in_threads(work: Callable[[Part], Result], parts: Iterable[Part], pool: Thre
         result = work(following[0])
         small = time.perf_counter() - started < SMALL * AT_ONCE
         yield result
-    while following := list(itertools.islice(waiting, ahead)):
-        yield from pool.map(work, following)
+    taken = deque(pool.submit(work, part) for part in itertools.islice(waiting, ahead))
+    while taken:
+        result = taken.popleft().result()
+        taken.extend(pool.submit(work, part) for part in itertools.islice(waiting, 1))
+        yield result
 
 
 def parts_of(items: Sequence[Part], threads: int) -> Iterator[Sequence[Part]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from tenfold.storage.locks import lock_path, locked
 
 SPARE = 64 << 20  # bytes to leave free on the disk
 Rows = Callable[[int, int], np.ndarray]
+Writer = Callable[[np.ndarray, int], Iterable[int]]  # fills an array from a row on; yields the number of finished rows
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,26 @@ class StoredArray:
         self, rows: Rows, block: int, note_every: int = 1, *, waiting: Callable[[], None] | None = None,
         stop: Callable[[], bool] = lambda: False, progress: Callable[[int], None] = lambda done: None,
     ) -> np.ndarray:
-        """The array as from `find`; if absent, it is filled with `rows(start, end)`, `block` rows at a time.
+        """As `fill_with`, with `rows(start, end)`, `block` rows at a time, whose number is noted every so many blocks.
+        """
+        def write(out: np.ndarray, done: int) -> Iterator[int]:
+            for start in range(done, len(out), block):
+                end = min(start + block, len(out))
+                out[start:end] = rows(start, end)
+                yield end
 
-        `progress` receives the number of finished rows: first those of an interrupted process, then after each block.
-        Every `note_every` blocks the number is saved on disk. While another process fills the array, this one waits
+        return self.fill_with(write, note_every * block, waiting=waiting, stop=stop, progress=progress)
+
+    def fill_with(
+        self, write: Writer, note_every: int, *, waiting: Callable[[], None] | None = None,
+        stop: Callable[[], bool] = lambda: False, progress: Callable[[int], None] = lambda done: None,
+    ) -> np.ndarray:
+        """The array as from `find`; if absent, `write(array, done)` fills it and yields how many rows are finished.
+
+        done: the rows that an interrupted process finished. `progress` receives this number and what `write` yields.
+        It is saved on disk every `note_every` rows. While another process fills the array, this one waits
         and calls `waiting` once. Raises StorageError if the disk is full or not writable, KeyboardInterrupt when
-        `stop` returns true, and any error of `rows`.
+        `stop` returns true, and any error of `write`.
         """
         with storing(self.path, self.advice):
             found = self.find()
@@ -64,7 +79,7 @@ class StoredArray:
             if found is None:
                 if self.about:
                     write_whole(self.path.with_suffix(".json"), json.dumps(dict(self.about)), self.advice)
-                self._fill_part(rows, block, note_every, stop, progress)
+                self._fill_part(write, note_every, stop, progress)
                 with storing(self.path, self.advice):
                     put_in_place(self._part, self.path)
                     self._note.unlink(missing_ok=True)
@@ -82,21 +97,20 @@ class StoredArray:
         return self.path.with_suffix(".rows")
 
     def _fill_part(
-        self, rows: Rows, block: int, note_every: int, stop: Callable[[], bool], progress: Callable[[int], None]
+        self, write: Writer, note_every: int, stop: Callable[[], bool], progress: Callable[[int], None]
     ) -> None:
         """Fill the remaining rows of the part."""
-        count, done = self.shape[0], self._finished_rows()
+        noted = self._finished_rows()
         with storing(self.path, self.advice):
-            out = self._open_part(done)
-        progress(done)
-        for number, start in enumerate(range(done, count, block), 1):
-            done = min(start + block, count)
-            out[start:done] = rows(start, done)
+            out = self._open_part(noted)
+        progress(noted)
+        for done in write(out, noted):
             stopping = stop()
-            if stopping or number % note_every == 0:
+            if stopping or done - noted >= note_every:
                 with storing(self.path, self.advice):
                     out.flush()
                 write_whole(self._note, json.dumps({"rows": done}), self.advice)
+                noted = done
             progress(done)
             if stopping:
                 raise KeyboardInterrupt

@@ -36,6 +36,7 @@ from tenfold.storage.files import storing, write_whole
 RULES = 1  # version of the rules of reading and resizing: another one makes a new cache
 BLOCK = 512  # images decoded between two progress reports
 NOTED = 8  # blocks after which the disk is made to hold them: an interrupted decoding continues there
+AHEAD = 8  # parts for each thread that are taken before their turn
 BLOCK_BYTES = 64 << 20  # of decoded images in a block, at most
 LOOKED_AT = 300  # images whose headers give the size and the colour
 ADVICE = "set TENFOLD_CACHE to another directory"
@@ -112,8 +113,8 @@ def decode(listing: Listing, shape: Shape, resize: Resize, watcher: Watcher, onl
     read = partial(_pixels, shape=shape, resize=resize, only_grey=only_grey)
     try:
         with ThreadPoolExecutor(threads()) as pool:
-            images = stored.fill(
-                lambda start, end: _rows(listing, shape, read, start, end, pool, notes), block, NOTED,
+            images = stored.fill_with(
+                lambda out, done: _decode(listing, read, out, done, block, pool, notes), NOTED * block,
                 waiting=lambda: watcher.notice("another process is decoding these images; waiting for it"),
                 stop=watcher.stop, progress=lambda done: watcher.advance("decode", done, len(listing), "images"))
     except Coloured:
@@ -124,38 +125,47 @@ def decode(listing: Listing, shape: Shape, resize: Resize, watcher: Watcher, onl
     return Decoded(images, _read_notes(notes), key)
 
 
-def _rows(listing: Listing, shape: Shape, read: Callable[[Content], np.ndarray], start: int, end: int,
-          pool: ThreadPoolExecutor, notes: Path) -> np.ndarray:
-    """Decode the images from `start` to before `end`, and note those that can't be read."""
+def _decode(listing: Listing, read: Callable[[Content], np.ndarray], out: np.ndarray, start: int, block: int,
+            pool: ThreadPoolExecutor, notes: Path) -> Iterator[int]:
+    """Decode the images from `start` on into their rows, and note those that can't be read: black, as the array is.
+
+    Yields how many rows are finished, after each block of them.
+    """
     if start == 0:
         with storing(notes, ADVICE):
             notes.unlink(missing_ok=True)  # those of an array that was removed
-    rows = np.zeros((end - start, *shape), np.uint8)
 
-    def pixels(part: tuple[Sequence[int], Iterable[Content | ImageError]]) -> list[tuple[int, ImageError]]:
+    def pixels(part: tuple[Sequence[int], Iterable[Content | ImageError]]) -> tuple[int, list[tuple[int, ImageError]]]:
         failed = []
         for number, content in zip(*part, strict=True):
             try:
                 if isinstance(content, ImageError):
                     raise content
-                rows[number - start] = read(content)
+                out[number] = read(content)
             except ImageError as error:
+                out[number] = 0
                 failed.append((number, error))
-        return failed
+        return part[0][-1] + 1, failed
 
     def contents(numbers: Sequence[int]) -> Iterable[Content | ImageError]:
         found = _contents(listing, numbers)
         return list(found) if listing.reader.sequential else found  # read here, decoded there
 
-    parts = ((numbers, contents(numbers)) for numbers in parts_of(range(start, end), threads()))
-    ahead = threads() if listing.reader.sequential else end - start
-    errors = list(itertools.chain.from_iterable(in_threads(pixels, parts, pool, ahead)))
-    if errors:
-        with storing(notes, ADVICE), notes.open("a", encoding="utf-8") as file:
-            for number, error in errors:
-                file.write(json.dumps({"number": number, "name": printable(listing.names[number]),
-                                       "reason": str(error)}) + "\n")
-    return rows
+    parts = ((numbers, contents(numbers)) for numbers in parts_of(range(start, len(out)), threads()))
+    told = start
+    for done, errors in in_threads(pixels, parts, pool, threads() * (1 if listing.reader.sequential else AHEAD)):
+        if errors:
+            _note(notes, listing, errors)
+        if done - told >= block or done == len(out):
+            told = done
+            yield done
+
+
+def _note(notes: Path, listing: Listing, errors: Sequence[tuple[int, ImageError]]) -> None:
+    with storing(notes, ADVICE), notes.open("a", encoding="utf-8") as file:
+        for number, error in errors:
+            file.write(json.dumps({"number": number, "name": printable(listing.names[number]),
+                                   "reason": str(error)}) + "\n")
 
 
 def _contents(listing: Listing, numbers: Sequence[int]) -> Iterator[Content | ImageError]:

@@ -73,15 +73,15 @@ def test_a_changed_file_is_decoded_anew_even_if_size_and_time_are_the_same(tmp_p
 
 
 def test_decoding_that_was_stopped_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "BLOCK", 10)
+    monkeypatch.setattr(decoding, "BLOCK", 16)
     tree = digit_tree(60, 4) | {"0/bad.png": b"x", "3/bad.png": b"x"}
     path, watcher = plant(tmp_path / "digits", tree), Counting(most=30)
     with pytest.raises(KeyboardInterrupt):
         opened(path, watcher)
-    assert watcher.seen == [0, 10, 20, 30, 40]
+    assert watcher.seen == [0, 16, 32, 48]
     rest = Counting()
     dataset = opened(path, rest)
-    assert rest.seen == [40, 50, 60, 62]
+    assert rest.seen == [48, 62]
     assert left_out(dataset).keys() == {"0/bad.png", "3/bad.png"}
     monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path / "elsewhere"))
     assert opened(path, Counting()).fingerprint() == dataset.fingerprint()
