@@ -199,6 +199,8 @@ def _state(block: Block) -> str:
 def _begin(out: Path, plan: dict[str, Any]) -> None:
     """Write the plan into a new directory, or compare it with the one there."""
     path = out / PLAN
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"out: received {printable(out)}, a file; expected a directory")
     with storing(path):
         before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
         others = (each for each in out.iterdir() if not TEMPORARY.match(each.name)) if out.is_dir() else ()

@@ -94,12 +94,14 @@ def _with_option(message: str, function: Callable[..., Any]) -> str:
     """
     name, received, rest = message.partition(": received ")
     option = f"--{name.replace('_', '-')}"
-    declared = (each for hint in get_type_hints(function, include_extras=True).values()
-                for each in getattr(hint, "__metadata__", ()))
-    # In an annotation, Typer holds the first name as the default.
-    options = (name for each in declared if isinstance(each, OptionInfo)
-               for name in (each.default, *(each.param_decls or ())))
-    return f"{option}{received}{rest}" if option in options else message
+    options: set[str] = set()
+    for parameter, hint in get_type_hints(function, include_extras=True).items():
+        for each in getattr(hint, "__metadata__", ()):
+            if isinstance(each, OptionInfo):  # in an annotation, Typer holds the first name as the default
+                named = [each.default] if isinstance(each.default, str) else []
+                options |= {*named, *(each.param_decls or ()), f"--{parameter.replace('_', '-')}"}
+    shown = next((each for each in (option, option.removesuffix("s")) if each in options), name)
+    return f"{shown}{received}{rest}"
 
 
 def _unexpected(error: Exception) -> None:

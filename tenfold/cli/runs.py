@@ -264,21 +264,24 @@ def compare(
 ) -> None:
     """Rank models and test their differences. Models evaluated on different test images get separate tables."""
     from tenfold import comparison, terminal
+    from tenfold.storage.paths import check_file_name
 
     one_format(csv, as_json)
+    if html:
+        check_file_name("html", html, ".html", ".htm")
     runs, left_out = comparison.found_at(run)
     groups = comparison.compare_groups(runs, by, left_out)
-    if html:
-        if len(groups.boards) > 1:
-            raise UsageError(f"--html: received runs on {len(groups.boards)} different sets of test images; expected "
-                             "one; give only the runs of one table")
-        comparison.write_html(groups.boards[0], html)
+    if html and len(groups.boards) > 1:
+        raise UsageError(f"html: received runs on {len(groups.boards)} different sets of test images; expected one: "
+                         "give only the runs of one table")
     if as_json:
         print_json(groups.to_dict())
     elif csv:
         print(comparison.csv_text(*groups.boards), end="")
     else:
         terminal.print_groups(groups)
+    if html:
+        comparison.write_html(groups.boards[0], html)  # last: the table is printed even if this fails
 
 
 def _cross_validate(recipe: Recipe, folds: int, as_json: bool, **options: Any) -> None:

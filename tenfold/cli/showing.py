@@ -115,20 +115,21 @@ def data_check(
         raise UsageError("received --run and --set; expected one of them: a run brings its own recipe")
     recipe = text.recipe(jobs.check_sections(), set_ or (), name="check")
     if html is not None:
-        check_file_name("--html", html, ".html", ".htm")
+        check_file_name("html", html, ".html", ".htm")
     with watching() as watcher:
         dataset, found = jobs.check(data, recipe, run=run, watcher=watcher)
-        page = write_page(dataset, found, html, decided(recipe.data.exclude)) if html else None
     if as_json:
-        print_json({**found.to_dict(), **({"html": str(page)} if page else {})})
+        print_json({**found.to_dict(), **({"html": str(html)} if html else {})})
     else:
         terminal.print_inspection(found)
-        if page is not None:
+    if html:
+        page = write_page(dataset, found, html, decided(recipe.data.exclude))  # last: it may fail
+        if not as_json:
             print(f"page  {page}")
-        elif found.findings:
-            again = [word for each in set_ or () for word in ("--set", each)]
-            print(f"look at the images and decide: {shlex.join(['tenfold', 'data', 'check', data, *again])} "
-                  "--html check.html")
+    elif found.findings and not as_json:
+        again = [word for each in set_ or () for word in ("--set", each)]
+        print(f"look at the images and decide: {shlex.join(['tenfold', 'data', 'check', data, *again])} "
+              "--html check.html")
     if strict and found.findings:
         raise typer.Exit(1)
 

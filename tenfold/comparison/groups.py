@@ -114,7 +114,7 @@ def require_comparable(runs: Sequence[Run]) -> None:
     first, problems = _evaluated_on(runs[0]), []
     for run in runs[1:]:
         own = _evaluated_on(run)
-        different = [f"{name} ({_shown(own[name])}, not {_shown(first[name])})"
+        different = [f"{name} ({_shown(run, name, own)}, not {_shown(runs[0], name, first)})"
                      for name in first if own[name] != first[name]]
         if different:
             problems.append(f"{run.name} has other {' and other '.join(different)}")
@@ -124,12 +124,13 @@ def require_comparable(runs: Sequence[Run]) -> None:
                          "some runs, or train them with the same [data] section")
 
 
-def _shown(text: str) -> str:
+def _shown(run: Run, name: str, of: Mapping[str, str]) -> str:
+    text = f"{run.environment().get('dataset', {}).get('name', 'unknown')} {of[name]}" if name == "data" else of[name]
     return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 def _evaluated_on(run: Run) -> dict[str, str]:
-    """What must be equal for two runs to be comparable, as text for messages."""
+    """What must be equal for two runs to be comparable, as text for messages: not the name of the data set."""
     dataset, section = run.environment().get("dataset", {}), run.recipe().data
     facts, count = dataset.get("splits", {}).get("test", {}), run.metrics()["test"].get("count")
     images = str(facts.get("fold_of") or facts.get("identity") or facts.get("fingerprint", "unknown"))
@@ -137,7 +138,7 @@ def _evaluated_on(run: Run) -> dict[str, str]:
     return {
         "classes": ", ".join(dataset.get("classes", ())),
         "test images": f"in {section.folds} folds, seed {section.seed}" if section.folds else words,
-        "data": f"{dataset.get('name', 'unknown')} {images[:12]}",
+        "data": images[:12],
     }
 
 

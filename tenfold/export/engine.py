@@ -8,13 +8,15 @@ import numpy as np
 import torch
 
 from tenfold.backend import keras
+from tenfold.runtimes.keras import few_at_once
 
 
 def compute(model: Any, images: np.ndarray) -> list[np.ndarray]:
     """The outputs of a Keras model with several of them, for uint8 [n, height, width, channels]."""
     with torch.inference_mode():
-        outputs = model(torch.from_numpy(images.astype(np.float32)), training=False)
-        return [output.numpy() for output in keras.tree.flatten(outputs)]
+        found = [keras.tree.flatten(model(torch.from_numpy(part.astype(np.float32)), training=False))
+                 for part in few_at_once(images, model)]
+    return [np.concatenate([output.numpy() for output in of]) for of in zip(*found, strict=True)]
 
 
 class Raw(torch.nn.Module):

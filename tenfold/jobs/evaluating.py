@@ -17,7 +17,7 @@ from tenfold.errors import UsageError, type_of
 from tenfold.jobs.calibrating import Wanted, fit_rules
 from tenfold.jobs.own_data import is_data_of, own_data, value
 from tenfold.jobs.steps import measure_speed, write_report
-from tenfold.progress import Watcher
+from tenfold.progress import SILENT, Watcher
 from tenfold.progress.notebook import chosen_watcher
 from tenfold.recipe import EvaluateSection
 from tenfold.run import Run
@@ -45,7 +45,7 @@ def evaluate(run: Run | str | Path, watcher: Watcher | None = None, csv: bool = 
     machine.check(watcher.notice)
     with run.writing():  # first: a run that another process writes is refused before any data are read
         again, other = _given(run, data, watcher)
-        dataset = again or own_data(run, watcher)
+        dataset = again or own_data(run, watcher if other is None else SILENT)  # not the files that were given
         _evaluate_splits(run, dataset, other, splits, csv, how, watcher)
         if calibrate:
             fit_rules(run, dataset, Wanted(), watcher)

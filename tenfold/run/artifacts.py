@@ -62,7 +62,7 @@ ARTIFACTS: dict[str, Artifact] = {
     "distillation": Artifact("distillation.json", ("predictions",), Distilled),
     "ensemble": Artifact("ensemble.json", ("model",), Ensemble),
     "explanations": Artifact("explanations/*/*", ("model", "predictions"), renewed_by="explain RUN"),
-    "bench": Artifact("bench/*", ("model", "exports"), renewed_by="bench RUN"),
+    "bench": Artifact("bench/*", ("model",), renewed_by="bench RUN"),
     "drift": Artifact("drift/*", ("model", "predictions"), renewed_by="drift RUN IMAGES"),
     "next": Artifact("next/*", ("model",), renewed_by="next RUN IMAGES"),
     "plots": Artifact("plots/*", ("history", "metrics", "calibration", "decisions", "corruptions", "learning_curve"),

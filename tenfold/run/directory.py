@@ -312,13 +312,18 @@ class Run:
         return write_whole(self.path / name, content, ELSEWHERE)
 
     def remove(self, *patterns: str) -> None:
-        """Remove the files and directories of the run that match the patterns. Raises StorageError."""
+        """Remove the files and directories of the run that match the patterns, and directories that are empty then.
+
+        Raises StorageError.
+        """
         for path in [path for pattern in patterns for path in self.path.glob(pattern)]:
             with storing(path, ELSEWHERE):
                 if path.is_dir():
                     shutil.rmtree(path)
                 else:
                     path.unlink(missing_ok=True)
+                if path.parent != self.path and not any(path.parent.iterdir()):
+                    path.parent.rmdir()
 
     def write_directory(self, name: str, fill: Callable[[Path], object]) -> Path:
         """Write a directory of the run atomically; `fill` writes the files into the path that it receives.

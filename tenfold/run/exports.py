@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tenfold.errors import MissingRunError
 from tenfold.run.directory import Run
 
 FOLDER = "exports"
@@ -21,4 +22,9 @@ def model_at(path: str | Path) -> Run | Path:
 
     Raises MissingRunError if there is neither.
     """
-    return Path(path) if is_export(Path(path)) and Path(path).exists() else Run.open(path)
+    if is_export(Path(path)) and Path(path).exists():
+        return Path(path)
+    try:
+        return Run.open(path)
+    except MissingRunError as error:
+        raise MissingRunError(f"{error}, or a model exported as onnx or openvino") from None

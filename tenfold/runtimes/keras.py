@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,22 @@ from tenfold.runtimes.predictor import BATCH, in_batches
 
 if TYPE_CHECKING:
     from tenfold.run import Run
+
+
+AT_ONCE = 1 << 28  # bytes that all layers may give for the images that a plain model gets at once: it keeps them all
+
+
+def few_at_once(images: np.ndarray, model: keras.Model) -> Iterator[np.ndarray]:
+    """The images [n, h, w, c] in parts for which a plain model has enough memory; one part if n is 0."""
+    size = max(1, AT_ONCE // max(1, 4 * _numbers(model)))
+    return (images[start : start + size] for start in range(0, max(1, len(images)), size))
+
+
+def _numbers(model: keras.Model) -> int:
+    """How many numbers all layers of a model give for an image."""
+    inner = sum(_numbers(layer) for layer in model.layers if isinstance(layer, keras.Model))
+    outputs = keras.tree.flatten([layer.output for layer in model.layers if not isinstance(layer, keras.Model)])
+    return inner + sum(math.prod(side or 1 for side in each.shape[1:]) for each in outputs)
 
 
 @RUNTIMES.add("keras")
@@ -58,7 +76,8 @@ class Plain:
 
     def _rows(self, model: keras.Model, images: Any, batch_size: int) -> np.ndarray:
         def compute(batch: np.ndarray) -> np.ndarray:
-            return model(torch.from_numpy(batch.astype(np.float32)), training=False).numpy()
+            return np.concatenate([model(torch.from_numpy(part.astype(np.float32)), training=False).numpy()
+                                   for part in few_at_once(batch, model)])
 
         with torch.inference_mode():
             return in_batches(compute, images, self.shape, model.output_shape[-1], batch_size)
