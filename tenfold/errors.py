@@ -114,8 +114,8 @@ class MissingRunError(UsageError, RunError):
 class UnknownNameError(UsageError):
     """A name that is not among the known ones; the message suggests the nearest."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        super().__init__(unknown(kind, name, known))
+    def __init__(self, kind: str, name: str, known: Iterable[str], candidates: Iterable[str] | None = None) -> None:
+        super().__init__(unknown(kind, name, known, candidates))
 
 
 class RecipeError(UsageError):
@@ -147,10 +147,14 @@ def shown(value: object) -> str:
     return SHORT.repr(value)
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """The sentence for an unknown name: what was received, the nearest name, the known ones."""
+def unknown(kind: str, name: str, known: Iterable[str], candidates: Iterable[str] | None = None) -> str:
+    """The sentence for an unknown name: what was received, the nearest name, the known ones.
+
+    candidates: among which the nearest is looked for, if not among the known ones.
+    """
     known = list(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5) if len(name) <= SHORT.maxstring else []
+    among = known if candidates is None else list(candidates)
+    near = difflib.get_close_matches(name, among, n=1, cutoff=0.5) if len(name) <= SHORT.maxstring else []
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"unknown {kind} {shown(name)}; {hint}choose from: {', '.join(known)}"
 

@@ -15,7 +15,8 @@ from tenfold.arguments import whole
 from tenfold.counted import counted
 from tenfold.data.dataset import Dataset
 from tenfold.data.exclusion import file_names, image_names
-from tenfold.data.given.image import each_image, read
+from tenfold.data.given.image import read
+from tenfold.data.given.unlabelled import with_paths
 from tenfold.data.given.values import Data
 from tenfold.data.images import check_given, printable
 from tenfold.data.view import Images
@@ -99,9 +100,9 @@ def _explain_images(run: Run, images: Any) -> Explanation:
                          "model such as cnn2; `tenfold predict` classifies images")
     predictor, model, facts = open_predictor(run), run.model(), modelfile.facts(run.path / "model.keras")
     resize = facts.get("resize", "stretch")
-    given = list(each_image(images, predictor.shape[2]))
+    given = list(with_paths(images, predictor.shape[2]))
     classes, pictures, unread = predictor.classes, {}, []
-    for number, image in enumerate(given):
+    for number, (_, image) in enumerate(given):
         try:
             pictures[number] = read(image, predictor.shape, resize=resize)
         except ImageError as error:
@@ -119,7 +120,7 @@ def _explain_images(run: Run, images: Any) -> Explanation:
         for i, (number, (best, second)) in enumerate(zip(pictures, order.tolist(), strict=True))]
     shown: list[Shown] = []
     for each in explained:
-        title, path = _named(given[each.guess.index], each.guess.index + 1)
+        title, path = _named(given[each.guess.index][0], each.guess.index + 1)
         file = f"image-{each.guess.index + 1:03d}.png"
         decision = decisions.get(len(shown))
         picture = explained_picture(each, classes, "Images", file, title, path=path, decision=decision)
@@ -137,10 +138,10 @@ def _answers(predictor: Predictor, rules: Rules | None, pixels: np.ndarray) -> t
     return p, {i: decision.value for i, decision in enumerate(decided)}
 
 
-def _named(image: Any, number: int) -> tuple[str, str]:
-    """(the title of an image, its path): the name of its file, or its number."""
-    if isinstance(image, Path):
-        return printable(image.name), printable(image)
+def _named(path: Path | None, number: int) -> tuple[str, str]:
+    """(the title of an image, its path): the name of its file or of the row of a table, or its number."""
+    if path is not None:
+        return printable(path.name), printable(path)
     return f"image {number}", f"image {number}"
 
 

@@ -72,8 +72,8 @@ def predict(
 @command(app, short="Explain errors or images with Grad-CAM.")
 def explain(
     run: RunPath,
-    images: Annotated[list[Path] | None, typer.Argument(metavar="[IMAGE…]", help="Image files and folders of images; "
-                                                        "without any: the run's errors.")] = None,
+    images: Annotated[list[Path] | None, typer.Argument(metavar="[IMAGE…]", help="Image files, folders of images and "
+                                                        "tables; without any: the run's errors.")] = None,
     most: Annotated[int, typer.Option(min=1, max=99, help="Number of most and of least confident errors.")] = 12,
     neighbours: Annotated[int, typer.Option(min=0, max=20, help="Nearest training images per error.")] = 5,
     as_json: AsJson = False,

@@ -10,6 +10,7 @@ A source registers the function that opens it. The function receives the options
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tenfold.data.images import printable
 from tenfold.data.kept import GIVEN
 from tenfold.data.kept import SOURCE as KEPT
 from tenfold.data.location import data_root
-from tenfold.data.own.places import absolute, data_name, recognise
+from tenfold.data.own.places import PATHS, absolute, data_name, recognise
 from tenfold.data.source import PLAIN, Access, Shape, Source, Visit
 from tenfold.errors import DataError, UnknownNameError, UsageError, type_of
 from tenfold.progress import SILENT, Watcher
@@ -70,7 +71,9 @@ def canonical(uri: str, online: bool = True) -> str:
         if any(separator in uri for separator in "/\\") or Path(uri).suffix:
             raise UsageError(f"data set {printable(uri)}: no such file or folder; expected a path, or one of: "
                              f"{', '.join(_offered())}")
-        raise UnknownNameError("file, folder or data set", name, _offered())
+        here = (entry.name for entry in itertools.islice(Path().iterdir(), 1000))
+        raise UnknownNameError("file, folder or data set", name, _offered(),
+                               [*(each for each in _offered() if each not in PATHS), *here])
     return found
 
 

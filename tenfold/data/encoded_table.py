@@ -110,7 +110,8 @@ def _columns(file: Path, metadata: pyarrow.parquet.FileMetaData, labels: Sequenc
         if label and path in columns and columns[path].physical_type == "BYTE_ARRAY":
             return path, label
     names = printable(", ".join(dict.fromkeys(column.path.split(".")[0] for column in found))[:200])
-    raise DataError(f"{file}: received the columns {names}; expected {' or '.join(map(repr, labels))} and "
+    wanted = "" if labels == WITHOUT_LABELS else f"{' or '.join(map(repr, labels))} and "
+    raise DataError(f"{file}: received the columns {names}; expected {wanted}"
                     f"{' or '.join(map(repr, IMAGE_COLUMNS))} with encoded images")
 
 

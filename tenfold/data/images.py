@@ -37,6 +37,7 @@ STRIP_PIXELS = 1 << 18  # converted at a time, to avoid a second copy of a large
 MAX_JPEG_BYTES = 64 << 20  # of a file that is read into memory
 
 # EXIF and TIFF tags.
+PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".npz", ".npy", ".pickle", ".pkl")
 ORIENTATION, PHOTOMETRIC, BITS, TILE_WIDTH, TILE_LENGTH = 0x112, 0x106, 0x102, 0x142, 0x143
 GREY_MODES = ("1", "L", "LA", "La", "F", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
@@ -146,7 +147,8 @@ def check_given(images: Any) -> None:
 def image_files(paths: Iterable[str | Path]) -> Iterator[Path]:
     """The given files, and the images in the given folders and their subfolders, without hidden ones.
 
-    Of a folder without images, its parquet files. Raises UsageError if a path does not exist or a folder holds neither.
+    Of a folder without images, its parquet files. Raises UsageError if a path does not exist, a folder holds neither,
+    or a file holds many images in another form than a table.
     """
     for path in map(Path, paths):
         check_present(path)
@@ -155,6 +157,9 @@ def image_files(paths: Iterable[str | Path]) -> Iterator[Path]:
             if not found:
                 raise UsageError(f"{path}: the folder holds no images; expected files ending in {', '.join(SUFFIXES)}")
             yield from found
+        elif path.suffix.lower() in PACKED:
+            raise UsageError(f"images: received {printable(path)}; expected image files, folders or tables: unpack it, "
+                             "or give its images as an array in Python")
         else:
             yield path
 

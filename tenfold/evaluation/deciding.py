@@ -172,8 +172,8 @@ def reason(dataset: Dataset) -> str:
     """Why the rules of a data set guarantee nothing; empty if they do."""
     if dataset.calibration is not None:
         return ""
-    return ("no images were held out for calibration, so they are fitted on the validation images, which have also "
-            "chosen the epoch")
+    return ("no images were held out for calibration, so they are fitted on the validation images, by which the "
+            "model was chosen too")
 
 
 def _unknowns(on: Evidence, held: Evidence, train: Evidence, false_rejects: float, frozen: bool,

@@ -21,6 +21,11 @@ SCORED = ("validation", "test")
 DASH = "–"
 
 
+def p_words(p: float) -> str:
+    """A p-value in a sentence: "p = 0.012" or "p < 0.001"."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
 def p_text(p: float | None) -> str:
     """A p-value as "0.012" or "<0.001"."""
     return DASH if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"

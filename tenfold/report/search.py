@@ -8,7 +8,7 @@ from typing import Any
 
 from tenfold.counted import counted
 from tenfold.evaluation.metrics import metric
-from tenfold.report.facts import DASH, TITLES, p_text
+from tenfold.report.facts import DASH, TITLES, p_words
 from tenfold.report.html import pictures, render
 from tenfold.report.plots import Material, draw_all
 from tenfold.report.plots.search import chosen_on, heading, position, shown
@@ -61,7 +61,7 @@ def _difference(results: Mapping[str, Any]) -> str:
         return "unknown: one of the two has no test score"
     if found is None:
         return "no trial was better than the recipe that the search began from"
-    return f"{_signed(results['by'], found)} on the same test images, p = {p_text(found['p'])}"
+    return f"{_signed(results['by'], found)} on the same test images, {p_words(found['p'])}"
 
 
 def _diverged(results: Mapping[str, Any]) -> Mapping[str, str]:

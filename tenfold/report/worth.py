@@ -8,7 +8,7 @@ from typing import Any
 
 from tenfold.counted import counted
 from tenfold.evaluation.metrics import metric
-from tenfold.report.facts import DASH, p_text
+from tenfold.report.facts import DASH, p_words
 
 SIGNIFICANT = 0.05
 
@@ -58,7 +58,7 @@ def difference(test: Mapping[str, Any]) -> str:
     known = metric("accuracy")
     values = " against ".join(f"{known.number(test[key])} %" for key in ("accuracy", "other"))
     interval = known.interval_text({"value": test["change"], "low": test["low"], "high": test["high"]}, "+")
-    return (f"{values}, {known.number(test['change'], '+')} points {interval}, p = {p_text(test['p'])}, on "
+    return (f"{values}, {known.number(test['change'], '+')} points {interval}, {p_words(test['p'])}, on "
             f"{counted(test['images'], 'test image')}")
 
 

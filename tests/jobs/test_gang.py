@@ -97,8 +97,8 @@ except TenfoldError as error:
 from tenfold.run import Run
 print("STATUS", *(run.status().state.value for run in Run.list("runs")))
     """, tmp_path)
-    ended, = (line for line in said.splitlines() if line.startswith("ENDED 1 --on "))
+    ended, = (line for line in said.splitlines() if line.startswith("ENDED 1 on: received "))
     assert "the living nodes have 0 processor cores for it; expected at least 1" in ended
-    few, = (line for line in said.splitlines() if line.startswith("TOO FEW 1 --on "))
+    few, = (line for line in said.splitlines() if line.startswith("TOO FEW 1 on: received "))
     assert "the living nodes have 1 processor core for it; expected at least 2: add a node" in few
     assert "STATUS failed failed" in said

@@ -14,7 +14,7 @@ from tenfold.counted import counted
 from tenfold.data.dataset import Dataset, Provenance, Split
 from tenfold.data.fitting import fitted
 from tenfold.data.given.image import is_array, kind_of, read
-from tenfold.data.own.arrays import PAIRS, to_bytes, to_labels
+from tenfold.data.own.arrays import PAIRS, from_one_hot, to_bytes, to_labels
 from tenfold.data.own.build import SIDE, SMALLEST
 from tenfold.data.own.listing import ROLES, class_names, some
 from tenfold.data.source import PLAIN, Shape
@@ -267,10 +267,7 @@ def _flat_labels(labels: Any) -> np.ndarray:
     except ValueError:
         raise DataError(f"labels: received {kind_of(labels)} that differ in shape; expected a label for each "
                         "image") from None
-    if values.ndim == 2 and values.shape[1] > 1 and values.dtype.kind in "uifb":
-        one_hot = np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all()
-        values = values.argmax(axis=1) if one_hot else values
-    return values
+    return from_one_hot(values)
 
 
 def _check_none_is_missing(labels: Any) -> None:

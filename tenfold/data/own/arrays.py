@@ -76,7 +76,8 @@ def to_bytes(where: str, images: np.ndarray, others: Mapping[str, Any]) -> np.nd
         images = _restored(images, others)
     low, high = float(images.min()), float(images.max())
     if not (low >= 0 and high <= 255):  # NaN is not
-        raise DataError(f"{where} holds values from {low:g} to {high:g}; expected 0 to 255, or 0 to 1")
+        values = f"from {low:g} to {high:g}" if np.isfinite((low, high)).all() else "that are not finite"
+        raise DataError(f"{where} holds values {values}; expected 0 to 255, or 0 to 1")
     scale = 255.0 if images.dtype.kind == "f" and high <= 1 else 1.0
     result = np.empty(images.shape, np.uint8)
     for i, image in enumerate(images):  # one at a time: no copy of all in float64
@@ -99,12 +100,20 @@ def _restored(images: np.ndarray, others: Mapping[str, Any]) -> np.ndarray:
     return np.clip(restored, 0, None, where=restored > -1e-3, out=restored)
 
 
+def from_one_hot(values: np.ndarray) -> np.ndarray:
+    """The place of the 1 in each row [n] of labels [n, k] as `keras.utils.to_categorical` makes them; others stay."""
+    if values.ndim != 2 or values.shape[1] < 2 or values.dtype.kind not in "uifb":
+        return values
+    is_one_hot = np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all()
+    return np.asarray(values.argmax(axis=1)) if is_one_hot else values
+
+
 def to_labels(where: str, values: np.ndarray, count: int) -> list[str]:
     """Labels as text. Raises DataError if there is not one for each image."""
-    values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+    values = from_one_hot(values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values)
     if values.ndim != 1 or values.dtype.kind not in "iufUSb" or len(values) != count:
-        raise DataError(f"{where} is {values.dtype} {list(values.shape)}; expected {counted(count, 'label')}, one an "
-                        "image")
+        raise DataError(f"{where} is {values.dtype} {list(values.shape)}; expected {counted(count, 'label')}, one for "
+                        "each image")
     if values.dtype.kind == "f":
         if not (np.isfinite(values).all() and (values == np.floor(values)).all()):
             raise DataError(f"{where} holds labels that are no whole numbers; expected whole numbers or texts")

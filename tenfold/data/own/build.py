@@ -40,7 +40,7 @@ def own_dataset(listing: Listing, access: Access) -> Dataset:
     if access.visit is not None:
         access.visit(read_headers(listing, decoded, watcher))
     left_out = (*listing.left_out, *(decoded.unread[number] for number in sorted(decoded.unread)))
-    notes = _notes(listing, seen, shape, access, left_out)
+    notes = [*_notes(listing, seen, shape, access, left_out), *_alike(listing.classes)]
     for note in notes:
         watcher.notice(note)
     order = _order(listing, decoded)
@@ -124,6 +124,17 @@ def _notes(listing: Listing, seen: Look, shape: Shape, access: Access, left_out:
             reasons.setdefault(_kind(one.reason), []).append(one.name)
         notes += [f"left out, because {reason}: {len(names):,} ({some(names)})" for reason, names in reasons.items()]
     return notes
+
+
+def _alike(classes: Sequence[str]) -> list[str]:
+    """A sentence about classes whose names differ only in case or in spaces around them; nothing without any."""
+    spellings: dict[str, list[str]] = {}
+    for name in classes:
+        spellings.setdefault(" ".join(name.casefold().split()), []).append(name)
+    found = [" and ".join(names) for names in spellings.values() if len(names) > 1]
+    if not found:
+        return []
+    return [f"classes whose names differ only in case or spaces: {some(found)}; if they are one, give them one name"]
 
 
 def _most(access: Access, seen: Look) -> str:

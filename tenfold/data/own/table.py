@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import itertools
 from collections.abc import Sequence
@@ -64,13 +65,24 @@ def unlabelled(path: Path) -> np.ndarray | list[Path]:
 def _header(path: Path) -> tuple[str, list[str]]:
     """(delimiter, cells of the first line)."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding=_encoding(path), newline="") as file:
             line = file.readline(1 << 20)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: can't be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}; "
-                        "expected a CSV file") from None
+    except (OSError, UnicodeError) as error:
+        raise _unread(path, error) from None
     delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t|", key=line.count)
     return delimiter, [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
+
+
+def _encoding(path: Path) -> str:
+    """UTF-16 if the file begins with its mark, as Excel's "Unicode text" does; else UTF-8, with a mark or without."""
+    with path.open("rb") as file:
+        return "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+
+
+def _unread(path: Path, error: Exception) -> DataError:
+    reason = "it is not UTF-8 text" if isinstance(error, UnicodeError) else getattr(error, "strerror", None) or error
+    return DataError(f"{path}: can't be read as a table: {reason}; expected CSV in UTF-8 (in Excel, save it as "
+                     "\"CSV UTF-8\")")
 
 
 def _list_pixels(path: Path, delimiter: str, header: Sequence[str], section: DataSection) -> Listing:
@@ -157,12 +169,12 @@ def _rows(path: Path, delimiter: str, width: int) -> list[list[str]]:
         raise DataError(f"{path}: received {path.stat().st_size:,} bytes; expected a table of paths with at most "
                         f"{MOST_BYTES:,}")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding=_encoding(path), newline="") as file:
             reader = csv.reader(file, delimiter=delimiter)
             next(reader, None)
             rows = [row for row in reader if any(row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: can't be read as a table: {error}; expected CSV in UTF-8") from None
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise _unread(path, error) from None
     wrong = next((number for number, row in enumerate(rows, 2) if len(row) != width), None)
     if wrong:
         raise DataError(f"{path}: line {wrong} has {counted(len(rows[wrong - 2]), 'cell')}; expected {width}, as in "

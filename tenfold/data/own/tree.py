@@ -52,7 +52,7 @@ def arrange(where: str, files: Iterable[str], folders: Iterable[str], allow_empt
     deep = [name for name, part in zip(images, inside, strict=True) if len(part) > depth]
     if deep:
         raise DataError(f"{where}: {counted(len(deep), 'image')} {are(len(deep))} in folders below the class folders "
-                        f"({some(deep)}); {EXPECTED}")
+                        f"({some(deep)}); {EXPECTED}: move them up, or name each with its class in a CSV table")
     left_out += [LeftOut(printable(name), "it is in no class folder") for name in stray]
     kept = [i for i, part in enumerate(inside) if len(part) == depth]
     found = [inside[i][-2] for i in kept]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import logging
 from functools import partial
@@ -47,8 +49,9 @@ def quantize(source: Source, path: Path, images: np.ndarray) -> None:
         import nncf
     nncf.set_log_level(logging.ERROR)
     dataset = nncf.Dataset([{"pixels": batch} for batch in batches(images, 1)])
-    narrow = nncf.quantize(model, dataset, preset=nncf.QuantizationPreset.MIXED, subset_size=len(images),
-                           ignored_scope=nncf.IgnoredScope(names=[onnx_format.LAST], validate=False))
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints bars, into files too
+        narrow = nncf.quantize(model, dataset, preset=nncf.QuantizationPreset.MIXED, subset_size=len(images),
+                               ignored_scope=nncf.IgnoredScope(names=[onnx_format.LAST], validate=False))
     save(narrow, source, path)
 
 

@@ -127,7 +127,7 @@ WRONG = {
     "too few labels": ((X, [0, 1]), DataError, "received 4 images and 2 labels"),
     "one class": ((X, [1, 1, 1, 1]), DataError, "one class, '1'"),
     "normalised": ((X - 0.5, Y), DataError, "values from -0.5 to -0.5; expected 0 to 255, or 0 to 1"),
-    "NaN": ((np.full((4, 8, 8), np.nan), Y), DataError, "values from nan"),
+    "NaN": ((np.full((4, 8, 8), np.nan), Y), DataError, "values that are not finite"),
     "texts as images": ((np.array(["a"] * 4), Y), DataError, "expected numbers"),
     "a text among images": ((["nowhere.png", X[0]], [0, 1]), DataError, "image 0: nowhere.png: can't be read"),
     "halves": ((X, [0.5, 1, 0, 1]), DataError, "no whole numbers"),

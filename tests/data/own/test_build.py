@@ -121,3 +121,11 @@ def test_a_split_is_made_where_there_is_none_and_the_same_each_time(tmp_path: Pa
     assert {name: len(split) for name, split in first.splits().items()} == {"train": 72, "validation": 8, "test": 20}
     counts = np.bincount(first.test.labels)
     assert counts.max() - counts.min() <= 1
+
+
+def test_classes_that_differ_only_in_case_are_named(tmp_path: Path, read: Read) -> None:
+    plant(tmp_path / "pets", {"Big Dog/a.png": encoded(drawn(0)), "big  dog/b.png": encoded(drawn(1)),
+                              "cat/c.png": encoded(drawn(2))})
+    found = [note for note in read(tmp_path / "pets").notes if "differ only" in note]
+    assert found == ["classes whose names differ only in case or spaces: Big Dog and big  dog; if they are one, give "
+                     "them one name"]

@@ -53,6 +53,8 @@ def test_pixels_of_any_type_become_whole_numbers_to_255(
 ) -> None:
     images = np.stack([drawn(i) for i in range(6)])
     labels = np.array([[0], [1], [0], [1], [0], [1]])
+    np.savez(tmp_path / "one-hot.npz", x_train=change(images), y_train=np.eye(2)[labels[:, 0]])
+    assert np.array_equal(read(tmp_path / "one-hot.npz").train.labels, [0, 0, 0, 1, 1, 1])
     np.savez(tmp_path / "a.npz", x_train=change(images), y_train=labels)
     assert np.array_equal(read(tmp_path / "a.npz").train.images[:], images[[0, 2, 4, 1, 3, 5]])
 
@@ -72,7 +74,7 @@ def test_arrays_are_resized_and_grey_stays_grey(tmp_path: Path, read: Read) -> N
     ({"x_train": np.zeros((2, 8)), "y_train": [0, 1]}, r"x_train is float64 \[2, 8\]"),
     ({"x_train": np.zeros((2, 8, 8, 4)), "y_train": [0, 1]}, "x_train has 4 channels; expected 1 or 3"),
     ({"x_train": np.full((2, 8, 8), 256), "y_train": [0, 1]}, "x_train holds values from 256 to 256; expected 0 to"),
-    ({"x_train": np.full((2, 8, 8), np.nan), "y_train": [0, 1]}, "x_train holds values from nan to nan"),
+    ({"x_train": np.full((2, 8, 8), np.nan), "y_train": [0, 1]}, "x_train holds values that are not finite"),
     ({"x_train": np.zeros((2, 8, 8)), "y_train": [0, 1, 1]}, r"y_train is int64 \[3\]; expected 2 labels"),
     ({"x_train": np.zeros((2, 8, 8)), "y_train": [0.5, 1]}, "y_train holds labels that are no whole numbers"),
     ({"x_train": np.zeros((2, 8, 8)), "y_train": [1, 1]}, "received one class, '1'"),

@@ -141,3 +141,17 @@ def test_a_table_and_a_folder_of_the_same_images_have_the_same_fingerprint(tmp_p
     fingerprints = {read(path).fingerprint(), read(table(path / "all.csv", "file,label", *rows)).fingerprint(),
                     read(table(tmp_path / "beside.csv", "id,label", *names)).fingerprint()}
     assert len(fingerprints) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+def test_a_table_may_be_in_unicode_of_any_kind(tmp_path: Path, read: Read, encoding: str) -> None:
+    plant(tmp_path, {"k/ä.png": encoded(drawn(0)), "k/b.png": encoded(drawn(1))})
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    (tmp_path / "t.csv").write_text(f"{mark}path,label\nk/ä.png,Kätzchen\nk/b.png,dog\n", encoding=encoding)
+    assert read(tmp_path / "t.csv").classes == ("Kätzchen", "dog")
+
+
+def test_a_table_in_another_encoding_is_refused_with_advice(tmp_path: Path, read: Read) -> None:
+    (tmp_path / "t.csv").write_text("path,label\nä.png,cat\n", encoding="cp1252")
+    with pytest.raises(DataError, match=r"t\.csv: can't be read as a table: it is not UTF-8 text; [^\n]*CSV UTF-8"):
+        read(tmp_path / "t.csv")
