@@ -44,6 +44,18 @@ def needed(level: float) -> int:
     return math.ceil(round(level / (1 - level), 9))
 
 
+def exceeding(count: int, level: float) -> tuple[float, float]:
+    """The 95 % interval of the fraction of further images that exceed a threshold fitted on `count` images.
+
+    The fraction below it has a Beta distribution (Vovk 2012, "Conditional validity of inductive conformal predictors").
+    """
+    from scipy.special import betaincinv
+
+    place = rank(count, level)
+    low, high = (float(betaincinv(count + 1 - place, place, end)) for end in (0.025, 0.975))
+    return low, high
+
+
 def threshold(scores: np.ndarray, level: float) -> float:
     """The conformal quantile of the scores [n]. Raises ValueError if they are too few for the level."""
     place = rank(len(scores), level)

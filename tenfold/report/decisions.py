@@ -8,6 +8,7 @@ from typing import Any
 
 from tenfold.counted import are, counted
 from tenfold.decisions.abstention import refusal
+from tenfold.decisions.conformal import exceeding
 from tenfold.decisions.rules import FOLDS, guaranteed
 from tenfold.evaluation.metrics import metric
 
@@ -70,8 +71,11 @@ def _unknown(decisions: Mapping[str, Any], tested: Mapping[str, Any] | None) -> 
     rule = decisions["unknown"]
     if rule is None:
         return [f"No image is called unknown: {decisions['unknown_refused']}."]
-    found = [f"An image is called unknown if its score ({rule['score']}) is higher than that of "
-             f"{100 * (1 - rule['false_rejects']):g} % of images of the classes."]
+    fitted, usual = decisions["fitted"], 1 - rule["false_rejects"]
+    low, high = exceeding(fitted["images"], usual)
+    found = [f"An image is called unknown if its score ({rule['score']}) is higher than that of {100 * usual:g} % "
+             f"of the {counted(fitted['images'], fitted['split'] + ' image')}. Of further images of the classes, "
+             f"{100 * low:.1f} to {100 * high:.1f} % are then called unknown."]
     if rule.get("pixels"):
         found.append("The score is raised for pixels unlike those of the training images, as of drawings or noise.")
     if rule["auroc"]:

@@ -114,7 +114,7 @@ def tune(
         check_reachable(storage)
     folder = directory(Path(runs), name, plan, new)
     if (before := read(folder)) and before["winner"]:
-        return _found_before(folder, before, watcher)
+        return _found_before(folder, before, trials, watcher)
     if given is not None:
         hand_over(given, folder)
     if sampler == "grid":
@@ -130,10 +130,11 @@ def tune(
         raise
 
 
-def _found_before(folder: Path, results: Mapping[str, Any], watcher: Watcher) -> Found:
-    """A search that is finished already."""
-    watcher.notice(f"{folder} is finished after {counted(len(results['trials']), 'trial')}; --new begins another "
-                   "search")
+def _found_before(folder: Path, results: Mapping[str, Any], trials: int, watcher: Watcher) -> Found:
+    """A search that is finished already: its winner was tested, so no trials are added."""
+    made = len(results["trials"])
+    more = f" and its winner is tested, so no more of the {trials:,} are made" if trials > made else ""
+    watcher.notice(f"{folder} is finished after {counted(made, 'trial')}{more}; --new begins another search")
     if not page_is_current(folder):  # the process was killed before it wrote the page
         write_page(folder, results)
     return Found(folder, results, folder / BEST, folder / PAGE)

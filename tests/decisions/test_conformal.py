@@ -7,7 +7,7 @@ import pytest
 from mapie.classification import SplitConformalClassifier
 from scipy.special import softmax
 
-from tenfold.decisions.conformal import METHODS, Sets, aps_scores, coverage, needed, rank, threshold
+from tenfold.decisions.conformal import METHODS, Sets, aps_scores, coverage, exceeding, needed, rank, threshold
 
 
 def drawn(rng: np.random.Generator, count: int, classes: int = 5, sharpness: float = 2.0,
@@ -113,3 +113,10 @@ def test_a_shown_set_is_never_empty():
     assert sets.raw(p).sum(axis=1).tolist() == [0, 1]
     assert sets.shown(p).tolist() == [[True, False, False], [True, False, False]]
     assert coverage(sets.shown(p), np.array([1, 0])) == (1, 1.0)
+
+
+@pytest.mark.parametrize("count", [24, 200])
+def test_the_fraction_beyond_a_threshold_varies_as_said(count: int, rng: np.random.Generator) -> None:
+    low, high = exceeding(count, 0.95)
+    beyond = np.array([1 - threshold(rng.random(count), 0.95) for _ in range(4000)])  # of uniform scores
+    assert ((low <= beyond) & (beyond <= high)).mean() == pytest.approx(0.95, abs=0.015)

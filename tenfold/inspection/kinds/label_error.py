@@ -12,7 +12,7 @@ from tenfold.registry import FINDINGS
 
 @FINDINGS.add("label_error")
 @kind("classifier", order=7, advice="Look at the image: relabel it, or keep the label if it is right and the image "
-                                    "only unusual.")
+                                    "only unusual. With few images of a class, many of these labels are right.")
 def label_error(subject: Subject) -> Iterator[Finding]:
     """Labels that may be wrong: classifiers that did not see the image find another class more probable."""
     p, classes = subject.probabilities, subject.dataset.classes
