@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tenfold import modelfile
+from tenfold.arguments import whole
 from tenfold.counted import are, counted
 from tenfold.data.familiar import unlike
 from tenfold.data.given.image import read
@@ -146,6 +147,7 @@ class Classifier:
 
     def classify_all(self, images: Any, batch_size: int = BATCH) -> Iterator[list[Prediction]]:
         """The predictions of images as they are given to `predict`, batch by batch."""
+        batch_size = whole("batch_size", batch_size, 1)
         found = iter(list(with_paths(images, self.shape[2])))  # wrong paths are told before anything is computed
         return self.classify(iter(lambda: list(itertools.islice(found, batch_size)), []))
 

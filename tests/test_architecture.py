@@ -39,7 +39,9 @@ FLOORS: dict[str, set[str]] = {
         "errors", "machine", "registry", "storage", "recipe", "progress", "backend", "modelfile", "run", "data",
         "counted", "models", "later",
     },
-    "prediction": {"counted", "decisions", "errors", "machine", "notebooks", "modelfile", "run", "data", "runtimes"},
+    "prediction": {
+        "arguments", "counted", "decisions", "errors", "machine", "notebooks", "modelfile", "run", "data", "runtimes",
+    },
     "evaluation": {
         "csvfile", "decisions", "errors", "machine", "registry", "progress", "backend", "modelfile", "run", "data",
         "counted", "models", "runtimes",

@@ -253,3 +253,9 @@ def test_unfamiliar_images_and_an_unfinished_run_give_a_warning(run: Run, tmp_pa
     copy.write_status(State.DIVERGED, "the loss became nan")
     caution, _ = cautions(copy, ordinary)
     assert "'diverged' (the loss became nan)" in caution
+
+
+def test_a_batch_of_no_images_is_refused(run: Run, tmp_path: Path) -> None:
+    Image.fromarray(_pixels(8, 8)).save(tmp_path / "a.png")
+    with pytest.raises(UsageError, match="batch_size: received 0; expected at least 1"):
+        predict(run, tmp_path / "a.png", batch_size=0)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tenfold.cli.command import AsJson, RunPath, app, command, print_json, watching
+from tenfold.errors import StorageError
 
 
 @command(app, short="Export a run's model, also as one web page.")
@@ -67,6 +69,10 @@ def bench(
         print_json([each.to_dict() for each in found])
     else:
         terminal.print_bench(found)
-    written = benching.write_page(Run.open(run), found)  # last: what was measured is printed even if this fails
+    try:
+        written = benching.write_page(Run.open(run), found)
+    except StorageError as error:  # the run may be read-only
+        print(f"tenfold: warning: no page: {error}", file=sys.stderr)
+        return
     if not as_json:
         print(f"page  {written}")

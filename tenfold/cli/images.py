@@ -64,7 +64,8 @@ def predict(
         terminal.print_predictions(predictions)
     unread = [p for p in predictions if p.error]
     for p in unread:
-        print(f"tenfold: {p.error}", file=sys.stderr)
+        named = p.path is None or p.name in str(p.error)
+        print(f"tenfold: {p.error}" if named else f"tenfold: {p.name}: {p.error}", file=sys.stderr)
     if unread:
         raise typer.Exit(1)
 

@@ -73,7 +73,7 @@ def train(
         given["train.distillation.teacher"] = str(Run.open(teacher).path.absolute())
     chosen = text.load(recipe, set_ or (), given)
     if folds is not None:
-        refuse_both("--folds", {"--seeds": seeds > 1, "--h5": h5, "--ranks": ranks > 1})
+        refuse_both("--folds", {"--seeds": seeds > 1, "--h5": h5, "--ranks": ranks > 1, "--min-ranks": min_ranks > 1})
         _cross_validate(chosen, folds, as_json, runs=runs, name=name, csv=csv, resume=resume, workers=workers, on=on)
         return
     if ranks > 1:

@@ -104,16 +104,18 @@ def _reason_left_out(run: Run) -> str | None:
 def comparable(runs: Sequence[Run]) -> list[list[Run]]:
     """The runs grouped by their classes and test images, in the order of the first run of each group."""
     kinds: dict[tuple[str, ...], list[Run]] = {}
+    key = _same_key(runs)
     for run in runs:
-        kinds.setdefault(tuple(_evaluated_on(run).values()), []).append(run)
+        kinds.setdefault(tuple(_evaluated_on(run, key).values()), []).append(run)
     return list(kinds.values())
 
 
 def require_comparable(runs: Sequence[Run]) -> None:
     """Raise UsageError if runs were evaluated on other classes or images than the first."""
-    first, problems = _evaluated_on(runs[0]), []
+    key = _same_key(runs)
+    first, problems = _evaluated_on(runs[0], key), []
     for run in runs[1:]:
-        own = _evaluated_on(run)
+        own = _evaluated_on(run, key)
         different = [f"{name} ({_shown(run, name, own)}, not {_shown(runs[0], name, first)})"
                      for name in first if own[name] != first[name]]
         if different:
@@ -129,11 +131,17 @@ def _shown(run: Run, name: str, of: Mapping[str, str]) -> str:
     return text if len(text) <= 80 else f"{text[:80]}…"
 
 
-def _evaluated_on(run: Run) -> dict[str, str]:
+def _same_key(runs: Sequence[Run]) -> str:
+    """What tells whether runs were tested on the same images: runs of earlier versions have only the fingerprint."""
+    tests = (run.environment().get("dataset", {}).get("splits", {}).get("test", {}) for run in runs)
+    return "identity" if all("identity" in facts for facts in tests) else "fingerprint"
+
+
+def _evaluated_on(run: Run, key: str) -> dict[str, str]:
     """What must be equal for two runs to be comparable, as text for messages: not the name of the data set."""
     dataset, section = run.environment().get("dataset", {}), run.recipe().data
     facts, count = dataset.get("splits", {}).get("test", {}), run.metrics()["test"].get("count")
-    images = str(facts.get("fold_of") or facts.get("identity") or facts.get("fingerprint", "unknown"))
+    images = str(facts.get("fold_of") or facts.get(key, "unknown"))
     words = f"{count:,} of them" if count is not None else "an unknown number"
     return {
         "classes": ", ".join(dataset.get("classes", ())),
@@ -176,11 +184,12 @@ class _Model:
 def _models(runs: Sequence[Run]) -> list[_Model]:
     """The runs by model, in the order of the first run of each."""
     models: dict[str, _Model] = {}
+    known = _same_key(runs) == "identity"
     for run in runs:
         environment, recipe = run.environment(), run.recipe()
         dataset = environment.get("dataset", {})
         fold_of = dataset.get("splits", {}).get("test", {}).get("fold_of")
-        images = fold_of or dataset.get("identity") or environment.fingerprint
+        images = fold_of or (dataset["identity"] if known else environment.fingerprint)
         tree = _flat(recipe.to_dict()) | {"data": images[:12]}
         number = tree.pop("data.fold" if recipe.data.folds else "train.seed")
         model = models.setdefault(repr(sorted(tree.items())), _Model(tree, recipe.data.folds, {}))

@@ -236,15 +236,15 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
 def accuracy_change(labels: np.ndarray, before: np.ndarray, after: np.ndarray) -> tuple[float, Interval]:
     """(change of the accuracy in points, its paired 95 % bootstrap interval).
 
-    labels: int64 [n]; before, after: probabilities float [n, k] for the same images. If no image makes a difference,
-    others still may: the interval is Tango's (1998) then.
+    labels: int64 [n]; before, after: probabilities float [n, k] for the same images. Where no image makes a difference,
+    others still may: the interval holds at least what Tango's (1998) then does, around the change.
     """
     gained = (after.argmax(1) == labels).astype(np.float32) - (before.argmax(1) == labels).astype(np.float32)
     hidden = 100 * Fraction(0.0, len(labels)).hidden
-    if not gained.any():
-        return 0.0, (-hidden, hidden)
+    change = 100 * float(gained.mean())
     drawn = np.concatenate([gained @ weights / len(labels) for weights in resamples(labels, RESAMPLES)])
-    return 100 * float(gained.mean()), percentile_interval(100 * drawn) or (-hidden, hidden)
+    low, high = percentile_interval(100 * drawn) or (change, change)
+    return change, (min(low, change - hidden), max(high, change + hidden))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -215,12 +215,13 @@ def temperature(calibration: Mapping[str, Any]) -> str:
     return f"Temperature {fitted:.3f}, fitted on validation: the model was {confidence}.{bound}"
 
 
-def lower_precision(environment: Mapping[str, Any]) -> str:
-    """Why the history and the metrics of the same epoch may differ; empty if they do not."""
+def lower_precision(environment: Mapping[str, Any], fit: str) -> str:
+    """Why the history and the metrics of the same epoch may differ; empty if they do not. fit: `train.fit`."""
     precision = environment.get("precision", "float32")
+    how = f"on features that are computed in {precision}" if fit == "logistic-regression" else \
+        f"in {precision}, in which the network trains"
     return "" if precision == "float32" else (
-        f"The history is measured in {precision}, in which the network trains, the metrics in float32: the values of "
-        "one epoch may differ slightly.")
+        f"The history is measured {how}, the metrics in float32: the values of one epoch may differ slightly.")
 
 
 def doubled(curve: Mapping[str, Any]) -> str:

@@ -114,7 +114,7 @@ def report(run: Run, material: Material, plots: Mapping[str, bytes], status: Map
         ranking_title=RANKING, robust_title=ROBUSTNESS, **_optional_results(material),
         tiled=_tiled(material, large), confused=confused, errors=errors, sheets=[cells.style(), large.style()],
         all_correct=_all_correct(material.metrics), columns=columns,
-        lower_precision=facts.lower_precision(environment),
+        lower_precision=facts.lower_precision(environment, recipe.train.fit),
         history=history, recipe_text=recipe.dumps(), environment=facts.sections(environment),
         repeat=facts.repeat(run, environment),
     )

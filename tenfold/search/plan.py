@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import uuid
 from collections.abc import Mapping
@@ -9,7 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from tenfold.errors import RunError, UsageError
+from tenfold.data import canonical
+from tenfold.errors import RunError, TenfoldError, UsageError
 from tenfold.evaluation.metrics import metric
 from tenfold.jobs import in_folds
 from tenfold.recipe import Recipe
@@ -82,6 +84,9 @@ class SearchPlan:
     def differences(self, other: SearchPlan) -> list[str]:
         """What differs in another plan, one phrase each: "by: accuracy, not roc_auc"."""
         own, theirs = (_flat(asdict(plan) | {"study": ""}) for plan in (self, other))
+        if source := theirs.get("recipe.data.source"):  # searches of earlier versions have the path as it was typed
+            with contextlib.suppress(TenfoldError):
+                theirs["recipe.data.source"] = canonical(str(source), online=False)
         return [f"{key}: {_shown(own, key)}, not {_shown(theirs, key)}"
                 for key in dict.fromkeys([*own, *theirs]) if own.get(key) != theirs.get(key)]
 

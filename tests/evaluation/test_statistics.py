@@ -301,3 +301,13 @@ def test_intervals_over_seeds_contain_the_true_value_in_95_of_100_data_sets():
     found = coverage_over_seeds(sets=300, images=300, resamples=200, metrics=("accuracy", "roc_auc", "loss"))
     for shares in found.values():
         assert shares == pytest.approx(dict.fromkeys(shares, 0.95), abs=0.025)
+
+
+@pytest.mark.parametrize("changed", [0, 1])
+def test_a_change_of_hardly_any_answer_is_less_certain_than_it_looks(changed: int) -> None:
+    labels, before = np.zeros(300, int), np.tile([0.4, 0.6], (300, 1))
+    after = before.copy()
+    after[:changed] = [0.6, 0.4]
+    change, (low, high) = statistics.accuracy_change(labels, before, after)
+    assert change == pytest.approx(100 * changed / 300)
+    assert low < -0.5 < 0.5 < high

@@ -24,7 +24,7 @@ def recognise(uri: str) -> str | None:
     for a file of an unknown kind.
     """
     path = _path(uri)
-    if path.suffix.lower() == ".parquet" and not path.exists() and glob.has_magic(str(path)):
+    if path.suffix.lower() == ".parquet" and absent(path) and glob.has_magic(str(path)):
         return f"parquet:{path}"
     if not uri.strip() or absent(path):
         return None
@@ -88,7 +88,7 @@ def data_name(uri: str) -> str:
 
 def path_name(path: Path) -> str:
     """The name of a data set at a path: its last part without endings such as ".tar.gz"; of a pattern, the folder."""
-    while glob.has_magic(path.name) and not path.exists():
+    while glob.has_magic(path.name) and absent(path):
         path = path.parent
     endings = [suffix for suffix in path.suffixes[-2:] if suffix.lower() in KINDS]
     return re.sub(r"[^\w.+-]+", "-", path.name.removesuffix("".join(endings))).strip("-.+") or "images"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import itertools
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,8 @@ from tenfold.registry import DATASETS
 
 LABELS = ("label", "labels", "class", "class_name", "classname", "category", "target", "y", "species", "breed",
           "diagnosis", "finding")
+PATH_COLUMNS = ("image", "image_path", "img", "path", "file", "filename", "file_name", "filepath")  # tried first
+ENDINGS = (*SUFFIXES, *(suffix.upper() for suffix in SUFFIXES))
 SPLIT_COLUMNS = ("split", "set", "subset", "partition")
 NO_LABEL = {"", "nan", "na", "n/a", "null", "none", "?"}
 TRIED = 30  # rows whose cells are tried as paths
@@ -54,12 +58,16 @@ def unlabelled(path: Path) -> np.ndarray | list[Path]:
     delimiter, header = _header(path)
     if is_pixel_table(header):
         return read_pixels(path, delimiter, header).images
-    rows = _rows(path, delimiter, len(header))
-    column, files = _path_column(path, header, rows, range(len(header)))
-    if files.find(header[column].strip()) is not None:
+    rows = _rows(path, delimiter, len(header), fewest=0)
+    try:
+        column, files = _path_column(path, header, rows or [header], range(len(header)))
+    except DataError as error:
+        raise (error if rows else _empty(path)) from None
+    if files.is_row(header[column].strip(), [row[column].strip() for row in rows]):
         rows.insert(0, list(header))  # the table has no line of names
     cells = [row[column].strip() for row in rows]
-    return [files.root / (files.find(cell) or cell) for cell in cells]
+    return [files.root / (files.find(cell) or cell) if cell else Path(f"{path} row {number}")
+            for number, cell in enumerate(cells, 1)]
 
 
 def _header(path: Path) -> tuple[str, list[str]]:
@@ -107,16 +115,27 @@ class _Files:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._endings = ["", *SUFFIXES, *(suffix.upper() for suffix in SUFFIXES)]
+        self._inside: dict[str, set[str]] = {}  # folder → the names in it
 
     def find(self, cell: str) -> str | None:
-        """The cell with the ending of its file; None if there is no such file."""
-        for place, ending in enumerate(self._endings):
-            if cell and _exists(self.root / (cell + ending)):
-                if place:  # most other cells have the same ending
-                    self._endings.insert(0, self._endings.pop(place))
-                return cell + ending
-        return None
+        """The cell with the ending of its file, the first in `ENDINGS` of several; None if there is no such file."""
+        if not cell or _exists(self.root / cell):
+            return cell or None
+        folder, name = os.path.split(os.path.join(self.root, cell))
+        if folder not in self._inside:
+            with contextlib.suppress(OSError, ValueError):
+                self._inside[folder] = set(os.listdir(folder))
+        inside = self._inside.setdefault(folder, set())
+        return next((cell + ending for ending in ENDINGS
+                     if name + ending in inside and _exists(self.root / (cell + ending))), None)
+
+    def is_row(self, cell: str, others: Sequence[str]) -> bool:
+        """Whether the first cell of a column names a file, and does it as the `others` below it do.
+
+        The name of a column may also be that of a file but for its ending.
+        """
+        found = self.find(cell)
+        return found is not None and (found == cell or all(self.find(each) != each for each in others[:TRIED]))
 
 
 @dataclass(frozen=True)
@@ -132,7 +151,7 @@ class _Columns:
 def _list_paths(path: Path, delimiter: str, header: Sequence[str], section: DataSection) -> Listing:
     rows = _rows(path, delimiter, len(header))
     columns = _columns(path, header, rows, section)
-    if columns.files.find(header[columns.path].strip()) is not None:
+    if columns.files.is_row(header[columns.path].strip(), [row[columns.path].strip() for row in rows]):
         rows.insert(0, list(header))  # the table has no line of names
     cells = [row[columns.path].strip() for row in rows]
     labels = [row[columns.label].strip() for row in rows]
@@ -147,10 +166,11 @@ def _list_paths(path: Path, delimiter: str, header: Sequence[str], section: Data
                         f"{are(len(unnamed), 'has', 'have')} no path in the column {header[columns.path]!r} "
                         f"({some(unnamed)}); add the paths or remove the rows")
     splits = _splits(path, header, rows, columns.split)
-    left_out, kept = _repeated(path, cells, labels)
+    all_found = [columns.files.find(cell) for cell in cells]
+    left_out, kept = _repeated(path, [name or cell for name, cell in zip(all_found, cells, strict=True)], labels)
     classes = class_names([labels[i] for i in kept], str(path))
     index = {name: i for i, name in enumerate(classes)}
-    found = [(i, columns.files.find(cells[i])) for i in kept]
+    found = [(i, all_found[i]) for i in kept]
     left_out += [LeftOut(printable(cells[i]), "there is no such file") for i, name in found if name is None]
     present, names = [i for i, name in found if name is not None], [name for _, name in found if name is not None]
     root = columns.files.root
@@ -164,7 +184,12 @@ def _list_paths(path: Path, delimiter: str, header: Sequence[str], section: Data
                    file_signature([(path.name, path), *zip(names, files, strict=True)]), tuple(left_out))
 
 
-def _rows(path: Path, delimiter: str, width: int) -> list[list[str]]:
+def _empty(path: Path) -> DataError:
+    return DataError(f"{path}: received no rows; expected a first line with the names of the columns, then a row for "
+                     "each image")
+
+
+def _rows(path: Path, delimiter: str, width: int, fewest: int = 1) -> list[list[str]]:
     if path.stat().st_size > MOST_BYTES:
         raise DataError(f"{path}: received {path.stat().st_size:,} bytes; expected a table of paths with at most "
                         f"{MOST_BYTES:,}")
@@ -179,9 +204,8 @@ def _rows(path: Path, delimiter: str, width: int) -> list[list[str]]:
     if wrong:
         raise DataError(f"{path}: line {wrong} has {counted(len(rows[wrong - 2]), 'cell')}; expected {width}, as in "
                         "line 1")
-    if not rows:
-        raise DataError(f"{path}: received no rows; expected a first line with the names of the columns, then a row "
-                        "for each image")
+    if len(rows) < fewest:
+        raise _empty(path)
     return rows
 
 
@@ -218,6 +242,7 @@ def _path_column(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]
     folder = path.parent
     roots = [folder, *sorted(entry for entry in folder.iterdir() if entry.is_dir() and entry.name[:1] != ".")]
     best: tuple[int, int, _Files] | None = None
+    candidates = sorted(candidates, key=lambda column: header[column].strip().lower() not in PATH_COLUMNS)
     for column, root in itertools.product(candidates, roots):
         cells, files = [row[column].strip() for row in rows[:TRIED]], _Files(root)
         hits = sum(files.find(cell) is not None for cell in cells)

@@ -30,7 +30,7 @@ from tenfold.data.own.places import data_name
 from tenfold.data.source import Access, own_files, source
 from tenfold.errors import DataError, ImageError, UsageError
 from tenfold.registry import DATASETS
-from tenfold.storage.paths import expanded
+from tenfold.storage.paths import absent, expanded
 
 LABELS = ("label", "labels", "fine_label", "class", "category", "target")
 BATCH = 256  # rows read at a time
@@ -90,7 +90,7 @@ def _files(options: str) -> list[Path]:
 def _matching(path: Path) -> list[Path]:
     """The file, or those that the pattern matches. Folders that are there are no pattern, even with brackets."""
     root = path
-    while not root.exists():
+    while absent(root):
         root = root.parent
     rest = path.relative_to(root).as_posix()
     return [root] if rest == "." else [root / found for found in glob.glob(rest, root_dir=root, recursive=True)]

@@ -10,6 +10,7 @@ import pytest
 from made_images import by_name, digit_tree, drawn, encoded, left_out, plant
 
 from tenfold.data.dataset import Dataset
+from tenfold.data.own.table import unlabelled
 from tenfold.errors import DataError, UsageError
 
 Read = Callable[..., Dataset]
@@ -155,3 +156,40 @@ def test_a_table_in_another_encoding_is_refused_with_advice(tmp_path: Path, read
     (tmp_path / "t.csv").write_text("path,label\nä.png,cat\n", encoding="cp1252")
     with pytest.raises(DataError, match=r"t\.csv: can't be read as a table: it is not UTF-8 text; [^\n]*CSV UTF-8"):
         read(tmp_path / "t.csv")
+
+
+def test_a_file_that_is_named_with_its_ending_and_without_is_one_image(tmp_path: Path, read: Read) -> None:
+    plant(tmp_path, {f"{name}.png": encoded(drawn(i)) for i, name in enumerate("abc")})
+    (tmp_path / "t.csv").write_text("path,label\na,cat\nb,dog\na.png,cat\nc,dog\n")
+    assert list(left_out(read(tmp_path / "t.csv")).values()) == ["it is listed twice"]
+    (tmp_path / "t.csv").write_text("path,label\na,cat\nb,dog\na.png,dog\nc,dog\n")
+    with pytest.raises(DataError, match=r"listed with different labels \(a.png\)"):
+        read(tmp_path / "t.csv")
+
+
+def test_the_name_of_a_column_is_no_image_even_if_a_file_is_called_so(tmp_path: Path, read: Read) -> None:
+    plant(tmp_path, {f"{name}.png": encoded(drawn(i)) for i, name in enumerate(["a", "b", "image"])})
+    (tmp_path / "t.csv").write_text("image,label\na.png,cat\nb.png,dog\n")
+    assert read(tmp_path / "t.csv").classes == ("cat", "dog")
+    assert [path.name for path in unlabelled(tmp_path / "t.csv")] == ["a.png", "b.png"]
+
+
+def test_a_name_without_ending_means_the_same_file_in_any_order_of_rows(tmp_path: Path, read: Read) -> None:
+    plant(tmp_path, {name: encoded(drawn(i), "JPEG" if name.endswith("g") and "jp" in name else "PNG")
+                     for i, name in enumerate(["a.png", "b.png", "b.jpg", "c.jpg"])})
+    for rows in (("a,x", "b,y", "c,x"), ("c,x", "b,y", "a,x")):
+        (tmp_path / "t.csv").write_text("\n".join(["path,label", *rows]))
+        assert set(read(tmp_path / "t.csv").train.names) == {"a.png", "b.png", "c.jpg"}
+
+
+def test_paths_to_classify_may_be_one_without_a_header_or_missing(tmp_path: Path) -> None:
+    plant(tmp_path, {"a.png": encoded(drawn(0)), "mask.png": encoded(drawn(1))})
+    (tmp_path / "one.csv").write_text("a.png\n")
+    assert unlabelled(tmp_path / "one.csv") == [tmp_path / "a.png"]
+    (tmp_path / "two.csv").write_text("mask,image\nmask.png,a.png\n")
+    assert unlabelled(tmp_path / "two.csv") == [tmp_path / "a.png"]
+    (tmp_path / "t.csv").write_text("id,image\n1,a.png\n2,\n")
+    assert unlabelled(tmp_path / "t.csv") == [tmp_path / "a.png", Path(f"{tmp_path / 't.csv'} row 2")]
+    (tmp_path / "none.csv").write_text("path\n")
+    with pytest.raises(DataError, match="received no rows"):
+        unlabelled(tmp_path / "none.csv")
