@@ -108,7 +108,7 @@ def _entry_of(known: Metric, value: float, spread: np.ndarray | None, prediction
         return entry(value, statistics.wilson(round(value * count), count), "")
     found = entry(value, known.interval(value, spread, predictions), "")
     if found["low"] is None:
-        found["reason"] = "an interval needs more images"
+        found["reason"] = "an interval needs more images, or more of a class"
     return found
 
 

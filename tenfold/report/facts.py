@@ -174,7 +174,8 @@ def undefined(metrics: Mapping[str, Any]) -> list[str]:
         vague = [metric(name).short for name in METRICS.names() if (entry := metrics[split].get(name))
                  and entry.get("value") is not None and entry.get("low") is None]
         if vague:
-            found.append(f"The {split} split has too few images for an interval of {', '.join(vague)}.")
+            found.append(f"The {split} split has too few images, or too few of a class, for an interval of "
+                         f"{', '.join(vague)}.")
     return found
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tenfold.run import Run
 
 
-AT_ONCE = 1 << 28  # bytes that all layers may give for the images that a plain model gets at once: it keeps them all
+AT_ONCE = 1 << 30  # bytes that all layers may give for the images that a plain model gets at once: it keeps them all
 
 
 def few_at_once(images: np.ndarray, model: keras.Model) -> Iterator[np.ndarray]:

@@ -43,7 +43,7 @@ def test_the_loss_of_two_images_is_uncertain_and_a_missing_interval_has_its_reas
     assert loss["low"] == 0  # a loss is not negative
     assert loss["high"] - loss["value"] > 8 * abs(np.log(0.6) - np.log(0.5)) / 2
     assert (area["low"], area["high"]) == (None, None)
-    assert area["reason"] == "an interval needs more images"
+    assert area["reason"] == "an interval needs more images, or more of a class"
 
 
 def test_the_interval_of_a_small_calibration_error_contains_it():

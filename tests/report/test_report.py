@@ -300,7 +300,7 @@ def test_undefined_metrics_are_listed_with_their_reason():
                         "loss": {"value": 0.5}, "accuracy": {"value": 0.5, "low": 0.1, "high": 0.9}}}
     assert facts.undefined(metrics) == [
         "ROC-AUC (macro, one-vs-rest) is not defined on the test split: it needs two classes.",
-        "The test split has too few images for an interval of loss."]
+        "The test split has too few images, or too few of a class, for an interval of loss."]
 
 
 def test_commands_in_sentences_are_code_and_nothing_else_is_markup():
