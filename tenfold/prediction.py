@@ -172,7 +172,7 @@ class Classifier:
                 yield self._predictions(batch, computed.result())
 
     def _read(self, given: Sequence[Given], number: int) -> _Batch:
-        decoded = _read([image for _, image in given], self.shape, self._facts.get("resize", "stretch"))
+        decoded = _decoded([image for _, image in given], self.shape, self._facts.get("resize", "stretch"))
         images = [value for value in decoded if not isinstance(value, str)]
         return _Batch(given, number, [value if isinstance(value, str) else None for value in decoded],
                       np.stack(images) if images else np.zeros((0, *self.shape), np.uint8))
@@ -195,8 +195,10 @@ class Classifier:
 
 @dataclass(frozen=True)
 class _Batch:
-    """Images with their paths, `number` of which come before; for each, the reason if it can't be read, or None; the
-    pixels of the others, uint8 [n, h, w, c].
+    """Images with their paths that are read together.
+
+    number: how many come before them; errors: for each, why it can't be read, or None; pixels: of the others, uint8
+    [n, h, w, c].
     """
 
     given: Sequence[Given]
@@ -343,7 +345,7 @@ def _although_accepted(strange: Sequence[Prediction]) -> str:
             "guarantee covers only images like the calibration images: check these yourself")
 
 
-def _read(images: Sequence[Any], shape: tuple[int, int, int], resize: Any) -> list[np.ndarray | str]:
+def _decoded(images: Sequence[Any], shape: tuple[int, int, int], resize: Any) -> list[np.ndarray | str]:
     """The pixels of each image, or the reason why it can't be read; of many images, in several threads."""
 
     def pixels(part: Sequence[Any]) -> list[np.ndarray | str]:

@@ -98,8 +98,8 @@ def _with_option(message: str, function: Callable[..., Any]) -> str:
     for parameter, hint in get_type_hints(function, include_extras=True).items():
         for each in getattr(hint, "__metadata__", ()):
             if isinstance(each, OptionInfo):  # in an annotation, Typer holds the first name as the default
-                named = [each.default] if isinstance(each.default, str) else []
-                options |= {*named, *(each.param_decls or ()), f"--{parameter.replace('_', '-')}"}
+                named = {*([each.default] if isinstance(each.default, str) else []), *(each.param_decls or ())}
+                options |= named or {f"--{parameter.replace('_', '-')}"}
     shown = next((each for each in (option, option.removesuffix("s")) if each in options), name)
     return f"{shown}{received}{rest}"
 

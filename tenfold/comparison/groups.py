@@ -104,7 +104,7 @@ def _reason_left_out(run: Run) -> str | None:
 def comparable(runs: Sequence[Run]) -> list[list[Run]]:
     """The runs grouped by their classes and test images, in the order of the first run of each group."""
     kinds: dict[tuple[str, ...], list[Run]] = {}
-    key = _same_key(runs)
+    key = _told_apart_by(runs)
     for run in runs:
         kinds.setdefault(tuple(_evaluated_on(run, key).values()), []).append(run)
     return list(kinds.values())
@@ -112,7 +112,7 @@ def comparable(runs: Sequence[Run]) -> list[list[Run]]:
 
 def require_comparable(runs: Sequence[Run]) -> None:
     """Raise UsageError if runs were evaluated on other classes or images than the first."""
-    key = _same_key(runs)
+    key = _told_apart_by(runs)
     first, problems = _evaluated_on(runs[0], key), []
     for run in runs[1:]:
         own = _evaluated_on(run, key)
@@ -131,14 +131,14 @@ def _shown(run: Run, name: str, of: Mapping[str, str]) -> str:
     return text if len(text) <= 80 else f"{text[:80]}…"
 
 
-def _same_key(runs: Sequence[Run]) -> str:
-    """What tells whether runs were tested on the same images: runs of earlier versions have only the fingerprint."""
+def _told_apart_by(runs: Sequence[Run]) -> str:
+    """The recorded hash of the test images that all runs have: those of earlier versions have no identity."""
     tests = (run.environment().get("dataset", {}).get("splits", {}).get("test", {}) for run in runs)
     return "identity" if all("identity" in facts for facts in tests) else "fingerprint"
 
 
 def _evaluated_on(run: Run, key: str) -> dict[str, str]:
-    """What must be equal for two runs to be comparable, as text for messages: not the name of the data set."""
+    """What must be equal for two runs to be comparable, as text for messages. key: "identity" or "fingerprint"."""
     dataset, section = run.environment().get("dataset", {}), run.recipe().data
     facts, count = dataset.get("splits", {}).get("test", {}), run.metrics()["test"].get("count")
     images = str(facts.get("fold_of") or facts.get(key, "unknown"))
@@ -184,12 +184,12 @@ class _Model:
 def _models(runs: Sequence[Run]) -> list[_Model]:
     """The runs by model, in the order of the first run of each."""
     models: dict[str, _Model] = {}
-    known = _same_key(runs) == "identity"
+    key = _told_apart_by(runs)
     for run in runs:
         environment, recipe = run.environment(), run.recipe()
         dataset = environment.get("dataset", {})
         fold_of = dataset.get("splits", {}).get("test", {}).get("fold_of")
-        images = fold_of or (dataset["identity"] if known else environment.fingerprint)
+        images = fold_of or dataset.get(key, environment.fingerprint)
         tree = _flat(recipe.to_dict()) | {"data": images[:12]}
         number = tree.pop("data.fold" if recipe.data.folds else "train.seed")
         model = models.setdefault(repr(sorted(tree.items())), _Model(tree, recipe.data.folds, {}))

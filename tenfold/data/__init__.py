@@ -33,14 +33,14 @@ __all__ = ["Dataset", "Provenance", "Split", "canonical", "catalogue", "data_nam
 def open_dataset(
     uri: str | Path, root: str | Path | None = None, fetch: bool = False, watcher: Watcher = SILENT, *,
     section: DataSection = PLAIN, side: int | None = None, shape: Shape | None = None, visit: Visit | None = None,
-    as_read: bool = False,
+    bursts_as_read: bool = False,
 ) -> Dataset:
     """Open the data set `uri` (`NAME`, `NAME:OPTIONS` or a path), with the splits of its source.
 
     `root` is the directory with the data sets (default: `data_root()`). It is written only if `fetch` is true and a
     download is necessary. `watcher` receives the progress of downloads and of decoding. For own images, `section` says
     how they are read, `side` is the height and width that the model asks for, `shape` overrides both, and `visit`
-    receives headers and sizes of the image files by name; as_read: see `Access`.
+    receives headers and sizes of the image files by name; bursts_as_read: see `Access`.
 
     Raises UnknownNameError for an unknown name, UsageError for invalid options, DataError for missing, damaged or
     unsuitable files, FetchError for a failed download, StorageError if a download can't be written.
@@ -53,7 +53,7 @@ def open_dataset(
                         "--data runs/NAME-1/data, or the images themselves as data= in Python")
     name, _, options = canonical(uri, online=fetch).partition(":")
     directory = data_root() if root is None else expanded(root)
-    return _source(name)(options, Access(directory, fetch, watcher, section, side, shape, visit, as_read))
+    return _source(name)(options, Access(directory, fetch, watcher, section, side, shape, visit, bursts_as_read))
 
 
 def canonical(uri: str, online: bool = True) -> str:

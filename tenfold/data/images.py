@@ -36,8 +36,10 @@ DRAFT_PIXELS = 1 << 24  # a progressive JPEG with more pixels is decoded at a lo
 STRIP_PIXELS = 1 << 18  # converted at a time, to avoid a second copy of a large image
 MAX_JPEG_BYTES = 64 << 20  # of a file that is read into memory
 
-# EXIF and TIFF tags.
+# Files of many images that are read for training only.
 PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".npz", ".npy", ".pickle", ".pkl")
+
+# EXIF and TIFF tags.
 ORIENTATION, PHOTOMETRIC, BITS, TILE_WIDTH, TILE_LENGTH = 0x112, 0x106, 0x102, 0x142, 0x143
 GREY_MODES = ("1", "L", "LA", "La", "F", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
@@ -135,6 +137,11 @@ def _raw(path: str | Path) -> Iterator[tuple[io.FileIO, int]]:
             yield stream, size
     except (OSError, ValueError) as error:
         raise ImageError(f"it can't be read: {_reason(error)}") from None
+
+
+def values_in_words(low: float, high: float) -> str:
+    """The range of pixel values in an error: "values from -1 to 1"."""
+    return f"values from {low:g} to {high:g}" if np.isfinite((low, high)).all() else "values that are not finite"
 
 
 def check_given(images: Any) -> None:

@@ -24,7 +24,7 @@ class Access:
     root: directory of the data sets; fetch: whether missing files may be downloaded into it; watcher: receives the
     progress of downloads and decoding. For own images: section says how they are read; side is the height and width
     that the model asks for; shape, if given, overrides both; visit receives headers and sizes of the files by name;
-    as_read: bursts are found on the images as they are read, as by versions that did not record an identity.
+    bursts_as_read: bursts are found on the images as they are read, as by versions that did not record an identity.
     """
 
     root: Path
@@ -34,7 +34,7 @@ class Access:
     side: int | None = None
     shape: Shape | None = None
     visit: Visit | None = None
-    as_read: bool = False
+    bursts_as_read: bool = False
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class Metric:
         return Fraction(value, images, min(errors, count - errors), unseen, self.least, self.most)
 
     def stretched(self, values: np.ndarray, value: float, images: int) -> np.ndarray:
-        """The value on resamples of so many images, float64 [r], farther from it if the metric is like no fraction."""
+        """The values on resamples [r] as intervals need them: see `stretched`; those of a fraction stay as they are."""
         return values if self.like_fraction else stretched(values, value, images)
 
     def over_seeds(self, values: np.ndarray, observed: np.ndarray, runs: Sequence[Predictions]) -> OverSeeds:

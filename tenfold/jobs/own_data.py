@@ -139,15 +139,15 @@ def _with_absolute_paths(recipe: Recipe) -> Recipe:
 
 def open_data(
     recipe: Recipe, watcher: Watcher = SILENT, *, fetch: bool = True, shape: tuple[int, int, int] | None = None,
-    visit: Visit | None = None, as_read: bool = False,
+    visit: Visit | None = None, bursts_as_read: bool = False,
 ) -> Dataset:
     """The recipe's data set with the splits of its source.
 
     `fetch`: download missing public data; `shape`: bring own images to this shape, as when the run was trained;
-    `visit`, `as_read`: as in `open_dataset`.
+    `visit`, `bursts_as_read`: as in `open_dataset`.
     """
     return open_dataset(recipe.data.source, fetch=fetch, watcher=watcher, section=recipe.data,
-                        side=recipe.model.image_size, shape=shape, visit=visit, as_read=as_read)
+                        side=recipe.model.image_size, shape=shape, visit=visit, bursts_as_read=bursts_as_read)
 
 
 def prepared(recipe: Recipe, data: Dataset | None, watcher: Watcher) -> Dataset:
@@ -186,7 +186,7 @@ def source_of(run: Run, recipe: Recipe, watcher: Watcher, data: Data | None, *, 
                        "as data=, in Python")
     try:
         earlier = run.has("environment.json") and "identity" not in run.environment().get("dataset", {})
-        return open_data(recipe, watcher, fetch=fetch, shape=trained_shape(run), as_read=earlier)
+        return open_data(recipe, watcher, fetch=fetch, shape=trained_shape(run), bursts_as_read=earlier)
     except UnknownNameError as error:
         raise RunError(f"{run.path}: {error}; a data set that is registered in a file of your own needs that file: "
                        "tenfold --plugin FILE.py, or import it first") from None

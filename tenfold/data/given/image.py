@@ -11,7 +11,7 @@ import numpy as np
 
 from tenfold.counted import counted
 from tenfold.data.fitting import fitted
-from tenfold.data.images import image_files, pillow_pixels, read_image
+from tenfold.data.images import image_files, pillow_pixels, read_image, values_in_words
 from tenfold.data.source import Shape
 from tenfold.errors import ImageError, UsageError, type_of
 from tenfold.recipe.sections import Resize
@@ -84,9 +84,8 @@ def from_array(values: np.ndarray, unit: bool | None = None) -> np.ndarray:
     if pixels.dtype != np.uint8:
         low, high = float(pixels.min()), float(pixels.max())
         if not (low >= 0 and high <= 255):  # NaN is not
-            found = f"from {low:g} to {high:g}" if np.isfinite((low, high)).all() else "that are not finite"
-            raise ImageError(f"it holds values {found}; expected 0 to 255, or 0 to 1: pass the "
-                             "images before the mean is subtracted")
+            raise ImageError(f"it holds {values_in_words(low, high)}; expected 0 to 255, or 0 to 1: pass the images "
+                             "before the mean is subtracted")
         scale = 255.0 if pixels.dtype.kind in "fb" and (high <= 1 if unit is None else unit) else 1.0
         pixels = np.rint(pixels * scale).astype(np.uint8)
     if pixels.shape[2] == 4:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tenfold.counted import counted
+from tenfold.data.images import values_in_words
 from tenfold.data.own.listing import Arrays, Listing, class_names, file_signature
 from tenfold.data.own.places import path_name
 from tenfold.errors import DataError
@@ -76,8 +77,7 @@ def to_bytes(where: str, images: np.ndarray, others: Mapping[str, Any]) -> np.nd
         images = _restored(images, others)
     low, high = float(images.min()), float(images.max())
     if not (low >= 0 and high <= 255):  # NaN is not
-        values = f"from {low:g} to {high:g}" if np.isfinite((low, high)).all() else "that are not finite"
-        raise DataError(f"{where} holds values {values}; expected 0 to 255, or 0 to 1")
+        raise DataError(f"{where} holds {values_in_words(low, high)}; expected 0 to 255, or 0 to 1")
     scale = 255.0 if images.dtype.kind == "f" and high <= 1 else 1.0
     result = np.empty(images.shape, np.uint8)
     for i, image in enumerate(images):  # one at a time: no copy of all in float64

@@ -44,7 +44,7 @@ def own_dataset(listing: Listing, access: Access) -> Dataset:
     for note in notes:
         watcher.notice(note)
     order = _order(listing, decoded)
-    standard = None if access.as_read or _is_standard(listing, seen, access, shape) else cache(
+    standard = None if access.bursts_as_read or _is_standard(listing, seen, access, shape) else cache(
         partial(_at_standard_size, listing, seen, watcher))
     groups, words = find_groups(listing, standard or (lambda: decoded), order, section.group)
     if words:

@@ -133,7 +133,8 @@ def test_classes_that_differ_only_in_case_are_named(tmp_path: Path, read: Read) 
 
 def test_runs_of_earlier_versions_find_bursts_on_the_images_as_they_are_read(tmp_path: Path) -> None:
     path = plant(tmp_path / "digits", digit_tree(40, 2))
-    now, then = (open_dataset(str(path), section=DataSection(size=20), as_read=earlier) for earlier in (False, True))
+    now, then = (open_dataset(str(path), section=DataSection(size=20), bursts_as_read=earlier)
+                 for earlier in (False, True))
     assert now.train.standard is not None
     assert then.train.standard is None
     assert now.fingerprint() == then.fingerprint() == then.identity() != now.identity()
